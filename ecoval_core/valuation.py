@@ -1,0 +1,437 @@
+"""The estimator: clusters, refits and propagation behind scikit-learn's conventions."""
+
+from __future__ import annotations
+
+import copy
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch, check_array, check_consistent_length, check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ecoval_core import propagation as stage2
+from ecoval_core.clustering import auto_n_clusters, cluster_groups, nearest_cluster, target_bins
+from ecoval_core.models import make_model
+from ecoval_core.refitting import (
+    Problem,
+    Progress,
+    ShouldStop,
+    leave_clusters_out,
+    out_of_fold_output,
+    sample_by_cluster,
+    seed_estimator,
+    single_threaded,
+)
+from ecoval_core.scoring import (
+    SCORINGS,
+    Scale,
+    Task,
+    check_scoring,
+    has_probabilities,
+    prior_scores,
+    residuals,
+)
+from ecoval_core.targets import (
+    check_classes,
+    encode,
+    resolve_task,
+    set_validation_aside,
+    target_groups,
+)
+
+_FLOATS = [np.float64, np.float32]
+
+
+def count_fits(n_clusters: int) -> int:
+    """Model fits that one valuation takes: on all data, without each cluster, without each fold.
+
+    Parameters
+    ----------
+    n_clusters : int
+        Clusters, K.
+
+    Returns
+    -------
+    int
+        K + 6.
+    """
+    return n_clusters + 1 + stage2.N_FOLDS
+
+
+class EcoVal(BaseEstimator):
+    r"""Value every training point as intrinsic plus extrinsic value.
+
+    Clusters of similar points with the same label are valued by leaving each out; a cluster's value is
+    then propagated to its members by treating performance as a Cobb-Douglas production function,
+
+    .. math:: U(S) - U(\emptyset) = A \, Q(S)^\alpha X(S)^\beta, \quad \alpha + \beta < 1,
+
+    of an intrinsic input Q (quality) and an extrinsic input X (measured effect). The Aumann-Shapley value
+    of that function pays both inputs and exhausts the surplus Y:
+
+    .. math::
+
+        value_i = b E_i + (Y - b \sum_j E_j) \, q_i / \sum_j q_j
+
+    where :math:`\sum_{i \in c} E_i = \Phi_c` is the leave-cluster-out value of cluster c. The two stages
+    are those of the paper [1]_; the formulas of the second are this project's own derivation, since
+    the authors' are not public.
+
+    Parameters
+    ----------
+    estimator : estimator or None, default=None
+        Any scikit-learn classifier, regressor or pipeline on numeric columns. None takes logistic
+        regression, or ridge regression for a continuous target.
+    n_clusters : int or "auto", default="auto"
+        Granularity K, held between the number of classes (regression: five target bins) and the number
+        of points, where every point is its own cluster (leave-one-out). "auto" is
+        ``min(300, round(2 * sqrt(n_samples)))``.
+    scoring : str or None, default=None
+        Per-sample score, the unit of all values: "probability" (default), "log_loss", "brier" or
+        "accuracy" (default without ``predict_proba``); regression "squared_error" (default) or
+        "absolute_error".
+    extrinsic_weight : float, default=0.5
+        b, the payment per unit of measured marginal product. Changed without refitting by
+        :meth:`reweight`.
+    n_neighbors : int, default=10
+        Neighbours that judge whether a label is coherent.
+    max_fit_samples : int or None, default=10_000
+        Above it the refits use a sample stratified by cluster; every point is still valued.
+    n_jobs : int or None, default=None
+        Refits at once, as in joblib; :func:`joblib.parallel_config` moves them to a cluster.
+    random_state : int, RandomState instance or None, default=None
+        Seeds clusters, folds, the sample, and every random state of `estimator` that is None.
+
+    Attributes
+    ----------
+    values_ : ndarray of shape (n_samples,)
+        Value of each row in units of the score; NaN for rows set aside as validation.
+    intrinsic_, extrinsic_ : ndarray of shape (n_samples,)
+        The two parts of `values_`.
+    raw_extrinsic_ : ndarray of shape (n_samples,)
+        E, before the weight.
+    quality_ : ndarray of shape (n_samples,)
+        q in [0, 1]: geometric mean of coherence with neighbours and of the model's confidence.
+    labels_ : ndarray of shape (n_samples,)
+        Cluster of each row, -1 for rows set aside.
+    cluster_values_ : ndarray of shape (n_clusters_,)
+        Phi, the leave-cluster-out values.
+    cluster_centers_ : ndarray of shape (n_clusters_, n_features)
+        Cluster means, in the units of `X`.
+    n_clusters_ : int
+        Clusters made.
+    surplus_ : float
+        Y, the utility of the model less that of the prior predictor.
+    full_score_, prior_score_ : float
+        The two utilities.
+    returns_to_scale_ : float
+        Sum of Phi over Y: the part of the surplus lost at the margin.
+    intrinsic_share_ : float
+        Part of the surplus paid for quality.
+    reliable_ : bool
+        False if the clusters claim the whole surplus or more; values then sum to the extrinsic part
+        alone and should not be trusted.
+    estimator_ : estimator
+        The model fitted on all rows (on the sample, above `max_fit_samples`).
+    classes_ : ndarray of shape (n_classes,)
+        Labels; absent for regression.
+    n_features_in_ : int
+        Columns seen in fit.
+
+    See Also
+    --------
+    cross_value : Value every row, each fold in turn being the validation set.
+
+    References
+    ----------
+    .. [1] A. K. Tarun, V. S. Chundawat, M. Mandal, H. M. Tan, B. Chen, M. Kankanhalli, "EcoVal: An
+       Efficient Data Valuation Framework for Machine Learning", KDD 2024, arXiv:2402.09288.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from ecoval_core import EcoVal
+    >>> X, y = load_wine(return_X_y=True)
+    >>> ecoval = EcoVal(random_state=0).fit(X, y)
+    >>> bool(abs(np.nansum(ecoval.values_) - ecoval.surplus_) < 1e-12)
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "estimator": [HasMethods(["fit", "predict"]), None],
+        "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+        "scoring": [StrOptions(set(SCORINGS)), None],
+        "extrinsic_weight": [Interval(Real, 0, None, closed="left")],
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "max_fit_samples": [Interval(Integral, 2, None, closed="left"), None],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any = None,
+        n_clusters: int | str = "auto",
+        scoring: str | None = None,
+        extrinsic_weight: float = 0.5,
+        n_neighbors: int = 10,
+        max_fit_samples: int | None = 10_000,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.estimator = estimator
+        self.n_clusters = n_clusters
+        self.scoring = scoring
+        self.extrinsic_weight = extrinsic_weight
+        self.n_neighbors = n_neighbors
+        self.max_fit_samples = max_fit_samples
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+        *,
+        progress: Progress | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> Self:
+        """Value the rows of a training set.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Numeric features; standardised inside wherever distances are taken.
+        y : array-like of shape (n_samples,)
+            Class labels or continuous targets.
+        X_val : array-like of shape (n_val, n_features) or None, default=None
+            Validation points, never fitted. None sets aside a stratified fifth of the rows (10,000 at
+            most), which are then not valued.
+        y_val : array-like of shape (n_val,) or None, default=None
+            Their labels.
+        progress : callable or None, default=None
+            Called as ``progress(fits_done, fits_to_do)``, from the thread that called fit.
+        should_stop : callable or None, default=None
+            Asked between fits; True ends the run.
+
+        Returns
+        -------
+        EcoVal
+            Itself, fitted.
+
+        Raises
+        ------
+        ValueError
+            If the data or a parameter are unfit; the message says which and why.
+        RefitError
+            If the model cannot be fitted without some cluster.
+        Cancelled
+            If `should_stop` returned True; attributes of an earlier fit stay as they were.
+        """
+        self._validate_params()
+        X, y = validate_data(self, X, y, dtype=_FLOATS)
+        task = resolve_task(self.estimator, y)
+        classes = check_classes(y) if task == "classification" else None
+        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        if (X_val is None) != (y_val is None):
+            raise ValueError("Give both X_val and y_val, or neither.")
+        if X_val is None:
+            train, held = set_validation_aside(y, classes, seed)
+            X_val, y_val = X[held], y[held]
+        else:
+            train = np.arange(len(X))
+            X_val, y_val = self._check_points(X_val, y_val)
+        problem = self._make_problem(X[train], y[train], X_val, y_val, classes, seed)
+        with single_threaded():
+            self._value(problem, seed, progress, should_stop)
+        self._train_rows, self._n_rows = train, len(X)
+        self._publish()
+        return self
+
+    def _check_points(self, X: Any, y: Any) -> tuple[NDArray, NDArray]:
+        X = validate_data(self, X, reset=False, dtype=_FLOATS)
+        y = check_array(y, ensure_2d=False, dtype=None)
+        check_consistent_length(X, y)
+        return X, y
+
+    def _make_problem(
+        self, X: NDArray, y: NDArray, X_val: NDArray, y_val: NDArray, classes: NDArray | None,
+        seed: int,
+    ) -> Problem:  # fmt: skip
+        task: Task = "regression" if classes is None else "classification"
+        estimator = self.estimator
+        if estimator is None:
+            estimator = make_model("ridge" if classes is None else "logistic_regression", task)
+        estimator = seed_estimator(estimator, seed)
+        proba = classes is not None and has_probabilities(estimator)
+        codes, codes_val = encode(y, classes, "y"), encode(y_val, classes, "y_val")
+        return Problem(
+            estimator=estimator,
+            X=X,
+            y=codes if classes is None else y,
+            codes=codes,
+            X_val=X_val,
+            codes_val=codes_val,
+            classes=classes,
+            scale=Scale.of(codes, task),
+            scoring=check_scoring(self.scoring, task, proba or classes is None),
+            proba=proba,
+        )
+
+    def _value(
+        self, problem: Problem, seed: int, progress: Progress | None, should_stop: ShouldStop | None
+    ) -> None:
+        n_samples = len(problem.X)
+        scaler = StandardScaler().fit(problem.X)
+        Z, Z_val = scaler.transform(problem.X), scaler.transform(problem.X_val)
+        edges = None if problem.classes is not None else target_bins(problem.codes)
+        groups = target_groups(problem.codes, edges)
+        wanted = auto_n_clusters(n_samples) if self.n_clusters == "auto" else int(self.n_clusters)
+        clustering = cluster_groups(Z, groups, wanted, seed)
+        rows = sample_by_cluster(clustering.labels, self.max_fit_samples or n_samples, seed)
+        refits = leave_clusters_out(
+            problem, clustering.labels, rows=rows, n_jobs=self.n_jobs, progress=progress,
+            should_stop=should_stop, n_more=stage2.N_FOLDS,
+        )  # fmt: skip
+        identical = stage2.identical_rows(problem.X, problem.codes)
+        folds = stage2.make_folds(identical, problem.codes, problem.scale, seed)
+        out_of_fold = out_of_fold_output(
+            problem, folds, rows=rows, n_jobs=self.n_jobs, progress=progress,
+            should_stop=should_stop, done=clustering.n_clusters + 1,
+        )  # fmt: skip
+        pull = residuals(refits.output_own, problem.codes, problem.scale)
+        credit = np.empty(n_samples)
+        for cluster, effect in enumerate(refits.effects):
+            members = np.flatnonzero(clustering.labels == cluster)
+            pull_val = residuals(refits.output_val[cluster], problem.codes_val, problem.scale)
+            credit[members] = stage2.extrinsic_of_cluster(
+                Z[members], pull[members], Z_val, pull_val, effect
+            )
+        neighbors = stage2.nearest_neighbors(Z, self.n_neighbors)[1]
+        self._judge = stage2.Judge.of(
+            problem.codes[neighbors], out_of_fold, problem.codes, problem.scale
+        )
+        quality = self._judge.quality(problem.codes[neighbors], out_of_fold, problem.codes)
+        # Neighbours at equal distance come in no particular order: identical rows share one quality.
+        quality = (np.bincount(identical, quality) / np.bincount(identical))[identical]
+        self._problem, self._refits, self._clustering = problem, refits, clustering
+        self._scaler, self._edges, self._pull = scaler, edges, pull
+        self._credit, self._quality = credit, quality
+
+    def _publish(self) -> None:
+        problem, refits, clustering = self._problem, self._refits, self._clustering
+        self.full_score_ = float(refits.scores_full.mean())
+        self.prior_score_ = float(
+            prior_scores(problem.codes_val, problem.scoring, problem.scale).mean()
+        )
+        self.surplus_ = self.full_score_ - self.prior_score_
+        self.scoring_ = problem.scoring
+        self.task_ = problem.scale.task
+        if problem.classes is not None:
+            self.classes_ = problem.classes
+        self.estimator_ = refits.estimator
+        self.n_clusters_ = clustering.n_clusters
+        self.cluster_values_ = refits.effects.mean(axis=1)
+        self.cluster_centers_ = self._scaler.inverse_transform(clustering.centers)
+        self.labels_ = self._spread(clustering.labels, -1)
+        self.quality_ = self._spread(self._quality)
+        self.raw_extrinsic_ = self._spread(self._credit)
+        self._distribute()
+
+    def _distribute(self) -> None:
+        paid = stage2.distribute(self.surplus_, self._credit, self._quality, self.extrinsic_weight)
+        self._rate = paid.intrinsic_rate
+        self.intrinsic_ = self._spread(paid.intrinsic)
+        self.extrinsic_ = self._spread(paid.extrinsic)
+        self.values_ = self.intrinsic_ + self.extrinsic_
+        self.intrinsic_share_ = paid.intrinsic_share
+        self.returns_to_scale_ = paid.returns_to_scale
+        self.reliable_ = paid.reliable
+
+    def _spread(self, of_train: NDArray, missing: float = np.nan) -> NDArray:
+        of_all = np.full(self._n_rows, missing, dtype=of_train.dtype)
+        of_all[self._train_rows] = of_train
+        return of_all
+
+    def reweight(self, extrinsic_weight: float) -> Self:
+        """Value the same rows with another extrinsic weight, without any refit.
+
+        Parameters
+        ----------
+        extrinsic_weight : float
+            b, at least 0.
+
+        Returns
+        -------
+        EcoVal
+            A fitted copy that shares the fits; this one is unchanged.
+
+        Raises
+        ------
+        ValueError
+            If the weight is negative or not a number.
+        """
+        check_is_fitted(self)
+        other = copy.copy(self)
+        other.extrinsic_weight = extrinsic_weight
+        other._validate_params()
+        other._distribute()
+        return other
+
+    def value_samples(self, X: ArrayLike, y: ArrayLike) -> Bunch:
+        """Value unseen points without a refit.
+
+        Each point is valued as if it alone joined the nearest cluster of its own label and shared the
+        demand for it with the members.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_new, n_features)
+            Unseen points.
+        y : array-like of shape (n_new,)
+            Their labels or targets.
+
+        Returns
+        -------
+        Bunch
+            ``value``, ``intrinsic``, ``extrinsic`` (float) and ``cluster`` (int), each an ndarray of
+            shape (n_new,).
+
+        Raises
+        ------
+        ValueError
+            If a label was never seen in training; the message names it.
+        """
+        check_is_fitted(self)
+        X, y = self._check_points(X, y)
+        problem, refits = self._problem, self._refits
+        codes = encode(y, problem.classes, "y")
+        Z_train, Z_val, Z = map(self._scaler.transform, (problem.X, problem.X_val, X))
+        cluster = nearest_cluster(self._clustering, Z, target_groups(codes, self._edges))
+        with single_threaded():
+            output = problem.output(refits.estimator, X)
+        pull = residuals(output, codes, problem.scale)
+        credit = np.empty(len(X))
+        for c in np.unique(cluster):
+            new, members = (
+                np.flatnonzero(cluster == c),
+                np.flatnonzero(self._clustering.labels == c),
+            )
+            pull_val = residuals(refits.output_val[c], problem.codes_val, problem.scale)
+            credit[new] = stage2.extrinsic_of_joining(
+                Z[new], pull[new], Z_train[members], self._pull[members], Z_val, pull_val,
+                refits.effects[c],
+            )  # fmt: skip
+        neighbors = stage2.nearest_neighbors(Z_train, self.n_neighbors, Z)[1]
+        quality = self._judge.quality(problem.codes[neighbors], output, codes)
+        intrinsic, extrinsic = self._rate * quality, self.extrinsic_weight * credit
+        return Bunch(
+            value=intrinsic + extrinsic, intrinsic=intrinsic, extrinsic=extrinsic, cluster=cluster
+        )
