@@ -1,6 +1,6 @@
 """EcoVal: data valuation by leave-cluster-out and a production function."""
 
 from ecoval_core.refitting import Cancelled, RefitError
-from ecoval_core.valuation import EcoVal, count_fits
+from ecoval_core.valuation import EcoVal
 
-__all__ = ["Cancelled", "EcoVal", "RefitError", "count_fits"]
+__all__ = ["Cancelled", "EcoVal", "RefitError"]

@@ -47,22 +47,6 @@ from ecoval_core.targets import (
 _FLOATS = [np.float64, np.float32]
 
 
-def count_fits(n_clusters: int) -> int:
-    """Model fits that one valuation takes: on all data, without each cluster, without each fold.
-
-    Parameters
-    ----------
-    n_clusters : int
-        Clusters, K.
-
-    Returns
-    -------
-    int
-        K + 6.
-    """
-    return n_clusters + 1 + stage2.N_FOLDS
-
-
 class EcoVal(BaseEstimator):
     r"""Value every training point as intrinsic plus extrinsic value.
 
