@@ -1,6 +1,7 @@
 """EcoVal: data valuation by leave-cluster-out and a production function."""
 
-from ecoval_core.refitting import Cancelled, RefitError
+from ecoval_core.fitting import RefitError
+from ecoval_core.refitting import Cancelled
 from ecoval_core.valuation import EcoVal
 
 __all__ = ["Cancelled", "EcoVal", "RefitError"]

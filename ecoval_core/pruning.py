@@ -13,7 +13,7 @@ from scipy.stats import bootstrap
 from sklearn.base import is_regressor
 from sklearn.metrics import accuracy_score, r2_score
 
-from ecoval_core.refitting import fit_model, seed_estimator, single_threaded
+from ecoval_core.fitting import fit_model, seed_estimator, single_threaded
 
 N_BOOTSTRAP = 500
 

@@ -9,24 +9,15 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch, check_array, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ecoval_core import propagation as stage2
-from ecoval_core.clustering import auto_n_clusters, cluster_groups, nearest_cluster, target_bins
+from ecoval_core.attribution import attribute
+from ecoval_core.fitting import seed_estimator
 from ecoval_core.models import make_model
-from ecoval_core.refitting import (
-    Problem,
-    Progress,
-    ShouldStop,
-    leave_clusters_out,
-    out_of_fold_output,
-    sample_by_cluster,
-    seed_estimator,
-    single_threaded,
-)
+from ecoval_core.propagation import distribute
+from ecoval_core.refitting import Problem, Progress, ShouldStop
 from ecoval_core.scoring import (
     SCORINGS,
     Scale,
@@ -34,15 +25,8 @@ from ecoval_core.scoring import (
     check_scoring,
     has_probabilities,
     prior_scores,
-    residuals,
 )
-from ecoval_core.targets import (
-    check_classes,
-    encode,
-    resolve_task,
-    set_validation_aside,
-    target_groups,
-)
+from ecoval_core.targets import check_classes, encode, resolve_task, set_validation_aside
 
 _FLOATS = [np.float64, np.float32]
 
@@ -179,10 +163,10 @@ class EcoVal(BaseEstimator):
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
-        X_val: ArrayLike | None = None,
-        y_val: ArrayLike | None = None,
+        X: Any,
+        y: Any,
+        X_val: Any = None,
+        y_val: Any = None,
         *,
         progress: Progress | None = None,
         should_stop: ShouldStop | None = None,
@@ -220,7 +204,8 @@ class EcoVal(BaseEstimator):
             If `should_stop` returned True; attributes of an earlier fit stay as they were.
         """
         self._validate_params()
-        X, y = validate_data(self, X, y, dtype=_FLOATS)
+        checked: Any = validate_data(self, X, y, dtype=_FLOATS)
+        X, y = checked
         task = resolve_task(self.estimator, y)
         classes = check_classes(y) if task == "classification" else None
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -233,8 +218,16 @@ class EcoVal(BaseEstimator):
             train = np.arange(len(X))
             X_val, y_val = self._check_points(X_val, y_val)
         problem = self._make_problem(X[train], y[train], X_val, y_val, classes, seed)
-        with single_threaded():
-            self._value(problem, seed, progress, should_stop)
+        self._attribution = attribute(
+            problem,
+            n_clusters=self.n_clusters,
+            n_neighbors=self.n_neighbors,
+            max_fit_samples=self.max_fit_samples,
+            n_jobs=self.n_jobs,
+            seed=seed,
+            progress=progress,
+            should_stop=should_stop,
+        )
         self._train_rows, self._n_rows = train, len(X)
         self._publish()
         return self
@@ -269,48 +262,9 @@ class EcoVal(BaseEstimator):
             proba=proba,
         )
 
-    def _value(
-        self, problem: Problem, seed: int, progress: Progress | None, should_stop: ShouldStop | None
-    ) -> None:
-        n_samples = len(problem.X)
-        scaler = StandardScaler().fit(problem.X)
-        Z, Z_val = scaler.transform(problem.X), scaler.transform(problem.X_val)
-        edges = None if problem.classes is not None else target_bins(problem.codes)
-        groups = target_groups(problem.codes, edges)
-        wanted = auto_n_clusters(n_samples) if self.n_clusters == "auto" else int(self.n_clusters)
-        clustering = cluster_groups(Z, groups, wanted, seed)
-        rows = sample_by_cluster(clustering.labels, self.max_fit_samples or n_samples, seed)
-        refits = leave_clusters_out(
-            problem, clustering.labels, rows=rows, n_jobs=self.n_jobs, progress=progress,
-            should_stop=should_stop, n_more=stage2.N_FOLDS,
-        )  # fmt: skip
-        identical = stage2.identical_rows(problem.X, problem.codes)
-        folds = stage2.make_folds(identical, problem.codes, problem.scale, seed)
-        out_of_fold = out_of_fold_output(
-            problem, folds, rows=rows, n_jobs=self.n_jobs, progress=progress,
-            should_stop=should_stop, done=clustering.n_clusters + 1,
-        )  # fmt: skip
-        pull = residuals(refits.output_own, problem.codes, problem.scale)
-        credit = np.empty(n_samples)
-        for cluster, effect in enumerate(refits.effects):
-            members = np.flatnonzero(clustering.labels == cluster)
-            pull_val = residuals(refits.output_val[cluster], problem.codes_val, problem.scale)
-            credit[members] = stage2.extrinsic_of_cluster(
-                Z[members], pull[members], Z_val, pull_val, effect
-            )
-        neighbors = stage2.nearest_neighbors(Z, self.n_neighbors)[1]
-        self._judge = stage2.Judge.of(
-            problem.codes[neighbors], out_of_fold, problem.codes, problem.scale
-        )
-        quality = self._judge.quality(problem.codes[neighbors], out_of_fold, problem.codes)
-        # Neighbours at equal distance come in no particular order: identical rows share one quality.
-        quality = (np.bincount(identical, quality) / np.bincount(identical))[identical]
-        self._problem, self._refits, self._clustering = problem, refits, clustering
-        self._scaler, self._edges, self._pull = scaler, edges, pull
-        self._credit, self._quality = credit, quality
-
     def _publish(self) -> None:
-        problem, refits, clustering = self._problem, self._refits, self._clustering
+        problem, refits = self._attribution.problem, self._attribution.refits
+        clustering = self._attribution.clustering
         self.full_score_ = float(refits.scores_full.mean())
         self.prior_score_ = float(
             prior_scores(problem.codes_val, problem.scoring, problem.scale).mean()
@@ -323,14 +277,19 @@ class EcoVal(BaseEstimator):
         self.estimator_ = refits.estimator
         self.n_clusters_ = clustering.n_clusters
         self.cluster_values_ = refits.effects.mean(axis=1)
-        self.cluster_centers_ = self._scaler.inverse_transform(clustering.centers)
+        self.cluster_centers_ = self._attribution.scaler.inverse_transform(clustering.centers)
         self.labels_ = self._spread(clustering.labels, -1)
-        self.quality_ = self._spread(self._quality)
-        self.raw_extrinsic_ = self._spread(self._credit)
+        self.quality_ = self._spread(self._attribution.quality)
+        self.raw_extrinsic_ = self._spread(self._attribution.credit)
         self._distribute()
 
     def _distribute(self) -> None:
-        paid = stage2.distribute(self.surplus_, self._credit, self._quality, self.extrinsic_weight)
+        paid = distribute(
+            self.surplus_,
+            self._attribution.credit,
+            self._attribution.quality,
+            self.extrinsic_weight,
+        )
         self._rate = paid.intrinsic_rate
         self.intrinsic_ = self._spread(paid.intrinsic)
         self.extrinsic_ = self._spread(paid.extrinsic)
@@ -394,28 +353,13 @@ class EcoVal(BaseEstimator):
             If a label was never seen in training; the message names it.
         """
         check_is_fitted(self)
-        X, y = self._check_points(X, y)
-        problem, refits = self._problem, self._refits
-        codes = encode(y, problem.classes, "y")
-        Z_train, Z_val, Z = map(self._scaler.transform, (problem.X, problem.X_val, X))
-        cluster = nearest_cluster(self._clustering, Z, target_groups(codes, self._edges))
-        with single_threaded():
-            output = problem.output(refits.estimator, X)
-        pull = residuals(output, codes, problem.scale)
-        credit = np.empty(len(X))
-        for c in np.unique(cluster):
-            new, members = (
-                np.flatnonzero(cluster == c),
-                np.flatnonzero(self._clustering.labels == c),
-            )
-            pull_val = residuals(refits.output_val[c], problem.codes_val, problem.scale)
-            credit[new] = stage2.extrinsic_of_joining(
-                Z[new], pull[new], Z_train[members], self._pull[members], Z_val, pull_val,
-                refits.effects[c],
-            )  # fmt: skip
-        neighbors = stage2.nearest_neighbors(Z_train, self.n_neighbors, Z)[1]
-        quality = self._judge.quality(problem.codes[neighbors], output, codes)
-        intrinsic, extrinsic = self._rate * quality, self.extrinsic_weight * credit
+        X_new, y_new = self._check_points(X, y)
+        codes = encode(y_new, self._attribution.problem.classes, "y")
+        joined = self._attribution.join(X_new, codes)
+        intrinsic, extrinsic = self._rate * joined.quality, self.extrinsic_weight * joined.credit
         return Bunch(
-            value=intrinsic + extrinsic, intrinsic=intrinsic, extrinsic=extrinsic, cluster=cluster
+            value=intrinsic + extrinsic,
+            intrinsic=intrinsic,
+            extrinsic=extrinsic,
+            cluster=joined.cluster,
         )

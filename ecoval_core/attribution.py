@@ -1,0 +1,202 @@
+"""Both stages in order: from a problem to each point's credit and quality."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
+
+from ecoval_core.clustering import (
+    Clustering,
+    auto_n_clusters,
+    cluster_groups,
+    nearest_cluster,
+    target_bins,
+)
+from ecoval_core.fitting import single_threaded
+from ecoval_core.propagation import (
+    N_FOLDS,
+    Judge,
+    extrinsic_of_cluster,
+    extrinsic_of_joining,
+    identical_rows,
+    make_folds,
+    nearest_neighbors,
+)
+from ecoval_core.refitting import (
+    Problem,
+    Progress,
+    Refits,
+    ShouldStop,
+    leave_clusters_out,
+    out_of_fold_output,
+    sample_by_cluster,
+)
+from ecoval_core.scoring import residuals
+from ecoval_core.targets import target_groups
+
+
+class Joined(NamedTuple):
+    """What unseen points would bring: credit E, quality q and the cluster each joins."""
+
+    credit: NDArray[np.float64]
+    quality: NDArray[np.float64]
+    cluster: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Everything the two stages found; no weight has been chosen yet.
+
+    Attributes
+    ----------
+    problem : Problem
+        Model and data.
+    clustering : Clustering
+        Clusters of the training points, in standardised features.
+    refits : Refits
+        Effects and outputs of the leave-cluster-out fits.
+    scaler : StandardScaler
+        Standardises features for distances.
+    edges : ndarray or None
+        Inner edges of the target bins; None for classification.
+    pull : ndarray of shape (n_samples, n_outputs)
+        Residuals r_i of the training points under the model without their cluster.
+    credit : ndarray of shape (n_samples,)
+        E_i, what each point caused of its cluster's value.
+    quality : ndarray of shape (n_samples,)
+        q_i in [0, 1].
+    judge : Judge
+        Judges the quality of further points.
+    n_neighbors : int
+        Neighbours that judge coherence.
+    """
+
+    problem: Problem
+    clustering: Clustering
+    refits: Refits
+    scaler: StandardScaler
+    edges: NDArray[np.float64] | None
+    pull: NDArray[np.float64]
+    credit: NDArray[np.float64]
+    quality: NDArray[np.float64]
+    judge: Judge
+    n_neighbors: int
+
+    def join(self, X: NDArray, codes: NDArray) -> Joined:
+        """Credit and quality of unseen points, each as if it alone joined the data.
+
+        The point's own residual is that under f_D, which never saw it; nothing is refitted.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_new, n_features)
+            Unseen points.
+        codes : ndarray of shape (n_new,)
+            Class indices or targets.
+
+        Returns
+        -------
+        Joined
+            Credit, quality, cluster.
+        """
+        problem, scaler = self.problem, self.scaler
+        Z_train, Z_val, Z = map(scaler.transform, (problem.X, problem.X_val, X))
+        cluster = nearest_cluster(self.clustering, Z, target_groups(codes, self.edges))
+        with single_threaded():
+            output = problem.output(self.refits.estimator, X)
+        pull = residuals(output, codes, problem.scale)
+        credit = np.empty(len(X))
+        for c in np.unique(cluster):
+            new = np.flatnonzero(cluster == c)
+            members = np.flatnonzero(self.clustering.labels == c)
+            credit[new] = extrinsic_of_joining(
+                Z[new], pull[new], Z_train[members], self.pull[members], Z_val,
+                residuals(self.refits.output_val[c], problem.codes_val, problem.scale),
+                self.refits.effects[c],
+            )  # fmt: skip
+        neighbors = nearest_neighbors(Z_train, self.n_neighbors, Z)[1]
+        quality = self.judge.quality(problem.codes[neighbors], output, codes)
+        return Joined(credit, quality, cluster)
+
+
+def attribute(
+    problem: Problem,
+    *,
+    n_clusters: int | str = "auto",
+    n_neighbors: int = 10,
+    max_fit_samples: int | None = 10_000,
+    n_jobs: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Attribution:
+    """Value clusters by leaving each out, credit their members, and judge quality.
+
+    Parameters
+    ----------
+    problem : Problem
+        Model and data.
+    n_clusters, n_neighbors, max_fit_samples, n_jobs
+        As in :class:`EcoVal`.
+    seed : int, default=0
+        Seeds clusters, folds and the fitted sample.
+    progress, should_stop : callable or None
+        As in :meth:`EcoVal.fit`.
+
+    Returns
+    -------
+    Attribution
+        Credit and quality of every training point, and what they came from.
+
+    Raises
+    ------
+    RefitError
+        If the model cannot be fitted without some cluster.
+    Cancelled
+        If `should_stop` returned True.
+    """
+    with single_threaded():
+        n_samples = len(problem.X)
+        scaler = StandardScaler().fit(problem.X)
+        Z = scaler.transform(problem.X)
+        edges = None if problem.classes is not None else target_bins(problem.codes)
+        wanted = auto_n_clusters(n_samples) if n_clusters == "auto" else int(n_clusters)
+        clustering = cluster_groups(Z, target_groups(problem.codes, edges), wanted, seed)
+        rows = sample_by_cluster(clustering.labels, max_fit_samples or n_samples, seed)
+        refits = leave_clusters_out(
+            problem, clustering.labels, rows=rows, n_jobs=n_jobs, progress=progress,
+            should_stop=should_stop, n_more=N_FOLDS,
+        )  # fmt: skip
+        identical = identical_rows(problem.X, problem.codes)
+        out_of_fold = out_of_fold_output(
+            problem, make_folds(identical, problem.codes, problem.scale, seed), rows=rows,
+            n_jobs=n_jobs, progress=progress, should_stop=should_stop,
+            done=clustering.n_clusters + 1,
+        )  # fmt: skip
+        pull = residuals(refits.output_own, problem.codes, problem.scale)
+        credit = _credit_members(problem, clustering, refits, pull, Z, scaler)
+        neighbor_codes = problem.codes[nearest_neighbors(Z, n_neighbors)[1]]
+        judge = Judge.of(neighbor_codes, out_of_fold, problem.codes, problem.scale)
+        quality = judge.quality(neighbor_codes, out_of_fold, problem.codes)
+        # Neighbours at equal distance come in no particular order: identical rows share a quality.
+        quality = (np.bincount(identical, quality) / np.bincount(identical))[identical]
+    return Attribution(
+        problem, clustering, refits, scaler, edges, pull, credit, quality, judge, n_neighbors
+    )
+
+
+def _credit_members(
+    problem: Problem, clustering: Clustering, refits: Refits, pull: NDArray, Z: NDArray,
+    scaler: StandardScaler,
+) -> NDArray[np.float64]:  # fmt: skip
+    Z_val = scaler.transform(problem.X_val)
+    credit = np.empty(len(Z))
+    for cluster, effect in enumerate(refits.effects):
+        members = np.flatnonzero(clustering.labels == cluster)
+        pull_val = residuals(refits.output_val[cluster], problem.codes_val, problem.scale)
+        credit[members] = extrinsic_of_cluster(Z[members], pull[members], Z_val, pull_val, effect)
+    return credit

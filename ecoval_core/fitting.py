@@ -1,0 +1,133 @@
+"""Fitting one model: seeded, from a previous solution where that is right, on one thread."""
+
+from __future__ import annotations
+
+import copy
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone, is_classifier
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression, Perceptron, SGDClassifier, SGDRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import Pipeline
+from threadpoolctl import ThreadpoolController
+
+# For forests and boosting `warm_start` means "add trees": with the same number of trees nothing is
+# refitted and every effect is silently zero. Only these start from the previous solution.
+_WARM_STARTING = (
+    LogisticRegression, SGDClassifier, SGDRegressor, Perceptron, MLPClassifier, MLPRegressor,
+)  # fmt: skip
+
+
+class RefitError(ValueError):
+    """The model could not be fitted on a part of the data; the message names the part."""
+
+
+@cache
+def _threadpools() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def single_threaded() -> Any:
+    """Context in which BLAS and OpenMP use one thread.
+
+    Returns
+    -------
+    context manager
+        From threadpoolctl; the former limits come back at its end.
+    """
+    return _threadpools().limit(limits=1)
+
+
+def seed_estimator(estimator: Any, seed: int) -> Any:
+    """Clone an estimator and set every random state that was left to chance.
+
+    All refits share the seed: common random numbers, so that an effect is the cluster's and not the
+    draw's.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Any scikit-learn estimator or pipeline.
+    seed : int
+        Value for each ``random_state`` parameter that is None, nested ones included.
+
+    Returns
+    -------
+    estimator
+        An unfitted clone.
+    """
+    seeded = clone(estimator)
+    unset = {
+        name: seed
+        for name, value in seeded.get_params().items()
+        if name.split("__")[-1] == "random_state" and value is None
+    }
+    return seeded.set_params(**unset)
+
+
+def starts_from_solution(estimator: Any) -> bool:
+    """Whether ``warm_start`` of an estimator means "start from the previous solution".
+
+    Parameters
+    ----------
+    estimator : estimator
+        An estimator, or a pipeline whose last step counts.
+
+    Returns
+    -------
+    bool
+        True for logistic regression, SGD, perceptrons; never for ensembles of trees.
+    """
+    return isinstance(_last_step(estimator), _WARM_STARTING)
+
+
+def _last_step(estimator: Any) -> Any:
+    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+
+
+def fit_model(estimator: Any, X: NDArray, y: NDArray, where: str, *, start: Any = None) -> Any:
+    """Fit a clone, from a previous solution where that is right.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted.
+    X, y : ndarray of shape (n_samples, n_features), (n_samples,)
+        Data to fit.
+    where : str
+        Names the data for an error message, such as "without cluster 3".
+    start : estimator or None, default=None
+        Fitted model to start from; ignored if it knows other classes or cannot.
+
+    Returns
+    -------
+    estimator
+        The fitted model. Where a single class is left, a constant one.
+
+    Raises
+    ------
+    RefitError
+        If the model refuses the data; carries the model's own words.
+    """
+    labels = np.unique(y) if is_classifier(estimator) else None
+    if labels is not None and len(labels) == 1:
+        return DummyClassifier(strategy="prior").fit(X, y)
+    warm = (
+        start is not None
+        and starts_from_solution(start)
+        and (labels is None or np.array_equal(labels, start.classes_))
+    )
+    if warm:
+        model = copy.deepcopy(start)
+        _last_step(model).set_params(warm_start=True)
+    else:
+        model = clone(estimator)
+    try:
+        return model.fit(X, y)
+    except Exception as error:
+        name = type(_last_step(model)).__name__
+        raise RefitError(f"{name} could not be fitted {where}: {error}") from error
