@@ -1,0 +1,158 @@
+"""Two coordinates for every row, for the map: principal components at once, UMAP when there is time."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
+
+N_EPOCHS = 200
+# Distances in more dimensions cost more and tell little more.
+MAX_DIMENSIONS = 50
+# Fewer rows have no neighbourhoods that UMAP could keep together.
+MIN_UMAP_ROWS = 16
+# Rows that a drawing can show at once; what lies beyond is placed beside its neighbours.
+MAX_UMAP_ROWS = 20_000
+
+# numba's threading layer aborts the whole process if two threads enter UMAP at once.
+_umap_lock = threading.Lock()
+
+
+def _as_matrix(X: ArrayLike) -> NDArray[np.float32]:
+    X = np.asarray(X)
+    if X.ndim != 2:
+        raise ValueError(f"X must have two dimensions, rows and columns, but it has {X.ndim}.")
+    if not np.isfinite(X).all():
+        raise ValueError("X holds missing or infinite numbers: fill them in before projecting.")
+    # Standardised data keep all that a drawing shows in single precision, and fit in half the memory.
+    return X.astype(np.float32)
+
+
+def _principal_components(X: NDArray[np.float32], n_components: int) -> NDArray[np.float32]:
+    scores = np.zeros((len(X), n_components), dtype=np.float32)
+    n_possible = min(n_components, *X.shape)
+    if n_possible and np.ptp(X, axis=0).any():
+        solver = "covariance_eigh" if X.shape[1] <= 1000 else "randomized"
+        pca = PCA(n_possible, svd_solver=solver, random_state=0)
+        scores[:, :n_possible] = pca.fit_transform(X)
+    return scores
+
+
+def pca_projection(X: ArrayLike) -> NDArray[np.float32]:
+    """Project rows onto their first two principal components.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Numeric, finite, standardised.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, 2), float32
+        Coordinates. Data that have two columns already are returned as they are; where there is no
+        second component (one column, one row, identical rows) its coordinates are 0.
+
+    Raises
+    ------
+    ValueError
+        If `X` is not a matrix of finite numbers.
+
+    Examples
+    --------
+    >>> pca_projection([[3.0], [1.0], [2.0]])[:, 0].tolist()
+    [1.0, -1.0, 0.0]
+    """
+    X = _as_matrix(X)
+    return X if X.shape[1] == 2 else _principal_components(X, 2)
+
+
+def umap_projection(
+    X: ArrayLike, *, n_neighbors: int = 15, random_state: int = 0
+) -> NDArray[np.float32]:
+    """Project rows by UMAP, which keeps neighbours together and says little about larger distances.
+
+    The layout starts from the principal components, so that the map does not turn over when it
+    replaces them. One projection runs at a time in a process; others wait.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Numeric, finite, standardised. Neighbours are sought among the first 50 principal components.
+    n_neighbors : int, default=15
+        Size of the neighbourhoods kept together, at least 2; held below the number of rows.
+    random_state : int, default=0
+        Seeds the layout; the same seed gives the same coordinates.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, 2), float32
+        Coordinates. Data that have two columns already are returned as they are. UMAP needs
+        neighbourhoods: below 16 rows, and where all rows are identical, this is
+        :func:`pca_projection`. Above 20,000 rows UMAP arranges a random 20,000, and every other row is
+        placed at the mean of its three nearest among them, the nearer weighing more.
+
+    Raises
+    ------
+    ValueError
+        If `X` is not a matrix of finite numbers, or `n_neighbors` is below 2.
+    """
+    X = _as_matrix(X)
+    if n_neighbors < 2:
+        raise ValueError(f"n_neighbors must be at least 2, but it is {n_neighbors}.")
+    if X.shape[1] == 2:
+        return X
+    if len(X) < MIN_UMAP_ROWS or not np.ptp(X, axis=0).any():
+        return _principal_components(X, 2)
+    # Nothing of it may interleave: neighbours are sought by code that swaps warning filters as well.
+    with _umap_lock:
+        return _arrange(X, n_neighbors, np.random.default_rng(random_state))
+
+
+def _arrange(
+    X: NDArray[np.float32], n_neighbors: int, random: np.random.Generator
+) -> NDArray[np.float32]:
+    components = _principal_components(X, max(2, min(MAX_DIMENSIONS, X.shape[1])))
+    if len(X) <= MAX_UMAP_ROWS:
+        return _embed(components, n_neighbors, random)
+    arranged = np.sort(random.choice(len(X), MAX_UMAP_ROWS, replace=False))
+    coordinates = np.empty((len(X), 2), dtype=np.float32)
+    coordinates[arranged] = _embed(components[arranged], n_neighbors, random)
+    others = np.setdiff1d(np.arange(len(X)), arranged)
+    index = NearestNeighbors(n_neighbors=3).fit(components[arranged])
+    distances, nearest = index.kneighbors(components[others])
+    weights = 1 / np.maximum(distances, np.finfo(np.float32).tiny ** 0.5)
+    weights /= weights.sum(axis=1, keepdims=True)
+    coordinates[others] = np.einsum("ij,ijk->ik", weights, coordinates[arranged][nearest])
+    return coordinates
+
+
+def _embed(
+    X: NDArray[np.float32], n_neighbors: int, random: np.random.Generator
+) -> NDArray[np.float32]:
+    n_neighbors = min(n_neighbors, len(X) - 1)
+    # Each row comes first among its own neighbours, as UMAP expects, even beside identical rows.
+    distances, others = NearestNeighbors(n_neighbors=n_neighbors - 1).fit(X).kneighbors()
+    neighbors = np.column_stack([np.arange(len(X)), others])
+    distances = np.column_stack([np.zeros(len(X)), distances]).astype(np.float32)
+    start = X[:, :2] / X[:, 0].std()
+    start += random.normal(scale=1e-3, size=start.shape).astype(np.float32)
+    with warnings.catch_warnings():
+        # Neither the neural variant nor the projection of further rows is used here.
+        warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
+        warnings.filterwarnings("ignore", r"precomputed_knn\[2\]", UserWarning)
+        # Seconds of import and compilation that only those who ask for UMAP should pay.
+        from umap import UMAP
+
+        reducer = UMAP(
+            n_neighbors=n_neighbors,
+            n_epochs=N_EPOCHS,
+            init=start,
+            precomputed_knn=(neighbors, distances, None),
+            random_state=int(random.integers(2**31)),
+            n_jobs=1,
+        )
+        return reducer.fit_transform(X).astype(np.float32, copy=False)

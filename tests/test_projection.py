@@ -1,0 +1,131 @@
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits, make_blobs
+from sklearn.manifold import trustworthiness
+from sklearn.preprocessing import scale
+
+from ecoval_core import projection
+from ecoval_core.projection import pca_projection, umap_projection
+
+
+@pytest.fixture(scope="module")
+def blobs():
+    X, labels = make_blobs(150, n_features=8, centers=3, cluster_std=0.5, random_state=0)
+    return scale(X), labels
+
+
+def separation(coordinates, labels):
+    """Least distance between two classes' centres, in units of the widest class."""
+    classes = [coordinates[labels == label] for label in np.unique(labels)]
+    centers = np.array([points.mean(axis=0) for points in classes])
+    apart = np.linalg.norm(centers[:, None] - centers, axis=2)[np.triu_indices(len(centers), 1)]
+    return apart.min() / max(points.std() for points in (c - c.mean(axis=0) for c in classes))
+
+
+def test_pca_keeps_the_directions_of_greatest_variance():
+    random = np.random.default_rng(0)
+    hidden = random.normal(size=(500, 5)) * [10, 5, 0.1, 0.1, 0.1]
+    turned = hidden @ np.linalg.qr(random.normal(size=(5, 5)))[0]
+    found = pca_projection(turned)
+    assert found.shape == (500, 2)
+    assert found.dtype == np.float32
+    for axis in range(2):
+        assert abs(np.corrcoef(found[:, axis], hidden[:, axis])[0, 1]) > 0.99
+    assert np.array_equal(found, pca_projection(turned))
+
+
+@pytest.mark.parametrize("project", [pca_projection, umap_projection])
+def test_two_columns_are_returned_as_they_are(project):
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    assert np.array_equal(project(X), X.astype(np.float32))
+    assert project(X).dtype == np.float32
+
+
+@pytest.mark.parametrize("project", [pca_projection, umap_projection])
+@pytest.mark.parametrize("shape", [(1, 5), (2, 5), (3, 1), (15, 4), (1, 1), (0, 4)])
+def test_a_handful_of_rows_is_projected_without_umap(project, shape):
+    X = np.random.default_rng(0).normal(size=shape)
+    found = project(X)
+    assert found.shape == (shape[0], 2)
+    assert np.isfinite(found).all()
+    assert np.array_equal(found, pca_projection(X))
+
+
+@pytest.mark.parametrize("project", [pca_projection, umap_projection])
+def test_identical_rows_all_lie_at_the_origin(project):
+    assert not project(np.full((30, 4), 3.0)).any()
+
+
+@pytest.mark.parametrize("project", [pca_projection, umap_projection])
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_missing_and_infinite_numbers_are_refused(project, wrong):
+    X = np.ones((20, 3))
+    X[4, 1] = wrong
+    with pytest.raises(ValueError, match="missing or infinite"):
+        project(X)
+
+
+@pytest.mark.parametrize("project", [pca_projection, umap_projection])
+def test_a_vector_is_refused(project):
+    with pytest.raises(ValueError, match="two dimensions"):
+        project([1.0, 2.0])
+
+
+def test_umap_refuses_a_neighbourhood_of_one():
+    with pytest.raises(ValueError, match="at least 2"):
+        umap_projection(np.ones((20, 3)), n_neighbors=1)
+
+
+def test_umap_separates_blobs_and_is_deterministic(blobs):
+    X, labels = blobs
+    found = umap_projection(X)
+    assert found.shape == (150, 2)
+    assert found.dtype == np.float32
+    assert separation(found, labels) > 3
+    assert np.array_equal(found, umap_projection(X, random_state=0))
+    assert not np.array_equal(found, umap_projection(X, random_state=1))
+
+
+def test_umap_keeps_neighbours_of_real_data_better_than_pca():
+    X = scale(load_digits().data[:400])
+    assert trustworthiness(X, umap_projection(X)) > trustworthiness(X, pca_projection(X)) + 0.05
+
+
+def test_umap_of_one_column_and_of_repeated_rows_is_finite(blobs):
+    X, _ = blobs
+    assert np.isfinite(umap_projection(X[:, :1])).all()
+    repeated = np.repeat(X[:10], 15, axis=0)
+    found = umap_projection(repeated)
+    assert np.isfinite(found).all()
+    assert separation(found, np.repeat(np.arange(10), 15)) > 0
+
+
+def test_umap_with_fewer_rows_than_neighbours(blobs):
+    assert np.isfinite(umap_projection(blobs[0][:16], n_neighbors=50)).all()
+
+
+def test_umap_of_many_rows_places_the_rest_beside_their_neighbours(blobs, monkeypatch):
+    X, labels = blobs
+    monkeypatch.setattr(projection, "MAX_UMAP_ROWS", 60)
+    found = umap_projection(X)
+    assert found.shape == (150, 2)
+    assert np.isfinite(found).all()
+    assert separation(found, labels) > 3
+    assert np.array_equal(found, umap_projection(X))
+
+
+def test_umap_in_several_threads_at_once_is_safe_and_the_same(blobs):
+    X = blobs[0][:60]
+    alone = umap_projection(X)
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(umap_projection, [X] * 4))
+    assert all(np.array_equal(alone, found) for found in together)
+
+
+def test_importing_the_module_does_not_import_umap():
+    code = "import sys, ecoval_core.projection; sys.exit('umap' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
