@@ -109,12 +109,17 @@ def allocate_clusters(group_sizes: ArrayLike, n_clusters: int) -> NDArray[np.int
     """
     sizes = np.asarray(group_sizes, dtype=np.int64)
     total = int(np.clip(n_clusters, len(sizes), sizes.sum()))
-    free = total - len(sizes)
-    quota = free * (sizes - 1) / max(1, (sizes - 1).sum())
-    counts = np.floor(quota + 1e-9).astype(np.int64)
-    by_remainder = np.argsort(counts - quota, kind="stable")
-    counts[by_remainder[: free - counts.sum()]] += 1
-    return counts + 1
+    single = np.zeros(len(sizes), dtype=bool)
+    while True:
+        quota = np.where(single, 0.0, sizes * (total - single.sum()) / max(1, sizes[~single].sum()))
+        too_small = ~single & (quota < 1)
+        if not too_small.any():
+            break
+        single |= too_small
+    counts = np.where(single, 1, np.floor(quota)).astype(np.int64)
+    by_remainder = np.argsort(np.where(single, 1.0, np.floor(quota) - quota), kind="stable")
+    counts[by_remainder[: total - counts.sum()]] += 1
+    return counts
 
 
 def _split_group(X: NDArray, n_clusters: int, seed: int) -> NDArray[np.int64]:

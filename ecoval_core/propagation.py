@@ -312,7 +312,8 @@ def distribute(
     if quality.sum() <= 0:
         quality = np.ones_like(quality)
     rate = left / quality.sum() if reliable else 0.0
-    known = surplus > 0
+    # A surplus within rounding of zero has no shares.
+    known = surplus > 1e-12
     return Distribution(
         intrinsic=rate * quality,
         extrinsic=extrinsic,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from ecoval_core.scoring import Scale, model_output, sample_scores
 
 Progress = Callable[[int, int], None]
 ShouldStop = Callable[[], bool]
+
+_CANCELLED = "The run was cancelled."
 
 
 class Cancelled(Exception):  # noqa: N818 - a request that was granted, not an error
@@ -153,18 +156,27 @@ def run_tasks(
     """
     total = done + len(tasks) if total is None else total
     _check_stop(should_stop)
+    stopping = Event()
+    # The supply of tasks ends at a stop, and those under way are awaited: joblib neither leaves
+    # workers behind nor warns of results that nobody fetched.
+    supply = (task for task in tasks if not stopping.is_set())
     with sklearn.config_context(assume_finite=True):
-        results = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs")(tasks)
+        results = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs")(supply)
     for finished, result in enumerate(results, start=done + 1):
+        if stopping.is_set():
+            continue
         yield result
         if progress is not None:
             progress(finished, total)
-        _check_stop(should_stop)
+        if should_stop is not None and should_stop():
+            stopping.set()
+    if stopping.is_set():
+        raise Cancelled(_CANCELLED)
 
 
 def _check_stop(should_stop: ShouldStop | None) -> None:
     if should_stop is not None and should_stop():
-        raise Cancelled("The run was cancelled.")
+        raise Cancelled(_CANCELLED)
 
 
 def sample_by_cluster(labels: NDArray, n_rows: int, random_state: int) -> NDArray[np.int64]:

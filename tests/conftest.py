@@ -1,0 +1,50 @@
+"""Data and settings that the tests share."""
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from ecoval_core import EcoVal
+
+
+def split_and_spoil(X, y, n_train, n_val, share=0.15, seed=0):
+    """Standardised train / validation / test with a share of the training labels moved on by one."""
+    X, X_rest, y, y_rest = train_test_split(X, y, train_size=n_train, random_state=seed, stratify=y)
+    X_val, X_test, y_val, y_test = train_test_split(
+        X_rest, y_rest, train_size=n_val, random_state=seed, stratify=y_rest
+    )
+    scaler = StandardScaler().fit(X)
+    flipped = np.random.default_rng(seed).random(n_train) < share
+    y_noisy = np.where(flipped, (y + 1) % (y.max() + 1), y)
+    return SimpleNamespace(
+        X=scaler.transform(X), y=y_noisy, y_clean=y, X_val=scaler.transform(X_val), y_val=y_val,
+        X_test=scaler.transform(X_test), y_test=y_test, flipped=flipped,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def digits():
+    return split_and_spoil(*load_digits(return_X_y=True), n_train=600, n_val=300)
+
+
+@pytest.fixture(scope="session")
+def cancer():
+    return split_and_spoil(*load_breast_cancer(return_X_y=True), n_train=250, n_val=150)
+
+
+@pytest.fixture(scope="session")
+def valued_digits(digits):
+    return EcoVal(random_state=0).fit(digits.X, digits.y, digits.X_val, digits.y_val)
+
+
+@pytest.fixture(scope="session")
+def valued_cancer(cancer):
+    return EcoVal(random_state=0).fit(cancer.X, cancer.y, cancer.X_val, cancer.y_val)

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecoval_core.clustering import (
+    allocate_clusters,
+    auto_n_clusters,
+    cluster_groups,
+    nearest_cluster,
+    target_bins,
+)
+
+
+@given(st.lists(st.integers(1, 500), min_size=1, max_size=30), st.integers(1, 3000))
+def test_allocation_hands_out_all_and_no_group_gets_too_many(sizes, n_clusters):
+    counts = allocate_clusters(sizes, n_clusters)
+    assert counts.sum() == np.clip(n_clusters, len(sizes), sum(sizes))
+    assert (counts >= 1).all()
+    assert (counts <= sizes).all()
+
+
+def test_allocation_is_proportional():
+    assert allocate_clusters([100, 300, 600], 100).tolist() == [10, 30, 60]
+
+
+def test_auto_granularity_follows_the_stated_formula():
+    assert [auto_n_clusters(n) for n in (1, 100, 22_500, 10**6)] == [1, 20, 300, 300]
+
+
+def test_clusters_are_label_pure_complete_and_centred(digits):
+    found = cluster_groups(digits.X, digits.y, 49, 0)
+    assert found.n_clusters == 49
+    assert np.array_equal(np.unique(found.labels), np.arange(49))
+    for cluster in range(49):
+        members = found.labels == cluster
+        assert set(digits.y[members]) == {found.groups[cluster]}
+        np.testing.assert_allclose(found.centers[cluster], digits.X[members].mean(axis=0))
+
+
+def test_finest_is_every_point_and_coarsest_every_class(digits):
+    finest = cluster_groups(digits.X, digits.y, len(digits.X), 0)
+    assert np.bincount(finest.labels).max() == 1
+    coarsest = cluster_groups(digits.X, digits.y, 1, 0)
+    assert coarsest.n_clusters == 10
+
+
+def test_identical_rows_share_a_cluster():
+    X = np.repeat(np.arange(4.0)[:, None], 5, axis=0)
+    found = cluster_groups(X, np.zeros(20, dtype=int), 15, 0)
+    assert found.n_clusters == 4
+    assert all(len(set(found.labels[X[:, 0] == value])) == 1 for value in range(4))
+
+
+def test_a_large_group_is_clustered_too():
+    X = np.random.default_rng(0).normal(size=(12_000, 3))
+    found = cluster_groups(X, np.zeros(12_000, dtype=int), 20, 0)
+    assert 15 <= found.n_clusters <= 20
+    assert np.bincount(found.labels).min() >= 1
+
+
+def test_unseen_points_join_the_nearest_centre_of_their_own_label(digits):
+    found = cluster_groups(digits.X, digits.y, 49, 0)
+    joined = nearest_cluster(found, digits.X_val, digits.y_val)
+    for row in (0, 17, 101):
+        candidates = np.flatnonzero(found.groups == digits.y_val[row])
+        gaps = np.linalg.norm(found.centers[candidates] - digits.X_val[row], axis=1)
+        assert joined[row] == candidates[gaps.argmin()]
+
+
+@pytest.mark.parametrize(("y", "n_bins"), [(np.arange(100.0), 5), (np.r_[np.zeros(90), 1:11], 1)])
+def test_target_bins_are_quantiles_and_ties_leave_fewer(y, n_bins):
+    assert len(target_bins(y)) == n_bins - 1
+    assert np.bincount(np.searchsorted(target_bins(y), y, side="right")).min() >= 1

@@ -1,0 +1,155 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import pairwise_distances
+
+from ecoval_core import propagation
+from ecoval_core.propagation import (
+    Judge,
+    distribute,
+    extrinsic_of_cluster,
+    extrinsic_of_joining,
+    identical_rows,
+    make_folds,
+    nearest_neighbors,
+)
+from ecoval_core.scoring import Scale
+
+
+def by_the_letter(X, pull, X_val, pull_val, effect):
+    """Step 3 of the method, point by point."""
+    credit = np.zeros(len(X))
+    kernel = 1 / pairwise_distances(X, X_val, metric="sqeuclidean") ** 2
+    for v in range(len(X_val)):
+        a = kernel[:, v] * (pull @ pull_val[v])
+        for sign in (1, -1):
+            claim = np.maximum(sign * a, 0)
+            if claim.sum() == 0:
+                claim = kernel[:, v]
+            credit += sign * max(sign * effect[v], 0) * claim / claim.sum()
+    return credit / len(X_val)
+
+
+def draw_cluster(seed, n=7, m=23, n_outputs=3):
+    random = np.random.default_rng(seed)
+    X, X_val = random.normal(size=(n, 4)), random.normal(size=(m, 4))
+    pull, pull_val = random.normal(size=(n, n_outputs)), random.normal(size=(m, n_outputs))
+    # All members pull one way at some validation points, so that the fallback is used too.
+    pull[:, 0] = np.abs(pull[:, 0])
+    pull_val[::3] = np.eye(n_outputs)[0]
+    effect = random.normal(size=m)
+    return X, pull, X_val, pull_val, effect
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_extrinsic_value_follows_the_formula(seed):
+    cluster = draw_cluster(seed)
+    np.testing.assert_allclose(extrinsic_of_cluster(*cluster), by_the_letter(*cluster), rtol=1e-6)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    cluster = draw_cluster(0)
+    whole = extrinsic_of_cluster(*cluster)
+    monkeypatch.setattr(propagation, "BLOCK_PAIRS", 20)
+    np.testing.assert_allclose(extrinsic_of_cluster(*cluster), whole, rtol=1e-12)
+
+
+@given(st.integers(0, 10_000), st.integers(1, 12), st.integers(1, 30), st.integers(1, 4))
+@settings(max_examples=60, deadline=None)
+def test_a_cluster_hands_on_exactly_what_it_is_worth(seed, n, m, n_outputs):
+    cluster = draw_cluster(seed, n, m, n_outputs)
+    assert extrinsic_of_cluster(*cluster).sum() == pytest.approx(cluster[-1].mean(), abs=1e-12)
+
+
+def test_points_that_coincide_with_a_validation_point_stay_finite_and_alike():
+    X = np.zeros((3, 2))
+    credit = extrinsic_of_cluster(X, np.ones((3, 1)), np.zeros((2, 2)), np.ones((2, 1)), np.ones(2))
+    np.testing.assert_allclose(credit, 1 / 3)
+
+
+def test_a_gain_goes_to_who_pushes_right_and_a_harm_to_who_pushes_wrong():
+    X = np.array([[1.0], [-1.0]])
+    pull = np.array([[1.0], [-1.0]])
+    X_val, pull_val = np.zeros((1, 1)), np.ones((1, 1))
+    gain = extrinsic_of_cluster(X, pull, X_val, pull_val, np.array([1.0]))
+    harm = extrinsic_of_cluster(X, pull, X_val, pull_val, np.array([-1.0]))
+    np.testing.assert_allclose(gain, [1, 0])
+    np.testing.assert_allclose(harm, [0, -1])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_joining_point_gets_what_it_would_as_one_more_member(seed):
+    X, pull, X_val, pull_val, effect = draw_cluster(seed)
+    alone = extrinsic_of_joining(X[-2:], pull[-2:], X[:-2], pull[:-2], X_val, pull_val, effect)
+    for position in (0, 1):
+        rows = [*range(len(X) - 2), len(X) - 2 + position]
+        expected = by_the_letter(X[rows], pull[rows], X_val, pull_val, effect)[-1]
+        assert alone[position] == pytest.approx(expected, rel=1e-6)
+
+
+def test_identical_rows_are_found_by_features_and_label():
+    X = np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [2.0, 1.0]])
+    assert identical_rows(X, np.array([0, 0, 1, 0])).tolist() == [0, 0, 1, 2]
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_folds_keep_identical_rows_together_and_classes_spread(task):
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(50), 2)
+    codes = np.repeat(random.integers(3, size=50), 2)
+    folds = make_folds(groups, codes, Scale.of(codes, task), 0)
+    assert (folds[::2] == folds[1::2]).all()
+    assert np.bincount(folds).tolist() == [20] * 5
+    if task == "classification":
+        per_class = np.array([np.bincount(folds[codes == c], minlength=5) for c in range(3)])
+        assert np.ptp(per_class, axis=1).max() <= 2
+
+
+def test_quality_is_the_geometric_mean_of_coherence_and_confidence():
+    scale = Scale.of(np.array([0, 1]), "classification")
+    neighbors = np.array([[0, 0, 0, 1], [1, 1, 1, 1], [0, 0, 0, 0]])
+    output = np.array([[0.5, 0.5], [0.2, 0.8], [0.9, 0.1]])
+    quality = Judge(scale).quality(neighbors, output, np.array([0, 1, 1]))
+    np.testing.assert_allclose(quality, [np.sqrt(0.75 * 0.5), np.sqrt(0.8), 0])
+
+
+def test_regression_quality_measures_residuals_by_their_median():
+    codes = np.array([0.0, 1.0, 2.0, 30.0])
+    scale = Scale.of(codes, "regression")
+    neighbors = np.array([[1.0], [2.0], [1.0], [2.0]])
+    output = codes[:, None] + np.array([[1.0], [1.0], [-1.0], [3.0]])
+    judge = Judge.of(neighbors, output, codes, scale)
+    quality = judge.quality(neighbors, output, codes)
+    coherence = np.exp(-np.array([1, 1, 1, 28]) / (2 * 1.4826))
+    confidence = np.exp(-np.array([1, 1, 1, 3]) / (2 * 1.4826))
+    np.testing.assert_allclose(quality, np.sqrt(coherence * confidence))
+
+
+@given(st.integers(0, 10_000), st.floats(0, 3), st.floats(-1, 2))
+@settings(max_examples=100, deadline=None)
+def test_payments_exhaust_the_surplus_or_say_that_they_do_not(seed, weight, surplus):
+    random = np.random.default_rng(seed)
+    credit, quality = random.normal(size=9), random.random(9)
+    paid = distribute(surplus, credit, quality, weight)
+    total = (paid.intrinsic + paid.extrinsic).sum()
+    if paid.reliable:
+        assert total == pytest.approx(surplus, abs=1e-9)
+        assert (paid.intrinsic >= 0).all()
+    else:
+        assert weight * credit.sum() >= surplus
+        assert not paid.intrinsic.any()
+        assert total == pytest.approx(weight * credit.sum(), abs=1e-9)
+
+
+def test_without_any_quality_the_rest_is_shared_evenly():
+    paid = distribute(1.0, np.zeros(4), np.zeros(4), 0.5)
+    np.testing.assert_allclose(paid.intrinsic, 0.25)
+
+
+def test_neighbours_leave_the_point_itself_out():
+    X = np.array([[0.0], [1.0], [3.0]])
+    distances, positions = nearest_neighbors(X, 10)
+    assert positions.tolist() == [[1, 2], [0, 2], [1, 0]]
+    assert distances[0].tolist() == [1, 3]
+    assert nearest_neighbors(X, 1, np.array([[2.9]]))[1].tolist() == [[2]]

@@ -1,0 +1,176 @@
+import numpy as np
+import pytest
+from joblib import parallel_config
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_info
+
+from ecoval_core.clustering import cluster_groups
+from ecoval_core.fitting import RefitError, fit_model, seed_estimator, starts_from_solution
+from ecoval_core.refitting import (
+    Cancelled,
+    Problem,
+    leave_clusters_out,
+    out_of_fold_output,
+    sample_by_cluster,
+)
+from ecoval_core.scoring import Scale
+
+
+def make_problem(data, estimator):
+    return Problem(
+        estimator, data.X, data.y, data.y, data.X_val, data.y_val, np.unique(data.y),
+        Scale.of(data.y, "classification"), "probability", True,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def labels(cancer):
+    return cluster_groups(cancer.X, cancer.y, 8, 0).labels
+
+
+MODELS = [
+    LogisticRegression(tol=1e-8, max_iter=2000),
+    make_pipeline(StandardScaler(), LogisticRegression(tol=1e-8, max_iter=2000)),
+    RandomForestClassifier(20, random_state=0),
+    HistGradientBoostingClassifier(max_iter=10, random_state=0),
+    GaussianNB(),
+]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
+def test_effects_are_those_of_honest_refits_from_scratch(cancer, labels, model):
+    found = leave_clusters_out(make_problem(cancer, model), labels)
+    rows = np.arange(len(cancer.y_val))
+    seeded = seed_estimator(model, 0)
+    full = seeded.fit(cancer.X, cancer.y).predict_proba(cancer.X_val)[rows, cancer.y_val]
+    for cluster in range(labels.max() + 1):
+        kept = labels != cluster
+        without = seeded.fit(cancer.X[kept], cancer.y[kept])
+        expected = full - without.predict_proba(cancer.X_val)[rows, cancer.y_val]
+        np.testing.assert_allclose(found.effects[cluster], expected, atol=2e-4)
+        own = without.predict_proba(cancer.X[~kept])
+        np.testing.assert_allclose(found.output_own[~kept], own, atol=2e-4)
+    assert np.abs(found.effects).max() > 1e-3
+
+
+def test_only_models_that_start_from_their_solution_are_warm_started():
+    assert starts_from_solution(LogisticRegression())
+    assert starts_from_solution(make_pipeline(StandardScaler(), MLPClassifier()))
+    assert not starts_from_solution(RandomForestClassifier())
+    assert not starts_from_solution(HistGradientBoostingClassifier())
+
+
+def test_warm_start_saves_iterations(cancer):
+    model = LogisticRegression(max_iter=2000)
+    full = fit_model(model, cancer.X, cancer.y, "")
+    cold = fit_model(model, cancer.X[5:], cancer.y[5:], "")
+    warm = fit_model(model, cancer.X[5:], cancer.y[5:], "", start=full)
+    assert warm.n_iter_[0] < cold.n_iter_[0]
+    assert not full.warm_start
+
+
+def test_a_cluster_that_holds_the_last_points_of_a_class_is_refitted_cold(digits):
+    data_labels = digits.y
+    found = leave_clusters_out(make_problem(digits, LogisticRegression(max_iter=1000)), data_labels)
+    for digit in range(10):
+        assert (found.output_val[digit][:, digit] == 0).all()
+        assert found.effects[digit][digits.y_val == digit].mean() > 0.3
+
+
+def test_where_one_class_is_left_the_model_is_constant(cancer):
+    found = leave_clusters_out(make_problem(cancer, LogisticRegression()), cancer.y)
+    assert (found.output_val[0] == [0, 1]).all()
+    assert (found.output_val[1] == [1, 0]).all()
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_parallel_refits_give_the_same_bits(cancer, labels, backend):
+    problem = make_problem(cancer, LogisticRegression(max_iter=1000))
+    serial = leave_clusters_out(problem, labels)
+    with parallel_config(backend):
+        parallel = leave_clusters_out(problem, labels, n_jobs=2)
+    assert np.array_equal(serial.effects, parallel.effects)
+    assert np.array_equal(serial.output_own, parallel.output_own)
+
+
+class ThreadCounter(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.threads_ = max(pool["num_threads"] for pool in threadpool_info())
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), self.threads_ / 100)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_every_fit_is_held_to_one_thread(cancer, labels, n_jobs):
+    found = leave_clusters_out(make_problem(cancer, ThreadCounter()), labels, n_jobs=n_jobs)
+    assert (found.output_val == np.float32(0.01)).all()
+
+
+def test_progress_counts_every_fit_and_the_caller_s_own(cancer, labels):
+    told = []
+    leave_clusters_out(
+        make_problem(cancer, GaussianNB()), labels, n_more=5,
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert told == [(done, 14) for done in range(1, 10)]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_stop_is_heeded_between_fits(cancer, labels, n_jobs):
+    told = []
+    with pytest.raises(Cancelled):
+        leave_clusters_out(
+            make_problem(cancer, GaussianNB()), labels, n_jobs=n_jobs,
+            progress=lambda done, total: told.append(done), should_stop=lambda: len(told) >= 3,
+        )  # fmt: skip
+    assert told == [1, 2, 3]
+
+
+class RefusesSmall(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        if len(X) < 250:
+            raise RuntimeError("I want 250 rows")
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), 2), 0.5)
+
+
+def test_a_model_that_fails_without_a_cluster_is_named_with_its_own_words(cancer, labels):
+    with pytest.raises(
+        RefitError, match=r"RefusesSmall could not be fitted without cluster 0 \(.*I want"
+    ):
+        leave_clusters_out(make_problem(cancer, RefusesSmall()), labels)
+
+
+def test_random_states_left_to_chance_are_set_and_others_kept():
+    seeded = seed_estimator(make_pipeline(StandardScaler(), RandomForestClassifier()), 7)
+    assert seeded[-1].random_state == 7
+    assert seed_estimator(RandomForestClassifier(random_state=3), 7).random_state == 3
+
+
+def test_the_fitted_sample_is_stratified_by_cluster():
+    labels = np.repeat([0, 1, 2], [6000, 3000, 3])
+    rows = sample_by_cluster(labels, 900, 0)
+    assert np.bincount(labels[rows]).tolist() == [600, 300, 1]
+    assert len(np.unique(rows)) == len(rows)
+    assert np.array_equal(sample_by_cluster(labels, 10_000, 0), np.arange(9003))
+
+
+def test_out_of_fold_output_never_saw_the_fold(cancer):
+    folds = np.arange(len(cancer.y)) % 5
+    output = out_of_fold_output(make_problem(cancer, GaussianNB()), folds)
+    for fold in range(5):
+        model = GaussianNB().fit(cancer.X[folds != fold], cancer.y[folds != fold])
+        expected = model.predict_proba(cancer.X[folds == fold])
+        np.testing.assert_allclose(output[folds == fold], expected)

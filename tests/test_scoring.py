@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
+from sklearn.svm import LinearSVC
+
+from ecoval_core.scoring import (
+    Scale,
+    available_scorings,
+    check_scoring,
+    has_probabilities,
+    model_output,
+    prior_scores,
+    residuals,
+    sample_scores,
+)
+
+
+@pytest.fixture(scope="module")
+def outputs():
+    random = np.random.default_rng(0)
+    output = random.dirichlet([1, 2, 3], size=200) * 0.97 + 0.01
+    return output, random.integers(3, size=200), Scale.of(np.arange(30) % 3, "classification")
+
+
+def test_scores_average_to_scikit_learns_metrics(outputs):
+    output, codes, scale = outputs
+    assert sample_scores(output, codes, "accuracy", scale).mean() == accuracy_score(
+        codes, output.argmax(axis=1)
+    )
+    assert sample_scores(output, codes, "log_loss", scale).mean() == pytest.approx(
+        -log_loss(codes, output)
+    )
+    assert sample_scores(output, codes, "brier", scale).mean() == pytest.approx(
+        -brier_score_loss(codes, output, scale_by_half=False)
+    )
+
+
+def test_the_default_score_is_the_probability_of_the_truth(outputs):
+    output, codes, scale = outputs
+    expected = [output[i, code] for i, code in enumerate(codes)]
+    assert sample_scores(output, codes, "probability", scale).tolist() == expected
+
+
+def test_log_loss_is_clipped():
+    scale = Scale.of(np.array([0, 1]), "classification")
+    score = sample_scores(np.array([[1.0, 0.0]]), np.array([1]), "log_loss", scale)
+    assert score == pytest.approx(np.log(1e-3))
+
+
+def test_regression_scores_are_in_units_of_the_training_target_and_clipped():
+    scale = Scale.of(np.array([0.0, 20.0]), "regression")
+    output = np.array([[10.0], [0.0], [-1e9]])
+    truth = np.array([10.0, 5.0, 0.0])
+    assert sample_scores(output, truth, "squared_error", scale).tolist() == [0, -0.25, -4]
+    assert sample_scores(output, truth, "absolute_error", scale).tolist() == [0, -0.5, -2]
+
+
+def test_the_prior_predictor_scores_class_frequencies_or_the_mean():
+    scale = Scale.of(np.array([0, 0, 0, 1]), "classification")
+    assert prior_scores(np.array([0, 1]), "probability", scale).tolist() == [0.75, 0.25]
+    scale = Scale.of(np.array([1.0, 3.0]), "regression")
+    assert prior_scores(np.array([2.0, 3.0]), "squared_error", scale).tolist() == [0, -1]
+
+
+def test_residuals_point_from_the_output_to_the_truth(outputs):
+    output, codes, scale = outputs
+    pull = residuals(output, codes, scale)
+    np.testing.assert_allclose(pull + output, np.eye(3)[codes])
+
+
+def test_outputs_are_aligned_to_classes_that_the_model_never_saw():
+    X = np.arange(20.0)[:, None]
+    classes = np.array(["a", "b", "c"])
+    model = LogisticRegression().fit(X, np.where(X[:, 0] < 10, "a", "c"))
+    output = model_output(model, X, classes, proba=True)
+    assert (output[:, 1] == 0).all()
+    np.testing.assert_allclose(output[:, [0, 2]], model.predict_proba(X))
+    hard = model_output(model, X, classes, proba=False)
+    assert (classes[hard.argmax(axis=1)] == model.predict(X)).all()
+    target = model_output(LinearRegression().fit(X, 3 * X[:, 0]), X, None, proba=False)
+    np.testing.assert_allclose(target[:, 0], 3 * X[:, 0], atol=1e-9)
+
+
+def test_a_model_without_probabilities_can_offer_accuracy_only():
+    assert not has_probabilities(LinearSVC())
+    assert available_scorings("classification", has_proba=False) == ("accuracy",)
+    with pytest.raises(ValueError, match="no predict_proba; choose from accuracy"):
+        check_scoring("brier", "classification", has_proba=False)
+    with pytest.raises(ValueError, match="does not fit regression; choose from squared_error"):
+        check_scoring("accuracy", "regression")
+    assert check_scoring(None, "regression") == "squared_error"
