@@ -1,0 +1,1 @@
+"""The Streamlit front end: one module per screen, what they share in `pages.shared`."""

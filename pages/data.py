@@ -1,0 +1,175 @@
+"""Data: open a table, see what was assumed about it, change it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ecoval_core import charts
+from ecoval_core.preparation import Prepared
+from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
+from pages.shared import layout, loading, menu, state
+
+UPLOAD_TYPES = ["csv", "tsv", "txt", "parquet", "xlsx"]
+
+
+def draw_sources() -> None:
+    """Draw demo, upload field, sample cards."""
+    if st.button("Try the demo", key="demo", type="primary", width="stretch", icon="🚀"):
+        loading.open_sample(loading.DEMO_SAMPLE, noise=loading.DEMO_NOISE)
+        st.session_state["start_at_once"] = True
+        st.switch_page("value.py")
+    st.caption(
+        f"Handwritten digits with {loading.DEMO_NOISE:.0%} of the training labels made wrong on "
+        "purpose: watch the method find them."
+    )
+    st.file_uploader(
+        "Or upload your own table",
+        UPLOAD_TYPES,
+        key="upload",
+        on_change=loading.open_upload,
+        max_upload_size=MAX_BYTES // 2**20,
+        help="CSV with any common separator (UTF-8 or Latin-1), Parquet or Excel. It stays on this "
+        "machine.",
+    )
+    st.markdown("**Or take a sample**")
+    for key, sample in SAMPLES.items():
+        with st.container(border=True):
+            text, button = st.columns([3, 1], vertical_alignment="center")
+            text.markdown(f"**{sample.title}**  \n{sample.description}")
+            button.button(
+                "Load",
+                key=f"sample_{key}",
+                on_click=loading.open_sample,
+                args=(key,),
+                width="stretch",
+                help=f"Open the sample {sample.title}",
+            )
+
+
+def draw_choices(prepared: Prepared) -> None:
+    """Draw everything that was assumed, to be changed."""
+    loading.remember_choices(prepared)
+    columns = [str(column) for column in prepared.table.frame.columns]
+    left, right = st.columns(2, gap="medium")
+    left.selectbox(
+        "Target: the column to predict",
+        columns,
+        key="data_target",
+        on_change=loading.apply_choices,
+        args=("target",),
+    )
+    right.segmented_control(
+        "Task",
+        ["classification", "regression"],
+        key="data_task",
+        required=True,
+        on_change=loading.apply_choices,
+        args=("task",),
+        help="Classification predicts a label, regression a number. Detected from the target.",
+    )
+    st.multiselect(
+        "Columns left out",
+        [column for column in columns if column != prepared.table.target],
+        key="data_excluded",
+        on_change=loading.apply_choices,
+        args=("excluded",),
+        placeholder="None: every column is used",
+    )
+    if prepared.table.excluded:
+        reasons = (f"`{column}`: {reason}" for column, reason in prepared.table.excluded.items())
+        st.caption(" · ".join(reasons))
+    left, right = st.columns([3, 1], gap="medium")
+    left.slider(
+        "Split in percent: train up to the first handle, validate up to the second, test the rest",
+        5,
+        95,
+        key="data_split",
+        on_change=loading.apply_choices,
+        args=("split",),
+    )
+    right.number_input(
+        "Seed",
+        0,
+        2**31 - 1,
+        step=1,
+        key="data_seed",
+        on_change=loading.apply_choices,
+        args=("seed",),
+        help="The same seed gives the same split and the same planted errors.",
+    )
+    left, right = st.columns([1, 2], gap="medium", vertical_alignment="center")
+    left.toggle(
+        "Plant label noise",
+        key="data_noisy",
+        on_change=loading.apply_choices,
+        args=("noisy",),
+        help="For demonstrations: makes some training labels wrong and remembers which, so that "
+        "you can see whether low values find them.",
+    )
+    right.slider(
+        "Share of the training labels made wrong, percent",
+        1,
+        40,
+        key="data_noise",
+        on_change=loading.apply_choices,
+        args=("noise",),
+        disabled=prepared.noise == 0,
+    )
+
+
+def draw_counts(table: Table) -> None:
+    """Draw the size of the open table."""
+    is_classification = table.task == "classification"
+    counts = {
+        "Rows": f"{table.n_rows:,}",
+        "Columns used": f"{len(table.features):,} of {table.frame.shape[1] - 1:,}",
+        "Classes": f"{len(table.classes):,}" if is_classification else "–",
+        "Rows without a target": f"{len(table.unlabelled_ids):,}",
+    }
+    for column, (label, value) in zip(st.columns(4), counts.items(), strict=True):
+        column.metric(label, value)
+    if len(table.unlabelled_ids):
+        st.caption("Rows without a target are set aside: they are neither used nor valued.")
+
+
+def draw_table(prepared: Prepared) -> None:
+    """Draw what is in the open table."""
+    table, theme = prepared.table, layout.theme()
+    layout.chart(charts.split_bar(prepared, theme=theme), key="split_chart")
+    st.caption(
+        "Only training rows are valued. Validation rows measure what they are worth; test rows are "
+        "kept for the curves and for the effect of pruning."
+    )
+    left, right = st.columns(2, gap="medium")
+    with left:
+        layout.chart(charts.class_counts(table, theme=theme), key="class_chart")
+    with right:
+        layout.chart(charts.missing_by_column(table, theme=theme), key="missing_chart")
+    with st.expander(f"First {min(200, table.n_rows)} rows"):
+        st.dataframe(table.frame.head(200), key="preview")
+
+
+layout.title(
+    "Data",
+    "EcoVal tells what each training row of a table is worth: its **value** is how much of the "
+    "model's score it accounts for. Below zero, the model is better off without the row.",
+)
+if "complaint" in st.session_state:
+    st.error(st.session_state["complaint"])
+current = state.prepared()
+if current is None:
+    _, middle, _ = st.columns([1, 2, 1])
+    with middle:
+        draw_sources()
+else:
+    source, loaded = st.columns([1, 2.2], gap="large")
+    with source:
+        draw_sources()
+    with loaded:
+        heading, onward = st.columns([3, 1], vertical_alignment="center")
+        heading.subheader(current.table.name, anchor=False)
+        with onward:
+            menu.link("value", "Value these rows")
+        draw_counts(current.table)
+        draw_choices(current)
+        draw_table(current)

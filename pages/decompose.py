@@ -1,0 +1,114 @@
+"""Decompose: intrinsic against extrinsic value, then by label, then by cluster."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from ecoval_core import charts
+from ecoval_core.runs import Run
+from pages.shared import formats, layout, menu, state
+
+SCATTER_KEY = "quadrants"
+CLUSTERS_KEY = "cluster_rows"
+N_CLUSTERS_DRAWN = 40
+
+
+def select_points() -> None:
+    """Select the rows that were lassoed or boxed on the scatter."""
+    points = st.session_state[SCATTER_KEY]["selection"]["points"]
+    state.select([int(np.ravel(point["customdata"])[0]) for point in points])
+
+
+def select_clusters(run: Run) -> None:
+    """Select the rows of the clusters marked in the table."""
+    positions = st.session_state[CLUSTERS_KEY]["selection"]["rows"]
+    chosen = run.clusters["cluster"].iloc[positions]
+    frame = run.frame
+    state.select([int(row) for row in frame.index[frame["cluster"].isin(chosen)]])
+
+
+def draw_scatter(run: Run) -> None:
+    """Draw the four quadrants."""
+    left, right = st.columns([2.4, 1], gap="large")
+    with left:
+        figure = charts.decomposition_scatter(
+            formats.unit_of(run).scale(run.frame),
+            theme=layout.theme(),
+            unit=formats.unit_of(run).label,
+        )
+        layout.chart(figure, SCATTER_KEY, on_select=select_points, selection_mode=("box", "lasso"))
+    right.markdown(
+        "**Intrinsic** (across): what a row is in itself, a credible example of its label. "
+        "**Extrinsic** (up): what it adds given all other rows.\n\n"
+        "- **Typical and needed**: good examples of which there are too few.\n"
+        "- **Typical but redundant**: good examples that others could replace.\n"
+        "- **Odd but useful**: rare cases that help the model where nothing else does.\n"
+        "- **Odd and harmful**: wrong labels and misleading cases; look at these first.\n\n"
+        "Draw a box or a lasso to select rows; they are then selected on every page."
+    )
+    with right:
+        menu.link("explore", f"See the {len(state.selected_ids()):,} selected rows on the map")
+
+
+def draw_totals(run: Run) -> None:
+    """Draw totals and distribution by label."""
+    unit, theme = formats.unit_of(run), layout.theme()
+    frame = unit.scale(run.frame)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        layout.chart(
+            charts.totals_by(frame, by="label", theme=theme, unit=unit.label), key="totals_by_label"
+        )
+    with right:
+        layout.chart(
+            charts.value_distribution(frame, theme=theme, unit=unit.label), key="distribution"
+        )
+
+
+def draw_clusters(run: Run) -> None:
+    """Draw clusters, worst first, as bars and as a table that selects their rows."""
+    unit = formats.unit_of(run)
+    left, right = st.columns([1.4, 1], gap="medium")
+    with left:
+        figure = charts.totals_by(
+            unit.scale(run.frame),
+            by="cluster",
+            limit=N_CLUSTERS_DRAWN,
+            theme=layout.theme(),
+            unit=unit.label,
+        )
+        layout.chart(figure, key="totals_by_cluster")
+    with right:
+        number = st.column_config.NumberColumn
+        columns = {
+            name: number(name, format=unit.column_format)
+            for name in ("value", "intrinsic", "extrinsic")
+        }
+        columns["value"] = number(
+            "left out", format=unit.column_format, help="What the score loses without the cluster"
+        )
+        st.dataframe(
+            unit.scale(run.clusters),
+            key=CLUSTERS_KEY,
+            hide_index=True,
+            height=420,
+            column_config=columns,
+            on_select=lambda: select_clusters(run),
+            selection_mode="multi-row",
+        )
+        st.caption(f"Worst first, in {unit.label}. Mark clusters to select their rows everywhere.")
+
+
+layout.title(
+    "Decompose",
+    "Every value is the sum of two payments: **intrinsic** for what the row is in itself, **extrinsic** "
+    "for its measured effect. Move the extrinsic weight above to shift between them.",
+)
+run = layout.need_run()
+layout.warn_if_unreliable(run)
+draw_scatter(run)
+st.subheader("By label", anchor=False)
+draw_totals(run)
+st.subheader("By cluster", anchor=False)
+draw_clusters(run)

@@ -1,0 +1,151 @@
+"""Prune: combine rules, see what goes and what it does to the test score, download."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ecoval_core.pruning import Effect, detection
+from ecoval_core.runs import Run
+from pages.shared import downloads, formats, layout, menu, progress, prunelist, rows
+
+
+def draw_figures(run: Run, ids: list[int]) -> None:
+    """Draw the list in figures, and its measured effect."""
+    frame = run.frame
+    figures = st.columns(4)
+    figures[0].metric("Rows to prune", f"{len(ids):,}")
+    figures[0].caption(f"{len(ids) / len(frame):.1%} of {len(frame):,} training rows")
+    flipped = frame.index[frame["flipped"]]
+    if len(flipped):
+        found = detection(ids, flipped)
+        figures[1].metric(
+            "Planted errors caught",
+            f"{found.caught:,} of {len(flipped):,}",
+            help="Precision: part of the list that is planted errors. Recall: part of the planted "
+            "errors that is on the list.",
+        )
+        precision = f"{found.precision:.0%}" if ids else "–"
+        figures[1].caption(f"precision {precision}, recall {found.recall:.0%}")
+    else:
+        unit = formats.unit_of(run)
+        figures[1].metric("Their value together", unit.number(frame.loc[ids, "value"].sum()))
+        figures[1].caption(unit.label)
+    with figures[2].container(), st.container():
+        draw_effect(run, ids)
+    with figures[3]:
+        counts = frame.loc[ids, "label"].astype("str").value_counts().head(5)
+        st.caption("**By label**")
+        st.caption(" · ".join(f"{label}: {n:,}" for label, n in counts.items()) or "none")
+
+
+def draw_effect(run: Run, ids: list[int]) -> None:
+    """Draw the test score before and after, with its uncertainty."""
+    if not ids:
+        st.metric("Test score", "–")
+        st.caption("measured as soon as a row is on the list")
+        return
+    effect: Effect | None = progress.result_of(prunelist.effect(run, ids), "Measuring the effect")
+    if effect is None:
+        return
+    st.metric(
+        f"Test {effect.metric}",
+        f"{effect.after:.3f}",
+        f"{effect.difference:+.3f}",
+        help="The model of the run, fitted on all training rows and on those left, scored on the "
+        "test rows, which played no part in valuing.",
+    )
+    verdict = (
+        "better"
+        if effect.low > 0
+        else "worse"
+        if effect.high < 0
+        else "no difference to be sure of"
+    )
+    st.caption(
+        f"before {effect.before:.3f}; 90 % interval of the change {effect.low:+.3f} to "
+        f"{effect.high:+.3f} on {effect.n_test:,} test rows: {verdict}"
+    )
+
+
+def draw_rules(run: Run) -> None:
+    """Draw share, threshold, picks; undo, redo, clear."""
+    rules, unit = prunelist.current(), formats.unit_of(run)
+    state_ = st.session_state
+    state_.setdefault("prune_share", 100 * rules.share)
+    state_.setdefault("prune_by_threshold", rules.threshold is not None)
+    share, below, picks = st.columns(3, gap="medium")
+    share.slider(
+        "Lowest share of the rows, percent",
+        0.0,
+        60.0,
+        step=0.5,
+        key="prune_share",
+        on_change=lambda: prunelist.change_by(share=state_["prune_share"] / 100),
+    )
+    below.toggle(
+        "Also every row with a value below",
+        key="prune_by_threshold",
+        on_change=lambda: prunelist.change_by(
+            threshold=0.0 if state_["prune_by_threshold"] else None
+        ),
+    )
+    key = f"prune_threshold_{'score' if unit.factor == 1 else 'share'}"
+    state_.setdefault(key, (rules.threshold or 0.0) * unit.factor)
+    below.number_input(
+        f"Threshold ({unit.label})",
+        step=10.0**-unit.decimals * 5,
+        format=f"%.{unit.decimals}f",
+        key=key,
+        disabled=rules.threshold is None,
+        on_change=lambda: prunelist.change_by(threshold=state_[key] / unit.factor),
+    )
+    picks.markdown(
+        f"**Picked by hand:** {len(rules.picked):,} rows  \n**Restored:** {len(rules.restored):,} rows"
+    )
+    with picks:
+        menu.link("explore", "Pick rows on the map")
+    with st.container(horizontal=True):
+        st.button("Undo", key="undo", on_click=prunelist.undo, disabled=not prunelist.can_undo())
+        st.button("Redo", key="redo", on_click=prunelist.redo, disabled=not prunelist.can_redo())
+        st.button("Clear", key="clear", on_click=prunelist.clear, disabled=rules == type(rules)())
+
+
+def draw_list(run: Run, ids: list[int]) -> None:
+    """Draw the list itself, restorable row by row."""
+    rules = prunelist.current()
+    if not ids:
+        st.info("The list is empty. Move the share, set a threshold, or pick rows on the map.")
+    else:
+        key = "pruned_rows"
+        rows.draw(run, ids, key, height=360, on_select="rerun", selection_mode="multi-row")
+        marked = rows.ids_at(ids, key)
+        st.button(
+            f"Restore {len(marked):,} selected rows" if marked else "Select rows to restore them",
+            key="restore",
+            disabled=not marked,
+            on_click=lambda: prunelist.change(rules.restore(marked)),
+        )
+    if rules.restored:
+        with st.expander(f"{len(rules.restored):,} rows kept whatever the rules say"):
+            kept = sorted(rules.restored)
+            rows.draw(run, kept, "restored_rows")
+            st.button(
+                "Put them under the rules again",
+                key="unrestore",
+                on_click=lambda: prunelist.change_by(restored=frozenset()),
+            )
+
+
+layout.title(
+    "Prune",
+    "Rows on the prune list are left out of the pruned table. Nothing is deleted: the list can be "
+    "changed, undone and restored row by row, and the rest is measured before you download.",
+)
+run = layout.need_run()
+layout.warn_if_unreliable(run)
+ids = prunelist.pruned_ids(run)
+draw_figures(run, ids)
+draw_rules(run)
+draw_list(run, ids)
+st.subheader("Download", anchor=False)
+downloads.draw(run, ids)

@@ -1,0 +1,1 @@
+"""What the screens share: state, layout, number formats, progress and downloads."""

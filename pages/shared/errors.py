@@ -1,0 +1,27 @@
+"""What a visitor reads when something unforeseen goes wrong; the traceback goes to the log."""
+
+import streamlit as st
+
+
+def explain(error: Exception) -> bool:
+    """Show one sentence instead of a traceback.
+
+    Parameters
+    ----------
+    error : Exception
+        What escaped from a page. `ValueError` messages of the core are written for users and are
+        shown as they are; anything else is only named.
+
+    Returns
+    -------
+    bool
+        Always True: Streamlit's own display is suppressed (it has logged the traceback by then).
+    """
+    if isinstance(error, ValueError) and "\n" not in str(error):
+        st.error(str(error))
+    else:
+        st.error(
+            f"Something unexpected happened here ({type(error).__name__}). Your table and your "
+            "runs are kept; go to another page or reload this one. The server's log has the details."
+        )
+    return True

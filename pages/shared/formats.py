@@ -1,0 +1,108 @@
+"""How values are written: one unit for the whole app, chosen in the status line."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from ecoval_core.models import MODELS
+from ecoval_core.runs import Run
+
+UNITS = {"share": "‰ of the surplus", "score": "Units of the score"}
+VALUE_COLUMNS = ("value", "intrinsic", "extrinsic", "raw_extrinsic")
+SCORE_UNITS = {
+    "probability": "of probability",
+    "log_loss": "of log-probability",
+    "brier": "of Brier score",
+    "accuracy": "of accuracy",
+    "squared_error": "of explained variance",
+    "absolute_error": "of a standard deviation",
+}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit for values.
+
+    Attributes
+    ----------
+    label : str
+        Name of the unit, as written after a number.
+    factor : float
+        What a value in score units is multiplied by.
+    decimals : int
+        Decimals that leave an average value two digits.
+    """
+
+    label: str
+    factor: float
+    decimals: int
+
+    def number(self, value: float) -> str:
+        """Write a value of score units as a signed number of this unit, without the unit."""
+        return f"{value * self.factor:+,.{self.decimals}f}".replace("-", "−")
+
+    def text(self, value: float) -> str:
+        """Write a value of score units as a signed number with its unit."""
+        return f"{self.number(value)} {self.label}"
+
+    def scale(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return a frame whose value columns are in this unit."""
+        columns = [column for column in VALUE_COLUMNS if column in frame]
+        return frame.assign(**{column: frame[column] * self.factor for column in columns})
+
+    @property
+    def column_format(self) -> str:
+        """Format of a value in a table column that is already scaled."""
+        return f"%+.{self.decimals}f"
+
+
+def unit_of(run: Run) -> Unit:
+    """Return the unit chosen; score units where there is no surplus to take a share of.
+
+    Parameters
+    ----------
+    run : Run
+        The run whose values are shown.
+
+    Returns
+    -------
+    Unit
+        The unit.
+    """
+    surplus, n = run.ecoval.surplus_, max(1, len(run.ecoval.values_))
+    if surplus > 0 and st.session_state.get("unit", "share") == "share":
+        return Unit("‰ of the surplus", 1000 / surplus, _decimals(1000 / n))
+    return Unit(SCORE_UNITS[run.settings.scoring], 1.0, _decimals(abs(surplus) / n))
+
+
+def _decimals(typical: float) -> int:
+    return 2 if typical <= 0 else max(0, math.ceil(-math.log10(typical))) + 1
+
+
+def model_title(key: str) -> str:
+    """Name of a model for people."""
+    return MODELS[key].title
+
+
+def seconds(duration: float) -> str:
+    """Write a duration for people: "0.4 s", "12 s", "3 min".
+
+    Parameters
+    ----------
+    duration : float
+        Seconds.
+
+    Returns
+    -------
+    str
+        The duration in the unit that fits.
+    """
+    if duration < 9.5:
+        return f"{duration:.1f} s"
+    if duration < 90:
+        return f"{duration:.0f} s"
+    return f"{duration / 60:.0f} min" if duration < 5400 else f"{duration / 3600:.1f} h"

@@ -1,0 +1,177 @@
+"""Frame of every screen: the status line, the title, and what to do first where a step is missing."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import streamlit as st
+from ecoval_core.charts import CHART_CONFIG
+from plotly.graph_objects import Figure
+
+from ecoval_core.preparation import Prepared
+from ecoval_core.runs import Run
+from pages.shared import formats, menu, prunelist, state
+
+# Streamlit leaves six rem above the page, which pushes the map off a small screen.
+_STYLE = """<style>
+.stMainBlockContainer { padding: 4.5rem 2.5rem 3rem; }
+.st-key-status { padding: 0.4rem 1rem; }
+.st-key-status p { margin-bottom: 0; }
+</style>"""
+
+
+def theme() -> Literal["light", "dark"]:
+    """Theme of the visitor's browser, for the charts."""
+    return "dark" if st.context.theme.type == "dark" else "light"
+
+
+def _describe_table(prepared: Prepared) -> str:
+    table = prepared.table
+    noise = f" · {len(prepared.flipped_ids):,} planted errors" if len(prepared.flipped_ids) else ""
+    return f"**{table.name}** · {table.n_rows:,} rows · target `{table.target}`{noise}"
+
+
+def _describe_run(run: Run | None) -> str:
+    job = state.run_job()
+    if run is not None:
+        title = formats.model_title(run.settings.model)
+        return f"{title}, {run.ecoval.n_clusters_:,} clusters, {len(run.frame):,} rows valued"
+    if job is not None and job.is_active:
+        return "valuation running"
+    return "not valued yet"
+
+
+def status_line(*, is_value_page: bool) -> None:
+    """Draw table, run and selection, with the extrinsic weight and the unit beside them.
+
+    Parameters
+    ----------
+    is_value_page : bool
+        Whether the Value screen follows, where the weight can be chosen before the first run.
+    """
+    st.html(_STYLE)
+    prepared = state.prepared()
+    if prepared is None:
+        return
+    run = state.run()
+    with st.container(key="status", border=True):
+        text, weight, unit = st.columns([3, 1.3, 0.9], gap="medium", vertical_alignment="center")
+    parts = [_describe_table(prepared), f"Run: {_describe_run(run)}"]
+    if run is not None:
+        n_pruned = len(prunelist.pruned_ids(run))
+        parts.append(f"Selected: {len(state.selected_ids()):,} · To prune: {n_pruned:,}")
+    text.markdown(
+        "  \n".join(parts) if len(parts) < 3 else f"{parts[0]}  \n{parts[1]} · {parts[2]}"
+    )
+    if run is None and not is_value_page:
+        return
+    weight.slider(
+        "Extrinsic weight",
+        0.0,
+        1.0,
+        state.DEFAULT_WEIGHT,
+        0.05,
+        key="extrinsic_weight",
+        bind="query-params",
+        help="How much of a row's measured effect (its extrinsic value) it is paid. The rest of the "
+        "surplus is paid for quality (intrinsic value). Changes every view at once, nothing is "
+        "fitted again.",
+    )
+    unit.selectbox(
+        "Show values as",
+        list(formats.UNITS),
+        format_func=formats.UNITS.__getitem__,
+        key="unit",
+        persist_state="session",
+        help="Per mille of the surplus: 1 ‰ means one thousandth of all that the training data "
+        "add to the score. Score: the same number in the unit of the score itself.",
+    )
+
+
+def title(text: str, intro: str) -> None:
+    """Draw the screen's title and the sentence that says what it is for.
+
+    Parameters
+    ----------
+    text : str
+        Title.
+    intro : str
+        One or two sentences in Markdown.
+    """
+    st.header(text, anchor=False)
+    st.markdown(intro)
+
+
+def need_table() -> Prepared:
+    """Return the open table, or say what to do first and stop.
+
+    Returns
+    -------
+    Prepared
+        The open table.
+    """
+    prepared = state.prepared()
+    if prepared is None:
+        st.info("No table is open yet. Load a sample or upload your own first.")
+        menu.link("data", "Go to Data")
+        st.stop()
+    return prepared
+
+
+def need_run() -> Run:
+    """Return the finished run, or say what to do first and stop.
+
+    Returns
+    -------
+    Run
+        The finished run at the chosen extrinsic weight.
+    """
+    need_table()
+    run = state.run()
+    if run is None:
+        job = state.run_job()
+        if job is not None and job.is_active:
+            st.info("The valuation is still running. This page fills when it is done.")
+            menu.link("value", "Watch its progress on Value")
+        else:
+            st.info("The rows of this table have no values yet. Value them first.")
+            menu.link("value", "Go to Value")
+        st.stop()
+    return run
+
+
+def warn_if_unreliable(run: Run) -> None:
+    """Warn in plain words where the values of a run should not be trusted.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    """
+    if not run.ecoval.reliable_:
+        st.warning(
+            "These values are not reliable: at this extrinsic weight the clusters claim the whole "
+            "surplus or more, so nothing is left to pay for quality. The model hardly beats a guess "
+            "on the validation rows. Try a lower extrinsic weight, another model, or a coarser "
+            "granularity."
+        )
+
+
+def chart(figure: Figure, key: str, **selection: Any) -> Any:
+    """Draw a figure as it is, with the settings that all charts share.
+
+    Parameters
+    ----------
+    figure : plotly.graph_objects.Figure
+        A figure of `ecoval_core.charts`.
+    key : str
+        Key of the element.
+    **selection
+        `on_select` and `selection_mode` of :func:`streamlit.plotly_chart`.
+
+    Returns
+    -------
+    object
+        What :func:`streamlit.plotly_chart` returns.
+    """
+    return st.plotly_chart(figure, theme=None, config=CHART_CONFIG, key=key, **selection)

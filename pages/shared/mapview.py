@@ -1,0 +1,139 @@
+"""State of the map on Explore: projection, filters, selection, and what the figure is told of it.
+
+Any change of a figure empties the selection drawn on it and resets its zoom. So a selection made *on*
+the map is kept in the session only; the figure is told of a selection when something else changes it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from ecoval_core.preparation import Prepared
+from ecoval_core.projection import pca_projection, umap_projection
+from pages.shared import progress, prunelist, rows, state
+
+MAP_KEY = "map"
+TABLE_KEY = "explore_rows"
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _pca(fingerprint: str, _X: NDArray) -> NDArray:  # noqa: ARG001 - the fingerprint is the cache's key
+    return pca_projection(_X)
+
+
+def coordinates(prepared: Prepared) -> NDArray:
+    """Coordinates in the chosen projection; those of PCA while UMAP is being computed.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The open table.
+
+    Returns
+    -------
+    ndarray of shape (n_train, 2)
+        One point a training row, in the order of `prepared.ids_train`.
+    """
+    if st.session_state.get("projection", "UMAP") == "UMAP":
+        job = progress.submit(
+            "umap",
+            f"umap {prepared.fingerprint}",
+            "Computing the UMAP projection",
+            lambda _report, _should_stop: umap_projection(prepared.X_train, random_state=0),
+        )
+        result = progress.result_of(
+            job, "Shown by PCA until the UMAP projection is ready", can_cancel=False
+        )
+        if result is not None:
+            return result
+    return _pca(prepared.fingerprint, prepared.X_train)
+
+
+def matching(frame: pd.DataFrame) -> pd.Series:
+    """Rows that pass the filters.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The run's frame.
+
+    Returns
+    -------
+    Series of bool
+        Indexed by row id.
+    """
+    chosen = st.session_state
+    mask = pd.Series(True, index=frame.index)
+    if chosen.get("filter_labels"):
+        mask &= frame["label"].isin(chosen["filter_labels"])
+    if chosen.get("filter_negative"):
+        mask &= frame["value"] < 0
+    if chosen.get("filter_planted"):
+        mask &= frame["flipped"]
+    return mask
+
+
+def focus(frame: pd.DataFrame) -> list[int]:
+    """Row ids that pass the filters and are selected, if anything is; lowest value first."""
+    ranked = frame.loc[matching(frame), "value"].sort_values(kind="stable").index
+    if state.selected_ids():
+        ranked = ranked[np.isin(ranked, state.selected_ids())]
+    return [int(row) for row in ranked]
+
+
+def refresh_marks() -> None:
+    """Let the figure be told of the selection at the next drawing."""
+    st.session_state["marks_are_stale"] = True
+
+
+def marks(frame: pd.DataFrame) -> list[int] | None:
+    """Row ids that the figure shows in colour, None for all of them."""
+    if st.session_state.pop("marks_are_stale", False):
+        ids = focus(frame)
+        st.session_state["marks"] = None if len(ids) == len(frame) else ids
+    return st.session_state.get("marks")
+
+
+def on_map_selection() -> None:
+    """Keep what was lassoed, boxed or clicked on the map."""
+    points = st.session_state[MAP_KEY]["selection"]["points"]
+    ids = [int(np.ravel(point["customdata"])[0]) for point in points if "customdata" in point]
+    state.select(ids)
+    if len(ids) == 1:
+        state.pick(ids[0])
+    if not ids:
+        refresh_marks()
+
+
+def on_row_pick(ids: list[int]) -> None:
+    """Pick the row that was marked in the table.
+
+    Parameters
+    ----------
+    ids : list of int
+        The row ids that the table showed.
+    """
+    picked = rows.ids_at(ids, TABLE_KEY)
+    state.pick(picked[0] if picked else None)
+    refresh_marks()
+
+
+def clear_selection() -> None:
+    """Select nothing."""
+    state.select([])
+    state.pick(None)
+    refresh_marks()
+
+
+def prune_selection(ids: list[int]) -> None:
+    """Put rows on the prune list.
+
+    Parameters
+    ----------
+    ids : list of int
+        Row ids.
+    """
+    prunelist.change(prunelist.current().pick(ids))

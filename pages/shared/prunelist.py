@@ -1,0 +1,120 @@
+"""The prune list of the session, with undo and redo, and the measured effect of pruning."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from ecoval_core.jobs import Job
+from ecoval_core.pruning import PruneList, measure_effect
+from ecoval_core.runs import Run
+from pages.shared import progress
+
+MAX_UNDO = 200
+_WIDGETS = ("prune_share", "prune_by_threshold", "prune_threshold_share", "prune_threshold_score")
+
+
+def current() -> PruneList:
+    """Return the rules in force."""
+    return st.session_state.get("prune_list", PruneList())
+
+
+def pruned_ids(run: Run) -> list[int]:
+    """Row ids that go, lowest value first."""
+    return [int(row) for row in current().ids(run.frame["value"])]
+
+
+def _show(rules: PruneList) -> None:
+    st.session_state["prune_list"] = rules
+    for key in _WIDGETS:
+        st.session_state.pop(key, None)
+
+
+def change(rules: PruneList) -> None:
+    """Put new rules in force; the old ones can be had back by `undo`.
+
+    Parameters
+    ----------
+    rules : PruneList
+        The new rules.
+    """
+    if rules == current():
+        return
+    past: list[PruneList] = st.session_state.setdefault("prune_past", [])
+    past.append(current())
+    del past[:-MAX_UNDO]
+    st.session_state["prune_future"] = []
+    _show(rules)
+
+
+def change_by(**rule: Any) -> None:
+    """Change one rule, for example ``share=0.1``."""
+    change(replace(current(), **rule))
+
+
+def clear() -> None:
+    """Empty the list; can be undone."""
+    change(PruneList())
+
+
+def undo() -> None:
+    """Go one change back."""
+    if can_undo():
+        st.session_state.setdefault("prune_future", []).append(current())
+        _show(st.session_state["prune_past"].pop())
+
+
+def redo() -> None:
+    """Go one change forward again."""
+    if can_redo():
+        st.session_state.setdefault("prune_past", []).append(current())
+        _show(st.session_state["prune_future"].pop())
+
+
+def can_undo() -> bool:
+    """Whether there is a change to take back."""
+    return bool(st.session_state.get("prune_past"))
+
+
+def can_redo() -> bool:
+    """Whether there is a change to bring back."""
+    return bool(st.session_state.get("prune_future"))
+
+
+def effect(run: Run, ids: list[int]) -> Job:
+    """Measure in the background what pruning some rows does to the test score.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    ids : list of int
+        Row ids that go.
+
+    Returns
+    -------
+    Job
+        Its result is an `ecoval_core.pruning.Effect`.
+    """
+    prepared = run.prepared
+    seed = run.settings.random_state
+    keep = ~np.isin(prepared.ids_train, ids)
+    digest = hashlib.blake2b(keep.tobytes(), digest_size=12).hexdigest()
+    return progress.submit(
+        "effect",
+        f"effect {prepared.fingerprint} {run.settings.model} {seed} {digest}",
+        "Measuring the effect of pruning",
+        lambda _report, _should_stop: measure_effect(
+            run.make_estimator(),
+            prepared.X_train,
+            prepared.y_train,
+            prepared.X_test,
+            prepared.y_test,
+            keep,
+            random_state=seed,
+        ),
+    )

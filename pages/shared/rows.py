@@ -1,0 +1,109 @@
+"""Rows of the valued table, with their values in the chosen unit and their original columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import pandas as pd
+import streamlit as st
+
+from ecoval_core.runs import Run
+from pages.shared import formats
+
+MAX_ROWS_SHOWN = 5_000
+_OWN_COLUMNS = ("value", "label", "flipped", "cluster", "intrinsic", "extrinsic")
+
+
+def with_original(run: Run, ids: Sequence[int]) -> pd.DataFrame:
+    """Join the values of some rows with the original columns of the table.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    ids : sequence of int
+        Row ids, in the order wanted.
+
+    Returns
+    -------
+    DataFrame
+        Values in the chosen unit, then the original columns; indexed by row id.
+    """
+    table = run.prepared.table
+    shown = formats.unit_of(run).scale(run.frame.loc[list(ids), list(_OWN_COLUMNS)])
+    if not run.frame["flipped"].any():
+        shown = shown.drop(columns="flipped")
+    taken = {table.target, *shown.columns}
+    original = table.frame.drop(columns=[column for column in table.frame if column in taken])
+    return shown.join(original)
+
+
+def draw(
+    run: Run,
+    ids: Sequence[int],
+    key: str,
+    *,
+    height: int | Literal["auto"] = "auto",
+    on_select: Callable[[], None] | Literal["rerun"] | None = None,
+    selection_mode: str = "single-row",
+) -> Any:
+    """Draw rows as a table, at most five thousand of them.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    ids : sequence of int
+        Row ids, in the order wanted.
+    key : str
+        Key of the element.
+    height : int or str
+        Height in pixels, or "auto".
+    on_select : callable or "rerun", optional
+        Called when rows are selected; the page is drawn again in any case.
+    selection_mode : str
+        How many rows can be selected.
+
+    Returns
+    -------
+    object
+        What :func:`streamlit.dataframe` returns.
+    """
+    unit = formats.unit_of(run)
+    number = st.column_config.NumberColumn
+    columns: dict[str, Any] = {
+        name: number(name, format=unit.column_format, help=f"In {unit.label}")
+        for name in ("value", "intrinsic", "extrinsic")
+    }
+    columns["_index"] = number("row", format="%d", pinned=True)
+    columns["flipped"] = st.column_config.CheckboxColumn("planted", help="Label made wrong by you")
+    options: dict[str, Any] = {}
+    if on_select is not None:
+        options = {"on_select": on_select, "selection_mode": selection_mode}
+    shown = list(ids[:MAX_ROWS_SHOWN])
+    drawn = st.dataframe(
+        with_original(run, shown), key=key, height=height, column_config=columns, **options
+    )
+    if len(ids) > len(shown):
+        st.caption(f"Showing the first {len(shown):,} of {len(ids):,} rows.")
+    return drawn
+
+
+def ids_at(ids: Sequence[int], key: str) -> list[int]:
+    """Row ids selected in a table that `draw` drew.
+
+    Parameters
+    ----------
+    ids : sequence of int
+        The row ids that were drawn, in that order.
+    key : str
+        Key of the element.
+
+    Returns
+    -------
+    list of int
+        The selected row ids.
+    """
+    positions = st.session_state[key]["selection"]["rows"]
+    return [int(ids[position]) for position in positions if position < len(ids)]

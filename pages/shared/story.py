@@ -1,0 +1,120 @@
+"""The story of one row: what it is worth, in which company it stands, and why, in plain words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from ecoval_core.propagation import nearest_neighbors
+from ecoval_core.runs import Run
+from pages.shared import formats, rows
+
+N_NEIGHBORS = 10
+LOW_QUALITY, HIGH_QUALITY = 0.35, 0.7
+
+
+def neighbors_of(run: Run, row_id: int) -> list[int]:
+    """Row ids of the nearest other training rows, nearest first.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    row_id : int
+        A training row.
+
+    Returns
+    -------
+    list of int
+        At most ten row ids.
+    """
+    prepared = run.prepared
+    own = prepared.X_train[prepared.ids_train == row_id]
+    positions = nearest_neighbors(prepared.X_train, N_NEIGHBORS + 1, own)[1][0]
+    found = [int(prepared.ids_train[position]) for position in positions]
+    return [other for other in found if other != row_id][:N_NEIGHBORS]
+
+
+def why(run: Run, row: pd.Series, n_alike: int, n_neighbors: int) -> str:
+    """Reason for a row's value, in plain words.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    row : Series
+        Its row of `run.frame`.
+    n_alike, n_neighbors : int
+        Neighbours with the same label, and neighbours looked at.
+
+    Returns
+    -------
+    str
+        Two or three sentences.
+    """
+    quality = float(row["quality"])
+    if quality < LOW_QUALITY:
+        standing = "It is an **odd** example of its label"
+    elif quality > HIGH_QUALITY:
+        standing = "It is a **typical** example of its label"
+    else:
+        standing = "It is **neither typical nor odd** for its label"
+    company = ""
+    if run.prepared.task == "classification":
+        company = f": {n_alike} of its {n_neighbors} nearest neighbours carry the same one"
+    typical = float(np.median(run.frame["raw_extrinsic"].abs()))
+    effect = float(row["raw_extrinsic"])
+    if effect < -typical:
+        needed = (
+            "It **pulls the model away** from the right answer on validation rows near it, so its "
+            "cluster's harm is charged to it."
+        )
+    elif effect > typical:
+        needed = (
+            "It **pushes the model towards** the right answer on validation rows near it, and without "
+            "its cluster the model does worse there."
+        )
+    else:
+        needed = "Taking it away changes little: **other rows do the same job**."
+    advice = ""
+    if row["value"] < 0:
+        advice = " All in all the model is better without it: check its label before pruning it."
+    return f"{standing}{company} (quality {quality:.2f} of 1). {needed}{advice}"
+
+
+def tell(run: Run, row_id: int) -> None:
+    """Draw the story of a row.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    row_id : int
+        A training row.
+    """
+    frame, unit = run.frame, formats.unit_of(run)
+    row = frame.loc[[row_id]].iloc[0]
+    rank = int((frame["value"] < row["value"]).sum()) + 1
+    planted = f", planted: it was `{row['original_label']}`" if row["flipped"] else ""
+    st.subheader(f"Row {row_id}: labelled {row['label']}", anchor=False)
+    text, table = st.columns([1, 1.4], gap="large")
+    near = neighbors_of(run, row_id)
+    n_alike = int((frame.loc[near, "label"] == row["label"]).sum())
+    members = frame["cluster"] == row["cluster"]
+    cluster_value = float(run.ecoval.cluster_values_[int(row["cluster"])])
+    with text:
+        st.markdown(
+            f"**Value {unit.text(row['value'])}** = intrinsic {unit.number(row['intrinsic'])} + "
+            f"extrinsic {unit.number(row['extrinsic'])}; number {rank:,} of {len(frame):,} from the "
+            f"bottom. Label `{row['label']}`{planted}."
+        )
+        st.markdown(why(run, row, n_alike, len(near)))
+        st.markdown(
+            f"**Its cluster** ({int(row['cluster'])}) has {int(members.sum()):,} rows. Leaving all of "
+            f"them out costs the model {unit.text(cluster_value)}"
+            + (", so it does better without them." if cluster_value < 0 else ".")
+        )
+    with table:
+        st.markdown("**The row and its nearest neighbours**, nearest first")
+        rows.draw(run, [row_id, *near], key="neighbors")

@@ -1,0 +1,147 @@
+"""Settings of a valuation, what it will cost, and its background job."""
+
+from __future__ import annotations
+
+import numpy as np
+import streamlit as st
+
+from ecoval_core.clustering import auto_n_clusters
+from ecoval_core.jobs import Job
+from ecoval_core.models import make_model, models_for
+from ecoval_core.planning import cluster_bounds, estimate_seconds
+from ecoval_core.preparation import Prepared
+from ecoval_core.runs import Settings, value_prepared
+from ecoval_core.scoring import SCORINGS, available_scorings
+from pages.shared import progress, state
+
+MAX_STEPS = 24
+
+
+def granularities(prepared: Prepared) -> tuple[list[int], int]:
+    """Granularities on offer, about evenly spaced in ratio, and the automatic one among them.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The open table.
+
+    Returns
+    -------
+    steps : list of int
+        From one cluster a label (or target bin) to one cluster a row.
+    automatic : int
+        The automatic granularity.
+    """
+    low, high = cluster_bounds(prepared.y_train, prepared.task)
+    automatic = min(max(auto_n_clusters(high), low), high)
+    steps = np.unique(np.geomspace(low, high, MAX_STEPS).round().astype(int))
+    return sorted({*steps.tolist(), automatic}), automatic
+
+
+def start(prepared: Prepared, settings: Settings) -> None:
+    """Start a valuation, or join the same one if it is running or done.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The open table.
+    settings : Settings
+        What the valuation is told.
+    """
+    job = state.jobs().submit(
+        f"value {prepared.fingerprint} {settings}",
+        f"Valuing {prepared.table.name}",
+        lambda report, should_stop: value_prepared(
+            prepared, settings, progress=report, should_stop=should_stop
+        ),
+    )
+    st.session_state["run_job"] = job.id
+    for key in ("selected_ids", "picked_id", "prune_list", "prune_past", "prune_future"):
+        st.session_state.pop(key, None)
+
+
+def timing(prepared: Prepared, settings: Settings) -> Job:
+    """Time one fit of the model in the background.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The open table.
+    settings : Settings
+        What the valuation will be told.
+
+    Returns
+    -------
+    Job
+        Its result is the estimate for the whole valuation, in seconds.
+    """
+    estimator = make_model(settings.model, prepared.task, settings.random_state)
+    return progress.submit(
+        "timing",
+        f"time {prepared.fingerprint} {settings.model} {settings.n_clusters}",
+        "Timing one fit",
+        lambda _report, _should_stop: estimate_seconds(
+            estimator, prepared.X_train, prepared.y_train, prepared.X_val, settings.n_clusters
+        ),
+    )
+
+
+def choose(prepared: Prepared) -> Settings:
+    """Draw the settings and return what is chosen.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The open table.
+
+    Returns
+    -------
+    Settings
+        The choice.
+    """
+    steps, automatic = granularities(prepared)
+    n_rows = len(prepared.y_train)
+    if st.session_state.get("granularity") not in steps:
+        st.session_state["granularity"] = automatic
+    n_clusters = st.select_slider(
+        "Granularity: number of clusters",
+        steps,
+        key="granularity",
+        persist_state="session",
+        format_func=lambda k: f"{k:,} (automatic)" if k == automatic else f"{k:,}",
+        help="A **cluster** is a group of similar rows with the same label. Each is left out once. "
+        "Few clusters: quick and coarse. As many as rows: leave-one-out.",
+    )
+    size = n_rows / n_clusters
+    note = "automatic" if n_clusters == automatic else f"automatic would be {automatic:,}"
+    st.caption(f"About {size:.3g} rows a cluster; {note}.")
+    models = models_for(prepared.task)
+    model = st.selectbox(
+        "Model",
+        list(models),
+        format_func=models.__getitem__,
+        key=f"model_{prepared.task}",
+        persist_state="session",
+        help="The model whose rows are valued. A row's value is its value for this model.",
+    )
+    estimator = make_model(model, prepared.task)
+    scorings = available_scorings(prepared.task, hasattr(estimator, "predict_proba"))
+    scoring = st.selectbox(
+        "Score of one validation row",
+        scorings,
+        format_func=lambda name: SCORINGS[name],
+        key=f"scoring_{prepared.task}",
+        persist_state="session",
+        help="Values are measured in this score, averaged over the validation rows.",
+    )
+    with st.expander("Advanced"):
+        seed = st.number_input(
+            "Seed of the valuation",
+            0,
+            2**31 - 1,
+            step=1,
+            key="value_seed",
+            persist_state="session",
+            help="The same seed gives the same values to the last bit.",
+        )
+    return Settings(model, scoring=scoring, n_clusters=int(n_clusters), random_state=int(seed))

@@ -1,0 +1,128 @@
+"""Value: choose granularity, model and score; run; read the summary."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ecoval_core import charts
+from ecoval_core.planning import count_fits
+from ecoval_core.preparation import Prepared
+from ecoval_core.runs import Run, Settings
+from ecoval_core.scoring import SCORINGS
+from pages.shared import formats, layout, menu, progress, rows, state, valuing
+
+N_EXTREMES = 10
+
+
+def draw_plan(prepared: Prepared, settings: Settings) -> None:
+    """Draw one sentence on what will happen, and the button."""
+    n_fits = count_fits(settings.n_clusters)
+    timing = valuing.timing(prepared, settings)
+    cost = f"about {formats.seconds(timing.result)}" if timing.result else "time not known yet"
+    size = len(prepared.y_train) / settings.n_clusters
+    st.markdown(
+        f"**{settings.n_clusters:,} clusters of about {size:.3g} rows: {n_fits:,} fits, {cost}.**",
+        help="One fit on all training rows, one without each cluster, five for the quality of the "
+        "rows. The time is estimated from one timed fit.",
+    )
+    st.button(
+        "Value the rows",
+        key="start",
+        type="primary",
+        on_click=valuing.start,
+        args=(prepared, settings),
+    )
+    if timing.result is None:
+        progress.result_of(timing, "Timing one fit", can_cancel=False)
+
+
+def draw_figures(run: Run) -> None:
+    """Draw four figures that sum the run up."""
+    ecoval, unit = run.ecoval, formats.unit_of(run)
+    n_negative = int((run.frame["value"] < 0).sum())
+    n_harmful = int((ecoval.cluster_values_ < 0).sum())
+    figures = st.columns(4)
+    figures[0].metric(
+        "Surplus",
+        f"{ecoval.surplus_:+.3f}",
+        help="What the training rows add to the score altogether: the score of the model less that of "
+        "a guess that knows no features. Values share it out among the rows.",
+    )
+    figures[0].caption(
+        f"{formats.SCORE_UNITS[run.settings.scoring]}: from {ecoval.prior_score_:.3f} by guessing "
+        f"to {ecoval.full_score_:.3f} with the model"
+    )
+    figures[1].metric(
+        "Intrinsic share",
+        f"{ecoval.intrinsic_share_:.0%}",
+        help="**Intrinsic** value is paid for what a row is in itself: a typical, credible example of "
+        "its label. **Extrinsic** value is paid for what it adds given all other rows.",
+    )
+    figures[1].caption(
+        f"the rest is extrinsic; returns to scale {ecoval.returns_to_scale_:.2f}",
+        help="Returns to scale: the part of the surplus that is lost when clusters are left out one "
+        "at a time. The rest is produced jointly by rows that can replace one another.",
+    )
+    figures[2].metric(
+        "Harmful clusters",
+        f"{n_harmful:,} of {ecoval.n_clusters_:,}",
+        help="Clusters without which the model scores better.",
+    )
+    figures[2].caption("the model scores better without them")
+    figures[3].metric("Rows below zero", f"{n_negative:,} of {len(run.frame):,}")
+    figures[3].caption(f"an average row is worth {unit.text(run.frame['value'].mean())}")
+
+
+def draw_summary(run: Run) -> None:
+    """Draw the result of the run."""
+    layout.warn_if_unreliable(run)
+    st.subheader("What came out", anchor=False)
+    settings = run.settings
+    st.caption(
+        f"{formats.model_title(run.settings.model)}, {run.ecoval.n_clusters_:,} clusters, score: "
+        f"{SCORINGS[settings.scoring]}, seed {settings.random_state}, "
+        f"{formats.seconds(run.seconds)}."
+    )
+    draw_figures(run)
+    unit = formats.unit_of(run)
+    layout.chart(
+        charts.value_distribution(unit.scale(run.frame), theme=layout.theme(), unit=unit.label),
+        key="distribution",
+    )
+    order = run.frame["value"].sort_values(kind="stable").index.tolist()
+    st.markdown(f"**The {N_EXTREMES} rows of lowest value**: wrong, odd or harmful; look at these.")
+    rows.draw(run, order[:N_EXTREMES], key="lowest")
+    st.markdown(f"**The {N_EXTREMES} rows of highest value**: the model leans on these.")
+    rows.draw(run, order[: -N_EXTREMES - 1 : -1], key="highest")
+    with st.container(horizontal=True):
+        menu.link("explore", "See them on the map")
+        menu.link("decompose", "Why they have these values")
+        menu.link("prune", "Prune the worst")
+
+
+layout.title(
+    "Value",
+    "Rows are grouped into **clusters** of similar rows with the same label. The model is fitted "
+    "again without each cluster; what its score loses is the cluster's value, shared out among its rows.",
+)
+prepared = layout.need_table()
+left, right = st.columns([1, 2.6], gap="large")
+with left:
+    settings = valuing.choose(prepared)
+    st.caption(
+        "The extrinsic weight is in the line above: it can change at any time without a fit."
+    )
+if st.session_state.pop("start_at_once", False):
+    valuing.start(prepared, settings)
+    st.rerun()
+with right:
+    job = state.run_job()
+    if job is not None and job.is_active:
+        progress.watch(job, "Models fitted")
+    else:
+        draw_plan(prepared, settings)
+        if job is not None:
+            progress.result_of(job, "Models fitted", cancelled="The valuation was cancelled.")
+        run = state.run()
+        if run is not None:
+            draw_summary(run)

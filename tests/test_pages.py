@@ -1,0 +1,446 @@
+"""Every screen, driven as a visitor would, without a browser."""
+
+import io
+import json
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+# umap-learn says so when it is imported and when it is handed neighbours, here from a job's thread,
+# where the filters that the core sets around it may be undone by the main thread.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Tensorflow not installed:ImportWarning"),
+    pytest.mark.filterwarnings(r"ignore:precomputed_knn\[2\]:UserWarning"),
+]
+
+ENTRY = Path(__file__).parents[1] / "pages" / "main.py"
+SCREENS = ("data", "value", "explore", "decompose", "curves", "prune", "method")
+NEEDS_RUN = ("explore", "decompose", "curves", "prune")
+CLEAN = b"a,b,y\n" + b"\n".join(
+    b"%d,%d,%s" % (i % 7, i % 5, b"yes" if i % 7 > 3 else b"no") for i in range(60)
+)
+BAD_FILES = {
+    "empty.csv": b"",
+    "header.csv": b"a,b,y\n",
+    "one_column.csv": b"a\n" + b"1\n2\n" * 20,
+    "one_row.csv": b"a,b,y\n1,2,x\n",
+    "duplicates.csv": b"a,a,y\n" + b"1,2,x\n2,1,z\n" * 20,
+    "infinite.csv": b"a,b,y\n" + b"1,inf,x\n2,1,z\n" * 20,
+    "labels.csv": b"a,b,y\n" + b"".join(b"%d,%d,n%dx\n" % (i, i % 9, i) for i in range(10_000)),
+    "binary.csv": bytes(range(256)) * 20,
+    "encoding.csv": b"a,b,y\n" + b"1,\x81\x8d,x\n2,\x90\x9d\xff,z\n" * 20,
+    "broken.parquet": b"PAR1 and then nothing",
+    "broken.xlsx": b"PK\x03\x04 and then nothing",
+}
+
+
+def open_app(query=None):
+    app = AppTest.from_file(ENTRY, default_timeout=60)
+    for name, value in (query or {}).items():
+        app.query_params[name] = value
+    return check(app.run())
+
+
+def check(app):
+    assert not app.exception, [e.message for e in app.exception]
+    return app
+
+
+def go(app, screen):
+    return check(app.switch_page(f"{screen}.py").run())
+
+
+def has(elements, key):
+    return any(element.key == key for element in elements)
+
+
+def wait(app, seconds=60):
+    """Run until no job is being watched, as the fragment does in a browser."""
+    deadline = time.monotonic() + seconds
+    while has(app.button, "cancel") or any("⏳" in c.value for c in app.caption):
+        assert time.monotonic() < deadline, "the job did not end"
+        time.sleep(0.1)
+        check(app.run())
+    return app
+
+
+def valued(sample="wine", noise=True):
+    app = open_app()
+    check(app.button(key=f"sample_{sample}").click().run())
+    if noise:
+        check(app.toggle(key="data_noisy").set_value(True).run())
+    go(app, "value")
+    wait(app)
+    check(app.button(key="start").click().run())
+    return wait(app)
+
+
+def figure(app, label):
+    return next(metric.value for metric in app.metric if metric.label == label)
+
+
+def text(app):
+    return "\n".join(element.value for element in (*app.markdown, *app.caption, *app.info))
+
+
+def upload(app, name, content):
+    kind = "text/csv" if name.endswith("csv") else "application/octet-stream"
+    return check(app.file_uploader(key="upload").set_value((name, content, kind)).run())
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_every_screen_opens_before_there_is_anything(screen):
+    app = go(open_app(), screen)
+    assert app.header[0].value == screen.capitalize()
+    if screen in NEEDS_RUN or screen == "value":
+        assert "first" in app.info[0].value
+
+
+@pytest.mark.parametrize("screen", NEEDS_RUN)
+def test_a_screen_without_a_run_says_to_value_first(screen):
+    app = open_app()
+    check(app.button(key="sample_wine").click().run())
+    assert "Value them first" in go(app, screen).info[0].value
+
+
+def test_a_first_visit_shows_one_demo_button_one_upload_field_and_the_samples():
+    app = open_app()
+    assert [button.label for button in app.button].count("Try the demo") == 1
+    assert len(app.file_uploader) == 1
+    assert sum(button.label == "Load" for button in app.button) == 5
+
+
+def test_the_demo_goes_on_to_a_valuation_in_one_click():
+    app = check(open_app().button(key="demo").click().run())
+    assert app.header[0].value == "Value"
+    wait(app)
+    assert "162 planted errors" in text(app)
+    assert float(figure(app, "Surplus")) > 0.3
+
+
+def test_bad_files_say_one_sentence_and_what_was_loaded_stays():
+    app = open_app()
+    check(app.button(key="sample_penguins").click().run())
+    held = app.session_state["prepared"]
+    for name, content in BAD_FILES.items():
+        upload(app, name, content)
+        assert app.error, name
+        message = app.error[0].value
+        assert len(app.error) == 1, name
+        assert "Traceback" not in message, name
+        assert "\n" not in message.strip(), name
+        assert app.session_state["prepared"] is held, name
+
+
+def test_a_good_upload_opens_and_the_message_of_a_bad_one_goes():
+    app = open_app()
+    upload(app, "bad.csv", b"")
+    assert app.error
+    upload(app, "good.csv", CLEAN)
+    assert not app.error
+    table = app.session_state["prepared"].table
+    assert (table.name, table.target, table.n_rows) == ("good.csv", "y", 60)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "xlsx"])
+def test_parquet_and_excel_open(kind):
+    frame = pd.read_csv(io.BytesIO(CLEAN))
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer) if kind == "parquet" else frame.to_excel(buffer, index=False)
+    app = upload(open_app(), f"good.{kind}", buffer.getvalue())
+    assert not app.error
+    assert app.session_state["prepared"].table.n_rows == 60
+
+
+def test_everything_assumed_can_be_changed():
+    app = open_app()
+    check(app.button(key="sample_penguins").click().run())
+    check(app.selectbox(key="data_target").set_value("island").run())
+    assert app.session_state["prepared"].table.target == "island"
+    check(app.multiselect(key="data_excluded").set_value(["sex"]).run())
+    assert list(app.session_state["prepared"].table.excluded) == ["sex"]
+    check(app.slider(key="data_split").set_value((50, 75)).run())
+    assert app.session_state["prepared"].proportions == pytest.approx((0.5, 0.25, 0.25))
+    check(app.number_input(key="data_seed").set_value(7).run())
+    assert app.session_state["prepared"].random_state == 7
+    check(app.toggle(key="data_noisy").set_value(True).run())
+    check(app.slider(key="data_noise").set_value(20).run())
+    prepared = app.session_state["prepared"]
+    assert len(prepared.flipped_ids) == pytest.approx(0.2 * len(prepared.y_train), abs=1)
+    assert prepared.proportions == pytest.approx((0.5, 0.25, 0.25))
+
+
+@pytest.mark.parametrize("target", ["only", "rare"])
+def test_a_target_of_one_class_or_a_class_of_one_row_is_refused(target):
+    frame = pd.read_csv(io.BytesIO(CLEAN)).assign(only="x", rare=["odd", *["x", "z"] * 29, "x"])
+    app = upload(
+        open_app(), "one.csv", frame[["only", "rare", "a", "b", "y"]].to_csv(index=False).encode()
+    )
+    check(app.selectbox(key="data_target").set_value(target).run())
+    assert app.error or target == "rare"
+    assert app.session_state["prepared"].table.target in ("y", "rare")
+
+
+def test_a_choice_that_cannot_be_is_refused_and_taken_back():
+    app = open_app()
+    check(app.button(key="sample_penguins").click().run())
+    check(app.segmented_control(key="data_task").set_value("regression").run())
+    assert app.error
+    assert app.segmented_control(key="data_task").value == "classification"
+
+
+def test_the_plan_tells_fits_and_time_and_the_run_sums_up():
+    app = valued()
+    assert any("fits, about" in markdown.value for markdown in app.markdown)
+    assert {"Surplus", "Intrinsic share", "Harmful clusters", "Rows below zero"} <= {
+        metric.label for metric in app.metric
+    }
+    assert len(app.dataframe) == 2
+    assert len(app.dataframe[0].value) == 10
+
+
+def test_granularity_model_and_score_reach_the_run():
+    app = open_app()
+    check(app.button(key="sample_wine").click().run())
+    go(app, "value")
+    steps = app.select_slider(key="granularity")
+    check(steps.set_value(int(steps.options[3].split()[0].replace(",", ""))).run())
+    check(app.selectbox(key="model_classification").set_value("naive_bayes").run())
+    check(app.selectbox(key="scoring_classification").set_value("brier").run())
+    wait(app)
+    check(app.button(key="start").click().run())
+    wait(app)
+    assert "Naive Bayes" in text(app)
+    assert "squared distance" in text(app)
+
+
+def test_a_valuation_survives_a_refresh_and_is_not_doubled():
+    app = open_app()
+    check(app.button(key="demo").click().run())
+    first = app.session_state["run_job"]
+    query = dict(app.query_params)
+    assert query["run"] == first
+    other = open_app(query)
+    assert other.session_state["run_job"] == first
+    go(other, "value")
+    wait(other)
+    assert figure(other, "Surplus")
+    wait(app)
+    assert figure(app, "Surplus") == figure(other, "Surplus")
+
+
+def test_an_address_of_nothing_known_says_so():
+    app = open_app({"data": "0" * 32, "run": "1" * 32})
+    assert "no longer holds" in app.error[0].value
+
+
+def test_cancel_ends_a_run_and_it_can_be_started_again():
+    app = open_app()
+    check(app.button(key="sample_digits").click().run())
+    go(app, "value")
+    steps = app.select_slider(key="granularity")
+    check(steps.set_value(len(app.session_state["prepared"].y_train)).run())
+    wait(app)
+    check(app.button(key="start").click().run())
+    check(app.button(key="cancel").click().run())
+    wait(app)
+    assert "cancelled" in text(app)
+    assert not app.metric
+    assert has(app.button, "start")
+
+
+def test_the_extrinsic_weight_changes_the_views_without_a_fit():
+    app = valued()
+    job = app.session_state["run_job"]
+    before = app.dataframe[0].value["value"].tolist()
+    check(app.slider(key="extrinsic_weight").set_value(1.0).run())
+    assert app.session_state["run_job"] == job
+    assert app.dataframe[0].value["value"].tolist() != before
+    go(app, "decompose")
+    assert app.slider(key="extrinsic_weight").value == 1.0
+
+
+def test_the_unit_is_chosen_in_one_place():
+    app = valued()
+    share = app.dataframe[0].value["value"]
+    surplus = float(figure(app, "Surplus"))
+    check(app.selectbox(key="unit").set_value("score").run())
+    assert (app.dataframe[0].value["value"] * 1000 / surplus).tolist() == pytest.approx(
+        share.tolist(), rel=0.01
+    )
+
+
+def gesture(app, elements, key, selection):
+    """Send what the browser sends after a selection; AppTest has no such gesture of its own."""
+    element = next(element for element in elements if element.key == key)
+    states = app._tree.get_widget_states()
+    states.widgets.add(id=element.proto.id, string_value=json.dumps({"selection": selection}))
+    return check(app._run(states))
+
+
+def lasso(app, key, ids):
+    points = [{"customdata": [row], "point_index": 0, "curve_number": 0} for row in ids]
+    selection = {"points": points, "point_indices": [0] * len(ids), "box": [], "lasso": []}
+    return gesture(app, app.get("plotly_chart"), key, selection)
+
+
+def mark_rows(app, key, positions):
+    selection = {"rows": positions, "columns": [], "cells": []}
+    return gesture(app, app.dataframe, key, selection)
+
+
+def test_a_lasso_fills_the_table_and_goes_to_the_prune_list():
+    app = go(valued(), "explore")
+    ids = app.session_state["prepared"].ids_train[:4].tolist()
+    lasso(app, "map", ids)
+    assert "Selected: 4" in text(app)
+    assert sorted(app.dataframe[0].value.index) == ids
+    check(app.button(key="add_to_prune").click().run())
+    assert "To prune: 4" in text(app)
+    check(app.button(key="clear_selection").click().run())
+    assert "Selected: 0" in text(app)
+    go(app, "prune")
+    assert figure(app, "Rows to prune") == "4"
+
+
+def test_a_table_row_tells_its_story():
+    app = go(valued(), "explore")
+    mark_rows(app, "explore_rows", [0])
+    lowest = app.dataframe[0].value.index[0]
+    assert app.subheader[0].value.startswith(f"Row {lowest}: labelled")
+    told = text(app)
+    assert "intrinsic" in told
+    assert "Its cluster" in told
+    assert "nearest neighbours carry the same" in told
+    assert len(app.dataframe[1].value) == 11
+
+
+def test_filters_narrow_the_table():
+    app = go(valued(), "explore")
+    frame = app.dataframe[0].value
+    check(app.toggle(key="filter_negative").set_value(True).run())
+    assert len(app.dataframe[0].value) == (frame["value"] < 0).sum()
+    check(app.toggle(key="filter_planted").set_value(True).run())
+    assert app.dataframe[0].value["flipped"].all()
+
+
+def test_umap_comes_in_the_background_and_pca_is_there_at_once():
+    app = go(valued(), "explore")
+    assert "UMAP projection is ready" in text(app)
+    wait(app)
+    assert "UMAP projection is ready" not in text(app)
+    assert not app.error
+
+
+def test_clusters_select_their_rows():
+    app = go(valued(), "decompose")
+    worst = app.dataframe[0].value.iloc[0]
+    mark_rows(app, "cluster_rows", [0])
+    assert f"Selected: {worst['n_rows']}" in text(app)
+
+
+def test_a_box_on_the_quadrants_selects():
+    app = go(valued(), "decompose")
+    ids = app.session_state["prepared"].ids_train[:3].tolist()
+    lasso(app, "quadrants", ids)
+    assert app.session_state["selected_ids"] == ids
+
+
+def test_curves_are_measured_plain_and_balanced():
+    app = go(valued(), "curves")
+    check(app.button(key="measure").click().run())
+    wait(app)
+    assert "199 refits in" in text(app)
+    assert set(app.dataframe[0].value["strategy"]) == {
+        "lowest", "highest", "random", "random_clusters"
+    }  # fmt: skip
+    assert not has(app.button, "measure")
+    check(app.toggle(key="balanced").set_value(True).run())
+    assert has(app.button, "measure")
+    check(app.toggle(key="balanced").set_value(False).run())
+    check(app.slider(key="extrinsic_weight").set_value(0.8).run())
+    assert "extrinsic weight 0.50" in text(app)
+    assert has(app.button, "measure")
+
+
+def test_prune_rules_combine_can_be_undone_and_rows_restored():
+    app = go(valued(), "prune")
+    n_rows = len(app.session_state["prepared"].y_train)
+    check(app.slider(key="prune_share").set_value(10.0).run())
+    assert figure(app, "Rows to prune") == str(round(0.1 * n_rows))
+    check(app.toggle(key="prune_by_threshold").set_value(True).run())
+    n_both = int(figure(app, "Rows to prune"))
+    check(app.button(key="undo").click().run())
+    assert figure(app, "Rows to prune") == str(round(0.1 * n_rows))
+    assert not app.toggle(key="prune_by_threshold").value
+    check(app.button(key="redo").click().run())
+    assert int(figure(app, "Rows to prune")) == n_both
+    mark_rows(app, "pruned_rows", [0, 1])
+    check(app.button(key="restore").click().run())
+    assert int(figure(app, "Rows to prune")) == n_both - 2
+    check(app.button(key="unrestore").click().run())
+    assert int(figure(app, "Rows to prune")) == n_both
+    check(app.number_input(key="prune_threshold_share").set_value(-1e6).run())
+    assert figure(app, "Rows to prune") == str(round(0.1 * n_rows))
+    check(app.button(key="clear").click().run())
+    assert figure(app, "Rows to prune") == "0"
+
+
+def test_the_effect_of_pruning_is_measured_and_planted_errors_counted():
+    app = go(valued(), "prune")
+    check(app.slider(key="prune_share").set_value(15.0).run())
+    wait(app)
+    assert "90 % interval" in text(app)
+    assert 0 < float(figure(app, "Test accuracy")) <= 1
+    caught, planted = figure(app, "Planted errors caught").split(" of ")
+    assert int(planted) == len(app.session_state["prepared"].flipped_ids)
+    assert int(caught) > 0
+    assert "precision" in text(app)
+
+
+def test_pruning_too_much_says_so():
+    app = go(valued(noise=False), "prune")
+    check(app.toggle(key="prune_by_threshold").set_value(True).run())
+    check(app.number_input(key="prune_threshold_share").set_value(1e6).run())
+    wait(app)
+    assert "prune fewer rows" in app.error[0].value
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_downloads_hold_what_they_say(kind, monkeypatch):
+    offered = {}
+    draw_button = st.download_button
+
+    def remember(label, data, *args, key, **kwargs):
+        offered[key] = data
+        return draw_button(label, data, *args, key=key, **kwargs)
+
+    monkeypatch.setattr(st, "download_button", remember)
+    app = go(valued(), "prune")
+    check(app.slider(key="prune_share").set_value(10.0).run())
+    check(app.segmented_control(key="format").set_value(kind).run())
+    assert [button.label for button in app.download_button] == [
+        "Pruned table", "Removed rows", "All rows with values"
+    ]  # fmt: skip
+    original = app.session_state["prepared"].table.frame
+    n_pruned = int(figure(app, "Rows to prune"))
+    read = pd.read_csv if kind == "csv" else pd.read_parquet
+    tables = {key: read(io.BytesIO(make())) for key, make in offered.items()}
+    kept, removed = tables["download_kept"], tables["download_removed"]
+    assert len(removed) == n_pruned
+    assert len(kept) == len(original) - n_pruned
+    assert list(kept.columns)[-len(original.columns) :] == list(original.columns)
+    assert {"value", "intrinsic", "extrinsic", "cluster"} <= set(tables["download_all_values"])
+    assert len(tables["download_all_values"]) == len(original)
+
+
+def test_the_method_says_what_is_the_papers_and_what_is_ours():
+    app = go(open_app(), "method")
+    assert "From the paper" in app.info[0].value
+    assert "not public to us" in app.warning[0].value
+    assert len(app.latex) >= 4
+    assert "2402.09288" in app.code[0].value
