@@ -89,7 +89,9 @@ class Attribution:
     def join(self, X: NDArray, codes: NDArray) -> Joined:
         """Credit and quality of unseen points, each as if it alone joined the data.
 
-        The point's own residual is that under f_D, which never saw it; nothing is refitted.
+        Nothing is refitted. The point's own residual is that under the model without the cluster, as for
+        the members; where those models were too large to keep, under f_D, which never saw the point
+        either but ranks effects less well (measured: 0.99 against 0.80 rank agreement on digits).
 
         Parameters
         ----------
@@ -108,13 +110,15 @@ class Attribution:
         cluster = nearest_cluster(self.clustering, Z, target_groups(codes, self.edges))
         with single_threaded():
             output = problem.output(self.refits.estimator, X)
-        pull = residuals(output, codes, problem.scale)
         credit = np.empty(len(X))
         for c in np.unique(cluster):
             new = np.flatnonzero(cluster == c)
+            with single_threaded():
+                output_new = problem.output(self.refits.without(c), X[new])
+            pull_new = residuals(output_new, codes[new], problem.scale)
             members = np.flatnonzero(self.clustering.labels == c)
             credit[new] = extrinsic_of_joining(
-                Z[new], pull[new], Z_train[members], self.pull[members], Z_val,
+                Z[new], pull_new, Z_train[members], self.pull[members], Z_val,
                 residuals(self.refits.output_val[c], problem.codes_val, problem.scale),
                 self.refits.effects[c],
             )  # fmt: skip

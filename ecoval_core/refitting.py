@@ -7,6 +7,7 @@ threads on a busy machine were measured to make a 0.08 s fit take 1 s.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from threading import Event
@@ -23,6 +24,8 @@ from ecoval_core.scoring import Scale, model_output, sample_scores
 Progress = Callable[[int, int], None]
 ShouldStop = Callable[[], bool]
 
+# Unseen points are valued with the models without each cluster; large forests are not worth the memory.
+MAX_KEPT_BYTES = 128 * 2**20
 _CANCELLED = "The run was cancelled."
 
 
@@ -94,6 +97,8 @@ class Refits:
         f_{-c} at the validation points.
     output_own : ndarray of shape (n_samples, n_outputs)
         f_{-c(i)} at x_i: what the model says of a point without its cluster.
+    models : tuple of estimator or None
+        The K models f_{-c}; None where together they would take more than `MAX_KEPT_BYTES`.
     """
 
     estimator: Any
@@ -101,17 +106,23 @@ class Refits:
     effects: NDArray[np.float64]
     output_val: NDArray[np.float32]
     output_own: NDArray[np.float64]
+    models: tuple[Any, ...] | None
+
+    def without(self, cluster: int) -> Any:
+        """Return f_{-c}, or f_D where the models were too large to keep."""
+        return self.estimator if self.models is None else self.models[cluster]
 
 
 def _without_cluster(
-    problem: Problem, start: Any, rows: NDArray, labels: NDArray, cluster: int
-) -> tuple[NDArray, NDArray]:
+    problem: Problem, start: Any, rows: NDArray, labels: NDArray, cluster: int, keep: bool
+) -> tuple[NDArray, NDArray, Any]:
     with single_threaded():
         kept = rows[labels[rows] != cluster]
         members = np.flatnonzero(labels == cluster)
         where = f"without cluster {cluster} ({len(members)} rows left out, {len(kept)} kept)"
         model = fit_model(problem.estimator, problem.X[kept], problem.y[kept], where, start=start)
-        return problem.output(model, problem.X_val), problem.output(model, problem.X[members])
+        at_val, at_members = (problem.output(model, X) for X in (problem.X_val, problem.X[members]))
+        return at_val, at_members, model if keep else None
 
 
 def _without_fold(
@@ -253,13 +264,20 @@ def leave_clusters_out(
     effects = np.empty((n_clusters, len(problem.X_val)))
     output_val = np.empty((n_clusters, len(problem.X_val), n_outputs), dtype=np.float32)
     output_own = np.empty((len(labels), n_outputs))
-    tasks = [delayed(_without_cluster)(problem, full, rows, labels, c) for c in range(n_clusters)]
+    keep = len(pickle.dumps(full)) * n_clusters <= MAX_KEPT_BYTES
+    models = []
+    tasks = [
+        delayed(_without_cluster)(problem, full, rows, labels, cluster, keep)
+        for cluster in range(n_clusters)
+    ]
     results = run_tasks(tasks, n_jobs, progress, should_stop, done=1, total=total)
-    for cluster, (at_val, at_members) in enumerate(results):
+    for cluster, (at_val, at_members, model) in enumerate(results):
         effects[cluster] = scores_full - problem.scores(at_val)
         output_val[cluster] = at_val
         output_own[labels == cluster] = at_members
-    return Refits(full, scores_full, effects, output_val, output_own)
+        models.append(model)
+    kept = tuple(models) if keep else None
+    return Refits(full, scores_full, effects, output_val, output_own, kept)
 
 
 def out_of_fold_output(

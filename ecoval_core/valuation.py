@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch, check_array, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -54,7 +56,7 @@ class EcoVal(BaseEstimator):
     ----------
     estimator : estimator or None, default=None
         Any scikit-learn classifier, regressor or pipeline on numeric columns. None takes logistic
-        regression, or ridge regression for a continuous target.
+        regression, or ridge regression for a continuous target, behind a ``StandardScaler``.
     n_clusters : int or "auto", default="auto"
         Granularity K, held between the number of classes (regression: five target bins) and the number
         of points, where every point is its own cluster (leave-one-out). "auto" is
@@ -245,7 +247,9 @@ class EcoVal(BaseEstimator):
         task: Task = "regression" if classes is None else "classification"
         estimator = self.estimator
         if estimator is None:
-            estimator = make_model("ridge" if classes is None else "logistic_regression", task)
+            # On raw columns, solvers of linear models may not converge.
+            default = make_model("ridge" if classes is None else "logistic_regression", task)
+            estimator = make_pipeline(StandardScaler(), default)
         estimator = seed_estimator(estimator, seed)
         proba = classes is not None and has_probabilities(estimator)
         codes, codes_val = encode(y, classes, "y"), encode(y_val, classes, "y_val")

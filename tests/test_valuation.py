@@ -1,0 +1,291 @@
+"""The properties that the method promises, on real data."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_wine
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from ecoval_core import Cancelled, EcoVal, cross_value
+from ecoval_core.baselines import leave_one_out_values, random_values
+
+
+def spearman(a, b):
+    return pd.Series(a).corr(pd.Series(b), method="spearman")
+
+
+@pytest.mark.parametrize("valued", ["valued_digits", "valued_cancer"])
+def test_efficiency_values_sum_to_the_surplus(valued, request):
+    ecoval = request.getfixturevalue(valued)
+    assert ecoval.reliable_
+    assert ecoval.values_.sum() == pytest.approx(ecoval.surplus_, abs=1e-12)
+    assert ecoval.surplus_ == pytest.approx(ecoval.full_score_ - ecoval.prior_score_)
+    assert np.array_equal(ecoval.values_, ecoval.intrinsic_ + ecoval.extrinsic_)
+
+
+@pytest.mark.parametrize("valued", ["valued_digits", "valued_cancer"])
+def test_cluster_consistency_members_share_their_cluster_s_value(valued, request):
+    ecoval = request.getfixturevalue(valued)
+    by_cluster = np.bincount(ecoval.labels_, ecoval.raw_extrinsic_)
+    np.testing.assert_allclose(by_cluster, ecoval.cluster_values_, atol=1e-12)
+    assert ecoval.returns_to_scale_ == pytest.approx(by_cluster.sum() / ecoval.surplus_)
+    assert ecoval.intrinsic_share_ == pytest.approx(ecoval.intrinsic_.sum() / ecoval.surplus_)
+
+
+def test_utilities_are_those_of_the_model_and_of_class_frequencies(digits, valued_digits):
+    model = LogisticRegression(max_iter=1000).fit(digits.X, digits.y)
+    truth = model.predict_proba(digits.X_val)[np.arange(300), digits.y_val]
+    assert valued_digits.full_score_ == pytest.approx(truth.mean(), abs=1e-6)
+    prior = (np.bincount(digits.y) / len(digits.y))[digits.y_val].mean()
+    assert valued_digits.prior_score_ == pytest.approx(prior)
+
+
+@pytest.mark.parametrize("valued", ["valued_digits", "valued_cancer"])
+def test_detection_planted_errors_rank_low(valued, request):
+    data, ecoval = request.getfixturevalue(valued[7:]), request.getfixturevalue(valued)
+    assert roc_auc_score(data.flipped, -ecoval.values_) > 0.9
+    assert roc_auc_score(data.flipped, random_values(len(data.y), 0)) < 0.65
+
+
+def test_duplication_a_pair_is_worth_about_the_original(cancer, valued_cancer):
+    pairs = np.repeat(np.arange(len(cancer.y)), 2)
+    doubled = EcoVal(n_clusters=valued_cancer.n_clusters_, random_state=0).fit(
+        cancer.X[pairs], cancer.y[pairs], cancer.X_val, cancer.y_val
+    )
+    of_pair = np.bincount(pairs, doubled.values_)
+    assert spearman(of_pair, valued_cancer.values_) > 0.8
+    assert np.abs(of_pair - valued_cancer.values_).sum() < 0.5 * np.abs(valued_cancer.values_).sum()
+
+
+@pytest.mark.parametrize("n_clusters", [12, "auto", 500])
+def test_symmetry_identical_rows_get_equal_values(cancer, n_clusters):
+    pairs = np.repeat(np.arange(len(cancer.y)), 2)
+    order = np.random.default_rng(0).permutation(len(pairs))
+    ecoval = EcoVal(GaussianNB(), n_clusters=n_clusters, random_state=0).fit(
+        cancer.X[pairs[order]], cancer.y[pairs[order]], cancer.X_val, cancer.y_val
+    )
+    values = ecoval.values_[np.argsort(order)].reshape(-1, 2)
+    np.testing.assert_allclose(values[:, 0], values[:, 1], rtol=1e-6, atol=1e-10)
+
+
+@pytest.mark.parametrize("estimator", [None, RandomForestClassifier(5)])
+def test_determinism_one_seed_gives_the_same_bits_for_any_n_jobs(cancer, estimator):
+    def run(seed, n_jobs):
+        ecoval = EcoVal(estimator, n_clusters=6, n_jobs=n_jobs, random_state=seed)
+        return ecoval.fit(cancer.X, cancer.y, cancer.X_val, cancer.y_val).values_
+
+    serial = run(3, None)
+    assert np.array_equal(serial, run(3, 1))
+    assert np.array_equal(serial, run(3, 2))
+    assert not np.array_equal(serial, run(4, 1))
+
+
+def test_the_finest_granularity_is_leave_one_out(cancer):
+    rows = np.arange(60)
+    X, y = cancer.X[rows], cancer.y[rows]
+    model = LogisticRegression(tol=1e-9, max_iter=5000)
+    ecoval = EcoVal(model, n_clusters=60, random_state=0).fit(X, y, cancer.X_val, cancer.y_val)
+    truth = np.arange(len(cancer.y_val)), cancer.y_val
+    full = clone(model).fit(X, y).predict_proba(cancer.X_val)[truth].mean()
+    for row in (0, 7, 31):
+        without = clone(model).fit(np.delete(X, row, 0), np.delete(y, row))
+        expected = full - without.predict_proba(cancer.X_val)[truth].mean()
+        assert ecoval.cluster_values_[ecoval.labels_[row]] == pytest.approx(expected, abs=1e-7)
+    np.testing.assert_allclose(ecoval.raw_extrinsic_, ecoval.cluster_values_[ecoval.labels_])
+    ours = leave_one_out_values(model, X, y, cancer.X_val, cancer.y_val, random_state=0)
+    np.testing.assert_allclose(ours, ecoval.raw_extrinsic_)
+
+
+def test_the_coarsest_granularity_is_one_cluster_a_class(digits):
+    ecoval = EcoVal(n_clusters=1, random_state=0).fit(
+        digits.X, digits.y, digits.X_val, digits.y_val
+    )
+    assert ecoval.n_clusters_ == 10
+    assert ecoval.values_.sum() == pytest.approx(ecoval.surplus_)
+
+
+def test_reweighting_shares_the_fits_and_equals_a_fit_with_that_weight(cancer, valued_cancer):
+    before = valued_cancer.values_.copy()
+    other = valued_cancer.reweight(0.8)
+    fitted = EcoVal(extrinsic_weight=0.8, random_state=0).fit(
+        cancer.X, cancer.y, cancer.X_val, cancer.y_val
+    )
+    assert np.array_equal(other.values_, fitted.values_)
+    assert other.extrinsic_weight == 0.8
+    assert np.array_equal(valued_cancer.values_, before)
+    assert valued_cancer.extrinsic_weight == 0.5
+    with pytest.raises(ValueError, match="extrinsic_weight"):
+        valued_cancer.reweight(-1)
+
+
+def test_a_surplus_claimed_whole_is_called_unreliable(cancer, valued_cancer):
+    heavy = valued_cancer.reweight(
+        1.01 * valued_cancer.surplus_ / valued_cancer.cluster_values_.sum()
+    )
+    assert not heavy.reliable_
+    assert not heavy.intrinsic_.any()
+    assert heavy.values_.sum() == pytest.approx(
+        heavy.extrinsic_weight * heavy.cluster_values_.sum()
+    )
+
+
+def test_unseen_points_are_valued_like_the_training_points_they_resemble(digits, valued_digits):
+    again = valued_digits.value_samples(digits.X, digits.y)
+    assert spearman(again.value, valued_digits.values_) > 0.9
+    assert spearman(again.extrinsic, valued_digits.extrinsic_) > 0.97
+    assert np.array_equal(again.value, again.intrinsic + again.extrinsic)
+    assert (valued_digits.labels_ == again.cluster).mean() > 0.95
+
+
+def test_unseen_mislabelled_points_are_worth_less(digits, valued_digits):
+    wrong = np.arange(len(digits.y_test)) % 5 == 0
+    given = np.where(wrong, (digits.y_test + 3) % 10, digits.y_test)
+    found = valued_digits.value_samples(digits.X_test, given)
+    assert roc_auc_score(wrong, -found.value) > 0.95
+
+
+def test_models_too_large_to_keep_are_replaced_by_the_full_one(cancer, monkeypatch):
+    def run():
+        return EcoVal(n_clusters=6, random_state=0).fit(
+            cancer.X, cancer.y, cancer.X_val, cancer.y_val
+        )
+
+    kept = run()
+    monkeypatch.setattr("ecoval_core.refitting.MAX_KEPT_BYTES", 100)
+    light = run()
+    assert np.array_equal(light.values_, kept.values_)
+    new = cancer.X_test, cancer.y_test
+    assert spearman(light.value_samples(*new).value, kept.value_samples(*new).value) > 0.9
+
+
+def test_each_unseen_point_is_valued_alone(digits, valued_digits):
+    together = valued_digits.value_samples(digits.X_test[:9], digits.y_test[:9])
+    alone = [
+        valued_digits.value_samples(digits.X_test[[i]], digits.y_test[[i]]).value[0]
+        for i in range(9)
+    ]
+    np.testing.assert_allclose(together.value, alone, rtol=1e-9)
+
+
+def test_a_label_never_seen_in_training_is_named(digits, valued_digits):
+    with pytest.raises(ValueError, match="never seen in training: 42"):
+        valued_digits.value_samples(digits.X_test[:2], [1, 42])
+    with pytest.raises(ValueError, match="y_val has a label that was never seen in training: 11"):
+        EcoVal().fit(digits.X, digits.y, digits.X_val[:2], [1, 11])
+
+
+def test_text_labels_and_a_validation_part_set_aside():
+    X, y = load_wine(return_X_y=True)
+    names = np.array(["red", "white", "rosé"])[y]
+    ecoval = EcoVal(random_state=0).fit(X, names)
+    aside = np.isnan(ecoval.values_)
+    assert aside.sum() == len(y) // 5
+    assert (ecoval.labels_[aside] == -1).all()
+    assert np.isnan(ecoval.quality_[aside]).all()
+    assert np.nansum(ecoval.values_) == pytest.approx(ecoval.surplus_)
+    assert ecoval.classes_.tolist() == ["red", "rosé", "white"]
+    assert ecoval.estimator_.predict(X[:1])[0] in names
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        RandomForestClassifier(10),
+        make_pipeline(StandardScaler(), LogisticRegression()),
+        LinearSVC(),
+        LogisticRegression(class_weight={0: 1, 1: 3}),
+    ],
+    ids=["forest", "pipeline", "no probabilities", "class weights"],
+)
+def test_any_classifier_serves(cancer, estimator):
+    ecoval = EcoVal(estimator, random_state=0, n_clusters=10).fit(
+        cancer.X, cancer.y, cancer.X_val, cancer.y_val
+    )
+    assert roc_auc_score(cancer.flipped, -ecoval.values_) > 0.75
+    assert np.abs(ecoval.cluster_values_).max() > 0
+    assert not hasattr(estimator, "classes_")
+
+
+def test_above_max_fit_samples_a_sample_is_fitted_and_every_row_valued(digits):
+    ecoval = EcoVal(max_fit_samples=300, random_state=0).fit(
+        digits.X, digits.y, digits.X_val, digits.y_val
+    )
+    assert np.isfinite(ecoval.values_).all()
+    assert ecoval.values_.sum() == pytest.approx(ecoval.surplus_)
+    assert roc_auc_score(digits.flipped, -ecoval.values_) > 0.9
+
+
+def test_progress_tells_all_fits_and_a_cancel_leaves_the_earlier_fit(cancer):
+    told = []
+    ecoval = EcoVal(GaussianNB(), n_clusters=7, random_state=0)
+    ecoval.fit(
+        cancer.X, cancer.y, cancer.X_val, cancer.y_val,
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert told == [(done, 13) for done in range(1, 14)]
+    before = ecoval.values_
+    with pytest.raises(Cancelled):
+        ecoval.fit(
+            cancer.X, cancer.y, cancer.X_val, cancer.y_val, should_stop=lambda: len(told) == 13
+        )
+    assert ecoval.values_ is before
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (np.ones((9, 2)), np.zeros(9, dtype=int), "one class only: 0"),
+        (np.ones((3, 2)), np.array([0, 1, 1]), "n_samples=3 rows are too few"),
+        (np.full((9, 2), np.inf), np.arange(9) % 2, "infinity"),
+    ],
+)
+def test_unfit_data_are_named(X, y, message):
+    with pytest.raises(ValueError, match=message):
+        EcoVal().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"n_clusters": 0}, {"n_clusters": "many"}, {"scoring": "f1"}, {"extrinsic_weight": -0.1},
+        {"n_neighbors": 0}, {"max_fit_samples": 1}, {"estimator": "forest"},
+    ],
+)  # fmt: skip
+def test_unfit_parameters_are_named(cancer, wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        EcoVal(**wrong).fit(cancer.X, cancer.y)
+
+
+def test_parameters_are_stored_unchanged_and_clone():
+    ecoval = EcoVal(GaussianNB(), n_clusters=9, scoring="brier", extrinsic_weight=0.3)
+    assert clone(ecoval).get_params(deep=False).keys() == ecoval.get_params(deep=False).keys()
+    assert clone(ecoval).scoring == "brier"
+    assert clone(ecoval).set_params(estimator__var_smoothing=1.0).estimator.var_smoothing == 1.0
+
+
+def test_cross_value_values_every_row_and_sums_to_the_mean_surplus():
+    X, y = load_wine(return_X_y=True)
+    told = []
+    result = cross_value(
+        EcoVal(GaussianNB(), n_clusters=9, random_state=0), X, y, cv=4,
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    assert np.isfinite(result.value).all()
+    assert result.value.sum() == pytest.approx(result.surplus)
+    np.testing.assert_allclose(result.value, result.intrinsic + result.extrinsic)
+    assert np.bincount(result.fold).tolist() == [45, 45, 44, 44]
+    assert told == [(done, 60) for done in range(1, 61)]
+    row = 5
+    expected = [
+        fitted.values_[np.searchsorted(np.flatnonzero(result.fold != fold), row)]
+        for fold, fitted in enumerate(result.estimators)
+        if fold != result.fold[row]
+    ]
+    assert result.value[row] == pytest.approx(sum(expected) / 4)
