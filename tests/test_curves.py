@@ -1,0 +1,110 @@
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
+from sklearn.naive_bayes import GaussianNB
+
+from ecoval_core import Cancelled
+from ecoval_core.curves import (
+    DEFAULT_SHARES,
+    count_refits,
+    removal_curves,
+    removal_order,
+    removed_rows,
+    summarise_curves,
+)
+
+SHARES = (0.0, 0.15, 0.3)
+
+
+def curves_of(data, values, **settings):
+    return removal_curves(
+        GaussianNB(), data.X, data.y, data.X_test, data.y_test, values, shares=SHARES, **settings
+    )
+
+
+def test_every_point_of_a_curve_is_an_honest_refit(cancer, valued_cancer):
+    values = valued_cancer.values_
+    curves = curves_of(cancer, values, strategies=("lowest", "highest"))
+    assert curves["strategy"].tolist() == ["lowest"] * 3 + ["highest"] * 3
+    for row in curves.itertuples():
+        order = np.argsort(values if row.strategy == "lowest" else -values)
+        kept = order[row.n_removed :]
+        assert row.n_removed == round(row.share * len(values))
+        model = GaussianNB().fit(cancer.X[np.sort(kept)], cancer.y[np.sort(kept)])
+        expected = accuracy_score(cancer.y_test, model.predict(cancer.X_test))
+        assert row.score == pytest.approx(expected)
+
+
+def test_removing_the_lowest_helps_and_the_highest_hurts(digits, valued_digits):
+    curves = removal_curves(
+        LogisticRegression(max_iter=1000), digits.X, digits.y, digits.X_test, digits.y_test,
+        valued_digits.values_, shares=(0.0, 0.15), n_random=4,
+    )  # fmt: skip
+    at = summarise_curves(curves).query("share == 0.15").set_index("strategy")["mean"]
+    assert at["lowest"] > at["random"] + 0.02
+    assert at["highest"] < at["random"]
+
+
+def test_class_balanced_removal_keeps_the_shares_of_the_classes():
+    classes = np.repeat([0, 1], [80, 20])
+    order = np.random.default_rng(0).permutation(100)
+    gone = removed_rows(order, 0.25, classes)
+    assert np.bincount(classes[gone]).tolist() == [20, 5]
+    assert len(removed_rows(order, 0.25)) == 25
+    first = [row for row in order if classes[row] == 1][:5]
+    assert set(first) <= set(gone)
+
+
+def test_the_cluster_control_removes_whole_clusters():
+    clusters = np.random.default_rng(0).integers(6, size=60)
+    order = removal_order("random_clusters", np.zeros(60), clusters, np.random.default_rng(1))
+    in_order = clusters[order]
+    assert (np.diff(in_order) != 0).sum() == 5
+    with pytest.raises(ValueError, match="needs the clusters"):
+        removal_order("random_clusters", np.zeros(6), None, np.random.default_rng(1))
+
+
+def test_random_orders_repeat_and_give_a_band(cancer, valued_cancer):
+    curves = curves_of(cancer, valued_cancer.values_, strategies=("random",), n_random=10)
+    again = curves_of(cancer, valued_cancer.values_, strategies=("random",), n_random=10)
+    assert curves.equals(again)
+    assert curves.groupby("share").size().tolist() == [10, 10, 10]
+    summary = summarise_curves(curves)
+    scores = curves.query("share == 0.3")["score"]
+    last = summary.iloc[-1]
+    assert (last["low"], last["mean"], last["high"]) == pytest.approx(
+        (scores.quantile(0.1), scores.mean(), scores.quantile(0.9))
+    )
+    assert scores.nunique() > 1
+
+
+def test_the_refits_are_counted_before_and_told_while_they_run(cancer, valued_cancer):
+    told = []
+    strategies = ("lowest", "random")
+    curves_of(
+        cancer, valued_cancer.values_, strategies=strategies, n_random=3,
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    expected = count_refits(strategies, SHARES, 3)
+    assert told == [(done, expected) for done in range(1, expected + 1)]
+    assert count_refits(("lowest",), DEFAULT_SHARES) == len(DEFAULT_SHARES)
+    with pytest.raises(Cancelled):
+        curves_of(cancer, valued_cancer.values_, should_stop=lambda: True)
+
+
+def test_where_one_class_is_left_there_is_no_score():
+    X, y = np.arange(10.0)[:, None], np.repeat([0, 1], 5)
+    curves = removal_curves(
+        GaussianNB(), X, y, X, y, np.arange(10.0), strategies=("lowest",), shares=(0.0, 0.5)
+    )
+    assert curves["score"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("unfit", [{"shares": (0.0, 1.0)}, {"strategies": ("worst",)}])
+def test_unfit_settings_are_named(cancer, unfit):
+    with pytest.raises(ValueError, match=r"one is 1.0|Unknown strategy 'worst'"):
+        removal_curves(
+            GaussianNB(), cancer.X, cancer.y, cancer.X_test, cancer.y_test,
+            np.zeros(len(cancer.y)), **unfit,
+        )  # fmt: skip

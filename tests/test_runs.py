@@ -1,0 +1,95 @@
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecoval_core.preparation import prepare
+from ecoval_core.runs import Settings, export_table, exported_frame, value_prepared
+from ecoval_core.tables import load_sample, make_table
+
+
+@pytest.fixture(scope="module")
+def run():
+    prepared = prepare(load_sample("penguins"), noise=0.1, random_state=0)
+    return value_prepared(prepared, Settings("naive_bayes", 12, "probability"), run_id="r1")
+
+
+def test_the_frame_lines_values_up_with_row_ids(run):
+    frame = run.frame
+    assert frame.index.name == "row_id"
+    assert frame.index.is_monotonic_increasing
+    assert set(frame.index) == set(run.prepared.ids_train)
+    position = {row: i for i, row in enumerate(run.prepared.ids_train)}
+    for row in frame.index[:20]:
+        assert frame.loc[row, "value"] == run.ecoval.values_[position[row]]
+        assert frame.loc[row, "label"] == run.prepared.y_train[position[row]]
+    species = run.prepared.table.frame["species"]
+    assert (frame["original_label"] == species.loc[frame.index]).all()
+    assert frame["flipped"].sum() == len(run.prepared.flipped_ids) > 0
+    assert ((frame["label"] != frame["original_label"]) == frame["flipped"]).all()
+
+
+def test_clusters_are_listed_worst_first_with_what_their_rows_are_paid(run):
+    clusters = run.clusters
+    assert clusters["value"].is_monotonic_increasing
+    assert clusters["n_rows"].sum() == len(run.frame)
+    assert (clusters["intrinsic"] + clusters["extrinsic"]).sum() == pytest.approx(
+        run.ecoval.surplus_
+    )
+
+
+def test_reweighting_keeps_the_rest(run):
+    other = run.reweight(1.0)
+    assert other.settings.extrinsic_weight == 1.0
+    assert other.prepared is run.prepared
+    np.testing.assert_allclose(other.frame["extrinsic"], run.frame["extrinsic"] * 2)
+
+
+def test_kept_and_removed_together_are_the_table(run):
+    original = run.prepared.table.frame
+    pruned = run.frame["value"].nsmallest(15).index
+    kept, removed = (exported_frame(run, which, pruned) for which in ("kept", "removed"))
+    assert list(kept.columns) == ["row_id", *original.columns]
+    assert kept["row_id"].is_monotonic_increasing
+    assert sorted([*kept["row_id"], *removed["row_id"]]) == list(original.index)
+    pd.testing.assert_frame_equal(
+        kept.drop(columns="row_id"), original.drop(pruned).reset_index(drop=True)
+    )
+    assert set(removed["row_id"]) == set(pruned)
+    assert removed["value"].max() <= run.frame["value"].drop(pruned).min()
+
+
+def test_all_rows_come_with_values_where_they_have_one(run):
+    table = exported_frame(run, "all_values")
+    assert len(table) == len(run.prepared.table.frame)
+    valued = table.set_index("row_id").loc[run.frame.index]
+    for column in ("value", "intrinsic", "extrinsic", "cluster"):
+        assert (valued[column] == run.frame[column]).all()
+    assert table["value"].notna().sum() == len(run.frame)
+    assert (table["part"] == "train").sum() == len(run.frame)
+    assert set(table["part"]) == {"train", "validation", "test"}
+    assert table["planted_noise"].sum() == len(run.prepared.flipped_ids)
+
+
+def test_names_that_the_table_has_already_are_kept_apart():
+    frame = load_sample("penguins").frame.rename(
+        columns={"year": "value", "sex": "row_id", "island": "cluster"}
+    )
+    prepared = prepare(make_table(frame, "mine", target="species"))
+    run = value_prepared(prepared, Settings("naive_bayes", 6, "probability"))
+    table = exported_frame(run, "all_values")
+    assert {"ecoval_row_id", "ecoval_value", "ecoval_cluster", "intrinsic"} <= set(table.columns)
+    pd.testing.assert_series_equal(table["value"], frame["value"])
+
+
+@pytest.mark.parametrize("file_format", ["csv", "parquet"])
+def test_files_read_back_as_exported(run, file_format):
+    pruned = list(run.prepared.flipped_ids)
+    data = export_table(run, "kept", pruned, file_format)
+    read = pd.read_csv if file_format == "csv" else pd.read_parquet
+    back = read(io.BytesIO(data))
+    assert back.columns.tolist() == ["row_id", *run.prepared.table.frame.columns]
+    assert len(back) == len(run.prepared.table.frame) - len(pruned)
+    values = read(io.BytesIO(export_table(run, "all_values", pruned, file_format)))
+    assert values["value"].sum() == pytest.approx(run.ecoval.surplus_)
