@@ -82,11 +82,18 @@ draw_actions(run, focus)
 left, right = st.columns([2, 1], gap="medium")
 unit = formats.unit_of(run)
 with left:
+    coordinates, projection = mapview.coordinates(run.prepared)
+    theme = layout.theme()
+    drawn_from = (state.run_id(), state.extrinsic_weight(), unit, theme, projection)
+    marks = mapview.marks(run.frame, *drawn_from)
     figure = charts.value_map(
         unit.scale(run.frame),
-        mapview.coordinates(run.prepared),
-        theme=layout.theme(),
-        selected_ids=mapview.marks(run.frame),
+        coordinates,
+        theme=theme,
+        selected_ids=marks.selected_ids,
+        picked_id=marks.picked_id,
+        hover=mapview.hover_columns(run.prepared),
+        unit=unit.label,
     )
     layout.chart(
         figure,
@@ -94,19 +101,15 @@ with left:
         on_select=mapview.on_map_selection,
         selection_mode=("points", "box", "lasso"),
     )
-    st.caption(
-        f"Orange, below zero: the model is better without the row. Blue, above zero: the row pays for "
-        f"itself. Grey: next to nothing. In {unit.label}. The buttons above the map change the colours."
-    )
 with right:
     rows.draw(
         run,
         focus,
         mapview.TABLE_KEY,
-        height=560,
+        height=600,
         on_select=lambda: mapview.on_row_pick(focus),
     )
-    st.caption("Lowest value first. Mark a row for its story; it is ringed on the map.")
+    st.caption("Lowest value first. Mark a row for its story and its place on the map.")
 picked = state.picked_id()
 if picked is not None and picked in run.frame.index:
     story.tell(run, picked)

@@ -2,11 +2,14 @@
 
 import streamlit as st
 
-from pages.shared import layout, menu, state
+from pages.shared import layout, mapview, menu, state
 
 st.set_page_config(page_title="EcoVal", page_icon="⚖️", layout="wide")
 page = st.navigation(menu.pages(), position="top")
 state.restore_from_address()
 state.write_address()
+if st.session_state.get("page") != page.title:
+    st.session_state["page"] = page.title
+    mapview.refresh_marks()
 layout.status_line(is_value_page=page.title == "Value")
 page.run()

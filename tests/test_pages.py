@@ -233,6 +233,16 @@ def test_a_valuation_survives_a_refresh_and_is_not_doubled():
     assert figure(app, "Surplus") == figure(other, "Surplus")
 
 
+def test_a_refresh_keeps_the_prune_list():
+    app = go(valued(), "prune")
+    check(app.slider(key="prune_share").set_value(10.0).run())
+    other = go(open_app(dict(app.query_params)), "prune")
+    assert figure(other, "Rows to prune") == figure(app, "Rows to prune") != "0"
+    check(other.button(key="undo").click().run())
+    assert figure(other, "Rows to prune") == "0"
+    assert figure(check(app.run()), "Rows to prune") != "0"
+
+
 def test_an_address_of_nothing_known_says_so():
     app = open_app({"data": "0" * 32, "run": "1" * 32})
     assert "no longer holds" in app.error[0].value

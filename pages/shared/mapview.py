@@ -6,6 +6,9 @@ the map is kept in the session only; the figure is told of a selection when some
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -17,6 +20,22 @@ from pages.shared import progress, prunelist, rows, state
 
 MAP_KEY = "map"
 TABLE_KEY = "explore_rows"
+MAX_HOVER_FEATURES = 32
+
+
+class Marks(NamedTuple):
+    """What the figure is told of the selection.
+
+    Attributes
+    ----------
+    selected_ids : list of int or None
+        Row ids shown in colour, None for all of them.
+    picked_id : int or None
+        Row id pointed out.
+    """
+
+    selected_ids: list[int] | None
+    picked_id: int | None
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -24,7 +43,7 @@ def _pca(fingerprint: str, _X: NDArray) -> NDArray:  # noqa: ARG001 - the finger
     return pca_projection(_X)
 
 
-def coordinates(prepared: Prepared) -> NDArray:
+def coordinates(prepared: Prepared) -> tuple[NDArray, str]:
     """Coordinates in the chosen projection; those of PCA while UMAP is being computed.
 
     Parameters
@@ -34,8 +53,10 @@ def coordinates(prepared: Prepared) -> NDArray:
 
     Returns
     -------
-    ndarray of shape (n_train, 2)
+    coordinates : ndarray of shape (n_train, 2)
         One point a training row, in the order of `prepared.ids_train`.
+    projection : str
+        "UMAP" or "PCA".
     """
     if st.session_state.get("projection", "UMAP") == "UMAP":
         job = progress.submit(
@@ -48,8 +69,14 @@ def coordinates(prepared: Prepared) -> NDArray:
             job, "Shown by PCA until the UMAP projection is ready", can_cancel=False
         )
         if result is not None:
-            return result
-    return _pca(prepared.fingerprint, prepared.X_train)
+            return result, "UMAP"
+    return _pca(prepared.fingerprint, prepared.X_train), "PCA"
+
+
+def hover_columns(prepared: Prepared) -> pd.DataFrame | None:
+    """Original columns shown beside a point; none where there are too many for any to tell much."""
+    features = prepared.table.features
+    return prepared.table.frame[features] if len(features) <= MAX_HOVER_FEATURES else None
 
 
 def matching(frame: pd.DataFrame) -> pd.Series:
@@ -89,23 +116,48 @@ def refresh_marks() -> None:
     st.session_state["marks_are_stale"] = True
 
 
-def marks(frame: pd.DataFrame) -> list[int] | None:
-    """Row ids that the figure shows in colour, None for all of them."""
+def marks(frame: pd.DataFrame, *drawn_from: Hashable) -> Marks:
+    """Return what the figure is told of the selection.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The run's frame.
+    *drawn_from : hashable
+        Whatever else the figure depends on. Where it changes, the figure does, and is told of the
+        selection as well.
+
+    Returns
+    -------
+    Marks
+        The same object as long as nothing but the map itself changed the selection.
+    """
+    if drawn_from != st.session_state.get("map_drawn_from") or "marks" not in st.session_state:
+        st.session_state["map_drawn_from"] = drawn_from
+        refresh_marks()
     if st.session_state.pop("marks_are_stale", False):
         ids = focus(frame)
-        st.session_state["marks"] = None if len(ids) == len(frame) else ids
-    return st.session_state.get("marks")
+        told = None if len(ids) == len(frame) else ids
+        st.session_state["marks"] = Marks(told, state.picked_id())
+        st.session_state["map_drawing"] = st.session_state.get("map_drawing", 0) + 1
+    return st.session_state["marks"]
 
 
 def on_map_selection() -> None:
     """Keep what was lassoed, boxed or clicked on the map."""
     points = st.session_state[MAP_KEY]["selection"]["points"]
     ids = [int(np.ravel(point["customdata"])[0]) for point in points if "customdata" in point]
+    drawing = st.session_state.get("map_drawing")
+    if ids:
+        st.session_state["selected_on_drawing"] = drawing
+    elif st.session_state.get("selected_on_drawing") == drawing:
+        refresh_marks()
+    else:
+        # Nobody deselected: the figure was drawn anew in a run that another one cut short.
+        return
     state.select(ids)
     if len(ids) == 1:
         state.pick(ids[0])
-    if not ids:
-        refresh_marks()
 
 
 def on_row_pick(ids: list[int]) -> None:

@@ -1,52 +1,27 @@
 """What a visitor has open: table, run, selection; kept in the session and named in the address.
 
-Tables and jobs live in registries of the server, so that the address (``?data=...&run=...``) opens
-the same view after a refresh, and a refresh neither stops nor repeats a running valuation.
+Tables, jobs and desks live in registries of the server, so that the address
+(``?data=...&run=...&desk=...``) opens the same view after a refresh, and a refresh neither stops nor
+repeats a running valuation. A desk is what a visitor has made of a run: selection and prune list.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
+from copy import copy
+from typing import Any
+from uuid import uuid4
 
 import streamlit as st
 
 from ecoval_core.jobs import Job, JobRegistry
 from ecoval_core.preparation import Prepared
 from ecoval_core.runs import Run
+from pages.shared.shelf import Shelf
 
 DEFAULT_WEIGHT = 0.5
 MAX_PREPARED = 24
-
-
-class Shelf:
-    """The prepared tables most recently opened on this server, by fingerprint.
-
-    Parameters
-    ----------
-    max_kept : int
-        Tables kept; the one unused for longest goes first.
-    """
-
-    def __init__(self, max_kept: int) -> None:
-        self._max_kept = max_kept
-        self._items: OrderedDict[str, Prepared] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def put(self, prepared: Prepared) -> None:
-        """Keep a prepared table under its fingerprint."""
-        with self._lock:
-            self._items[prepared.fingerprint] = prepared
-            self._items.move_to_end(prepared.fingerprint)
-            while len(self._items) > self._max_kept:
-                self._items.popitem(last=False)
-
-    def get(self, fingerprint: str) -> Prepared | None:
-        """Return the table of a fingerprint, or None if it is no longer kept."""
-        with self._lock:
-            if fingerprint in self._items:
-                self._items.move_to_end(fingerprint)
-            return self._items.get(fingerprint)
+MAX_DESKS = 500
+_ON_DESK = ("selected_ids", "picked_id", "prune_list", "prune_past", "prune_future")
 
 
 @st.cache_resource(show_spinner=False)
@@ -56,9 +31,15 @@ def jobs() -> JobRegistry:
 
 
 @st.cache_resource(show_spinner=False)
-def shelf() -> Shelf:
-    """Shelf of the prepared tables of this server."""
+def tables() -> Shelf[Prepared]:
+    """Shelf of the prepared tables most recently opened on this server, by fingerprint."""
     return Shelf(MAX_PREPARED)
+
+
+@st.cache_resource(show_spinner=False)
+def desks() -> Shelf[dict[str, Any]]:
+    """Shelf of the desks of the latest visitors, by a random name."""
+    return Shelf(MAX_DESKS)
 
 
 def prepared() -> Prepared | None:
@@ -75,24 +56,28 @@ def open_prepared(new: Prepared) -> None:
         Table to work on from now on.
     """
     old = prepared()
-    shelf().put(new)
+    tables().put(new.fingerprint, new)
     st.session_state["prepared"] = new
     if old is None or old.fingerprint != new.fingerprint:
-        for key in (
-            "run_job",
-            "selected_ids",
-            "picked_id",
-            "prune_list",
-            "prune_past",
-            "prune_future",
-        ):
-            st.session_state.pop(key, None)
+        st.session_state.pop("run_job", None)
+        clear_desk()
+
+
+def clear_desk() -> None:
+    """Forget selection and prune list, which belong to a run that is no longer current."""
+    for key in _ON_DESK:
+        st.session_state.pop(key, None)
 
 
 def run_job() -> Job | None:
     """Return the job of the current valuation in whatever state it is, or None."""
     job_id = st.session_state.get("run_job")
     return jobs().get(job_id) if job_id else None
+
+
+def run_id() -> str | None:
+    """Id of the current valuation's job, None before there is one."""
+    return st.session_state.get("run_job")
 
 
 def run() -> Run | None:
@@ -153,7 +138,7 @@ def restore_from_address() -> None:
     fingerprint, job_id = st.query_params.get("data"), st.query_params.get("run")
     if fingerprint is None:
         return
-    found = shelf().get(fingerprint)
+    found = tables().get(fingerprint)
     if found is None:
         st.session_state["complaint"] = (
             "This address names a table that the server no longer holds. Load it again below."
@@ -162,14 +147,21 @@ def restore_from_address() -> None:
     open_prepared(found)
     if job_id is not None and jobs().get(job_id) is not None:
         st.session_state["run_job"] = job_id
+        st.session_state.update(desks().get(st.query_params.get("desk", "")) or {})
 
 
 def write_address() -> None:
-    """Name the current table and run in the address."""
+    """Name the current table, run and desk in the address, and keep the desk on the server."""
     current, job = prepared(), run_job()
+    # A session has a desk of its own, so that two visitors with one address do not disturb each other.
+    desk = st.session_state.setdefault("desk", uuid4().hex[:12])
+    laid_out = {key: copy(st.session_state[key]) for key in _ON_DESK if key in st.session_state}
+    if laid_out:
+        desks().put(desk, laid_out)
     wanted = {
         "data": None if current is None else current.fingerprint,
         "run": None if job is None else job.id,
+        "desk": desk if laid_out else None,
     }
     for name, value in wanted.items():
         if value is None:

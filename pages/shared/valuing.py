@@ -55,9 +55,9 @@ def start(prepared: Prepared, settings: Settings) -> None:
             prepared, settings, progress=report, should_stop=should_stop
         ),
     )
-    st.session_state["run_job"] = job.id
-    for key in ("selected_ids", "picked_id", "prune_list", "prune_past", "prune_future"):
-        st.session_state.pop(key, None)
+    if job.id != state.run_id():
+        st.session_state["run_job"] = job.id
+        state.clear_desk()
 
 
 def timing(prepared: Prepared, settings: Settings) -> Job:
