@@ -1,0 +1,14 @@
+"""Scikit-learn's own checks: no exception is declared."""
+
+from sklearn.linear_model import Ridge
+from sklearn.naive_bayes import GaussianNB
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from ecoval_core import EcoVal
+
+
+@parametrize_with_checks(
+    [EcoVal(n_clusters=3), EcoVal(GaussianNB(), n_clusters="auto"), EcoVal(Ridge())]
+)
+def test_scikit_learns_conventions(estimator, check):
+    check(estimator)
