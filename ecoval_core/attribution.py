@@ -73,6 +73,8 @@ class Attribution:
         Judges the quality of further points.
     n_neighbors : int
         Neighbours that judge coherence.
+    seed : int
+        Seed that all of this was made with.
     """
 
     problem: Problem
@@ -85,6 +87,7 @@ class Attribution:
     quality: NDArray[np.float64]
     judge: Judge
     n_neighbors: int
+    seed: int
 
     def join(self, X: NDArray, codes: NDArray) -> Joined:
         """Credit and quality of unseen points, each as if it alone joined the data.
@@ -122,7 +125,7 @@ class Attribution:
                 residuals(self.refits.output_val[c], problem.codes_val, problem.scale),
                 self.refits.effects[c],
             )  # fmt: skip
-        neighbors = nearest_neighbors(Z_train, self.n_neighbors, Z)[1]
+        neighbors = nearest_neighbors(Z_train, self.n_neighbors, Z, seed=self.seed)
         quality = self.judge.quality(problem.codes[neighbors], output, codes)
         return Joined(credit, quality, cluster)
 
@@ -183,13 +186,13 @@ def attribute(
         )  # fmt: skip
         pull = residuals(refits.output_own, problem.codes, problem.scale)
         credit = _credit_members(problem, clustering, refits, pull, Z, scaler)
-        neighbor_codes = problem.codes[nearest_neighbors(Z, n_neighbors)[1]]
+        neighbor_codes = problem.codes[nearest_neighbors(Z, n_neighbors, seed=seed)]
         judge = Judge.of(neighbor_codes, out_of_fold, problem.codes, problem.scale)
         quality = judge.quality(neighbor_codes, out_of_fold, problem.codes)
         # Neighbours at equal distance come in no particular order: identical rows share a quality.
         quality = (np.bincount(identical, quality) / np.bincount(identical))[identical]
     return Attribution(
-        problem, clustering, refits, scaler, edges, pull, credit, quality, judge, n_neighbors
+        problem, clustering, refits, scaler, edges, pull, credit, quality, judge, n_neighbors, seed
     )
 
 

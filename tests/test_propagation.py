@@ -149,7 +149,22 @@ def test_without_any_quality_the_rest_is_shared_evenly():
 
 def test_neighbours_leave_the_point_itself_out():
     X = np.array([[0.0], [1.0], [3.0]])
-    distances, positions = nearest_neighbors(X, 10)
-    assert positions.tolist() == [[1, 2], [0, 2], [1, 0]]
-    assert distances[0].tolist() == [1, 3]
-    assert nearest_neighbors(X, 1, np.array([[2.9]]))[1].tolist() == [[2]]
+    assert nearest_neighbors(X, 10).tolist() == [[1, 2], [0, 2], [1, 0]]
+    assert nearest_neighbors(X, 1, np.array([[2.9]])).tolist() == [[2]]
+
+
+def test_neighbours_come_from_a_sample_where_there_are_too_many(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(400, 2))
+    exact = nearest_neighbors(X, 3)
+    monkeypatch.setattr(propagation, "MAX_REFERENCE_POINTS", 399)
+    nearly = nearest_neighbors(X, 3)
+    assert nearly.shape == (400, 3)
+    assert (nearly != np.arange(400)[:, None]).all()
+    assert (nearly == exact).all(axis=1).mean() > 0.9
+    monkeypatch.setattr(propagation, "MAX_REFERENCE_POINTS", 50)
+    sampled = nearest_neighbors(X, 3, seed=1)
+    assert len(np.unique(sampled)) <= 50
+    assert np.array_equal(sampled, nearest_neighbors(X, 3, seed=1))
+    new = nearest_neighbors(X, 3, X[:5], seed=1)
+    gaps = np.linalg.norm(X[new] - X[:5, None], axis=2)
+    assert (np.diff(gaps, axis=1) >= 0).all()

@@ -31,7 +31,7 @@ def neighbors_of(run: Run, row_id: int) -> list[int]:
     """
     prepared = run.prepared
     own = prepared.X_train[prepared.ids_train == row_id]
-    positions = nearest_neighbors(prepared.X_train, N_NEIGHBORS + 1, own)[1][0]
+    positions = nearest_neighbors(prepared.X_train, N_NEIGHBORS + 1, own)[0]
     found = [int(prepared.ids_train[position]) for position in positions]
     return [other for other in found if other != row_id][:N_NEIGHBORS]
 
