@@ -12,7 +12,7 @@ from tests.test_games import cobb_douglas, shapley
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
-from peers import data_oob_values, monte_carlo_shapley, tmc_shapley_values  # noqa: E402
+from peers import data_oob_values, monte_carlo_shapley, tmc_shapley_values
 
 
 def blobs(n_rows, flipped, seed=0):
@@ -92,9 +92,9 @@ def test_data_oob_is_the_share_of_unbagged_trees_that_agree():
     values = data_oob_values(X, y, random_state=0)
     wrong = np.isin(np.arange(60), flipped)
     assert roc_auc_score(wrong, -values) == 1.0
-    assert values[~wrong].mean() > 0.9
+    assert np.median(values[~wrong]) > 0.9
     assert values[wrong].max() < 0.5
-    assert 0 <= values.min()
+    assert values.min() >= 0
     assert values.max() <= 1
 
 
