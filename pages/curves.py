@@ -100,7 +100,7 @@ layout.warn_if_unreliable(run)
 balanced = st.toggle(
     "Class-balanced: remove the same share of every class",
     key="balanced",
-    persist_state="session",
+    bind="query-params",
     disabled=run.prepared.task == "regression",
     help="Removing the best rows first can look good merely by deleting whole classes. With this "
     "switch the classes keep their balance.",

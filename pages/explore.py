@@ -18,21 +18,21 @@ def draw_filters(run: Run) -> list[int]:
             "Labels",
             sorted(frame["label"].unique().tolist()),
             key="filter_labels",
-            persist_state="session",
+            bind="query-params",
             placeholder="All labels",
             on_change=mapview.refresh_marks,
         )
     negative.toggle(
         "Below zero only",
         key="filter_negative",
-        persist_state="session",
+        bind="query-params",
         on_change=mapview.refresh_marks,
     )
     if frame["flipped"].any():
         planted.toggle(
             "Planted errors only",
             key="filter_planted",
-            persist_state="session",
+            bind="query-params",
             on_change=mapview.refresh_marks,
         )
     kind.segmented_control(
@@ -41,7 +41,7 @@ def draw_filters(run: Run) -> list[int]:
         default="UMAP",
         required=True,
         key="projection",
-        persist_state="session",
+        bind="query-params",
         on_change=mapview.refresh_marks,
         help="Both draw similar rows close together. PCA is a straight view from one side; UMAP "
         "bends the space to keep neighbours together.",

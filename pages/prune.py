@@ -117,7 +117,15 @@ def draw_list(run: Run, ids: list[int]) -> None:
         st.info("The list is empty. Move the share, set a threshold, or pick rows on the map.")
     else:
         key = "pruned_rows"
-        rows.draw(run, ids, key, height=360, on_select="rerun", selection_mode="multi-row")
+        rows.draw(
+            run,
+            ids,
+            key,
+            height=360,
+            on_select="rerun",
+            selection_mode="multi-row",
+            notes=prunelist.reasons(run),
+        )
         marked = rows.ids_at(ids, key)
         st.button(
             f"Restore {len(marked):,} selected rows" if marked else "Select rows to restore them",

@@ -233,6 +233,18 @@ def test_a_valuation_survives_a_refresh_and_is_not_doubled():
     assert figure(app, "Surplus") == figure(other, "Surplus")
 
 
+def test_a_refresh_shows_the_settings_of_the_run():
+    app = open_app()
+    check(app.button(key="sample_wine").click().run())
+    go(app, "value")
+    check(app.selectbox(key="model_classification").set_value("naive_bayes").run())
+    wait(app)
+    check(app.button(key="start").click().run())
+    wait(app)
+    other = go(open_app(dict(app.query_params)), "value")
+    assert other.selectbox(key="model_classification").value == "naive_bayes"
+
+
 def test_a_refresh_keeps_the_prune_list():
     app = go(valued(), "prune")
     check(app.slider(key="prune_share").set_value(10.0).run())
@@ -336,6 +348,21 @@ def test_filters_narrow_the_table():
     assert len(app.dataframe[0].value) == (frame["value"] < 0).sum()
     check(app.toggle(key="filter_planted").set_value(True).run())
     assert app.dataframe[0].value["flipped"].all()
+
+
+def test_filters_of_another_table_do_no_harm():
+    app = go(valued("wine"), "explore")
+    label = app.dataframe[0].value["label"].iloc[0]
+    check(app.multiselect(key="filter_labels").set_value([label]).run())
+    assert set(app.dataframe[0].value["label"]) == {label}
+    go(app, "data")
+    check(app.button(key="sample_penguins").click().run())
+    go(app, "value")
+    wait(app)
+    check(app.button(key="start").click().run())
+    wait(app)
+    go(app, "explore")
+    assert app.dataframe[0].value["label"].nunique() == 3
 
 
 def test_umap_comes_in_the_background_and_pca_is_there_at_once():

@@ -82,7 +82,7 @@ def status_line(*, is_value_page: bool) -> None:
         list(formats.UNITS),
         format_func=formats.UNITS.__getitem__,
         key="unit",
-        persist_state="session",
+        bind="query-params",
         help="Per mille of the surplus: 1 ‰ means one thousandth of all that the training data "
         "add to the score. Score: the same number in the unit of the score itself.",
     )

@@ -94,11 +94,13 @@ def matching(frame: pd.DataFrame) -> pd.Series:
     """
     chosen = st.session_state
     mask = pd.Series(True, index=frame.index)
-    if chosen.get("filter_labels"):
-        mask &= frame["label"].isin(chosen["filter_labels"])
+    # The address may name labels of a table that was open before.
+    of_these = frame["label"].isin(chosen.get("filter_labels", []))
+    if of_these.any():
+        mask &= of_these
     if chosen.get("filter_negative"):
         mask &= frame["value"] < 0
-    if chosen.get("filter_planted"):
+    if chosen.get("filter_planted") and frame["flipped"].any():
         mask &= frame["flipped"]
     return mask
 

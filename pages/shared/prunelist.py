@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from ecoval_core.jobs import Job
 from ecoval_core.pruning import PruneList, measure_effect
 from ecoval_core.runs import Run
-from pages.shared import progress
+from pages.shared import progress, state
 
 MAX_UNDO = 200
 _WIDGETS = ("prune_share", "prune_by_threshold", "prune_threshold_share", "prune_threshold_score")
@@ -23,9 +24,30 @@ def current() -> PruneList:
     return st.session_state.get("prune_list", PruneList())
 
 
+def reasons(run: Run) -> pd.Series:
+    """Why each row on the list goes; worked out once for each run, weight and set of rules.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+
+    Returns
+    -------
+    Series of str
+        Indexed by row id, lowest value first.
+    """
+    rules, kept = current(), st.session_state.get("prune_reasons")
+    asked = (state.run_id(), state.extrinsic_weight(), rules)
+    if kept is None or kept[0] != asked:
+        kept = (asked, rules.reasons(run.frame["value"]))
+        st.session_state["prune_reasons"] = kept
+    return kept[1]
+
+
 def pruned_ids(run: Run) -> list[int]:
     """Row ids that go, lowest value first."""
-    return [int(row) for row in current().ids(run.frame["value"])]
+    return [int(row) for row in reasons(run).index]
 
 
 def _show(rules: PruneList) -> None:

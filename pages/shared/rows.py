@@ -47,6 +47,7 @@ def draw(
     height: int | Literal["auto"] = "auto",
     on_select: Callable[[], None] | Literal["rerun"] | None = None,
     selection_mode: str = "single-row",
+    notes: pd.Series | None = None,
 ) -> Any:
     """Draw rows as a table, at most five thousand of them.
 
@@ -64,6 +65,8 @@ def draw(
         Called when rows are selected; the page is drawn again in any case.
     selection_mode : str
         How many rows can be selected.
+    notes : Series, optional
+        A further column, shown first; indexed by row id.
 
     Returns
     -------
@@ -82,9 +85,10 @@ def draw(
     if on_select is not None:
         options = {"on_select": on_select, "selection_mode": selection_mode}
     shown = list(ids[:MAX_ROWS_SHOWN])
-    drawn = st.dataframe(
-        with_original(run, shown), key=key, height=height, column_config=columns, **options
-    )
+    frame = with_original(run, shown)
+    if notes is not None:
+        frame.insert(0, str(notes.name), notes.reindex(frame.index))
+    drawn = st.dataframe(frame, key=key, height=height, column_config=columns, **options)
     if len(ids) > len(shown):
         st.caption(f"Showing the first {len(shown):,} of {len(ids):,} rows.")
     return drawn

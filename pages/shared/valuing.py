@@ -86,8 +86,17 @@ def timing(prepared: Prepared, settings: Settings) -> Job:
     )
 
 
+def _recall_settings(prepared: Prepared) -> None:
+    run = state.run()
+    if run is not None and "granularity" not in st.session_state:
+        st.session_state["granularity"] = run.settings.n_clusters
+        st.session_state[f"model_{prepared.task}"] = run.settings.model
+        st.session_state[f"scoring_{prepared.task}"] = run.settings.scoring
+        st.session_state["value_seed"] = run.settings.random_state
+
+
 def choose(prepared: Prepared) -> Settings:
-    """Draw the settings and return what is chosen.
+    """Draw the settings, at first those of the run if there is one, and return what is chosen.
 
     Parameters
     ----------
@@ -99,6 +108,7 @@ def choose(prepared: Prepared) -> Settings:
     Settings
         The choice.
     """
+    _recall_settings(prepared)
     steps, automatic = granularities(prepared)
     n_rows = len(prepared.y_train)
     if st.session_state.get("granularity") not in steps:
