@@ -17,11 +17,10 @@ from ecoval_core.clustering import (
     target_bins,
 )
 from ecoval_core.fitting import single_threaded
-from ecoval_core.propagation import (
+from ecoval_core.propagation import Sampling, extrinsic_of_cluster, extrinsic_of_joining
+from ecoval_core.quality import (
     N_FOLDS,
     Judge,
-    extrinsic_of_cluster,
-    extrinsic_of_joining,
     identical_rows,
     make_folds,
     nearest_neighbors,
@@ -35,7 +34,7 @@ from ecoval_core.refitting import (
     out_of_fold_output,
     sample_by_cluster,
 )
-from ecoval_core.scoring import residuals
+from ecoval_core.scoring import prior_scores, residuals
 from ecoval_core.targets import target_groups
 
 
@@ -67,6 +66,8 @@ class Attribution:
         Residuals r_i of the training points under the model without their cluster.
     credit : ndarray of shape (n_samples,)
         E_i, what each point caused of its cluster's value.
+    sampling : Sampling
+        What the validation points say of the sampling error.
     quality : ndarray of shape (n_samples,)
         q_i in [0, 1].
     judge : Judge
@@ -84,6 +85,7 @@ class Attribution:
     edges: NDArray[np.float64] | None
     pull: NDArray[np.float64]
     credit: NDArray[np.float64]
+    sampling: Sampling
     quality: NDArray[np.float64]
     judge: Judge
     n_neighbors: int
@@ -185,25 +187,40 @@ def attribute(
             done=clustering.n_clusters + 1,
         )  # fmt: skip
         pull = residuals(refits.output_own, problem.codes, problem.scale)
-        credit = _credit_members(problem, clustering, refits, pull, Z, scaler)
+        credit, sampling = _credit_members(problem, clustering, refits, pull, Z, scaler)
         neighbor_codes = problem.codes[nearest_neighbors(Z, n_neighbors, seed=seed)]
         judge = Judge.of(neighbor_codes, out_of_fold, problem.codes, problem.scale)
         quality = judge.quality(neighbor_codes, out_of_fold, problem.codes)
         # Neighbours at equal distance come in no particular order: identical rows share a quality.
         quality = (np.bincount(identical, quality) / np.bincount(identical))[identical]
     return Attribution(
-        problem, clustering, refits, scaler, edges, pull, credit, quality, judge, n_neighbors, seed
+        problem=problem,
+        clustering=clustering,
+        refits=refits,
+        scaler=scaler,
+        edges=edges,
+        pull=pull,
+        credit=credit,
+        sampling=sampling,
+        quality=quality,
+        judge=judge,
+        n_neighbors=n_neighbors,
+        seed=seed,
     )
 
 
 def _credit_members(
     problem: Problem, clustering: Clustering, refits: Refits, pull: NDArray, Z: NDArray,
     scaler: StandardScaler,
-) -> NDArray[np.float64]:  # fmt: skip
+) -> tuple[NDArray[np.float64], Sampling]:  # fmt: skip
     Z_val = scaler.transform(problem.X_val)
-    credit = np.empty(len(Z))
+    prior = prior_scores(problem.codes_val, problem.scoring, problem.scale)
+    totals = np.column_stack([refits.scores_full - prior, refits.effects.sum(axis=0)])
+    credit, moments = np.empty(len(Z)), np.empty((len(Z), 3))
     for cluster, effect in enumerate(refits.effects):
         members = np.flatnonzero(clustering.labels == cluster)
         pull_val = residuals(refits.output_val[cluster], problem.codes_val, problem.scale)
-        credit[members] = extrinsic_of_cluster(Z[members], pull[members], Z_val, pull_val, effect)
-    return credit
+        credit[members], moments[members] = extrinsic_of_cluster(
+            Z[members], pull[members], Z_val, pull_val, effect, totals
+        )
+    return credit, Sampling(moments, totals)

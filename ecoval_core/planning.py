@@ -11,7 +11,7 @@ from sklearn.utils import shuffle
 
 from ecoval_core.clustering import target_bins
 from ecoval_core.fitting import fit_model, seed_estimator, single_threaded
-from ecoval_core.propagation import N_FOLDS
+from ecoval_core.quality import N_FOLDS
 from ecoval_core.scoring import Task
 
 

@@ -83,6 +83,9 @@ class EcoVal(BaseEstimator):
         Value of each row in units of the score; NaN for rows set aside as validation.
     intrinsic_, extrinsic_ : ndarray of shape (n_samples,)
         The two parts of `values_`.
+    standard_errors_ : ndarray of shape (n_samples,)
+        Standard error of each value over a bootstrap of the validation set (its limit for many draws,
+        without a refit). :func:`repeat_value` adds what the seed contributes.
     raw_extrinsic_ : ndarray of shape (n_samples,)
         E, before the weight.
     quality_ : ndarray of shape (n_samples,)
@@ -301,6 +304,11 @@ class EcoVal(BaseEstimator):
         self.intrinsic_share_ = paid.intrinsic_share
         self.returns_to_scale_ = paid.returns_to_scale
         self.reliable_ = paid.reliable
+        self.standard_errors_ = self._spread(
+            self._attribution.sampling.standard_errors(
+                paid, self._attribution.quality, self.extrinsic_weight
+            )
+        )
 
     def _spread(self, of_train: NDArray, missing: float = np.nan) -> NDArray:
         of_all = np.full(self._n_rows, missing, dtype=of_train.dtype)

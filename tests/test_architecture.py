@@ -11,8 +11,10 @@ CORE = Path(__file__).parents[1] / "ecoval_core"
 # Each module imports only from those before it.
 ORDER = (
     "tables", "preparation", "clustering", "scoring", "targets", "models", "fitting", "refitting",
-    "propagation", "planning", "attribution", "valuation", "cross_valuation", "baselines", "curves",
-    "pruning", "projection", "chart_style", "chart_map", "charts", "runs", "jobs", "__init__",
+    "quality", "propagation", "planning", "attribution", "valuation", "cross_valuation",
+    "uncertainty", "baselines", "curves", "pruning", "projection", "chart_style",
+    "chart_colouring", "chart_map", "charts", "runs", "jobs", "command_line", "__main__",
+    "__init__",
 )  # fmt: skip
 
 

@@ -4,16 +4,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import pairwise_distances
 
-from ecoval_core import propagation
+from ecoval_core import propagation, quality
 from ecoval_core.propagation import (
-    Judge,
+    Sampling,
     distribute,
     extrinsic_of_cluster,
     extrinsic_of_joining,
-    identical_rows,
-    make_folds,
-    nearest_neighbors,
 )
+from ecoval_core.quality import Judge, identical_rows, make_folds, nearest_neighbors
 from ecoval_core.scoring import Scale
 
 
@@ -45,26 +43,57 @@ def draw_cluster(seed, n=7, m=23, n_outputs=3):
 @pytest.mark.parametrize("seed", range(5))
 def test_extrinsic_value_follows_the_formula(seed):
     cluster = draw_cluster(seed)
-    np.testing.assert_allclose(extrinsic_of_cluster(*cluster), by_the_letter(*cluster), rtol=1e-6)
+    np.testing.assert_allclose(
+        extrinsic_of_cluster(*cluster)[0], by_the_letter(*cluster), rtol=1e-6
+    )
 
 
 def test_blocks_change_nothing(monkeypatch):
     cluster = draw_cluster(0)
-    whole = extrinsic_of_cluster(*cluster)
+    whole = np.column_stack(extrinsic_of_cluster(*cluster))
     monkeypatch.setattr(propagation, "BLOCK_PAIRS", 20)
-    np.testing.assert_allclose(extrinsic_of_cluster(*cluster), whole, rtol=1e-12)
+    blocked = np.column_stack(extrinsic_of_cluster(*cluster))
+    np.testing.assert_allclose(blocked, whole, rtol=1e-12)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 12), st.integers(1, 30), st.integers(1, 4))
 @settings(max_examples=60, deadline=None)
 def test_a_cluster_hands_on_exactly_what_it_is_worth(seed, n, m, n_outputs):
     cluster = draw_cluster(seed, n, m, n_outputs)
-    assert extrinsic_of_cluster(*cluster).sum() == pytest.approx(cluster[-1].mean(), abs=1e-12)
+    assert extrinsic_of_cluster(*cluster)[0].sum() == pytest.approx(cluster[-1].mean(), abs=1e-12)
+
+
+def test_standard_errors_are_those_of_a_bootstrap_of_the_validation_points():
+    random = np.random.default_rng(3)
+    clusters = [draw_cluster(seed, n=4, m=40) for seed in range(3)]
+    effects = np.array([cluster[-1] for cluster in clusters])
+    totals = np.column_stack([5 + random.normal(size=40), effects.sum(axis=0)])
+    quality_of = random.random(12)
+    found = [extrinsic_of_cluster(*cluster, totals) for cluster in clusters]
+    credit = np.concatenate([part[0] for part in found])
+    sampling = Sampling(np.vstack([part[1] for part in found]), totals)
+    for weight in (0.5, 1.3):
+        paid = distribute(totals[:, 0].mean(), credit, quality_of, weight)
+        draws = []
+        for _ in range(3000):
+            rows = random.integers(40, size=40)
+            again = np.concatenate(
+                [
+                    extrinsic_of_cluster(X, pull, X_val[rows], pull_val[rows], effect[rows])[0]
+                    for X, pull, X_val, pull_val, effect in clusters
+                ]
+            )
+            drawn = distribute(totals[rows, 0].mean(), again, quality_of, weight)
+            draws.append(drawn.intrinsic + drawn.extrinsic)
+        errors = sampling.standard_errors(paid, quality_of, weight)
+        np.testing.assert_allclose(errors, np.std(draws, axis=0), rtol=0.08)
 
 
 def test_points_that_coincide_with_a_validation_point_stay_finite_and_alike():
     X = np.zeros((3, 2))
-    credit = extrinsic_of_cluster(X, np.ones((3, 1)), np.zeros((2, 2)), np.ones((2, 1)), np.ones(2))
+    credit, _ = extrinsic_of_cluster(
+        X, np.ones((3, 1)), np.zeros((2, 2)), np.ones((2, 1)), np.ones(2)
+    )
     np.testing.assert_allclose(credit, 1 / 3)
 
 
@@ -72,8 +101,8 @@ def test_a_gain_goes_to_who_pushes_right_and_a_harm_to_who_pushes_wrong():
     X = np.array([[1.0], [-1.0]])
     pull = np.array([[1.0], [-1.0]])
     X_val, pull_val = np.zeros((1, 1)), np.ones((1, 1))
-    gain = extrinsic_of_cluster(X, pull, X_val, pull_val, np.array([1.0]))
-    harm = extrinsic_of_cluster(X, pull, X_val, pull_val, np.array([-1.0]))
+    gain, _ = extrinsic_of_cluster(X, pull, X_val, pull_val, np.array([1.0]))
+    harm, _ = extrinsic_of_cluster(X, pull, X_val, pull_val, np.array([-1.0]))
     np.testing.assert_allclose(gain, [1, 0])
     np.testing.assert_allclose(harm, [0, -1])
 
@@ -156,12 +185,12 @@ def test_neighbours_leave_the_point_itself_out():
 def test_neighbours_come_from_a_sample_where_there_are_too_many(monkeypatch):
     X = np.random.default_rng(0).normal(size=(400, 2))
     exact = nearest_neighbors(X, 3)
-    monkeypatch.setattr(propagation, "MAX_REFERENCE_POINTS", 399)
+    monkeypatch.setattr(quality, "MAX_REFERENCE_POINTS", 399)
     nearly = nearest_neighbors(X, 3)
     assert nearly.shape == (400, 3)
     assert (nearly != np.arange(400)[:, None]).all()
     assert (nearly == exact).all(axis=1).mean() > 0.9
-    monkeypatch.setattr(propagation, "MAX_REFERENCE_POINTS", 50)
+    monkeypatch.setattr(quality, "MAX_REFERENCE_POINTS", 50)
     sampled = nearest_neighbors(X, 3, seed=1)
     assert len(np.unique(sampled)) <= 50
     assert np.array_equal(sampled, nearest_neighbors(X, 3, seed=1))

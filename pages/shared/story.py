@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from ecoval_core.propagation import nearest_neighbors
+from ecoval_core.quality import nearest_neighbors
 from ecoval_core.runs import Run
 from pages.shared import formats, rows
 
