@@ -12,12 +12,20 @@ from pages.shared import formats, layout, menu, state
 SCATTER_KEY = "quadrants"
 CLUSTERS_KEY = "cluster_rows"
 N_CLUSTERS_DRAWN = 40
+BARS = {"selection_mode": "points"}
 
 
 def select_points() -> None:
     """Select the rows that were lassoed or boxed on the scatter."""
     points = st.session_state[SCATTER_KEY]["selection"]["points"]
     state.select([int(np.ravel(point["customdata"])[0]) for point in points])
+
+
+def select_bars(run: Run, key: str, by: str) -> None:
+    """Select the rows of the labels or clusters whose bars were picked."""
+    points = st.session_state[key]["selection"]["points"]
+    chosen = {str(np.ravel(point["customdata"])[0]) for point in points}
+    state.select([int(row) for row in run.frame.index[run.frame[by].astype(str).isin(chosen)]])
 
 
 def select_clusters(run: Run) -> None:
@@ -57,9 +65,12 @@ def draw_totals(run: Run) -> None:
     frame = unit.scale(run.frame)
     left, right = st.columns(2, gap="medium")
     with left:
-        layout.chart(
-            charts.totals_by(frame, by="label", theme=theme, unit=unit.label), key="totals_by_label"
-        )
+        figure = charts.totals_by(frame, by="label", theme=theme, unit=unit.label)
+        key = "totals_by_label"
+        if run.prepared.task == "classification":
+            layout.chart(figure, key, on_select=lambda: select_bars(run, key, "label"), **BARS)
+        else:
+            layout.chart(figure, key)
     with right:
         layout.chart(
             charts.value_distribution(frame, theme=theme, unit=unit.label), key="distribution"
@@ -78,7 +89,8 @@ def draw_clusters(run: Run) -> None:
             theme=layout.theme(),
             unit=unit.label,
         )
-        layout.chart(figure, key="totals_by_cluster")
+        key = "totals_by_cluster"
+        layout.chart(figure, key, on_select=lambda: select_bars(run, key, "cluster"), **BARS)
     with right:
         number = st.column_config.NumberColumn
         columns = {

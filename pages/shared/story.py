@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from ecoval_core import charts
 from ecoval_core.quality import nearest_neighbors
 from ecoval_core.runs import Run
 from pages.shared import formats, rows
@@ -110,10 +111,13 @@ def tell(run: Run, row_id: int) -> None:
             f"bottom. Label `{row['label']}`{planted}."
         )
         st.markdown(why(run, row, n_alike, len(near)))
+        n_members = int(members.sum())
+        effect = "worse" if cluster_value > 0 else "better"
         st.markdown(
-            f"**Its cluster** ({int(row['cluster'])}) has {int(members.sum()):,} rows. Leaving all of "
-            f"them out costs the model {unit.text(cluster_value)}"
-            + (", so it does better without them." if cluster_value < 0 else ".")
+            f"**Its cluster** ({int(row['cluster'])}) has {n_members:,} "
+            f"row{'s' if n_members > 1 else ''} and is worth {unit.text(cluster_value)}: without it the "
+            f"model scores {effect}. On *Decompose* the row counts as "
+            f"**{charts.quadrant_of(frame)[row_id].lower()}**."
         )
     with table:
         st.markdown("**The row and its nearest neighbours**, nearest first")
