@@ -1,6 +1,8 @@
 """Preparation: split the rows, turn mixed columns into numbers, plant label noise for demos."""
 
+import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -250,7 +252,7 @@ def plant_label_noise(
 
 
 def _check_proportions(proportions: Sequence[float]) -> tuple[float, float, float]:
-    shares = tuple(float(share) for share in proportions)
+    shares = tuple(round(float(share), 6) for share in proportions)
     if len(shares) != 3 or not all(share > 0 for share in shares) or abs(sum(shares) - 1) > 1e-6:
         raise TableError(
             f"The proportions of training, validation and test are {', '.join(map(str, shares))}: "
@@ -325,6 +327,8 @@ def _make_vectorizer(features: pd.DataFrame, random_state: int) -> Pipeline:
                 SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
             ),
             ("vary", VarianceThreshold()),
+            # Of numbers far from zero, StandardScaler alone loses the variance to rounding.
+            ("center", StandardScaler(with_std=False)),
             ("scale", StandardScaler()),
         ]
     )
@@ -394,6 +398,12 @@ def _expected_warnings() -> Iterator[None]:
 
 
 def _feature_names(vectorizer: Pipeline) -> list[str]:
-    names = (str(name) for name in vectorizer.get_feature_names_out())
-    prefix = "missingindicator_"
-    return [f"{name.removeprefix(prefix)} missing" if prefix in name else name for name in names]
+    """Name the columns, without what skrub appends by chance to names that occur twice."""
+    names: list[str] = []
+    seen: Counter[str] = Counter()
+    for name in map(str, vectorizer.get_feature_names_out()):
+        plain, n_found = re.subn("^missingindicator_", "", name)
+        plain = re.sub("__skrub_[0-9a-f]+__", "", plain) + (" missing" if n_found else "")
+        seen[plain] += 1
+        names.append(plain if seen[plain] == 1 else f"{plain} ({seen[plain]})")
+    return names

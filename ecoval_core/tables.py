@@ -130,8 +130,10 @@ def read_frame(source: bytes | str | Path | BinaryIO, name: str | None = None) -
     TableError
         If the file is too large, empty, not a table, damaged, or has unusable column names.
     """
+    if isinstance(source, str):
+        source = Path(source)
     name = name or Path(str(getattr(source, "name", "the file"))).name
-    data = _read_bytes(Path(source) if isinstance(source, str) else source, name)
+    data = _read_bytes(source, name)
     if not data.strip():
         _refuse_empty(name)
     if data.startswith(b"PAR1"):
@@ -236,9 +238,8 @@ def _decode(data: bytes, name: str) -> str:
         if encoding == "utf-8" and _is_latin1(data):
             return data.decode("cp1252")
         line = data.count(b"\n", 0, error.start) + 1
-        wrong = (
-            "neither UTF-8 nor Latin-1" if encoding == "utf-8" else f"not valid {encoding.upper()}"
-        )
+        plain = encoding == "utf-8"
+        wrong = "neither UTF-8 nor Latin-1" if plain else f"not valid {encoding.upper()}"
         _refuse(name, f"has text in line {line} that is {wrong}", error)
 
 
@@ -292,24 +293,30 @@ def _read_csv(text: str, name: str) -> pd.DataFrame:
         extra = _cells_beyond(len(header), reader)
         if extra and all(len(cells) == 1 and cells[0] for cells in extra):
             header.insert(0, "")  # R writes no name for the column of row names
+            extra = []
         elif extra and any(extra[0]):
             width = len(header)
             raise csv.Error(f"Expected {width} fields in line 1, saw {width + len(extra[0])}")
-        names = _column_names(header, name)
+        n_named = len(header)
+        names = _column_names(header + (extra[0] if extra else []), name)
         lines.seek(start)
-        frame = pd.read_csv(
-            lines,
-            sep=separator,
-            header=None,
-            names=names,
-            index_col=False,
-            skipinitialspace=True,
-            low_memory=False,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # cells would be lost
+            frame = pd.read_csv(
+                lines,
+                sep=separator,
+                header=None,
+                names=names,
+                index_col=False,
+                skipinitialspace=True,
+                low_memory=False,
+            )
     except pd.errors.EmptyDataError:
         return pd.DataFrame(columns=names)
-    except (csv.Error, pd.errors.ParserError) as error:
+    except (csv.Error, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         _refuse_csv(name, error, n_header_lines)
+    blank = [beyond for beyond in names[n_named:] if frame[beyond].isna().all()]
+    frame = frame.drop(columns=blank)
     if separator != ",":
         for text in frame.select_dtypes("str").columns:
             frame[text] = _read_decimal_comma(frame[text])
@@ -358,7 +365,10 @@ def _refuse_csv(name: str, error: Exception, n_header_lines: int) -> NoReturn:
 def _read_decimal_comma(column: pd.Series) -> pd.Series:
     """Turn text such as 1.234,5 into numbers, if all of the column is."""
     number = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?([eE][+-]?\d+)?"
-    if column.isna().all() or not column.dropna().str.fullmatch(number).all():
+    present = column.dropna()
+    # Without a comma, dots are as likely to cut a phone number or an address.
+    has_comma = present.str.contains(",", regex=False).any()
+    if not has_comma or not present.str.fullmatch(number).all():
         return column
     plain = column.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
     return plain.astype("float64")
@@ -518,9 +528,8 @@ def _reason_to_exclude(column: pd.Series) -> str:
         return "looks like an id" if has_id_name and share_unique >= 0.9 else ""
     if not (types.is_string_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype)):
         return ""
-    if share_unique >= (0.9 if has_id_name else 1) and _is_code(present.astype(str)):
-        return "looks like an id (another text in every row)"
-    return ""
+    is_id = share_unique >= 0.9 if has_id_name else share_unique == 1 and _is_code(present)
+    return "looks like an id (another text in every row)" if is_id else ""
 
 
 def _is_nested(value: object) -> bool:
@@ -528,6 +537,7 @@ def _is_nested(value: object) -> bool:
 
 
 def _is_code(text: pd.Series) -> bool:
+    text = text.astype(str)
     has_space = text.str.strip().str.contains(r"\s").mean()
     date_or_amount = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|\D?[+-]?[\d.,]+\D{0,3}"
     return has_space < 0.1 and text.str.fullmatch(date_or_amount).mean() < 0.5
@@ -596,9 +606,8 @@ class Table:
     @property
     def features(self) -> list[str]:
         """Columns used to predict the target."""
-        return [
-            column for column in self.frame if column != self.target and column not in self.excluded
-        ]
+        unused = {self.target, *self.excluded}
+        return [str(column) for column in self.frame if column not in unused]
 
     @cached_property
     def labelled_ids(self) -> np.ndarray:

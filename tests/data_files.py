@@ -1,0 +1,109 @@
+"""Files that nobody should be able to value, each with a piece of what the message must say."""
+
+import gzip
+import io
+import pickle
+import zipfile
+
+import numpy as np
+import pandas as pd
+
+
+def make_frame(n_rows=40, **columns):
+    """A small good table: two measurements, a text column and the target `label`."""
+    rng = np.random.default_rng(0)
+    data = {
+        "width": rng.normal(size=n_rows).round(3),
+        "height": rng.normal(size=n_rows).round(3),
+        "colour": rng.choice(["red", "green", "blue"], n_rows),
+        "label": np.where(np.arange(n_rows) % 3, "yes", "no"),
+    }
+    return pd.DataFrame(data | columns)
+
+
+def csv_bytes(frame, encoding="utf-8", **options):
+    return frame.to_csv(index=False, **options).encode(encoding)
+
+
+def excel_bytes(frame, **options):
+    buffer = io.BytesIO()
+    frame.to_excel(buffer, **{"index": False} | options)
+    return buffer.getvalue()
+
+
+def parquet_bytes(frame, **options):
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, **options)
+    return buffer.getvalue()
+
+
+def zip_bytes():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("table.csv", "a,b\n1,2\n")
+    return buffer.getvalue()
+
+
+GOOD = csv_bytes(make_frame())
+PARQUET = parquet_bytes(make_frame())
+EXCEL = excel_bytes(make_frame())
+
+# What cannot be read at all: name -> (content, what the message says).
+UNREADABLE = {
+    "empty.csv": (b"", "is empty"),
+    "blank.csv": (b" \r\n\n\t\n", "is empty"),
+    "mark_only.csv": (b"\xef\xbb\xbf", "is empty"),
+    "commas.csv": (b",,\n,,\n", "is empty"),
+    "binary.csv": (bytes(range(256)) * 20, "neither text"),
+    "no_nul.csv": (bytes(range(1, 32)) * 20, "neither text"),
+    "pickle.csv": (pickle.dumps(make_frame()), "neither text"),
+    "picture.csv": (b"\x89PNG\r\n\x1a\n" + bytes(100), "a picture"),
+    "document.csv": (b"%PDF-1.7\n" + bytes(100), "a PDF document"),
+    "packed.csv": (gzip.compress(GOOD), "a compressed archive"),
+    "archive.csv": (zip_bytes(), "a zip archive"),
+    "old.xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "old (.xls)"),
+    "page.csv": (b"\n<!DOCTYPE html>\n<html></html>", "a web page"),
+    "records.csv": (b'[{"a": 1}, {"a": 2}]', "a JSON document"),
+    "utf16_unmarked.csv": (GOOD.decode().encode("utf-16-le"), "neither text"),
+    "utf16_cut.csv": (GOOD.decode().encode("utf-16")[:-1], "not valid UTF-16"),
+    "japanese.csv": ("a,b\nりんご,1\n".encode("shift-jis"), "text in line 2"),
+    "russian.csv": ("a,b\nx,1\nяблоко,1\n".encode("cp1251"), "text in line 3"),
+    "undefined.csv": (b"a,b\n1,\x81\x8d\n2,x\n", "text in line 2"),
+    "damaged.csv": ("a,b\né,ü\nö,".encode() + b"\xe9\nq,w\n", "text in line 3"),
+    "text.parquet": (GOOD, "named .parquet but"),
+    "text.xlsx": (GOOD, "named .xlsx but"),
+    "cut.parquet": (PARQUET[: len(PARQUET) // 2], "damaged"),
+    "not.parquet": (b"PAR1 and then nothing", "damaged"),
+    "cut.xlsx": (EXCEL[: len(EXCEL) // 2] + b"xl/workbook.xml", "damaged or protected"),
+    "blank.xlsx": (excel_bytes(pd.DataFrame()), "is empty"),
+    "duplicates.csv": (b"a,b,a\n1,2,3\n", "two columns named 'a' (columns 1 and 3)"),
+    "duplicates_spaced.csv": (b"a, b ,b\n1,2,3\n", "two columns named 'b' (columns 2 and 3)"),
+    "duplicates.xlsx": (
+        excel_bytes(pd.DataFrame([["a", "a"], [1, 2]]), header=False),
+        "two columns named 'a'",
+    ),
+    "long_line.csv": (b"a,b\n" + b"1,2\n" * 3 + b"1,2,3\n", "3 fields in line 5 but 2 column"),
+    "long_first.csv": (b"\na,b\n1,2,3,4\n1,2\n", "4 fields in line 3 but 2 column"),
+    "long_late.csv": (b"a,b\n" + b"1,2\n" * 99 + b"1,2,3\n", "3 fields in line 101"),
+    "quote.csv": (b'a,b\n1,2\n3,"4\n5,6\n', "quotation mark near line 3"),
+    "no_names.csv": (b"1.5,2.5,3.5\n1.5,2.0,3.0\n", "numbers where the column names"),
+}
+
+# What can be read and not be valued: name -> (content, what the message says).
+UNFIT = {
+    "header.csv": (b"a,b,y\n", "no rows"),
+    "header.parquet": (parquet_bytes(make_frame().iloc[:0]), "no rows"),
+    "header.xlsx": (excel_bytes(make_frame().iloc[:0]), "no rows"),
+    "one_column.csv": (b"a\n" + b"1\n2\n" * 20, "one column only ('a')"),
+    "one_row.csv": (b"a,b,y\n1,2,x\n", "a single row"),
+    "few_rows.csv": (b"a,b,y\n" + b"1,2,x\n2,1,z\n" * 2, "4 rows only"),
+    "one_class.csv": (csv_bytes(make_frame(label="yes")), "one class only (yes)"),
+    "single.csv": (csv_bytes(make_frame(label=["odd", *["x", "z"] * 19, "x"])), "Class 'odd' has"),
+    "missing_target.csv": (csv_bytes(make_frame(label=["x", "z"] * 4 + [None] * 32)), "in 8 of 40"),
+    "infinite.csv": (b"a,b,y\n1,2,x\n" + b"1,-inf,x\n2,1,z\n" * 20, "'b' holds an infinite"),
+    "huge.csv": (b"a,b,y\n" + b"1,1e200,x\n2,1,z\n" * 20, "'b' holds the number 1e+200"),
+    "labels.csv": (
+        b"a,b,label\n" + b"".join(b"%d,%d,n%dx\n" % (i % 7, i % 9, i) for i in range(10_000)),
+        "10,000 distinct labels",
+    ),
+}
