@@ -68,10 +68,13 @@ def draw(curves: pd.DataFrame, job: Job, run: Run) -> None:
             layout.chart(figure, key=f"curve_{strategy}")
             own = summary[summary["strategy"] == strategy]
             best = own.sort_values("mean", kind="stable").iloc[-1]
-            st.caption(
-                f"Test {metric} with all rows {baseline:.3f}; at its peak {best['mean']:.3f}, after "
-                f"removing {best['share']:.0%} ({best['n_removed']:.0f} rows)."
+            peak = (
+                f"at its peak {best['mean']:.3f}, with {best['n_removed']:,.0f} rows "
+                f"({best['share']:.0%}) removed"
+                if best["share"]
+                else "no share removed raises it"
             )
+            st.caption(f"Test {metric} with all rows {baseline:.3f}; {peak}.")
     st.caption(
         f"{job.total:,} refits in {formats.seconds(job.seconds)}. Bands hold the middle 80 % of "
         f"{N_RANDOM} random orders. Random clusters are a control: if removing whole clusters at "

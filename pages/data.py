@@ -42,7 +42,6 @@ def draw_sources() -> None:
                 on_click=loading.open_sample,
                 args=(key,),
                 width="stretch",
-                help=f"Open the sample {sample.title}",
             )
 
 

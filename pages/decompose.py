@@ -11,7 +11,7 @@ from pages.shared import formats, layout, menu, state
 
 SCATTER_KEY = "quadrants"
 CLUSTERS_KEY = "cluster_rows"
-N_CLUSTERS_DRAWN = 40
+N_CLUSTERS_DRAWN = 24
 BARS = {"selection_mode": "points"}
 
 
@@ -56,7 +56,8 @@ def draw_scatter(run: Run) -> None:
         "Draw a box or a lasso to select rows; they are then selected on every page."
     )
     with right:
-        menu.link("explore", f"See the {len(state.selected_ids()):,} selected rows on the map")
+        n = len(state.selected_ids())
+        menu.link("explore", f"See the {n:,} selected rows on the map" if n else "See the map")
 
 
 def draw_totals(run: Run) -> None:
@@ -100,11 +101,12 @@ def draw_clusters(run: Run) -> None:
         columns["value"] = number(
             "left out", format=unit.column_format, help="What the score loses without the cluster"
         )
+        columns["n_rows"] = number("rows", format="localized")
         st.dataframe(
             unit.scale(run.clusters),
             key=CLUSTERS_KEY,
             hide_index=True,
-            height=420,
+            height=640,
             column_config=columns,
             on_select=lambda: select_clusters(run),
             selection_mode="multi-row",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import streamlit as st
-from ecoval_core.charts import CHART_CONFIG
 from plotly.graph_objects import Figure
 
+from ecoval_core.charts import CHART_CONFIG
 from ecoval_core.preparation import Prepared
 from ecoval_core.runs import Run
 from pages.shared import formats, menu, prunelist, state
@@ -16,7 +16,6 @@ from pages.shared import formats, menu, prunelist, state
 _STYLE = """<style>
 .stMainBlockContainer { padding: 4.5rem 2.5rem 3rem; }
 .st-key-status { padding: 0.4rem 1rem; }
-.st-key-status p { margin-bottom: 0; }
 </style>"""
 
 

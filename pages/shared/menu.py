@@ -15,10 +15,22 @@ _SCREENS = {
 
 def pages() -> list[st.Page]:
     """Every screen as Streamlit wants it, the first one as the default."""
-    return [
-        st.Page(f"{name}.py", title=title, icon=icon, default=name == "data")
+    screens = [
+        st.Page(
+            f"{name}.py",
+            title=title,
+            icon=icon,
+            default=name == "data",
+            # The default screen is served at "/" only, yet would keep "/data" from the page below.
+            url_path="start" if name == "data" else name,
+        )
         for name, (title, icon) in _SCREENS.items()
     ]
+    return [*screens, st.Page(_open_data, title="Data", url_path="data", visibility="hidden")]
+
+
+def _open_data() -> None:
+    st.switch_page("data.py", query_params=st.query_params.to_dict())
 
 
 def link(name: str, label: str) -> None:
