@@ -1,0 +1,152 @@
+"""The engine on a real cluster: a scheduler and two worker processes on this machine."""
+
+import os
+from unittest import mock
+
+import numpy as np
+import psutil
+import pytest
+from distributed import Client, LocalCluster
+from joblib import parallel_config
+from joblib.parallel import get_active_backend
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.naive_bayes import GaussianNB
+from threadpoolctl import threadpool_info
+
+from ecoval_core import Cancelled, EcoVal, RefitError
+from ecoval_core.curves import removal_curves
+from ecoval_core.planning import count_fits
+
+# Workers inherit them: it must be the engine that holds its fits to one thread.
+TWO_THREADS = {f"{name}_NUM_THREADS": "2" for name in ("OMP", "OPENBLAS", "MKL")}
+FITTED = ("values_", "intrinsic_", "extrinsic_", "quality_", "cluster_values_", "labels_")
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    with (
+        mock.patch.dict(os.environ, TWO_THREADS),
+        LocalCluster(
+            n_workers=2,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            local_directory=str(tmp_path_factory.mktemp("dask")),
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        workers = [psutil.Process(pid) for pid in client.run(_process_id).values()]
+        yield client
+    gone, alive = psutil.wait_procs(workers, timeout=5)
+    assert (len(gone), alive) == (2, [])
+
+
+def _process_id():
+    return psutil.Process().pid
+
+
+def value(data, estimator=None, **told):
+    ecoval = EcoVal(estimator, n_clusters=12, random_state=0)
+    return ecoval.fit(data.X, data.y, data.X_val, data.y_val, **told)
+
+
+def value_on_cluster(data, estimator=None, **told):
+    with parallel_config("dask"):
+        return value(data, estimator, **told)
+
+
+def assert_same_bits(found, expected):
+    for name in FITTED:
+        assert getattr(found, name).tobytes() == getattr(expected, name).tobytes(), name
+
+
+@pytest.mark.parametrize("model", [None, RandomForestClassifier(10)], ids=["default", "forest"])
+def test_values_have_the_bits_of_a_local_run(client, cancer, model):
+    assert_same_bits(value_on_cluster(cancer, model), value(cancer, model))
+
+
+def test_unseen_points_are_valued_as_after_a_local_run(client, cancer):
+    found, expected = (
+        run(cancer).value_samples(cancer.X_test[:20], cancer.y_test[:20])
+        for run in (value_on_cluster, value)
+    )
+    assert np.array_equal(found.value, expected.value)
+
+
+def test_curves_have_the_bits_of_a_local_run(client, cancer):
+    arguments = (GaussianNB(), cancer.X, cancer.y, cancer.X_test, cancer.y_test, cancer.X[:, 0])
+    with parallel_config("dask"):
+        found = removal_curves(*arguments, n_random=2)
+    assert found.equals(removal_curves(*arguments, n_random=2))
+
+
+class WorkerReport(ClassifierMixin, BaseEstimator):
+    """Says as "probabilities" in which process and how it was fitted."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.pid_ = _process_id()
+        self.threads_ = max(pool["num_threads"] for pool in threadpool_info())
+        self.stays_ = getattr(get_active_backend()[0], "supports_sharedmem", False)
+        return self
+
+    def predict_proba(self, X):
+        told = [self.pid_, self.threads_, self.stays_]
+        return np.tile(np.array(told, dtype=float), (len(X), 1))
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+def test_fits_run_in_the_workers_one_thread_each_and_make_no_tasks_of_their_own(client, digits):
+    y, y_val = digits.y % 3, digits.y_val % 3
+    free = client.run(_fit_report, digits.X, y)
+    assert {report.threads_ for report in free.values()} == {2}
+    with parallel_config("dask"):
+        ecoval = EcoVal(WorkerReport(), n_clusters=12, random_state=0)
+        ecoval.fit(digits.X, y, digits.X_val, y_val)
+    pids, threads, stays = ecoval._attribution.refits.output_val[:, 0].T
+    assert set(pids) <= {np.float32(report.pid_) for report in free.values()}
+    assert (set(threads), set(stays)) == ({1}, {1})
+
+
+def _fit_report(X, y):
+    return WorkerReport().fit(X, y)
+
+
+def test_progress_counts_every_fit_in_this_process(client, cancer):
+    told = []
+    value_on_cluster(cancer, progress=lambda *count: told.append(count))
+    total = count_fits(12)
+    assert told == [(done, total) for done in range(1, total + 1)]
+
+
+def test_a_run_cancelled_midway_leaves_the_cluster_idle_and_usable(client, cancer):
+    told = []
+    with pytest.raises(Cancelled):
+        value_on_cluster(
+            cancer,
+            progress=lambda done, _: told.append(done),
+            should_stop=lambda: len(told) == 5,
+        )
+    assert told == [1, 2, 3, 4, 5]
+    assert not any(client.processing().values())
+    assert_same_bits(value_on_cluster(cancer), value(cancer))
+
+
+class RefusesSmall(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        if len(X) < 250:
+            raise RuntimeError("I want 250 rows")
+        return self
+
+    def predict(self, X):
+        return np.zeros(len(X), dtype=int)
+
+
+def test_a_model_that_fails_in_a_worker_is_named_and_leaves_the_cluster_usable(client, cancer):
+    with pytest.raises(RefitError, match=r"RefusesSmall .* without cluster \d+ .*I want 250 rows"):
+        value_on_cluster(cancer, RefusesSmall())
+    assert_same_bits(value_on_cluster(cancer), value(cancer))
