@@ -1,23 +1,15 @@
-"""Preparation: split the rows, turn mixed columns into numbers, plant label noise for demos."""
+"""Preparation: split the rows, have them vectorised, plant label noise for demos."""
 
-import re
-import warnings
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
 import pandas as pd
-from pandas.api import types
-from sklearn.base import BaseEstimator
-from sklearn.feature_selection import VarianceThreshold
-from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from ecoval_core.tables import Table, TableError, Task, numeric_values
+from ecoval_core.tables import Table, TableError, Task
+from ecoval_core.vectorising import feature_names, fit_transform, make_vectorizer, transform
 
 PARTS = ("training", "validation", "test")
 MIN_PART_ROWS = 2
@@ -101,7 +93,7 @@ class Prepared:
             raise TableError(
                 f"Column {missing[0]!r} is missing: it is a feature of {self.table.name}."
             )
-        return _transform(self.vectorizer, frame[self.table.features])
+        return transform(self.vectorizer, frame[self.table.features])
 
 
 def prepare(
@@ -166,22 +158,22 @@ def prepare(
     )
     ids_train, ids_val, ids_test = (table.labelled_ids[rows] for rows in parts)
     features = table.frame[table.features]
-    vectorizer = _make_vectorizer(features, random_state)
-    X_train = _fit_transform(vectorizer, features.iloc[ids_train], table)
+    vectorizer = make_vectorizer(features, random_state)
+    X_train = fit_transform(vectorizer, features.iloc[ids_train], table.name)
     settings = (table.fingerprint, shares, noise, random_state)
     return Prepared(
         table=table,
         task=table.task,
         X_train=X_train,
-        X_val=_transform(vectorizer, features.iloc[ids_val]),
-        X_test=_transform(vectorizer, features.iloc[ids_test]),
+        X_val=transform(vectorizer, features.iloc[ids_val]),
+        X_test=transform(vectorizer, features.iloc[ids_test]),
         y_train=noisy,
         y_val=y_val,
         y_test=y_test,
         ids_train=ids_train,
         ids_val=ids_val,
         ids_test=ids_test,
-        feature_names=_feature_names(vectorizer),
+        feature_names=feature_names(vectorizer),
         vectorizer=vectorizer,
         flipped_ids=ids_train[flipped],
         y_train_clean=y_train,
@@ -307,103 +299,3 @@ def _cover(count: np.ndarray) -> None:
     for part in np.flatnonzero(count == 0):
         count[count.argmax()] -= 1
         count[part] = 1
-
-
-# --- Vectorising ---------------------------------------------------------------------------
-
-
-def _make_vectorizer(features: pd.DataFrame, random_state: int) -> Pipeline:
-    plain = _plain_columns(features)
-    numbers = [column for column in plain.columns if plain[column].dtype == np.float64]
-    all_numbers = len(numbers) == plain.shape[1]
-    encode = "passthrough" if all_numbers else _make_table_vectorizer(numbers, random_state)
-    return Pipeline(
-        [
-            ("plain", FunctionTransformer(_plain_columns, feature_names_out="one-to-one")),
-            ("encode", encode),
-            ("double", FunctionTransformer(_to_double, feature_names_out="one-to-one")),
-            (
-                "impute",
-                SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
-            ),
-            ("vary", VarianceThreshold()),
-            # Of numbers far from zero, StandardScaler alone loses the variance to rounding.
-            ("center", StandardScaler(with_std=False)),
-            ("scale", StandardScaler()),
-        ]
-    )
-
-
-def _make_table_vectorizer(numbers: list[str], random_state: int) -> BaseEstimator:
-    # skrub takes seconds to import, which a table of numbers alone should not cost.
-    from skrub import StringEncoder, TableVectorizer
-
-    return TableVectorizer(
-        high_cardinality=StringEncoder(random_state=random_state),
-        # It would cast them to float32.
-        specific_transformers=[("passthrough", numbers)],
-    )
-
-
-def _plain_columns(frame: pd.DataFrame) -> pd.DataFrame:
-    """Turn numbers and truth values of any dtype into float64 with NaN; leave the rest."""
-    return pd.DataFrame({column: _plain_column(frame[column]) for column in frame}, frame.index)
-
-
-def _plain_column(column: pd.Series) -> pd.Series | np.ndarray:
-    if types.is_bool_dtype(column) or types.infer_dtype(column, skipna=True) == "boolean":
-        return column.astype("boolean").to_numpy(dtype="float64", na_value=np.nan)
-    values = numeric_values(column)
-    return column if values is None else values
-
-
-def _to_double(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.astype("float64")
-
-
-def _fit_transform(vectorizer: Pipeline, features: pd.DataFrame, table: Table) -> np.ndarray:
-    try:
-        with _expected_warnings():
-            return vectorizer.fit_transform(features)
-    except ValueError as error:
-        if "variance threshold" in str(error):
-            raise TableError(
-                f"No feature of {table.name} varies in the training part: use one of the columns "
-                "left out, or a table with more rows."
-            ) from error
-        raise _unfit(error) from error
-
-
-def _transform(vectorizer: Pipeline, features: pd.DataFrame) -> np.ndarray:
-    try:
-        with _expected_warnings():
-            return vectorizer.transform(features)
-    except ValueError as error:
-        raise _unfit(error) from error
-
-
-def _unfit(error: ValueError) -> TableError:
-    reason = str(error).strip().splitlines()[0].rstrip(".")
-    return TableError(
-        f"The features cannot be turned into numbers ({reason}): correct the column or leave it out."
-    )
-
-
-@contextmanager
-def _expected_warnings() -> Iterator[None]:
-    with warnings.catch_warnings():
-        # A category that training did not hold is encoded as none of its own: what we want.
-        warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
-        yield
-
-
-def _feature_names(vectorizer: Pipeline) -> list[str]:
-    """Name the columns, without what skrub appends by chance to names that occur twice."""
-    names: list[str] = []
-    seen: Counter[str] = Counter()
-    for name in map(str, vectorizer.get_feature_names_out()):
-        plain, n_found = re.subn("^missingindicator_", "", name)
-        plain = re.sub("__skrub_[0-9a-f]+__", "", plain) + (" missing" if n_found else "")
-        seen[plain] += 1
-        names.append(plain if seen[plain] == 1 else f"{plain} ({seen[plain]})")
-    return names

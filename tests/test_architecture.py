@@ -10,11 +10,11 @@ import pytest
 CORE = Path(__file__).parents[1] / "ecoval_core"
 # Each module imports only from those before it.
 ORDER = (
-    "tables", "preparation", "clustering", "scoring", "targets", "models", "fitting", "refitting",
-    "quality", "propagation", "planning", "attribution", "valuation", "cross_valuation",
-    "uncertainty", "baselines", "curves", "pruning", "projection", "chart_style",
-    "chart_colouring", "chart_map", "charts", "runs", "jobs", "command_line", "__main__",
-    "__init__",
+    "reading", "columns", "tables", "vectorising", "preparation", "clustering", "scoring",
+    "targets", "models", "fitting", "refitting", "quality", "propagation", "planning",
+    "attribution", "valuation", "cross_valuation", "uncertainty", "baselines", "curves", "pruning",
+    "projection", "chart_style", "chart_colouring", "chart_map", "chart_data", "chart_curves",
+    "chart_values", "charts", "runs", "jobs", "command_line", "__main__", "__init__",
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from sklearn.datasets import load_diabetes
 
-from ecoval_core import tables
+from ecoval_core import reading, tables
 from ecoval_core.tables import (
     SAMPLES,
     TableError,
@@ -279,13 +279,13 @@ def test_a_file_over_the_limit_is_refused_before_it_is_read(tmp_path, monkeypatc
 
 
 def test_the_limit_holds_for_bytes(monkeypatch):
-    monkeypatch.setattr(tables, "MAX_BYTES", 10)
+    monkeypatch.setattr(reading, "MAX_BYTES", 10)
     assert "limit" in refusal(read_frame, b"a,b\n" + b"1,2\n" * 9, "x.csv")
 
 
 def test_a_workbook_that_unpacks_to_far_more_is_refused(monkeypatch):
     content = excel_bytes(pd.DataFrame({"a": ["x" * 1000] * 2000, "b": range(2000)}))
-    monkeypatch.setattr(tables, "MAX_BYTES", len(content) + 1)
+    monkeypatch.setattr(reading, "MAX_BYTES", len(content) + 1)
     assert "too large to unpack" in refusal(read_frame, content, "x.xlsx")
 
 
