@@ -68,6 +68,11 @@ def auto_n_clusters(n_samples: int) -> int:
 def target_bins(y: ArrayLike, n_bins: int = N_TARGET_BINS) -> NDArray[np.float64]:
     """Inner edges of the quantile bins of a continuous target.
 
+    Within the bins, clusters mix only similar targets. Groups by the sign of the out-of-fold residual were
+    tried instead (diamonds, diabetes, a synthetic table; ridge and boosting; 3 seeds; 15 % of the
+    targets shifted): noise AUC 0.784 against 0.788 here, test R2 after removing the lowest 30 % 0.639
+    against 0.651, after 15 % 0.669 against 0.664; bins crossed with signs were no better on any.
+
     Parameters
     ----------
     y : array-like of shape (n_samples,)

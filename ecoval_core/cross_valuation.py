@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils import Bunch, _safe_indexing, check_random_state, indexable
 
-from ecoval_core.refitting import Progress, ShouldStop
+from ecoval_core.refitting import Progress, ShouldStop, part_of
 from ecoval_core.targets import resolve_task
 from ecoval_core.valuation import EcoVal
 
@@ -65,7 +65,7 @@ def cross_value(
     result = Bunch(**{part: np.zeros(len(y)) for part in parts})
     result.fold, result.estimators = np.full(len(y), -1), []
     for fold, (train, held) in enumerate(splits):
-        whole = _shifted(progress, fold, len(splits))
+        whole = part_of(progress, fold, len(splits))
         fitted = clone(ecoval).fit(
             _safe_indexing(X, train), y[train], _safe_indexing(X, held), y[held],
             progress=whole, should_stop=should_stop,
@@ -78,9 +78,3 @@ def cross_value(
         result.estimators.append(fitted)
     result.surplus = float(np.mean([fitted.surplus_ for fitted in result.estimators]))
     return result
-
-
-def _shifted(progress: Progress | None, fold: int, n_folds: int) -> Progress | None:
-    if progress is None:
-        return None
-    return lambda done, total: progress(fold * total + done, n_folds * total)

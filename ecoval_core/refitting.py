@@ -20,7 +20,7 @@ from joblib import parallel_config
 from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
-from ecoval_core.fitting import fit_model, single_threaded
+from ecoval_core.fitting import fit_model, single_threaded, starts_from_solution
 from ecoval_core.scoring import Scale, model_output, sample_scores
 
 Progress = Callable[[int, int], None]
@@ -198,6 +198,26 @@ def run_tasks(
         raise Cancelled(_CANCELLED)
 
 
+def part_of(progress: Progress | None, part: int, n_parts: int) -> Progress | None:
+    """Tell the progress of one of several runs of equal length as that of the whole.
+
+    Parameters
+    ----------
+    progress : callable or None
+        Takes fits done and fits to do, over all parts.
+    part, n_parts : int
+        Which part runs, from 0, and how many there are.
+
+    Returns
+    -------
+    callable or None
+        Takes fits done and fits to do of the part.
+    """
+    if progress is None:
+        return None
+    return lambda done, total: progress(part * total + done, n_parts * total)
+
+
 def _check_stop(should_stop: ShouldStop | None) -> None:
     if should_stop is not None and should_stop():
         raise Cancelled(_CANCELLED)
@@ -279,8 +299,10 @@ def leave_clusters_out(
     output_own = np.empty((len(labels), n_outputs))
     keep = len(pickle.dumps(full)) * n_clusters <= MAX_KEPT_BYTES
     models = []
+    # A large forest need not travel with every task when nothing starts from it.
+    start = full if starts_from_solution(full) else None
     tasks = [
-        delayed(_without_cluster)(problem, full, rows, labels, cluster, keep)
+        delayed(_without_cluster)(problem, start, rows, labels, cluster, keep)
         for cluster in range(n_clusters)
     ]
     results = run_tasks(tasks, n_jobs, progress, should_stop, done=1, total=total)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import is_classifier, is_regressor
 from sklearn.model_selection import train_test_split
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.multiclass import check_classification_targets
 
+from ecoval_core.columns import detect_task
 from ecoval_core.scoring import Task
 
 MAX_VALIDATION_ROWS = 10_000
@@ -23,7 +25,7 @@ def resolve_task(estimator: Any, y: NDArray) -> Task:
     estimator : estimator or None
         Decides, if it says what it is.
     y : ndarray of shape (n_samples,)
-        Decides otherwise: a continuous target is regression.
+        Decides otherwise, as :func:`ecoval_core.columns.detect_task` tells classes from amounts.
 
     Returns
     -------
@@ -37,8 +39,8 @@ def resolve_task(estimator: Any, y: NDArray) -> Task:
     """
     if estimator is not None and is_regressor(estimator):
         return "regression"
-    undecided = estimator is None or not is_classifier(estimator)
-    if undecided and type_of_target(y, raise_unknown=True).startswith("continuous"):
+    is_told = estimator is not None and is_classifier(estimator)
+    if not is_told and detect_task(pd.Series(y)) == "regression":
         return "regression"
     check_classification_targets(y)
     return "classification"

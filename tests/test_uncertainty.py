@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+from sklearn.naive_bayes import GaussianNB
+
+from ecoval_core import EcoVal, repeat_value
+
+
+def test_errors_come_from_seeds_and_from_the_validation_set(cancer):
+    told = []
+    data = cancer.X, cancer.y, cancer.X_val, cancer.y_val
+    found = repeat_value(
+        EcoVal(GaussianNB(), n_clusters=10, random_state=0), *data, n_repeats=4,
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+    values = np.array([one.values_ for one in found.estimators])
+    assert len({one.random_state for one in found.estimators}) == 4
+    np.testing.assert_allclose(found.value, values.mean(axis=0))
+    np.testing.assert_allclose(found.seed_error, values.std(axis=0, ddof=1) / 2)
+    np.testing.assert_allclose(
+        found.standard_error**2, found.seed_error**2 + found.validation_error**2
+    )
+    assert told == [(done, 64) for done in range(1, 65)]
+    with pytest.raises(ValueError, match="at least 2, but it is 1"):
+        repeat_value(EcoVal(), *data, n_repeats=1)
+
+
+def test_a_larger_validation_set_makes_values_surer(cancer):
+    def error(n_val):
+        ecoval = EcoVal(GaussianNB(), n_clusters=10, random_state=0)
+        return ecoval.fit(cancer.X, cancer.y, cancer.X_val[:n_val], cancer.y_val[:n_val])
+
+    assert np.median(error(30).standard_errors_) > 1.4 * np.median(error(120).standard_errors_)
+
+
+def test_the_error_follows_the_weight_without_a_refit(valued_cancer):
+    none = valued_cancer.reweight(0.0)
+    scores = valued_cancer._attribution.sampling.totals[:, 0]
+    # Without extrinsic payment every value is a fixed part of the surplus.
+    expected = scores.std() / np.sqrt(len(scores)) * none.values_ / none.surplus_
+    np.testing.assert_allclose(none.standard_errors_, expected, rtol=1e-6)
+    assert (valued_cancer.reweight(1.0).standard_errors_ != none.standard_errors_).all()
