@@ -176,6 +176,8 @@ def base_figure(
             "orientation": "h", "x": 0, "xanchor": "left", "y": -0.12, "yanchor": "top",
             "font": {"color": theme.text, "size": 12}, "itemsizing": "constant",
         },
+        newselection={"line": {"color": theme.text, "width": 1.5, "dash": "dot"}},
+        activeselection={"fillcolor": translucent(theme.text, 0.06), "opacity": 1},
         modebar={
             "bgcolor": translucent(theme.surface, 0.85), "color": theme.muted,
             "activecolor": theme.text,

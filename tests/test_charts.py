@@ -114,6 +114,7 @@ class TestEveryChart:
         assert layout.hoverlabel.bgcolor == THEMES[theme].surface
         assert layout.hoverlabel.font.color == THEMES[theme].text
         assert layout.xaxis.gridcolor == THEMES[theme].grid
+        assert layout.newselection.line.color == THEMES[theme].text
 
     def test_is_a_function_of_its_inputs_and_leaves_them_alone(self, draw):
         frame = make_frame()
