@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from ecoval_core import Cancelled, EcoVal, cross_value
+from ecoval_core import Cancelled, EcoVal
 from ecoval_core.baselines import leave_one_out_values, random_values
 
 
@@ -268,24 +268,3 @@ def test_parameters_are_stored_unchanged_and_clone():
     assert clone(ecoval).get_params(deep=False).keys() == ecoval.get_params(deep=False).keys()
     assert clone(ecoval).scoring == "brier"
     assert clone(ecoval).set_params(estimator__var_smoothing=1.0).estimator.var_smoothing == 1.0
-
-
-def test_cross_value_values_every_row_and_sums_to_the_mean_surplus():
-    X, y = load_wine(return_X_y=True)
-    told = []
-    result = cross_value(
-        EcoVal(GaussianNB(), n_clusters=9, random_state=0), X, y, cv=4,
-        progress=lambda done, total: told.append((done, total)),
-    )  # fmt: skip
-    assert np.isfinite(result.value).all()
-    assert result.value.sum() == pytest.approx(result.surplus)
-    np.testing.assert_allclose(result.value, result.intrinsic + result.extrinsic)
-    assert np.bincount(result.fold).tolist() == [45, 45, 44, 44]
-    assert told == [(done, 60) for done in range(1, 61)]
-    row = 5
-    expected = [
-        fitted.values_[np.searchsorted(np.flatnonzero(result.fold != fold), row)]
-        for fold, fitted in enumerate(result.estimators)
-        if fold != result.fold[row]
-    ]
-    assert result.value[row] == pytest.approx(sum(expected) / 4)

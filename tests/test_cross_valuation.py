@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+from sklearn.datasets import load_diabetes, load_wine
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import KFold
+from sklearn.naive_bayes import GaussianNB
+
+from ecoval_core import EcoVal, cross_value
+
+PER_ROW = (
+    "values_", "intrinsic_", "extrinsic_", "raw_extrinsic_", "standard_errors_", "quality_",
+    "labels_", "fold_",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def wine():
+    return load_wine(return_X_y=True)
+
+
+@pytest.fixture(scope="module")
+def told():
+    return []
+
+
+@pytest.fixture(scope="module")
+def valued(wine, told):
+    return cross_value(
+        EcoVal(GaussianNB(), n_clusters=9, random_state=0), *wine, cv=4,
+        progress=lambda done, total: told.append((done, total)),
+    )  # fmt: skip
+
+
+def in_folds(valued, name, row):
+    """Attribute of a row in each fold that valued it."""
+    return np.array([
+        getattr(one, name)[np.searchsorted(np.flatnonzero(valued.fold_ != fold), row)]
+        for fold, one in enumerate(valued.estimators_)
+        if fold != valued.fold_[row]
+    ])  # fmt: skip
+
+
+def test_every_row_is_valued_and_values_sum_to_the_mean_surplus(valued, told):
+    assert all(np.isfinite(getattr(valued, name)).all() for name in PER_ROW)
+    assert {len(getattr(valued, name)) for name in PER_ROW} == {178}
+    surplus = [one.surplus_ for one in valued.estimators_]
+    assert valued.surplus_ == pytest.approx(np.mean(surplus))
+    assert valued.values_.sum() == pytest.approx(valued.surplus_)
+    np.testing.assert_allclose(valued.values_, valued.intrinsic_ + valued.extrinsic_)
+    assert valued.full_score_ - valued.prior_score_ == pytest.approx(valued.surplus_)
+    assert np.bincount(valued.fold_).tolist() == [45, 45, 44, 44]
+    assert told == [(done, 60) for done in range(1, 61)]
+
+
+def test_each_row_is_the_mean_over_the_folds_that_valued_it(valued):
+    for row in (5, 77, 177):
+        assert valued.values_[row] == pytest.approx(in_folds(valued, "values_", row).sum() / 4)
+        assert valued.quality_[row] == pytest.approx(in_folds(valued, "quality_", row).mean())
+        errors = in_folds(valued, "standard_errors_", row)
+        assert valued.standard_errors_[row] == pytest.approx(np.sqrt((errors**2).sum()) / 4)
+
+
+def test_shares_are_those_of_the_mean_surplus(valued):
+    assert valued.intrinsic_share_ == pytest.approx(valued.intrinsic_.sum() / valued.surplus_)
+    claimed = np.mean([one.cluster_values_.sum() for one in valued.estimators_])
+    assert valued.returns_to_scale_ == pytest.approx(claimed / valued.surplus_)
+
+
+def test_clusters_are_those_of_the_first_fold_and_hold_one_label_each(wine, valued):
+    first, held = valued.estimators_[0], valued.fold_ == 0
+    assert (valued.labels_[~held] == first.labels_).all()
+    assert (valued.labels_[held] == first.value_samples(wine[0][held], wine[1][held]).cluster).all()
+    assert valued.n_clusters_ == len(valued.cluster_values_) == 9
+    for cluster in range(9):
+        assert len(set(wine[1][valued.labels_ == cluster])) == 1
+
+
+def test_another_weight_needs_no_fit(wine, valued):
+    other = valued.reweight(1.0)
+    np.testing.assert_allclose(other.extrinsic_, other.raw_extrinsic_)
+    assert other.values_.sum() == pytest.approx(valued.surplus_)
+    assert (other.labels_ == valued.labels_).all()
+    anew = cross_value(
+        EcoVal(GaussianNB(), n_clusters=9, extrinsic_weight=1.0, random_state=0), *wine, cv=4
+    )
+    np.testing.assert_allclose(other.values_, anew.values_)
+    np.testing.assert_allclose(other.standard_errors_, anew.standard_errors_)
+
+
+def test_classes_smaller_than_the_number_of_folds_are_valued():
+    X = np.random.default_rng(0).normal(size=(45, 3))
+    y = np.repeat(["a", "b", "pair", "single"], [22, 20, 2, 1])
+    valued = cross_value(EcoVal(n_clusters=8, random_state=0), X, y)
+    assert np.isfinite(valued.values_).all()
+    assert valued.fold_[-1] == -1
+    assert len(set(valued.fold_[42:44])) == 2
+    assert np.bincount(valued.fold_[:-1]).tolist() == [9, 9, 9, 9, 8]
+
+
+def test_regression_and_any_splitter():
+    X, y = load_diabetes(return_X_y=True)
+    splitter = KFold(3, shuffle=True, random_state=1)
+    valued = cross_value(EcoVal(Ridge(), n_clusters=20, random_state=0), X, y, cv=splitter)
+    assert valued.task_ == "regression"
+    assert valued.reliable_
+    assert valued.values_.sum() == pytest.approx(valued.surplus_)
+    assert set(valued.labels_) <= set(range(valued.n_clusters_))
+
+
+def test_values_are_unreliable_where_those_of_a_fold_are():
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(60, 3)), np.repeat([0, 1], 30)
+    valued = cross_value(EcoVal(GaussianNB(), n_clusters=10, random_state=0), X, y)
+    assert not valued.reliable_
+    assert valued.reliable_ == all(one.reliable_ for one in valued.estimators_)
+
+
+@pytest.mark.parametrize("cv", [1, 179])
+def test_an_impossible_number_of_folds_is_refused(wine, cv):
+    with pytest.raises(ValueError, match=f"cv is {cv}: choose at least 2 folds"):
+        cross_value(EcoVal(), *wine, cv=cv)
