@@ -16,25 +16,20 @@ from typing import Any
 
 import click
 import pandas as pd
-import pyarrow as pa
 from joblib import Parallel, delayed, effective_n_jobs
 
 from ecoval_core.clustering import auto_n_clusters
 from ecoval_core.curves import STRATEGIES, default_metric, removal_curves, summarise_curves
+from ecoval_core.exports import check_parquet, exported_frame
 from ecoval_core.models import MODELS, make_model, models_for
 from ecoval_core.preparation import prepare
 from ecoval_core.refitting import Progress
-from ecoval_core.runs import Run, Settings, exported_frame, value_prepared
+from ecoval_core.runs import UNRELIABLE, Run, Settings, value_prepared
 from ecoval_core.scoring import SCORINGS, check_scoring, has_probabilities
 from ecoval_core.tables import Table, Task, make_table, read_frame, suggest_exclusions
 
 FORMATS = (".csv", ".parquet")
 BAD_INPUT, INTERRUPTED = 2, 130
-UNRELIABLE = (
-    "Warning: these values are not reliable. The clusters claim the whole surplus or more, so nothing is "
-    "left to pay for quality: the model hardly beats a guess on the validation rows. Try a lower "
-    "--extrinsic-weight, another --model or a smaller --n-clusters."
-)
 
 
 class _InputError(click.ClickException):
@@ -128,7 +123,8 @@ def value(table: Path, out: Path, **options: Any) -> None:
     """Value the training rows of TABLE (CSV, Parquet or Excel).
 
     Writes every row of TABLE with its row_id (from 0), the part it was in (train, validation, test)
-    and, for training rows, value, intrinsic, extrinsic and cluster.
+    and, for training rows, value, its standard error over the validation rows, intrinsic, extrinsic and
+    cluster.
 
     Example: python -m ecoval_core value houses.csv --target price --out values.parquet
     """
@@ -196,7 +192,7 @@ def _value(
     excluded.update(dict.fromkeys(exclude, "left out by choice"))
     table = make_table(frame, path.name, target, task, excluded)
     if out.suffix.lower() == ".parquet":
-        _check_parquet(table, out)
+        check_parquet(table.frame, out.with_suffix(".csv").name, out.name)
     if class_balanced and table.task == "regression":
         raise ValueError("--class-balanced needs classes, and the task is regression.")
     model = model or next(iter(models_for(table.task)))
@@ -210,7 +206,7 @@ def _value(
     with _progress("Valuing rows") as progress:
         run = value_prepared(prepared, settings, n_jobs=jobs, progress=progress)
     if not run.ecoval.reliable_:
-        click.echo(UNRELIABLE, err=True)
+        click.echo(f"Warning: {UNRELIABLE}", err=True)
     return run
 
 
@@ -276,17 +272,6 @@ def _check_out(out: Path, table: Path) -> None:
         raise ValueError(f"{out} is the table itself: choose another file to write.")
     if not os.access(out if out.exists() else out.parent, os.W_OK):
         raise ValueError(f"{out} cannot be written (permission denied): choose another place.")
-
-
-def _check_parquet(table: Table, out: Path) -> None:
-    for column in table.frame:
-        try:
-            pa.array(table.frame[column], from_pandas=True)
-        except pa.ArrowException as error:
-            raise ValueError(
-                f"Column {column!r} mixes kinds of values, which Parquet cannot hold: "
-                f"choose {out.with_suffix('.csv').name} instead of {out.name}."
-            ) from error
 
 
 def _write(frame: pd.DataFrame, out: Path) -> None:

@@ -1,24 +1,28 @@
-"""A finished run: its rows with their values, and what can be downloaded of it."""
+"""A run: what it is made with, the rows it values, and those rows with their values."""
 
 from __future__ import annotations
 
-import io
 import time
-from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from ecoval_core.cross_valuation import N_FOLDS, CrossValuation, cross_value
 from ecoval_core.models import make_model
+from ecoval_core.planning import estimate_seconds
 from ecoval_core.preparation import Prepared
 from ecoval_core.refitting import Progress, ShouldStop
 from ecoval_core.valuation import EcoVal
 
-Which = Literal["kept", "removed", "all_values"]
-Format = Literal["csv", "parquet"]
+UNRELIABLE = (
+    "These values are not reliable. At this extrinsic weight the clusters claim the whole surplus or more, "
+    "so nothing is left to pay for quality: the model hardly beats a guess on the validation rows. Try a "
+    "lower extrinsic weight, another model or fewer clusters."
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,9 @@ class Settings:
         Payment per unit of measured marginal product.
     random_state : int, default=0
         Seed.
+    every_row : bool, default=False
+        Value training and validation rows, each of five folds in turn being the validation set, instead
+        of the training rows alone. Test rows stay apart.
     """
 
     model: str
@@ -44,6 +51,76 @@ class Settings:
     scoring: str
     extrinsic_weight: float = 0.5
     random_state: int = 0
+    every_row: bool = False
+
+    @property
+    def n_folds(self) -> int:
+        """Valuations that the run takes."""
+        return N_FOLDS if self.every_row else 1
+
+
+class Rows(NamedTuple):
+    """Rows that a run values, by row id.
+
+    Attributes
+    ----------
+    ids : ndarray of shape (n_rows,)
+        Row ids, ascending.
+    X : ndarray of shape (n_rows, n_features)
+        Features, standardised over the training part.
+    y, y_clean : ndarray of shape (n_rows,)
+        Targets with the planted noise and without it; noise is in the training part only.
+    """
+
+    ids: NDArray[np.int64]
+    X: NDArray[np.float64]
+    y: NDArray
+    y_clean: NDArray
+
+
+def rows_to_value(prepared: Prepared, every_row: bool = False) -> Rows:
+    """Rows that a run values.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        Data.
+    every_row : bool, default=False
+        Take the validation rows as well as the training rows.
+
+    Returns
+    -------
+    Rows
+        In the order of the table.
+    """
+    data = prepared
+    if not every_row:
+        return Rows(data.ids_train, data.X_train, data.y_train, data.y_train_clean)
+    ids = np.concatenate([data.ids_train, data.ids_val])
+    order = np.argsort(ids)
+    X = np.concatenate([data.X_train, data.X_val])
+    y = np.concatenate([data.y_train, data.y_val])
+    y_clean = np.concatenate([data.y_train_clean, data.y_val])
+    return Rows(ids[order], X[order], y[order], y_clean[order])
+
+
+def rows_per_fit(prepared: Prepared, every_row: bool = False) -> int:
+    """Rows that one valuation of a run clusters: those of four folds of five if every row is valued.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        Data.
+    every_row : bool, default=False
+        As in :class:`Settings`.
+
+    Returns
+    -------
+    int
+        Rows.
+    """
+    n_rows = len(rows_to_value(prepared, every_row).ids)
+    return n_rows - -(-n_rows // N_FOLDS) if every_row else n_rows
 
 
 @dataclass(frozen=True)
@@ -56,8 +133,8 @@ class Run:
         Data.
     settings : Settings
         What it was made with; the extrinsic weight is the present one.
-    ecoval : EcoVal
-        Fitted estimator.
+    ecoval : EcoVal or CrossValuation
+        Fitted.
     seconds : float
         Time the valuation took.
     run_id : str
@@ -66,38 +143,65 @@ class Run:
 
     prepared: Prepared
     settings: Settings
-    ecoval: EcoVal
+    ecoval: EcoVal | CrossValuation
     seconds: float = 0.0
     run_id: str = field(default="", compare=False)
 
     @cached_property
-    def frame(self) -> pd.DataFrame:
-        """One row per training row, indexed by row id, in the order of the table.
+    def _rows(self) -> Rows:
+        return rows_to_value(self.prepared, self.settings.every_row)
 
-        Columns value, intrinsic, extrinsic, cluster, label (as used in training), original_label, flipped,
-        quality, raw_extrinsic.
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Row ids of the rows that were valued, ascending."""
+        return self._rows.ids
+
+    @property
+    def X(self) -> NDArray[np.float64]:  # noqa: N802 - scikit-learn's name
+        """Features of the rows that were valued, in the order of `ids`."""
+        return self._rows.X
+
+    @property
+    def y(self) -> NDArray:
+        """Targets of the rows that were valued, as used in training, in the order of `ids`."""
+        return self._rows.y
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """One row per valued row, indexed by row id, in the order of the table.
+
+        Columns value, standard_error (over a bootstrap of the validation rows), intrinsic, extrinsic,
+        cluster, label (as used in training), original_label, flipped, quality, raw_extrinsic.
         """
-        prepared, ecoval = self.prepared, self.ecoval
+        ecoval = self.ecoval
         return pd.DataFrame(
             {
                 "value": ecoval.values_,
+                "standard_error": ecoval.standard_errors_,
                 "intrinsic": ecoval.intrinsic_,
                 "extrinsic": ecoval.extrinsic_,
                 "cluster": ecoval.labels_,
-                "label": prepared.y_train,
-                "original_label": prepared.y_train_clean,
-                "flipped": np.isin(prepared.ids_train, prepared.flipped_ids),
+                "label": self.y,
+                "original_label": self._rows.y_clean,
+                "flipped": np.isin(self.ids, self.prepared.flipped_ids),
                 "quality": ecoval.quality_,
                 "raw_extrinsic": ecoval.raw_extrinsic_,
             },
-            index=pd.Index(prepared.ids_train, name="row_id"),
-        ).sort_index()
+            index=pd.Index(self.ids, name="row_id"),
+        )
+
+    @cached_property
+    def surely_negative_ids(self) -> NDArray[np.int64]:
+        """Rows below zero by more than two standard errors, lowest value first."""
+        ranked = self.frame.sort_values("value", kind="stable")
+        return ranked.index[ranked["value"] < -2 * ranked["standard_error"]].to_numpy(np.int64)
 
     @cached_property
     def clusters(self) -> pd.DataFrame:
         """One row per cluster, lowest value first.
 
-        Columns cluster, label, n_rows, value (leave-cluster-out), intrinsic, extrinsic.
+        Columns cluster, label, n_rows, value (leave-cluster-out; in the first fold, if every row is
+        valued), intrinsic, extrinsic.
         """
         frame = self.frame
         table = frame.groupby("cluster").agg(
@@ -164,7 +268,7 @@ def value_prepared(
     prepared: Prepared, settings: Settings, *, n_jobs: int | None = None, run_id: str = "",
     progress: Progress | None = None, should_stop: ShouldStop | None = None,
 ) -> Run:  # fmt: skip
-    """Value the training part of prepared data.
+    """Value the training part of prepared data, or training and validation part by folds.
 
     Parameters
     ----------
@@ -190,89 +294,48 @@ def value_prepared(
         As :meth:`EcoVal.fit` does.
     """
     started = time.perf_counter()
-    ecoval = make_ecoval(prepared, settings, n_jobs).fit(
-        prepared.X_train, prepared.y_train, prepared.X_val, prepared.y_val,
-        progress=progress, should_stop=should_stop,
-    )  # fmt: skip
-    return Run(prepared, settings, ecoval, time.perf_counter() - started, run_id)
-
-
-def _parts(prepared: Prepared) -> pd.Series:
-    part = pd.Series("no target", index=prepared.table.frame.index, dtype="str")
-    part[prepared.ids_train] = "train"
-    part[prepared.ids_val] = "validation"
-    part[prepared.ids_test] = "test"
-    return part
-
-
-def _unique_name(name: str, taken: Collection[str]) -> str:
-    while name in taken:
-        name = f"ecoval_{name}"
-    return name
-
-
-def exported_frame(run: Run, which: Which, pruned_ids: Collection[int] = ()) -> pd.DataFrame:
-    """Table to download: original columns and order, with the row id in front.
-
-    Parameters
-    ----------
-    run : Run
-        Finished run.
-    which : {"kept", "removed", "all_values"}
-        The table without the pruned rows (validation and test rows stay in it); the pruned rows with their
-        values; or all rows with the part they were in and, for training rows, their values.
-    pruned_ids : collection of int, default=()
-        Row ids that go.
-
-    Returns
-    -------
-    DataFrame
-        Added columns are row_id, and with values also part, value, intrinsic, extrinsic, cluster, and,
-        where noise was planted, planted_noise and label_used; a name that the table has already gets
-        "ecoval_" in front.
-    """
-    original = run.prepared.table.frame
-    pruned = original.index.isin(list(pruned_ids))
-    frame = original
-    if which != "kept":
-        values = run.frame[["value", "intrinsic", "extrinsic", "cluster"]].astype(
-            {"cluster": "Int64"}
+    ecoval = make_ecoval(prepared, settings, n_jobs)
+    watch: dict[str, Any] = {"progress": progress, "should_stop": should_stop}
+    fitted: EcoVal | CrossValuation
+    if settings.every_row:
+        rows = rows_to_value(prepared, every_row=True)
+        fitted = cross_value(ecoval, rows.X, rows.y, N_FOLDS, **watch)
+    else:
+        fitted = ecoval.fit(
+            prepared.X_train, prepared.y_train, prepared.X_val, prepared.y_val, **watch
         )
-        added = pd.concat([_parts(run.prepared).rename("part"), values], axis=1)
-        if len(run.prepared.flipped_ids):
-            added["planted_noise"] = run.frame["flipped"].astype("boolean")
-            added["label_used"] = run.frame["label"]
-        added.columns = [_unique_name(name, original.columns) for name in added.columns]
-        frame = pd.concat([original, added], axis=1)
-    frame = {"kept": frame[~pruned], "removed": frame[pruned], "all_values": frame}[which]
-    row_id = _unique_name("row_id", original.columns)
-    return frame.rename_axis(row_id).reset_index()
+    return Run(prepared, settings, fitted, time.perf_counter() - started, run_id)
 
 
-def export_table(
-    run: Run, which: Which, pruned_ids: Collection[int] = (), file_format: Format = "csv"
-) -> bytes:
-    """Contents of a file to download.
+def estimate_run(prepared: Prepared, settings: Settings) -> float:
+    """Estimate the seconds that :func:`value_prepared` will take.
 
     Parameters
     ----------
-    run : Run
-        Finished run.
-    which : {"kept", "removed", "all_values"}
-        See :func:`exported_frame`.
-    pruned_ids : collection of int, default=()
-        Row ids that go.
-    file_format : {"csv", "parquet"}, default="csv"
-        Format; CSV is UTF-8 with commas.
+    prepared : Prepared
+        Data.
+    settings : Settings
+        What the run will be made with.
 
     Returns
     -------
-    bytes
-        The file.
+    float
+        See :func:`ecoval_core.planning.estimate_seconds`.
+
+    Raises
+    ------
+    RefitError
+        If the model cannot be fitted.
     """
-    frame = exported_frame(run, which, pruned_ids)
-    if file_format == "csv":
-        return frame.to_csv(index=False).encode()
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
-    return buffer.getvalue()
+    model = make_model(settings.model, prepared.task, settings.random_state)
+    if not settings.every_row:
+        return estimate_seconds(
+            model, prepared.X_train, prepared.y_train, prepared.X_val, settings.n_clusters
+        )
+    rows = rows_to_value(prepared, every_row=True)
+    order = np.random.default_rng(0).permutation(len(rows.ids))
+    n_fitted = rows_per_fit(prepared, every_row=True)
+    train, held = order[:n_fitted], order[n_fitted:]
+    return estimate_seconds(
+        model, rows.X[train], rows.y[train], rows.X[held], settings.n_clusters, n_folds=N_FOLDS
+    )

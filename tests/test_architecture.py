@@ -14,7 +14,8 @@ ORDER = (
     "targets", "models", "fitting", "refitting", "quality", "propagation", "planning",
     "attribution", "valuation", "cross_valuation", "uncertainty", "baselines", "curves", "pruning",
     "projection", "chart_style", "chart_colouring", "chart_map", "chart_data", "chart_curves",
-    "chart_values", "charts", "runs", "jobs", "command_line", "__main__", "__init__",
+    "chart_values", "charts", "runs", "exports", "stability", "jobs", "command_line", "__main__",
+    "__init__",
 )  # fmt: skip
 
 

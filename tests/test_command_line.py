@@ -13,8 +13,9 @@ from sklearn.datasets import load_diabetes, load_wine
 
 from ecoval_core.command_line import main
 from ecoval_core.curves import removal_curves
+from ecoval_core.exports import exported_frame
 from ecoval_core.preparation import prepare
-from ecoval_core.runs import Settings, exported_frame, value_prepared
+from ecoval_core.runs import Settings, value_prepared
 from ecoval_core.tables import TableError, make_table, read_frame
 
 COMMAND = [sys.executable, "-m", "ecoval_core"]
@@ -60,7 +61,9 @@ def test_value_writes_every_row_with_part_and_values(folder, tmp_path, suffix, r
     assert found.groupby("part").size().to_dict() == {
         "train": 106, "validation": 35, "test": 35, "no target": 2,
     }  # fmt: skip
-    assert found.columns[-5:].tolist() == ["part", "value", "intrinsic", "extrinsic", "cluster"]
+    assert found.columns[-6:].tolist() == [
+        "part", "value", "standard_error", "intrinsic", "extrinsic", "cluster"
+    ]  # fmt: skip
 
 
 def test_the_summary_goes_to_stdout_and_the_rest_to_stderr(folder, tmp_path):
@@ -114,7 +117,7 @@ def test_values_not_to_be_trusted_come_with_a_warning(folder, tmp_path):
     noise.assign(target=random.permutation([0, 1] * 30)).to_csv(tmp_path / "noise.csv", index=False)
     done = value(tmp_path, "noise.csv", "--extrinsic-weight", 50, out=tmp_path / "values.csv")
     assert done.exit_code == 0
-    assert "Warning: these values are not reliable." in done.stderr
+    assert "Warning: These values are not reliable." in done.stderr
     assert "not reliable" not in value(folder, "wine.csv", out=tmp_path / "values.csv").stderr
 
 

@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 
 from ecoval_core import EcoVal
@@ -49,6 +49,31 @@ def test_the_estimate_scales_one_timed_fit_by_their_number(cancer):
     # A sleep can last longer, never shorter.
     assert seconds(10) >= 0.02 * count_fits(10)
     assert seconds(30, n_jobs=2) >= 0.02 * (1 + 35 / 2)
+
+
+def test_the_estimate_is_near_the_time_taken(digits):
+    model = make_model("logistic_regression", random_state=0)
+    told = estimate_seconds(model, digits.X, digits.y, digits.X_val, 60)
+    started = time.perf_counter()
+    EcoVal(model, n_clusters=60, random_state=0).fit(digits.X, digits.y, digits.X_val, digits.y_val)
+    taken = time.perf_counter() - started
+    # Wide, since other work on the machine slows one of the two.
+    assert taken / 4 < told < taken * 4
+
+
+def test_folds_multiply_fits_and_time(cancer):
+    assert count_fits(9, 5) == 5 * count_fits(9)
+    once, folds = (
+        estimate_seconds(Sleeps(), cancer.X, cancer.y, cancer.X_val, 10, n_folds=n) for n in (1, 5)
+    )
+    assert 3 < folds / once < 8
+
+
+@pytest.mark.parametrize("n_clusters", [1, 2, 200, 250])
+def test_any_granularity_and_task_can_be_estimated(cancer, n_clusters):
+    data = cancer.X, cancer.y, cancer.X_val
+    assert estimate_seconds(GaussianNB(), *data, n_clusters) > 0
+    assert estimate_seconds(Ridge(), cancer.X, cancer.y * 1.5, cancer.X_val, n_clusters) > 0
 
 
 def test_models_are_offered_by_task_and_seeded():

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecoval_core.exports import export_table, exported_frame
+from ecoval_core.planning import count_fits
 from ecoval_core.preparation import prepare
-from ecoval_core.runs import Settings, export_table, exported_frame, value_prepared
+from ecoval_core.runs import Settings, estimate_run, rows_per_fit, value_prepared
 from ecoval_core.tables import load_sample, make_table
 
 
@@ -64,7 +66,7 @@ def test_all_rows_come_with_values_where_they_have_one(run):
     table = exported_frame(run, "all_values")
     assert len(table) == len(run.prepared.table.frame)
     valued = table.set_index("row_id").loc[run.frame.index]
-    for column in ("value", "intrinsic", "extrinsic", "cluster"):
+    for column in ("value", "standard_error", "intrinsic", "extrinsic", "cluster"):
         assert (valued[column] == run.frame[column]).all()
     assert table["value"].notna().sum() == len(run.frame)
     assert (table["part"] == "train").sum() == len(run.frame)
@@ -93,3 +95,74 @@ def test_files_read_back_as_exported(run, file_format):
     assert len(back) == len(run.prepared.table.frame) - len(pruned)
     values = read(io.BytesIO(export_table(run, "all_values", pruned, file_format)))
     assert values["value"].sum() == pytest.approx(run.ecoval.surplus_)
+
+
+@pytest.fixture(scope="module")
+def told():
+    return []
+
+
+@pytest.fixture(scope="module")
+def every_row(run, told):
+    settings = Settings("naive_bayes", 12, "probability", every_row=True)
+    return value_prepared(
+        run.prepared, settings, progress=lambda done, total: told.append((done, total))
+    )
+
+
+def test_every_row_values_training_and_validation_rows_and_leaves_the_test_rows(every_row, told):
+    prepared = every_row.prepared
+    expected = sorted([*prepared.ids_train, *prepared.ids_val])
+    assert every_row.ids.tolist() == every_row.frame.index.tolist() == expected
+    assert every_row.frame["value"].sum() == pytest.approx(every_row.ecoval.surplus_)
+    assert told[-1] == (count_fits(12, 5), count_fits(12, 5)) == (90, 90)
+    for rows, X, y in (
+        (prepared.ids_train, prepared.X_train, prepared.y_train),
+        (prepared.ids_val, prepared.X_val, prepared.y_val),
+    ):
+        places = np.searchsorted(every_row.ids, rows)
+        np.testing.assert_array_equal(every_row.X[places], X)
+        np.testing.assert_array_equal(every_row.y[places], y)
+    assert every_row.frame["flipped"].sum() == len(prepared.flipped_ids)
+    fitted = {len(one.values_) for one in every_row.ecoval.estimators_}
+    assert min(fitted) == rows_per_fit(prepared, every_row=True)
+
+
+def test_every_row_follows_the_weight_and_is_exported(every_row):
+    other = every_row.reweight(0.0)
+    assert (other.frame["extrinsic"] == 0).all()
+    assert other.frame["value"].sum() == pytest.approx(every_row.ecoval.surplus_)
+    table = exported_frame(every_row, "all_values")
+    assert table["value"].notna().sum() == len(every_row.frame)
+    assert table.loc[table["value"].isna(), "part"].eq("test").all()
+    assert set(table["part"]) == {"train", "validation", "test"}
+    assert every_row.clusters["n_rows"].sum() == len(every_row.frame)
+
+
+def test_the_estimate_knows_the_folds(run):
+    seconds = [
+        estimate_run(run.prepared, Settings("naive_bayes", 12, "probability", every_row=every_row))
+        for every_row in (False, True)
+    ]
+    assert 2 < seconds[1] / seconds[0] < 15
+
+
+def test_rows_surely_below_zero_are_those_beyond_two_errors(run):
+    frame = run.frame
+    sure = frame.index[frame["value"] + 2 * frame["standard_error"] < 0]
+    assert 0 < len(sure) < (frame["value"] < 0).sum()
+    assert set(run.surely_negative_ids) == set(sure)
+    assert run.surely_negative_ids[0] == frame["value"].idxmin()
+
+
+def test_parquet_refuses_a_column_of_text_and_numbers_in_one_sentence():
+    frame = load_sample("penguins").frame
+    frame["year"] = [*["unknown"] * 3, *frame["year"][3:]]
+    frame["year"] = frame["year"].astype(object)
+    run = value_prepared(
+        prepare(make_table(frame, "mixed", target="species")),
+        Settings("naive_bayes", 6, "probability"),
+    )
+    with pytest.raises(ValueError, match=r"Column .year. mixes kinds of values.*choose CSV instead"):
+        export_table(run, "kept", (), "parquet")
+    assert len(pd.read_csv(io.BytesIO(export_table(run, "kept")))) == len(frame)

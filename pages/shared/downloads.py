@@ -7,7 +7,8 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from ecoval_core.runs import Format, Run, Which, export_table
+from ecoval_core.exports import Format, Which, export_table
+from ecoval_core.runs import Run
 
 _KINDS: dict[str, tuple[Which, str]] = {
     "Pruned table": ("kept", "What stays: original columns, order and row ids"),
