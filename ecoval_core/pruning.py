@@ -58,15 +58,18 @@ class PruneList:
             or several joined by " + ".
         """
         ranked = values.sort_values(kind="stable")
-        lowest = set(ranked.index[: round(self.share * len(ranked))])
-        below = set() if self.threshold is None else set(ranked.index[ranked < self.threshold])
-        rules = {"share": lowest, "threshold": below, "picked": set(self.picked)}
-        told = {
-            row: " + ".join(name for name, rows in rules.items() if row in rows)
-            for row in ranked.index
-            if row not in self.restored
+        ids = ranked.index
+        rules = {
+            "share": np.arange(len(ranked)) < round(self.share * len(ranked)),
+            "threshold": np.zeros(len(ranked), bool)
+            if self.threshold is None
+            else (ranked < self.threshold).to_numpy(),
+            "picked": ids.isin(self.picked),
         }
-        return pd.Series({row: why for row, why in told.items() if why}, dtype="str", name="reason")
+        told = pd.Series("", index=ids, dtype="str", name="reason")
+        for name, named in rules.items():
+            told[named] = told[named].where(told[named] == "", told[named] + " + ") + name
+        return told[(told != "") & ~ids.isin(self.restored)]
 
     def ids(self, values: pd.Series) -> NDArray[np.int64]:
         """Row ids that go.

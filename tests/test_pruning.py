@@ -25,6 +25,13 @@ def test_a_restored_row_stays_until_it_is_picked_again(values):
     assert prune.pick([13]).ids(values).tolist() == [13, 11]
 
 
+def test_all_rules_at_once_are_told_and_an_id_of_no_row_is_passed_over(values):
+    reasons = PruneList(0.2, 0.0).pick([13, 99]).restore([11]).reasons(values)
+    assert reasons.to_dict() == {13: "share + threshold + picked"}
+    assert reasons.name == "reason"
+    assert reasons.dtype == "str"
+
+
 def test_an_empty_list_prunes_nothing_and_an_unfit_share_is_refused(values):
     assert PruneList().ids(values).tolist() == []
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\)"):
