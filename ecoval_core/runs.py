@@ -119,8 +119,8 @@ def rows_per_fit(prepared: Prepared, every_row: bool = False) -> int:
     int
         Rows.
     """
-    n_rows = len(rows_to_value(prepared, every_row).ids)
-    return n_rows - -(-n_rows // N_FOLDS) if every_row else n_rows
+    n_train, n_rows = len(prepared.y_train), len(prepared.y_train) + len(prepared.y_val)
+    return n_rows - -(-n_rows // N_FOLDS) if every_row else n_train
 
 
 @dataclass(frozen=True)

@@ -34,13 +34,14 @@ def measured(*, balanced: bool) -> dict[float, str]:
 def start(run: Run, *, balanced: bool) -> None:
     """Measure the curves in the background."""
     prepared, ecoval = run.prepared, run.ecoval
+    X, y = run.X, run.y
     job = state.jobs().submit(
         f"curves {prepared.fingerprint} {run.settings} {balanced}",
         "Measuring the curves",
         lambda report, should_stop: removal_curves(
             run.make_estimator(),
-            prepared.X_train,
-            prepared.y_train,
+            X,
+            y,
             prepared.X_test,
             prepared.y_test,
             ecoval.values_,

@@ -7,7 +7,7 @@ import streamlit as st
 from ecoval_core import charts
 from ecoval_core.preparation import Prepared
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
-from pages.shared import layout, loading, menu, state
+from pages.shared import formats, layout, loading, menu, refusal, state
 
 UPLOAD_TYPES = ["csv", "tsv", "txt", "parquet", "xlsx"]
 
@@ -75,7 +75,10 @@ def draw_choices(prepared: Prepared) -> None:
         placeholder="None: every column is used",
     )
     if prepared.table.excluded:
-        reasons = (f"`{column}`: {reason}" for column, reason in prepared.table.excluded.items())
+        reasons = (
+            f"**{formats.plain(column)}**: {formats.plain(reason)}"
+            for column, reason in prepared.table.excluded.items()
+        )
         st.caption(" · ".join(reasons))
     left, right = st.columns([3, 1], gap="medium")
     left.slider(
@@ -136,8 +139,8 @@ def draw_table(prepared: Prepared) -> None:
     table, theme = prepared.table, layout.theme()
     layout.chart(charts.split_bar(prepared, theme=theme), key="split_chart")
     st.caption(
-        "Only training rows are valued. Validation rows measure what they are worth; test rows are "
-        "kept for the curves and for the effect of pruning."
+        "Training rows are valued, on request validation rows too. Validation rows measure what they are "
+        "worth; test rows are kept for the curves and for the effect of pruning."
     )
     left, right = st.columns(2, gap="medium")
     with left:
@@ -154,7 +157,8 @@ layout.title(
     "model's score it accounts for. Below zero, the model is better off without the row.",
 )
 if "complaint" in st.session_state:
-    st.error(st.session_state["complaint"])
+    st.error(formats.plain(st.session_state["complaint"]))
+refusal.draw()
 current = state.prepared()
 if current is None:
     _, middle, _ = st.columns([1, 2, 1])
@@ -166,7 +170,7 @@ else:
         draw_sources()
     with loaded:
         heading, onward = st.columns([3, 1], vertical_alignment="center")
-        heading.subheader(current.table.name, anchor=False)
+        heading.subheader(formats.plain(current.table.name), anchor=False)
         with onward:
             menu.link("value", "Value these rows")
         draw_counts(current.table)

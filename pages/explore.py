@@ -72,7 +72,7 @@ def draw_actions(run: Run, focus: list[int]) -> None:
 
 layout.title(
     "Explore",
-    "Every point is a training row; similar rows lie close together. Draw a **lasso** or a **box** around "
+    "Every point is a valued row; similar rows lie close together. Draw a **lasso** or a **box** around "
     "points to list them, click one for its story.",
 )
 run = layout.need_run()
@@ -82,7 +82,7 @@ draw_actions(run, focus)
 left, right = st.columns([2, 1], gap="medium")
 unit = formats.unit_of(run)
 with left:
-    coordinates, projection = mapview.coordinates(run.prepared)
+    coordinates, projection = mapview.coordinates(run)
     theme = layout.theme()
     drawn_from = (state.run_id(), state.extrinsic_weight(), unit, theme, projection)
     marks = mapview.marks(run.frame, *drawn_from)

@@ -14,7 +14,7 @@ def draw_figures(run: Run, ids: list[int]) -> None:
     frame = run.frame
     figures = st.columns(4)
     figures[0].metric("Rows to prune", f"{len(ids):,}")
-    figures[0].caption(f"{len(ids) / len(frame):.1%} of {len(frame):,} training rows")
+    figures[0].caption(f"{len(ids) / len(frame):.1%} of {len(frame):,} valued rows")
     flipped = frame.index[frame["flipped"]]
     if len(flipped):
         found = detection(ids, flipped)
@@ -35,7 +35,9 @@ def draw_figures(run: Run, ids: list[int]) -> None:
     with figures[3]:
         counts = frame.loc[ids, "label"].astype("str").value_counts().head(5)
         st.caption("**By label**")
-        st.caption(" · ".join(f"{label}: {n:,}" for label, n in counts.items()) or "none")
+        st.caption(
+            " · ".join(f"{formats.plain(label)}: {n:,}" for label, n in counts.items()) or "none"
+        )
 
 
 def draw_effect(run: Run, ids: list[int]) -> None:
@@ -51,7 +53,7 @@ def draw_effect(run: Run, ids: list[int]) -> None:
         f"Test {effect.metric}",
         f"{effect.after:.3f}",
         f"{effect.difference:+.3f}",
-        help="The model of the run, fitted on all training rows and on those left, scored on the "
+        help="The model of the run, fitted on all valued rows and on those left, scored on the "
         "test rows, which played no part in valuing.",
     )
     verdict = (

@@ -7,23 +7,24 @@ import streamlit as st
 from ecoval_core import charts
 from ecoval_core.planning import count_fits
 from ecoval_core.preparation import Prepared
-from ecoval_core.runs import Run, Settings
+from ecoval_core.runs import Run, Settings, rows_per_fit
 from ecoval_core.scoring import SCORINGS
-from pages.shared import formats, layout, menu, progress, rows, state, valuing
+from pages.shared import formats, layout, menu, progress, repeats, rows, state, valuing
 
 N_EXTREMES = 10
 
 
 def draw_plan(prepared: Prepared, settings: Settings) -> None:
     """Draw one sentence on what will happen, and the button."""
-    n_fits = count_fits(settings.n_clusters)
+    n_fits = count_fits(settings.n_clusters, settings.n_folds)
     timing = valuing.timing(prepared, settings)
     cost = f"about {formats.seconds(timing.result)}" if timing.result else "time not known yet"
-    size = len(prepared.y_train) / settings.n_clusters
+    size = rows_per_fit(prepared, settings.every_row) / settings.n_clusters
+    folds = f", in each of {settings.n_folds} folds" if settings.every_row else ""
     st.markdown(
-        f"**{settings.n_clusters:,} clusters of about {size:.3g} rows: {n_fits:,} fits, {cost}.**",
-        help="One fit on all training rows, one without each cluster, five for the quality of the "
-        "rows. The time is estimated from one timed fit.",
+        f"**{settings.n_clusters:,} clusters of about {size:.3g} rows{folds}: {n_fits:,} fits, {cost}.**",
+        help="One fit on all rows, one without each cluster, five for the quality of the rows; all of "
+        "that five times over if every row is valued. The time is estimated from a few timed fits.",
     )
     st.button(
         "Value the rows",
@@ -33,7 +34,7 @@ def draw_plan(prepared: Prepared, settings: Settings) -> None:
         args=(prepared, settings),
     )
     if timing.result is None:
-        progress.result_of(timing, "Timing one fit", can_cancel=False)
+        progress.result_of(timing, "Timing a few fits", can_cancel=False)
 
 
 def draw_figures(run: Run) -> None:
@@ -45,7 +46,7 @@ def draw_figures(run: Run) -> None:
     figures[0].metric(
         "Surplus",
         f"{ecoval.surplus_:+.3f}",
-        help="What the training rows add to the score altogether: the score of the model less that of "
+        help="What the rows add to the score altogether: the score of the model less that of "
         "a guess that knows no features. Values share it out among the rows.",
     )
     figures[0].caption(
@@ -70,7 +71,12 @@ def draw_figures(run: Run) -> None:
     )
     figures[2].caption("the model scores better without them")
     figures[3].metric("Rows below zero", f"{n_negative:,} of {len(run.frame):,}")
-    figures[3].caption(f"an average row is worth {unit.text(run.frame['value'].mean())}")
+    n_sure = len(run.surely_negative_ids)
+    figures[3].caption(
+        f"{n_sure:,} of them by more than two standard errors; an average row is worth "
+        f"{unit.text(run.frame['value'].mean())}",
+        help="The standard error tells how far a value would move with other validation rows.",
+    )
 
 
 def draw_summary(run: Run) -> None:
@@ -84,11 +90,17 @@ def draw_summary(run: Run) -> None:
         f"{formats.seconds(run.seconds)}."
     )
     draw_figures(run)
+    if run.settings.every_row:
+        st.caption(
+            "Every row is valued: figures are means over five folds, clusters those of the first fold. "
+            "The test rows stay apart."
+        )
     unit = formats.unit_of(run)
     layout.chart(
         charts.value_distribution(unit.scale(run.frame), theme=layout.theme(), unit=unit.label),
         key="distribution",
     )
+    repeats.draw(run)
     order = run.frame["value"].sort_values(kind="stable").index.tolist()
     st.markdown(f"**The {N_EXTREMES} rows of lowest value**: wrong, odd or harmful; look at these.")
     rows.draw(run, order[:N_EXTREMES], key="lowest")

@@ -7,13 +7,18 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from ecoval_core.exports import Format, Which, export_table
+from ecoval_core.exports import Format, Which, check_parquet, export_table
 from ecoval_core.runs import Run
+from pages.shared import formats
 
 _KINDS: dict[str, tuple[Which, str]] = {
     "Pruned table": ("kept", "What stays: original columns, order and row ids"),
     "Removed rows": ("removed", "What goes, with values"),
-    "All rows with values": ("all_values", "Every row, with value, intrinsic, extrinsic, cluster"),
+    "All rows with values": (
+        "all_values",
+        "Every row with the part it was in; those valued with value, standard error, intrinsic, "
+        "extrinsic, cluster",
+    ),
 }
 _FORMATS: tuple[Format, ...] = ("csv", "parquet")
 _MIME: dict[Format, str] = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
@@ -40,6 +45,7 @@ def draw(run: Run, pruned_ids: list[int]) -> None:
             key="format",
             persist_state="session",
         )
+        refusal = _refusal(run) if kind == "parquet" else ""
         for label, (which, explanation) in _KINDS.items():
             st.download_button(
                 label,
@@ -50,5 +56,15 @@ def draw(run: Run, pruned_ids: list[int]) -> None:
                 on_click="ignore",
                 help=explanation,
                 icon=":material/download:",
-                disabled=which == "removed" and not pruned_ids,
+                disabled=bool(refusal) or (which == "removed" and not pruned_ids),
             )
+    if refusal:
+        st.warning(formats.plain(refusal))
+
+
+def _refusal(run: Run) -> str:
+    try:
+        check_parquet(run.prepared.table.frame)
+    except ValueError as error:
+        return str(error)
+    return ""

@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from pages.shared import formats
+
 
 def explain(error: Exception) -> bool:
     """Show one sentence instead of a traceback.
@@ -18,7 +20,7 @@ def explain(error: Exception) -> bool:
         Always True: Streamlit's own display is suppressed (it has logged the traceback by then).
     """
     if isinstance(error, ValueError) and "\n" not in str(error):
-        st.error(str(error))
+        st.error(formats.plain(error))
     else:
         st.error(
             f"Something unexpected happened here ({type(error).__name__}). Your table and your "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,7 +13,8 @@ from ecoval_core.models import MODELS
 from ecoval_core.runs import Run
 
 UNITS = {"share": "‰ of the surplus", "score": "Units of the score"}
-VALUE_COLUMNS = ("value", "intrinsic", "extrinsic", "raw_extrinsic")
+VALUE_COLUMNS = ("value", "standard_error", "intrinsic", "extrinsic", "raw_extrinsic")
+_MARKUP = re.compile(r"[\\`*_\[\]<>#~$:|]|^[-+]")
 SCORE_UNITS = {
     "probability": "of probability",
     "log_loss": "of log-probability",
@@ -44,6 +46,10 @@ class Unit:
     def number(self, value: float) -> str:
         """Write a value of score units as a signed number of this unit, without the unit."""
         return f"{value * self.factor:+,.{self.decimals}f}".replace("-", "−")
+
+    def size(self, value: float) -> str:
+        """Write an amount of score units, such as an error, as a number of this unit without a sign."""
+        return f"{value * self.factor:,.{self.decimals}f}"
 
     def text(self, value: float) -> str:
         """Write a value of score units as a signed number with its unit."""
@@ -81,6 +87,22 @@ def unit_of(run: Run) -> Unit:
 
 def _decimals(typical: float) -> int:
     return 2 if typical <= 0 else max(0, math.ceil(-math.log10(typical))) + 1
+
+
+def plain(text: object) -> str:
+    """Write a name of the visitor's, of a file or a column, so that Markdown shows it as it is.
+
+    Parameters
+    ----------
+    text : object
+        Anything; a number keeps its own writing.
+
+    Returns
+    -------
+    str
+        On one line, with a backslash before whatever Markdown would act upon.
+    """
+    return _MARKUP.sub(r"\\\g<0>", " ".join(str(text).split()))
 
 
 def model_title(key: str) -> str:

@@ -9,7 +9,7 @@ from plotly.graph_objects import Figure
 
 from ecoval_core.charts import CHART_CONFIG
 from ecoval_core.preparation import Prepared
-from ecoval_core.runs import Run
+from ecoval_core.runs import UNRELIABLE, Run
 from pages.shared import formats, menu, prunelist, state
 
 # Streamlit leaves six rem above the page, which pushes the map off a small screen.
@@ -27,7 +27,8 @@ def theme() -> Literal["light", "dark"]:
 def _describe_table(prepared: Prepared) -> str:
     table = prepared.table
     noise = f" · {len(prepared.flipped_ids):,} planted errors" if len(prepared.flipped_ids) else ""
-    return f"**{table.name}** · {table.n_rows:,} rows · target `{table.target}`{noise}"
+    name, target = formats.plain(table.name), formats.plain(table.target)
+    return f"**{name}** · {table.n_rows:,} rows · target **{target}**{noise}"
 
 
 def _describe_run(run: Run | None) -> str:
@@ -148,12 +149,7 @@ def warn_if_unreliable(run: Run) -> None:
         The run.
     """
     if not run.ecoval.reliable_:
-        st.warning(
-            "These values are not reliable: at this extrinsic weight the clusters claim the whole "
-            "surplus or more, so nothing is left to pay for quality. The model hardly beats a guess "
-            "on the validation rows. Try a lower extrinsic weight, another model, or a coarser "
-            "granularity."
-        )
+        st.warning(UNRELIABLE)
 
 
 def chart(figure: Figure, key: str, **selection: Any) -> Any:

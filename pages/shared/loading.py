@@ -6,12 +6,23 @@ Whatever goes wrong is kept as one sentence for the Data screen; the table that 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from ecoval_core.preparation import Prepared, prepare
-from ecoval_core.tables import Table, Task, load_sample, make_table, read_frame
+from ecoval_core.tables import (
+    MIN_ROWS,
+    Table,
+    Task,
+    detect_target,
+    load_sample,
+    make_table,
+    read_frame,
+    suggest_exclusions,
+)
 from pages.shared import state
 
 DEMO_SAMPLE = "digits"
@@ -26,11 +37,36 @@ def _choice_key(name: str) -> str:
     return f"data_{name}"
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A file that was read, but could not be opened with the target and columns guessed for it.
+
+    Attributes
+    ----------
+    name : str
+        Name of the file.
+    frame : DataFrame
+        What was read.
+    target : str
+        The target that was guessed or chosen.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    target: str
+
+
+def refused() -> Refused | None:
+    """Return the file last refused that another choice of columns may open, or None."""
+    return st.session_state.get("refused")
+
+
 def _attempt(make: Callable[[], Prepared]) -> None:
     st.session_state.pop("complaint", None)
     try:
         with st.spinner("Reading the table …"):
             state.open_prepared(make())
+        st.session_state.pop("refused", None)
     except ValueError as error:
         st.session_state["complaint"] = str(error)
     for name in _CHOICES:
@@ -55,7 +91,50 @@ def open_upload() -> None:
     upload = st.session_state.get("upload")
     if upload is None:
         return
-    _attempt(lambda: prepare(make_table(read_frame(upload.getvalue(), upload.name), upload.name)))
+    st.session_state.pop("refused", None)
+
+    def read() -> Prepared:
+        frame = read_frame(upload.getvalue(), upload.name)
+        _offer_again(Refused(upload.name, frame, ""))
+        return prepare(make_table(frame, upload.name))
+
+    _attempt(read)
+
+
+def open_refused(file: Refused, target: str, left_out: list[str]) -> None:
+    """Open a refused file with the columns chosen for it.
+
+    Parameters
+    ----------
+    file : Refused
+        The file.
+    target : str
+        The column to predict.
+    left_out : list of str
+        Columns left out besides those that look like ids or say nothing.
+    """
+
+    def make() -> Prepared:
+        excluded = suggest_exclusions(file.frame, target)
+        excluded |= dict.fromkeys(left_out, LEFT_OUT_BY_HAND)
+        return prepare(make_table(file.frame, file.name, target, excluded=excluded))
+
+    _attempt(make)
+
+
+def _offer_again(file: Refused) -> None:
+    """Keep a file for another try, where another choice of columns can make a difference."""
+    columns = [str(column) for column in file.frame.columns]
+    if len(file.frame) < MIN_ROWS or len(columns) < 2 or len(set(columns)) < len(columns):
+        return
+    for name in ("refused_target", "refused_excluded"):
+        st.session_state.pop(name, None)
+    file.frame.columns = pd.Index(columns)
+    try:
+        target = detect_target(file.frame)
+    except ValueError:
+        target = columns[-1]
+    st.session_state["refused"] = Refused(file.name, file.frame, target)
 
 
 def remember_choices(prepared: Prepared) -> None:

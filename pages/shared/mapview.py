@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ecoval_core.preparation import Prepared
 from ecoval_core.projection import pca_projection, umap_projection
+from ecoval_core.runs import Run
 from pages.shared import progress, prunelist, rows, state
 
 MAP_KEY = "map"
@@ -39,38 +40,40 @@ class Marks(NamedTuple):
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _pca(fingerprint: str, _X: NDArray) -> NDArray:  # noqa: ARG001 - the fingerprint is the cache's key
+def _pca(rows: str, _X: NDArray) -> NDArray:  # noqa: ARG001 - the cache's key
     return pca_projection(_X)
 
 
-def coordinates(prepared: Prepared) -> tuple[NDArray, str]:
+def coordinates(run: Run) -> tuple[NDArray, str]:
     """Coordinates in the chosen projection; those of PCA while UMAP is being computed.
 
     Parameters
     ----------
-    prepared : Prepared
-        The open table.
+    run : Run
+        The run.
 
     Returns
     -------
-    coordinates : ndarray of shape (n_train, 2)
-        One point a training row, in the order of `prepared.ids_train`.
+    coordinates : ndarray of shape (n_rows, 2)
+        One point a valued row, in the order of `run.frame`.
     projection : str
         "UMAP" or "PCA".
     """
+    X = run.X
+    rows_drawn = f"{run.prepared.fingerprint} {run.settings.every_row}"
     if st.session_state.get("projection", "UMAP") == "UMAP":
         job = progress.submit(
             "umap",
-            f"umap {prepared.fingerprint}",
+            f"umap {rows_drawn}",
             "Computing the UMAP projection",
-            lambda _report, _should_stop: umap_projection(prepared.X_train, random_state=0),
+            lambda _report, _should_stop: umap_projection(X, random_state=0),
         )
         result = progress.result_of(
             job, "Shown by PCA until the UMAP projection is ready", can_cancel=False
         )
         if result is not None:
             return result, "UMAP"
-    return _pca(prepared.fingerprint, prepared.X_train), "PCA"
+    return _pca(rows_drawn, X), "PCA"
 
 
 def hover_columns(prepared: Prepared) -> pd.DataFrame | None:

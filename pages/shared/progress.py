@@ -79,7 +79,7 @@ def result_of(
     if job.is_active:
         watch(job, what, can_cancel=can_cancel)
     elif job.state == JobState.ERROR:
-        st.error(job.error or "The job failed.")
+        st.error(formats.plain(job.error or "The job failed."))
     elif job.state == JobState.CANCELLED:
         st.info(cancelled)
     return job.result

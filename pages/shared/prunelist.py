@@ -124,16 +124,16 @@ def effect(run: Run, ids: list[int]) -> Job:
     """
     prepared = run.prepared
     seed = run.settings.random_state
-    keep = ~np.isin(prepared.ids_train, ids)
+    X, y, keep = run.X, run.y, ~np.isin(run.ids, ids)
     digest = hashlib.blake2b(keep.tobytes(), digest_size=12).hexdigest()
     return progress.submit(
         "effect",
-        f"effect {prepared.fingerprint} {run.settings.model} {seed} {digest}",
+        f"effect {prepared.fingerprint} {run.settings.model} {run.settings.every_row} {seed} {digest}",
         "Measuring the effect of pruning",
         lambda _report, _should_stop: measure_effect(
             run.make_estimator(),
-            prepared.X_train,
-            prepared.y_train,
+            X,
+            y,
             prepared.X_test,
             prepared.y_test,
             keep,

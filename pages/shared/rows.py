@@ -12,7 +12,9 @@ from ecoval_core.runs import Run
 from pages.shared import formats
 
 MAX_ROWS_SHOWN = 5_000
-_OWN_COLUMNS = ("value", "label", "flipped", "cluster", "intrinsic", "extrinsic")
+_OWN_COLUMNS = (
+    "value", "standard_error", "label", "flipped", "cluster", "intrinsic", "extrinsic"
+)  # fmt: skip
 
 
 def with_original(run: Run, ids: Sequence[int]) -> pd.DataFrame:
@@ -79,6 +81,11 @@ def draw(
         name: number(name, format=unit.column_format, help=f"In {unit.label}")
         for name in ("value", "intrinsic", "extrinsic")
     }
+    columns["standard_error"] = number(
+        "± error",
+        format=f"%.{unit.decimals}f",
+        help=f"Standard error of the value over the validation rows, in {unit.label}",
+    )
     columns["_index"] = number("row", format="%d", pinned=True)
     columns["flipped"] = st.column_config.CheckboxColumn("planted", help="Label made wrong by you")
     options: dict[str, Any] = {}

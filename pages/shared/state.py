@@ -15,7 +15,7 @@ import streamlit as st
 
 from ecoval_core.jobs import Job, JobRegistry
 from ecoval_core.preparation import Prepared
-from ecoval_core.runs import Run
+from ecoval_core.runs import Run, Settings
 from pages.shared.shelf import Shelf
 
 DEFAULT_WEIGHT = 0.5
@@ -39,6 +39,12 @@ def tables() -> Shelf[Prepared]:
 @st.cache_resource(show_spinner=False)
 def desks() -> Shelf[dict[str, Any]]:
     """Shelf of the desks of the latest visitors, by a random name."""
+    return Shelf(MAX_DESKS)
+
+
+@st.cache_resource(show_spinner=False)
+def plans() -> Shelf[Settings]:
+    """Shelf of the settings that the latest valuations were started with, by the job's id."""
     return Shelf(MAX_DESKS)
 
 

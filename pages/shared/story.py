@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from ecoval_core import charts
@@ -16,36 +15,34 @@ LOW_QUALITY, HIGH_QUALITY = 0.35, 0.7
 
 
 def neighbors_of(run: Run, row_id: int) -> list[int]:
-    """Row ids of the nearest other training rows, nearest first.
+    """Row ids of the nearest other valued rows, nearest first.
 
     Parameters
     ----------
     run : Run
         The run.
     row_id : int
-        A training row.
+        A valued row.
 
     Returns
     -------
     list of int
         At most ten row ids.
     """
-    prepared = run.prepared
-    own = prepared.X_train[prepared.ids_train == row_id]
-    positions = nearest_neighbors(prepared.X_train, N_NEIGHBORS + 1, own)[0]
-    found = [int(prepared.ids_train[position]) for position in positions]
+    positions = nearest_neighbors(run.X, N_NEIGHBORS + 1, run.X[run.ids == row_id])[0]
+    found = [int(run.ids[position]) for position in positions]
     return [other for other in found if other != row_id][:N_NEIGHBORS]
 
 
-def why(run: Run, row: pd.Series, n_alike: int, n_neighbors: int) -> str:
+def why(run: Run, row_id: int, n_alike: int, n_neighbors: int) -> str:
     """Reason for a row's value, in plain words.
 
     Parameters
     ----------
     run : Run
         The run.
-    row : Series
-        Its row of `run.frame`.
+    row_id : int
+        A valued row.
     n_alike, n_neighbors : int
         Neighbours with the same label, and neighbours looked at.
 
@@ -54,6 +51,7 @@ def why(run: Run, row: pd.Series, n_alike: int, n_neighbors: int) -> str:
     str
         Two or three sentences.
     """
+    row = run.frame.loc[[row_id]].iloc[0]
     quality = float(row["quality"])
     if quality < LOW_QUALITY:
         standing = "It is an **odd** example of its label"
@@ -79,8 +77,13 @@ def why(run: Run, row: pd.Series, n_alike: int, n_neighbors: int) -> str:
     else:
         needed = "Taking it away changes little: **other rows do the same job**."
     advice = ""
-    if row["value"] < 0:
+    if row_id in run.surely_negative_ids:
         advice = " All in all the model is better without it: check its label before pruning it."
+    elif row["value"] < 0:
+        advice = (
+            " All in all the model seems better without it, but zero lies within two standard errors: "
+            "check its label before pruning it."
+        )
     return f"{standing}{company} (quality {quality:.2f} of 1). {needed}{advice}"
 
 
@@ -92,13 +95,14 @@ def tell(run: Run, row_id: int) -> None:
     run : Run
         The run.
     row_id : int
-        A training row.
+        A valued row.
     """
     frame, unit = run.frame, formats.unit_of(run)
     row = frame.loc[[row_id]].iloc[0]
     rank = int((frame["value"] < row["value"]).sum()) + 1
-    planted = f", planted: it was `{row['original_label']}`" if row["flipped"] else ""
-    st.subheader(f"Row {row_id}: labelled {row['label']}", anchor=False)
+    label, original = formats.plain(row["label"]), formats.plain(row["original_label"])
+    planted = f", planted: it was **{original}**" if row["flipped"] else ""
+    st.subheader(f"Row {row_id}: labelled {label}", anchor=False)
     text, table = st.columns([1, 1.4], gap="large")
     near = neighbors_of(run, row_id)
     n_alike = int((frame.loc[near, "label"] == row["label"]).sum())
@@ -106,11 +110,13 @@ def tell(run: Run, row_id: int) -> None:
     cluster_value = float(run.ecoval.cluster_values_[int(row["cluster"])])
     with text:
         st.markdown(
-            f"**Value {unit.text(row['value'])}** = intrinsic {unit.number(row['intrinsic'])} + "
-            f"extrinsic {unit.number(row['extrinsic'])}; number {rank:,} of {len(frame):,} from the "
-            f"bottom. Label `{row['label']}`{planted}."
+            f"**Value {unit.number(row['value'])} ± {unit.size(row['standard_error'])} {unit.label}** = "
+            f"intrinsic {unit.number(row['intrinsic'])} + extrinsic {unit.number(row['extrinsic'])}; "
+            f"number {rank:,} of {len(frame):,} from the bottom. Label **{label}**{planted}.",
+            help="± one standard error: how far the value would move with other validation rows. "
+            "Beyond two of them, its sign is sure.",
         )
-        st.markdown(why(run, row, n_alike, len(near)))
+        st.markdown(why(run, row_id, n_alike, len(near)))
         n_members = int(members.sum())
         effect = "worse" if cluster_value > 0 else "better"
         st.markdown(

@@ -8,22 +8,24 @@ import streamlit as st
 from ecoval_core.clustering import auto_n_clusters
 from ecoval_core.jobs import Job
 from ecoval_core.models import make_model, models_for
-from ecoval_core.planning import cluster_bounds, estimate_seconds
+from ecoval_core.planning import cluster_bounds
 from ecoval_core.preparation import Prepared
-from ecoval_core.runs import Settings, value_prepared
+from ecoval_core.runs import Settings, estimate_run, rows_per_fit, value_prepared
 from ecoval_core.scoring import SCORINGS, available_scorings
 from pages.shared import progress, state
 
 MAX_STEPS = 24
 
 
-def granularities(prepared: Prepared) -> tuple[list[int], int]:
+def granularities(prepared: Prepared, *, every_row: bool) -> tuple[list[int], int]:
     """Granularities on offer, about evenly spaced in ratio, and the automatic one among them.
 
     Parameters
     ----------
     prepared : Prepared
         The open table.
+    every_row : bool
+        Whether validation rows are valued as well.
 
     Returns
     -------
@@ -32,7 +34,8 @@ def granularities(prepared: Prepared) -> tuple[list[int], int]:
     automatic : int
         The automatic granularity.
     """
-    low, high = cluster_bounds(prepared.y_train, prepared.task)
+    low, _ = cluster_bounds(prepared.y_train, prepared.task)
+    high = rows_per_fit(prepared, every_row)
     automatic = min(max(auto_n_clusters(high), low), high)
     steps = np.unique(np.geomspace(low, high, MAX_STEPS).round().astype(int))
     return sorted({*steps.tolist(), automatic}), automatic
@@ -55,13 +58,14 @@ def start(prepared: Prepared, settings: Settings) -> None:
             prepared, settings, progress=report, should_stop=should_stop
         ),
     )
+    state.plans().put(job.id, settings)
     if job.id != state.run_id():
         st.session_state["run_job"] = job.id
         state.clear_desk()
 
 
 def timing(prepared: Prepared, settings: Settings) -> Job:
-    """Time one fit of the model in the background.
+    """Time a few fits of the model in the background.
 
     Parameters
     ----------
@@ -75,24 +79,22 @@ def timing(prepared: Prepared, settings: Settings) -> Job:
     Job
         Its result is the estimate for the whole valuation, in seconds.
     """
-    estimator = make_model(settings.model, prepared.task, settings.random_state)
     return progress.submit(
         "timing",
-        f"time {prepared.fingerprint} {settings.model} {settings.n_clusters}",
-        "Timing one fit",
-        lambda _report, _should_stop: estimate_seconds(
-            estimator, prepared.X_train, prepared.y_train, prepared.X_val, settings.n_clusters
-        ),
+        f"time {prepared.fingerprint} {settings.model} {settings.n_clusters} {settings.every_row}",
+        "Timing a few fits",
+        lambda _report, _should_stop: estimate_run(prepared, settings),
     )
 
 
 def _recall_settings(prepared: Prepared) -> None:
-    run = state.run()
-    if run is not None and "granularity" not in st.session_state:
-        st.session_state["granularity"] = run.settings.n_clusters
-        st.session_state[f"model_{prepared.task}"] = run.settings.model
-        st.session_state[f"scoring_{prepared.task}"] = run.settings.scoring
-        st.session_state["value_seed"] = run.settings.random_state
+    settings = state.plans().get(state.run_id() or "")
+    if settings is not None and "granularity" not in st.session_state:
+        st.session_state["granularity"] = settings.n_clusters
+        st.session_state[f"model_{prepared.task}"] = settings.model
+        st.session_state[f"scoring_{prepared.task}"] = settings.scoring
+        st.session_state["value_seed"] = settings.random_state
+        st.session_state["every_row"] = settings.every_row
 
 
 def choose(prepared: Prepared) -> Settings:
@@ -109,8 +111,22 @@ def choose(prepared: Prepared) -> Settings:
         The choice.
     """
     _recall_settings(prepared)
-    steps, automatic = granularities(prepared)
-    n_rows = len(prepared.y_train)
+    every_row = st.toggle(
+        "Value every row",
+        key="every_row",
+        persist_state="session",
+        help="Otherwise only the training rows are valued. With this switch training and validation rows "
+        "are put together and split in five; each fifth in turn validates the other four, and values are "
+        "averaged. The test rows stay apart, for the curves and the effect of pruning.",
+    )
+    n_train, n_all = len(prepared.y_train), len(prepared.y_train) + len(prepared.y_val)
+    st.caption(
+        f"{n_all:,} rows are valued, at 5 times the fits."
+        if every_row
+        else f"{n_train:,} training rows are valued; every row: {n_all:,}, at 5 times the fits."
+    )
+    steps, automatic = granularities(prepared, every_row=every_row)
+    n_rows = rows_per_fit(prepared, every_row)
     if st.session_state.get("granularity") not in steps:
         st.session_state["granularity"] = automatic
     n_clusters = st.select_slider(
@@ -154,4 +170,10 @@ def choose(prepared: Prepared) -> Settings:
             persist_state="session",
             help="The same seed gives the same values to the last bit.",
         )
-    return Settings(model, scoring=scoring, n_clusters=int(n_clusters), random_state=int(seed))
+    return Settings(
+        model,
+        scoring=scoring,
+        n_clusters=int(n_clusters),
+        random_state=int(seed),
+        every_row=every_row,
+    )
