@@ -85,6 +85,22 @@ def starts_from_solution(estimator: Any) -> bool:
     return isinstance(_last_step(estimator), _WARM_STARTING)
 
 
+def name_of(estimator: Any) -> str:
+    """Name of a model for an error message: its class, or that of a pipeline's last step.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Any scikit-learn estimator.
+
+    Returns
+    -------
+    str
+        Class name.
+    """
+    return type(_last_step(estimator)).__name__
+
+
 def _last_step(estimator: Any) -> Any:
     return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
 
@@ -129,5 +145,4 @@ def fit_model(estimator: Any, X: NDArray, y: NDArray, where: str, *, start: Any 
     try:
         return model.fit(X, y)
     except Exception as error:
-        name = type(_last_step(model)).__name__
-        raise RefitError(f"{name} could not be fitted {where}: {error}") from error
+        raise RefitError(f"{name_of(model)} could not be fitted {where}: {error}") from error

@@ -20,7 +20,13 @@ from joblib import parallel_config
 from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
-from ecoval_core.fitting import fit_model, single_threaded, starts_from_solution
+from ecoval_core.fitting import (
+    RefitError,
+    fit_model,
+    name_of,
+    single_threaded,
+    starts_from_solution,
+)
 from ecoval_core.scoring import Scale, model_output, sample_scores
 
 Progress = Callable[[int, int], None]
@@ -75,8 +81,20 @@ class Problem:
         return sum(getattr(getattr(self, f.name), "nbytes", 64) for f in fields(self))
 
     def output(self, model: Any, X: NDArray) -> NDArray[np.float64]:
-        """Output of a fitted model, aligned to all classes of the problem."""
-        return model_output(model, X, self.classes, proba=self.proba)
+        """Output of a fitted model, aligned to all classes of the problem.
+
+        Raises
+        ------
+        RefitError
+            If the model gives numbers that are not finite.
+        """
+        output = model_output(model, X, self.classes, proba=self.proba)
+        if not np.isfinite(output).all():
+            raise RefitError(
+                f"{name_of(model)} gives predictions that are not finite numbers; a constant column "
+                "or a scale too wide may be the cause."
+            )
+        return output
 
     def scores(self, output: NDArray) -> NDArray[np.float64]:
         """Per-sample scores of a model's output on the validation data."""
