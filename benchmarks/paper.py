@@ -162,10 +162,11 @@ def run(seed: int, options: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFr
     }
     joint = (np.vstack([train.X, pool.X]), np.append(train.y, pool.y), *rows[2:])
     joined, joined_seconds = timed(lambda: knn_shapley_values(*joint)[N_TRAIN:])
-    unseen, unseen_seconds = timed(lambda: model.value_samples(pool.X, pool.y).value)
+    unseen, unseen_seconds = timed(lambda: model.value_samples(pool.X, pool.y))
     predicted, predicted_seconds = timed(lambda: regressed(train, shapley, pool, seed))
     outside = {
-        "EcoVal, no refit": ([unseen], unseen_seconds),
+        "EcoVal, no refit": ([unseen.value], unseen_seconds),
+        "EcoVal, extrinsic part alone": ([unseen.extrinsic], unseen_seconds),
         "KNN-Shapley with the pool inside": ([joined], joined_seconds),
         "TMC Shapley, regressed": ([predicted], predicted_seconds),
         "random": ([random_values(N_POOL, seed * 10 + i) for i in range(N_DRAWS)], 0.0),
