@@ -481,3 +481,143 @@ def test_the_method_says_what_is_the_papers_and_what_is_ours():
     assert "not public to us" in app.warning[0].value
     assert len(app.latex) >= 4
     assert "2402.09288" in app.code[0].value
+
+
+ODD = CLEAN.replace(b"a,b,y", b"[a](x),b*_c_*,y")
+
+
+def test_a_refused_file_can_be_opened_without_the_column_at_fault():
+    app = open_app()
+    check(app.button(key="sample_wine").click().run())
+    held = app.session_state["prepared"]
+    upload(app, "odd_*name*.csv", ODD.replace(b"\n1,1,", b"\n1,inf,", 1))
+    assert "infinite" in app.error[0].value
+    assert r"b\*\_c\_\*" in app.error[0].value
+    assert app.session_state["prepared"] is held
+    assert app.selectbox(key="refused_target").value == "y"
+    check(app.multiselect(key="refused_excluded").set_value(["b*_c_*"]).run())
+    check(app.button(key="open_refused").click().run())
+    assert not app.error
+    assert not has(app.button, "open_refused")
+    table = app.session_state["prepared"].table
+    assert (table.name, table.target, table.features) == ("odd_*name*.csv", "y", ["[a](x)"])
+    assert r"odd\_\*name\*.csv" in text(app)
+
+
+def test_a_refused_file_can_be_opened_with_another_target():
+    frame = pd.read_csv(io.BytesIO(CLEAN)).assign(label=["rare", *["x", "z"] * 29, "x"])
+    app = upload(open_app(), "rare.csv", frame.to_csv(index=False).encode())
+    assert "rare" in app.error[0].value
+    check(app.button(key="open_refused").click().run())
+    assert "rare" in app.error[0].value
+    check(app.selectbox(key="refused_target").set_value("y").run())
+    check(app.button(key="open_refused").click().run())
+    assert app.session_state["prepared"].table.target == "y"
+
+
+@pytest.mark.parametrize("name", ["one_column.csv", "one_row.csv", "duplicates.csv", "binary.csv"])
+def test_no_second_try_where_no_choice_of_columns_helps(name):
+    app = upload(open_app(), name, BAD_FILES[name])
+    assert app.error
+    assert not has(app.button, "open_refused")
+
+
+def test_every_row_is_valued_at_five_times_the_fits_and_followed_on_every_page():
+    app = open_app()
+    check(app.button(key="sample_wine").click().run())
+    prepared = app.session_state["prepared"]
+    n_rows = len(prepared.y_train) + len(prepared.y_val)
+    go(app, "value")
+    check(app.toggle(key="every_row").set_value(True).run())
+    wait(app)
+    assert "in each of 5 folds" in text(app)
+    assert f"{n_rows} rows are valued, at 5 times the fits" in text(app)
+    check(app.button(key="start").click().run())
+    wait(app)
+    assert figure(app, "Rows below zero").endswith(f"of {n_rows}")
+    assert f"{n_rows} rows valued" in text(app)
+    weight = app.dataframe[0].value["value"].tolist()
+    check(app.slider(key="extrinsic_weight").set_value(1.0).run())
+    assert app.dataframe[0].value["value"].tolist() != weight
+    go(app, "explore")
+    wait(app)
+    assert len(app.dataframe[0].value) == n_rows
+    row = int(prepared.ids_val[0])
+    mark_rows(app, "explore_rows", [app.dataframe[0].value.index.get_loc(row)])
+    assert app.subheader[0].value.startswith(f"Row {row}: labelled")
+    go(app, "decompose")
+    go(app, "prune")
+    check(app.slider(key="prune_share").set_value(10.0).run())
+    wait(app)
+    assert figure(app, "Rows to prune") == str(round(0.1 * n_rows))
+    assert "90 % interval" in text(app)
+    go(app, "curves")
+    check(app.button(key="measure").click().run())
+    wait(app)
+    assert app.dataframe[0].value["n_removed"].max() > 0.7 * len(prepared.y_train)
+    assert not app.error
+    other = go(open_app(dict(app.query_params)), "value")
+    assert other.toggle(key="every_row").value
+
+
+def test_a_refresh_while_it_runs_shows_the_settings_of_the_run():
+    app = open_app()
+    check(app.button(key="sample_digits").click().run())
+    go(app, "value")
+    check(app.selectbox(key="model_classification").set_value("random_forest").run())
+    check(app.selectbox(key="scoring_classification").set_value("brier").run())
+    check(app.number_input(key="value_seed").set_value(7).run())
+    wait(app)
+    check(app.button(key="start").click().run())
+    other = go(open_app(dict(app.query_params)), "value")
+    assert has(other.button, "cancel")
+    assert other.selectbox(key="model_classification").value == "random_forest"
+    assert other.selectbox(key="scoring_classification").value == "brier"
+    assert other.number_input(key="value_seed").value == 7
+    check(other.button(key="cancel").click().run())
+    wait(other)
+
+
+def test_values_come_with_their_error():
+    app = valued()
+    shown = app.dataframe[0].value
+    assert (shown["standard_error"] > 0).all()
+    assert "by more than two standard errors" in text(app)
+    go(app, "explore")
+    mark_rows(app, "explore_rows", [0])
+    row = app.dataframe[0].value.iloc[0]
+    assert f"± {row['standard_error']:.1f}" in text(app)
+    check(app.selectbox(key="unit").set_value("score").run())
+    assert app.dataframe[0].value["standard_error"].max() < shown["standard_error"].max()
+
+
+def test_repeats_tell_how_stable_values_are_at_any_weight():
+    app = valued()
+    check(app.button(key="repeat").click().run())
+    wait(app)
+    ranks = float(figure(app, "Rank agreement"))
+    assert 0 < ranks <= 1
+    n_rows = len(app.session_state["prepared"].y_train)
+    n_sure, of = map(int, figure(app, "Sign is sure of").split(" of "))
+    assert 0 < n_sure <= of == n_rows
+    moved = figure(app, "A value moves by")
+    check(app.slider(key="extrinsic_weight").set_value(1.0).run())
+    assert figure(app, "A value moves by") != moved
+    assert not has(app.button, "repeat")
+
+
+def test_a_column_that_parquet_cannot_hold_is_named_and_csv_still_offered():
+    frame = pd.read_csv(io.BytesIO(CLEAN))
+    frame["b"] = [f"n{b}" if b == 3 else b for b in frame["b"]]
+    buffer = io.BytesIO()
+    frame.to_excel(buffer, index=False)
+    app = upload(open_app(), "mixed.xlsx", buffer.getvalue())
+    go(app, "value")
+    wait(app)
+    check(app.button(key="start").click().run())
+    wait(app)
+    go(app, "prune")
+    assert not app.warning
+    check(app.segmented_control(key="format").set_value("parquet").run())
+    assert "Column 'b' mixes kinds of values" in app.warning[0].value
+    assert all(button.disabled for button in app.download_button)
