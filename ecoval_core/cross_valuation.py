@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from numbers import Integral
 from typing import Any
 
@@ -172,6 +173,19 @@ def cross_value(
         fold[held] = number
     trained = [np.asarray(train) for train, _ in splits]
     return CrossValuation(fitted, trained, fold, _cluster_all(fitted[0], trained[0], X, y))
+
+
+def forget_models(fitted: Iterable[EcoVal]) -> None:
+    """Free the models without each cluster, up to 128 MB a valuation, which only unseen points need.
+
+    Parameters
+    ----------
+    fitted : iterable of EcoVal
+        Changed in place; :meth:`EcoVal.value_samples` then does as where the models are too large to keep.
+    """
+    for one in fitted:
+        refits = replace(one._attribution.refits, models=None)
+        one._attribution = replace(one._attribution, refits=refits)
 
 
 def _deal(groups: NDArray, n_folds: int, ecoval: EcoVal) -> list[tuple[NDArray, NDArray]]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecoval_core.cross_valuation import N_FOLDS, CrossValuation, cross_value
+from ecoval_core.cross_valuation import N_FOLDS, CrossValuation, cross_value, forget_models
 from ecoval_core.models import make_model
 from ecoval_core.planning import estimate_seconds
 from ecoval_core.preparation import Prepared
@@ -300,6 +300,7 @@ def value_prepared(
     if settings.every_row:
         rows = rows_to_value(prepared, every_row=True)
         fitted = cross_value(ecoval, rows.X, rows.y, N_FOLDS, **watch)
+        forget_models(fitted.estimators_)
     else:
         fitted = ecoval.fit(
             prepared.X_train, prepared.y_train, prepared.X_val, prepared.y_val, **watch

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ecoval_core.cross_valuation import N_FOLDS, CrossValuation, cross_value
+from ecoval_core.cross_valuation import N_FOLDS, CrossValuation, cross_value, forget_models
 from ecoval_core.models import make_model
 from ecoval_core.refitting import Progress, ShouldStop, part_of
 from ecoval_core.runs import Run, make_ecoval
@@ -80,14 +80,18 @@ def repeat_run(
         found = repeat_value(
             ecoval, *parts, n_repeats=n_repeats, progress=progress, should_stop=should_stop
         )
+        forget_models(found.estimators)
         return list(found.estimators)
-    return [
-        cross_value(
-            ecoval.set_params(random_state=settings.random_state + 1 + repeat), run.X, run.y, N_FOLDS,
-            progress=part_of(progress, repeat, n_repeats), should_stop=should_stop,
-        )
-        for repeat in range(n_repeats)
-    ]  # fmt: skip
+    repeats: list[EcoVal | CrossValuation] = []
+    for repeat in range(n_repeats):
+        ecoval.set_params(random_state=settings.random_state + 1 + repeat)
+        one = cross_value(
+            ecoval, run.X, run.y, N_FOLDS, progress=part_of(progress, repeat, n_repeats),
+            should_stop=should_stop,
+        )  # fmt: skip
+        forget_models(one.estimators_)
+        repeats.append(one)
+    return repeats
 
 
 def stability_of(repeats: Sequence[EcoVal | CrossValuation], extrinsic_weight: float) -> Stability:

@@ -6,6 +6,7 @@ from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
 
 from ecoval_core import EcoVal, cross_value
+from ecoval_core.cross_valuation import forget_models
 
 PER_ROW = (
     "values_", "intrinsic_", "extrinsic_", "raw_extrinsic_", "standard_errors_", "quality_",
@@ -85,6 +86,17 @@ def test_another_weight_needs_no_fit(wine, valued):
     )
     np.testing.assert_allclose(other.values_, anew.values_)
     np.testing.assert_allclose(other.standard_errors_, anew.standard_errors_)
+
+
+def test_models_can_be_forgotten_without_a_change_of_values(wine):
+    ecoval = EcoVal(GaussianNB(), n_clusters=9, random_state=0)
+    valued = cross_value(ecoval, *wine, cv=2)
+    assert all(one._attribution.refits.models for one in valued.estimators_)
+    before = valued.reweight(1.0).values_
+    forget_models(valued.estimators_)
+    assert not any(one._attribution.refits.models for one in valued.estimators_)
+    assert (valued.reweight(1.0).values_ == before).all()
+    assert np.isfinite(valued.estimators_[0].value_samples(wine[0][:5], wine[1][:5]).value).all()
 
 
 def test_classes_smaller_than_the_number_of_folds_are_valued():

@@ -140,11 +140,12 @@ def test_every_row_follows_the_weight_and_is_exported(every_row):
 
 
 def test_the_estimate_knows_the_folds(run):
-    seconds = [
-        estimate_run(run.prepared, Settings("naive_bayes", 12, "probability", every_row=every_row))
-        for every_row in (False, True)
-    ]
-    assert 2 < seconds[1] / seconds[0] < 15
+    def seconds(every_row):
+        settings = Settings("naive_bayes", 12, "probability", every_row=every_row)
+        # Other work on the machine can only lengthen it.
+        return min(estimate_run(run.prepared, settings) for _ in range(7))
+
+    assert 2 < seconds(every_row=True) / seconds(every_row=False) < 12
 
 
 def test_rows_surely_below_zero_are_those_beyond_two_errors(run):
