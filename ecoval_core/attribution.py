@@ -16,11 +16,19 @@ from ecoval_core.clustering import (
     nearest_cluster,
     target_bins,
 )
-from ecoval_core.fitting import single_threaded
-from ecoval_core.propagation import Sampling, extrinsic_of_cluster, extrinsic_of_joining
+from ecoval_core.fitting import is_linear, single_threaded
+from ecoval_core.propagation import (
+    DistanceKernel,
+    Kernel,
+    LinearKernel,
+    Sampling,
+    extrinsic_of_cluster,
+    extrinsic_of_joining,
+)
 from ecoval_core.quality import (
     N_FOLDS,
     Judge,
+    find_suspects,
     identical_rows,
     make_folds,
     nearest_neighbors,
@@ -68,8 +76,12 @@ class Attribution:
         E_i, what each point caused of its cluster's value.
     sampling : Sampling
         What the validation points say of the sampling error.
+    kernel : DistanceKernel or LinearKernel
+        How much a member acts at a validation point.
     quality : ndarray of shape (n_samples,)
         q_i in [0, 1].
+    suspect : ndarray of bool of shape (n_samples,)
+        Rows that had no say in the quality of others.
     judge : Judge
         Judges the quality of further points.
     n_neighbors : int
@@ -86,7 +98,9 @@ class Attribution:
     pull: NDArray[np.float64]
     credit: NDArray[np.float64]
     sampling: Sampling
+    kernel: Kernel
     quality: NDArray[np.float64]
+    suspect: NDArray[np.bool_]
     judge: Judge
     n_neighbors: int
     seed: int
@@ -125,10 +139,12 @@ class Attribution:
             credit[new] = extrinsic_of_joining(
                 Z[new], pull_new, Z_train[members], self.pull[members], Z_val,
                 residuals(self.refits.output_val[c], problem.codes_val, problem.scale),
-                self.refits.effects[c],
+                self.refits.effects[c], self.kernel,
             )  # fmt: skip
         neighbors = nearest_neighbors(Z_train, self.n_neighbors, Z, seed=self.seed)
-        quality = self.judge.quality(problem.codes[neighbors], output, codes)
+        quality = self.judge.quality(
+            problem.codes[neighbors], output, codes, ~self.suspect[neighbors]
+        )
         return Joined(credit, quality, cluster)
 
 
@@ -174,25 +190,32 @@ def attribute(
         Z = scaler.transform(problem.X)
         edges = None if problem.classes is not None else target_bins(problem.codes)
         wanted = auto_n_clusters(n_samples) if n_clusters == "auto" else int(n_clusters)
-        clustering = cluster_groups(Z, target_groups(problem.codes, edges), wanted, seed)
+        groups = target_groups(problem.codes, edges)
+        clustering = cluster_groups(Z, groups, wanted, seed)
         rows = sample_by_cluster(clustering.labels, max_fit_samples or n_samples, seed)
         refits = leave_clusters_out(
             problem, clustering.labels, rows=rows, n_jobs=n_jobs, progress=progress,
             should_stop=should_stop, n_more=N_FOLDS,
         )  # fmt: skip
+        pull = residuals(refits.output_own, problem.codes, problem.scale)
+        linear = problem.classes is not None and is_linear(refits.estimator)
+        kernel = LinearKernel(Z) if linear else DistanceKernel()
+        credit, sampling = _credit_members(problem, clustering, refits, pull, Z, scaler, kernel)
+        neighbors = nearest_neighbors(Z, n_neighbors, seed=seed)
         identical = identical_rows(problem.X, problem.codes)
+        suspect = find_suspects(
+            _mean_of_identical(_first_look(problem, refits, neighbors), identical), groups
+        )
         out_of_fold = out_of_fold_output(
-            problem, make_folds(identical, problem.codes, problem.scale, seed), rows=rows,
-            n_jobs=n_jobs, progress=progress, should_stop=should_stop,
+            problem, make_folds(identical, problem.codes, problem.scale, seed),
+            rows=rows[~suspect[rows]], n_jobs=n_jobs, progress=progress, should_stop=should_stop,
             done=clustering.n_clusters + 1,
         )  # fmt: skip
-        pull = residuals(refits.output_own, problem.codes, problem.scale)
-        credit, sampling = _credit_members(problem, clustering, refits, pull, Z, scaler)
-        neighbor_codes = problem.codes[nearest_neighbors(Z, n_neighbors, seed=seed)]
+        neighbor_codes = problem.codes[neighbors]
         judge = Judge.of(neighbor_codes, out_of_fold, problem.codes, problem.scale)
-        quality = judge.quality(neighbor_codes, out_of_fold, problem.codes)
+        quality = judge.quality(neighbor_codes, out_of_fold, problem.codes, ~suspect[neighbors])
         # Neighbours at equal distance come in no particular order: identical rows share a quality.
-        quality = (np.bincount(identical, quality) / np.bincount(identical))[identical]
+        quality = _mean_of_identical(quality, identical)
     return Attribution(
         problem=problem,
         clustering=clustering,
@@ -202,7 +225,9 @@ def attribute(
         pull=pull,
         credit=credit,
         sampling=sampling,
+        kernel=kernel,
         quality=quality,
+        suspect=suspect,
         judge=judge,
         n_neighbors=n_neighbors,
         seed=seed,
@@ -211,7 +236,7 @@ def attribute(
 
 def _credit_members(
     problem: Problem, clustering: Clustering, refits: Refits, pull: NDArray, Z: NDArray,
-    scaler: StandardScaler,
+    scaler: StandardScaler, kernel: Kernel,
 ) -> tuple[NDArray[np.float64], Sampling]:  # fmt: skip
     Z_val = scaler.transform(problem.X_val)
     prior = prior_scores(problem.codes_val, problem.scoring, problem.scale)
@@ -221,6 +246,17 @@ def _credit_members(
         members = np.flatnonzero(clustering.labels == cluster)
         pull_val = residuals(refits.output_val[cluster], problem.codes_val, problem.scale)
         credit[members], moments[members] = extrinsic_of_cluster(
-            Z[members], pull[members], Z_val, pull_val, effect, totals
+            Z[members], pull[members], Z_val, pull_val, effect, totals, kernel
         )
     return credit, Sampling(moments, totals)
+
+
+def _first_look(problem: Problem, refits: Refits, neighbors: NDArray) -> NDArray[np.float64]:
+    """Return a first estimate of quality from the refits, which take no further fit."""
+    output, codes = refits.output_own, problem.codes
+    judge = Judge.of(codes[neighbors], output, codes, problem.scale)
+    return judge.quality(codes[neighbors], output, codes)
+
+
+def _mean_of_identical(values: NDArray, identical: NDArray[np.int64]) -> NDArray[np.float64]:
+    return (np.bincount(identical, values) / np.bincount(identical))[identical]

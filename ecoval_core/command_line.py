@@ -23,6 +23,7 @@ from ecoval_core.curves import STRATEGIES, default_metric, removal_curves, summa
 from ecoval_core.exports import check_parquet, exported_frame
 from ecoval_core.models import MODELS, make_model, models_for
 from ecoval_core.preparation import prepare
+from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.refitting import Progress
 from ecoval_core.runs import UNRELIABLE, Run, Settings, value_prepared
 from ecoval_core.scoring import SCORINGS, check_scoring, has_probabilities
@@ -100,7 +101,8 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             help="Score of one validation row, the unit of all values.",
         ),
         click.option(
-            "--extrinsic-weight", type=click.FloatRange(min=0), default=0.5, show_default=True,
+            "--extrinsic-weight", type=click.FloatRange(min=0),
+            default=DEFAULT_EXTRINSIC_WEIGHT, show_default=True,
             help="Pay for a unit of measured effect; the rest of the surplus pays for quality.",
         ),
         click.option(

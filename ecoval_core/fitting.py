@@ -13,6 +13,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron, SGDClassifier, SGDRegressor
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from threadpoolctl import ThreadpoolController
 
 # For forests and boosting `warm_start` means "add trees": with the same number of trees nothing is
@@ -20,6 +21,7 @@ from threadpoolctl import ThreadpoolController
 _WARM_STARTING = (
     LogisticRegression, SGDClassifier, SGDRegressor, Perceptron, MLPClassifier, MLPRegressor,
 )  # fmt: skip
+_SCALERS = (StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler)
 
 
 class RefitError(ValueError):
@@ -83,6 +85,25 @@ def starts_from_solution(estimator: Any) -> bool:
         True for logistic regression, SGD, perceptrons; never for ensembles of trees.
     """
     return isinstance(_last_step(estimator), _WARM_STARTING)
+
+
+def is_linear(estimator: Any) -> bool:
+    """Whether a fitted model is linear in the features it was given, up to their scale.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted estimator, or a pipeline of scalers and a last step.
+
+    Returns
+    -------
+    bool
+        True if it has ``coef_`` and nothing but scalers before it.
+    """
+    before = [step for _, step in estimator.steps[:-1]] if isinstance(estimator, Pipeline) else []
+    return hasattr(_last_step(estimator), "coef_") and all(
+        step == "passthrough" or isinstance(step, _SCALERS) for step in before
+    )
 
 
 def name_of(estimator: Any) -> str:

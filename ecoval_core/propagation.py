@@ -15,6 +15,92 @@ from numpy.typing import NDArray
 
 # Distances and agreements of at most this many (member, validation point) pairs are held at once.
 BLOCK_PAIRS = 4_000_000
+DEFAULT_EXTRINSIC_WEIGHT = 0.25
+
+
+class DistanceKernel:
+    """Weights that fall with the fourth power of the distance: nearby members count, for any model."""
+
+    def __call__(
+        self, X: NDArray, X_val: NDArray, X_new: NDArray | None = None
+    ) -> tuple[NDArray, NDArray]:
+        """Weigh members, and points that might join them, at validation points.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_members, n_features)
+            Members of a cluster, standardised.
+        X_val : ndarray of shape (n_val, n_features)
+            Validation points.
+        X_new : ndarray of shape (n_new, n_features) or None, default=None
+            Further points, weighed on the same scale.
+
+        Returns
+        -------
+        weights : ndarray of shape (n_members, n_val)
+            1 for the nearest member.
+        weights_new : ndarray of shape (n_new, n_val)
+            Those of the further points; no rows without any.
+        """
+        distances = squared_distances(X, X_val)
+        nearest = distances.min(axis=0)
+        weights = np.square(nearest / distances)
+        if X_new is None:
+            return weights, weights[:0]
+        return weights, np.square(nearest / squared_distances(X_new, X_val))
+
+    def unclaimed(self, weights: NDArray) -> NDArray:
+        """Return the shares where nobody caused the effect: by nearness alone."""
+        return weights
+
+
+class LinearKernel:
+    """First-order influence in a linear model: 1 + z_i' (C + 0.1 I)^-1 z_v, C the features' covariance.
+
+    In a linear model every member acts on every validation point, along the features they share, however
+    far apart they lie. Measured with logistic regression on twelve tables against the distance kernel:
+    removing the highest values first leaves a test accuracy of 0.73 instead of 0.76, the other criteria
+    are the same within 0.003, and predicted effects of clusters correlate with the measured ones at
+    0.80-0.91 instead of 0.22-0.61. With nearest neighbours, forests and boosting it was worse, and with
+    ridge regression too (R2 after removing the lowest first 0.646 instead of 0.659): it serves linear
+    classifiers only.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (n_samples, n_features)
+        All training points, standardised.
+    """
+
+    RIDGE = 0.1
+    # Above it the inverse costs more than the refits; the variances alone are used.
+    MAX_FEATURES = 2_000
+
+    def __init__(self, Z: NDArray) -> None:
+        if Z.shape[1] > self.MAX_FEATURES:
+            self.precision_ = np.diag(1 / (Z.var(axis=0) + self.RIDGE))
+        else:
+            covariance = np.atleast_2d(np.cov(Z, rowvar=False, ddof=0))
+            self.precision_ = np.linalg.inv(covariance + self.RIDGE * np.eye(Z.shape[1]))
+
+    def __call__(
+        self, X: NDArray, X_val: NDArray, X_new: NDArray | None = None
+    ) -> tuple[NDArray, NDArray]:
+        """Weigh members, and points that might join them, at validation points.
+
+        Parameters and results are those of :meth:`DistanceKernel.__call__`; weights can be negative.
+        """
+        weights = (X @ self.precision_) @ X_val.T
+        weights += 1.0
+        if X_new is None:
+            return weights, weights[:0]
+        return weights, 1.0 + (X_new @ self.precision_) @ X_val.T
+
+    def unclaimed(self, weights: NDArray) -> NDArray:
+        """Return the shares where nobody caused the effect: equal ones."""
+        return np.ones_like(weights)
+
+
+Kernel = DistanceKernel | LinearKernel
 
 
 def squared_distances(A: NDArray, B: NDArray) -> NDArray:
@@ -45,26 +131,23 @@ def _blocks(n_columns: int, n_rows: int) -> list[slice]:
     return [slice(start, start + step) for start in range(0, n_columns, step)]
 
 
-def _claims(
-    kernel: NDArray, pull: NDArray, pull_val: NDArray, effect: NDArray
-) -> tuple[NDArray, NDArray]:
-    """Unnormalised shares in each effect, and which columns nobody has caused."""
+def _claims(weights: NDArray, pull: NDArray, pull_val: NDArray, effect: NDArray) -> NDArray:
+    """Return unnormalised shares in each effect: who pushed the model the way it went."""
     claim = pull @ pull_val.T
     claim *= np.where(effect < 0, -1.0, 1.0)
-    np.maximum(claim, 0.0, out=claim)
-    claim *= kernel
-    return claim, ~(claim.sum(axis=0) > 0)
+    claim *= weights
+    return np.maximum(claim, 0.0, out=claim)
 
 
 def extrinsic_of_cluster(
     X: NDArray, pull: NDArray, X_val: NDArray, pull_val: NDArray, effect: NDArray,
-    beside: NDArray | None = None,
+    beside: NDArray | None = None, kernel: Kernel | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
     """Credit a cluster's measured effect to its members.
 
     A gain at a validation point is shared among the members that push the model towards the right
-    answer there, a harm among those that push it away, both weighted by the inverse fourth power of the
-    distance; where nobody does, by that weight alone.
+    answer there, a harm among those that push it away, both weighted by a kernel; where nobody does, by
+    the kernel's own rule.
 
     Parameters
     ----------
@@ -80,6 +163,8 @@ def extrinsic_of_cluster(
         Delta_c(v).
     beside : ndarray of shape (n_val, n_columns) or None, default=None
         Further quantities of the validation points, to be multiplied with the credits.
+    kernel : DistanceKernel or LinearKernel or None, default=None
+        How much a member acts at a validation point; None is :class:`DistanceKernel`.
 
     Returns
     -------
@@ -88,13 +173,14 @@ def extrinsic_of_cluster(
     moments : ndarray of shape (n_members, 1 + n_columns)
         Means over v of e_iv squared and of e_iv times each column of `beside`.
     """
+    kernel = DistanceKernel() if kernel is None else kernel
     beside = np.empty((len(X_val), 0)) if beside is None else beside
     credit, moments = np.zeros(len(X)), np.zeros((len(X), 1 + beside.shape[1]))
     for part in _blocks(len(X_val), len(X)):
-        distances = squared_distances(X, X_val[part])
-        kernel = np.square(distances.min(axis=0) / distances)
-        claim, unclaimed = _claims(kernel, pull, pull_val[part], effect[part])
-        claim[:, unclaimed] = kernel[:, unclaimed]
+        weights, _ = kernel(X, X_val[part])
+        claim = _claims(weights, pull, pull_val[part], effect[part])
+        nobody = ~(claim.sum(axis=0) > 0)
+        claim[:, nobody] = kernel.unclaimed(weights[:, nobody])
         claim *= effect[part] / claim.sum(axis=0)
         credit += claim.sum(axis=1)
         moments[:, 0] += np.einsum("iv,iv->i", claim, claim)
@@ -104,7 +190,7 @@ def extrinsic_of_cluster(
 
 def extrinsic_of_joining(
     X_new: NDArray, pull_new: NDArray, X: NDArray, pull: NDArray, X_val: NDArray,
-    pull_val: NDArray, effect: NDArray,
+    pull_val: NDArray, effect: NDArray, kernel: Kernel | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
     """Credit that unseen points would get, each as if it alone joined the cluster.
 
@@ -112,7 +198,7 @@ def extrinsic_of_joining(
     ----------
     X_new, pull_new : ndarray of shape (n_new, n_features), (n_new, n_outputs)
         Unseen points and their residuals.
-    X, pull, X_val, pull_val, effect : ndarray
+    X, pull, X_val, pull_val, effect, kernel
         As in :func:`extrinsic_of_cluster`.
 
     Returns
@@ -120,18 +206,16 @@ def extrinsic_of_joining(
     ndarray of shape (n_new,)
         E of each unseen point; the demand is shared with the members, nothing is refitted.
     """
+    kernel = DistanceKernel() if kernel is None else kernel
     credit = np.zeros(len(X_new))
     for part in _blocks(len(X_val), max(len(X), len(X_new))):
-        distances = squared_distances(X, X_val[part])
-        nearest = distances.min(axis=0)
-        kernel = np.square(nearest / distances)
-        claim, unclaimed = _claims(kernel, pull, pull_val[part], effect[part])
-        kernel_new = np.square(nearest / squared_distances(X_new, X_val[part]))
-        claim_new, _ = _claims(kernel_new, pull_new, pull_val[part], effect[part])
-        # Alone in pushing the right way, the newcomer takes all; if nobody pushes, nearness decides.
-        no_one = unclaimed & (claim_new <= 0)
-        rivals = np.where(no_one, kernel.sum(axis=0), claim.sum(axis=0))
-        own = np.where(no_one, kernel_new, claim_new)
+        weights, weights_new = kernel(X, X_val[part], X_new)
+        rivals = _claims(weights, pull, pull_val[part], effect[part]).sum(axis=0)
+        own = _claims(weights_new, pull_new, pull_val[part], effect[part])
+        # Alone in pushing the right way, the newcomer takes all; if nobody does, the kernel decides.
+        nobody = ~(rivals > 0) & (own <= 0)
+        rivals = np.where(nobody, kernel.unclaimed(weights).sum(axis=0), rivals)
+        own = np.where(nobody, kernel.unclaimed(weights_new), own)
         credit += (own / (rivals + own)) @ effect[part]
     return credit / len(X_val)
 

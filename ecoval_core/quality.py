@@ -15,6 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 from ecoval_core.scoring import Scale, agreement, residuals
 
 N_FOLDS = 5
+SUSPECT_SHARE = 0.1
 MAX_REFERENCE_POINTS = 20_000
 
 
@@ -115,7 +116,11 @@ class Judge:
         )
 
     def quality(
-        self, neighbor_codes: NDArray, output: NDArray, codes: NDArray
+        self,
+        neighbor_codes: NDArray,
+        output: NDArray,
+        codes: NDArray,
+        trusted: NDArray | None = None,
     ) -> NDArray[np.float64]:
         """Intrinsic quality: the Cobb-Douglas of two inputs with equal elasticities.
 
@@ -127,21 +132,60 @@ class Judge:
             Output, at each point, of a model that was not fitted on it.
         codes : ndarray of shape (n_points,)
             Given class indices or targets.
+        trusted : ndarray of bool of shape (n_points, n_neighbors) or None, default=None
+            Neighbours that have a say; all of them where None, or where none is trusted.
 
         Returns
         -------
         ndarray of shape (n_points,)
-            sqrt(coherence * confidence), in [0, 1]. Coherence is the share of neighbours with the same
-            label, confidence the probability of the label; for regression both are
-            exp(-|residual| / (2 * 1.4826 * MAD)), of the neighbours' median and of the prediction.
+            sqrt(coherence * confidence), in [0, 1]. Coherence is the number of neighbours with the same
+            label over that of the most frequent label, confidence the probability of the label over that
+            of the likeliest: a row that fits as well as any is not worth less for lying in a mixed
+            region. For regression both are exp(-|residual| / (2 * 1.4826 * MAD)), of the neighbours'
+            median and of the prediction.
         """
-        if self.scale.task == "classification":
-            coherence = (neighbor_codes == codes[:, None]).mean(axis=1)
-        else:
-            expected = np.median(neighbor_codes, axis=1)[:, None]
-            coherence = agreement(expected, codes, self.scale, self.neighbor_spread)
+        if trusted is None:
+            trusted = np.ones(neighbor_codes.shape, dtype=bool)
+        trusted = trusted | ~trusted.any(axis=1, keepdims=True)
         confidence = agreement(output, codes, self.scale, self.model_spread)
+        if self.scale.task == "classification":
+            confidence = confidence / output.max(axis=1)
+            coherence = _share_of_mode(neighbor_codes, codes, trusted)
+        else:
+            expected = np.nanmedian(np.where(trusted, neighbor_codes, np.nan), axis=1)[:, None]
+            coherence = agreement(expected, codes, self.scale, self.neighbor_spread)
         return np.sqrt(np.clip(coherence * confidence, 0.0, 1.0))
+
+
+def _share_of_mode(
+    neighbor_codes: NDArray, codes: NDArray, trusted: NDArray
+) -> NDArray[np.float64]:
+    same = ((neighbor_codes == codes[:, None]) & trusted).sum(axis=1)
+    mode = np.zeros(len(codes), dtype=np.int64)
+    for column in neighbor_codes.T:
+        np.maximum(mode, ((neighbor_codes == column[:, None]) & trusted).sum(axis=1), out=mode)
+    return same / mode
+
+
+def find_suspects(first_look: NDArray, groups: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Rows whose label neither neighbours nor model believe, who shall not judge the others.
+
+    Parameters
+    ----------
+    first_look : ndarray of shape (n_samples,)
+        A first estimate of quality.
+    groups : ndarray of shape (n_samples,), int
+        Class or target bin of each row, 0 to n_groups - 1.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_samples,)
+        The lowest tenth (with all that tie), but in no group more than the lower half, so that a rare
+        class is not silenced.
+    """
+    frame = pd.Series(first_look)
+    half = frame.groupby(groups).transform("median").to_numpy()
+    return (first_look <= np.quantile(first_look, SUSPECT_SHARE)) & (first_look < half)
 
 
 def nearest_neighbors(

@@ -15,6 +15,7 @@ from ecoval_core.cross_valuation import N_FOLDS, CrossValuation, cross_value, fo
 from ecoval_core.models import make_model
 from ecoval_core.planning import estimate_seconds
 from ecoval_core.preparation import Prepared
+from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.refitting import Progress, ShouldStop
 from ecoval_core.valuation import EcoVal
 
@@ -37,7 +38,7 @@ class Settings:
         Granularity.
     scoring : str
         Per-sample score.
-    extrinsic_weight : float, default=0.5
+    extrinsic_weight : float, default=0.25
         Payment per unit of measured marginal product.
     random_state : int, default=0
         Seed.
@@ -49,7 +50,7 @@ class Settings:
     model: str
     n_clusters: int
     scoring: str
-    extrinsic_weight: float = 0.5
+    extrinsic_weight: float = DEFAULT_EXTRINSIC_WEIGHT
     random_state: int = 0
     every_row: bool = False
 

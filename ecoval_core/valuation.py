@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ecoval_core.attribution import attribute
 from ecoval_core.fitting import seed_estimator
 from ecoval_core.models import make_model
-from ecoval_core.propagation import distribute
+from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT, distribute
 from ecoval_core.refitting import Problem, Progress, ShouldStop
 from ecoval_core.scoring import (
     SCORINGS,
@@ -65,9 +65,9 @@ class EcoVal(BaseEstimator):
         Per-sample score, the unit of all values: "probability" (default), "log_loss", "brier" or
         "accuracy" (default without ``predict_proba``); regression "squared_error" (default) or
         "absolute_error".
-    extrinsic_weight : float, default=0.5
+    extrinsic_weight : float, default=0.25
         b, the payment per unit of measured marginal product. Changed without refitting by
-        :meth:`reweight`.
+        :meth:`reweight`. More of it finds the rows whose removal costs most, less of it the wrong labels.
     n_neighbors : int, default=10
         Neighbours that judge whether a label is coherent.
     max_fit_samples : int or None, default=10_000
@@ -151,7 +151,7 @@ class EcoVal(BaseEstimator):
         estimator: Any = None,
         n_clusters: int | str = "auto",
         scoring: str | None = None,
-        extrinsic_weight: float = 0.5,
+        extrinsic_weight: float = DEFAULT_EXTRINSIC_WEIGHT,
         n_neighbors: int = 10,
         max_fit_samples: int | None = 10_000,
         n_jobs: int | None = None,
@@ -344,7 +344,9 @@ class EcoVal(BaseEstimator):
         """Value unseen points without a refit.
 
         Each point is valued as if it alone joined the nearest cluster of its own label and shared the
-        demand for it with the members.
+        demand for it with the members. To decide which points to *add*, rank them by ``extrinsic``: in the
+        benchmark of a pool on MNIST it beat random choice, while the total value, which also pays for
+        being typical, did not. To find wrong labels, rank by ``value``.
 
         Parameters
         ----------

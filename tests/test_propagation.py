@@ -6,12 +6,13 @@ from sklearn.metrics import pairwise_distances
 
 from ecoval_core import propagation, quality
 from ecoval_core.propagation import (
+    LinearKernel,
     Sampling,
     distribute,
     extrinsic_of_cluster,
     extrinsic_of_joining,
 )
-from ecoval_core.quality import Judge, identical_rows, make_folds, nearest_neighbors
+from ecoval_core.quality import Judge, find_suspects, identical_rows, make_folds, nearest_neighbors
 from ecoval_core.scoring import Scale
 
 
@@ -136,11 +137,67 @@ def test_folds_keep_identical_rows_together_and_classes_spread(task):
 
 
 def test_quality_is_the_geometric_mean_of_coherence_and_confidence():
+    scale = Scale.of(np.array([0, 1, 2]), "classification")
+    neighbors = np.array([[0, 0, 0, 1], [0, 0, 1, 2], [0, 0, 0, 0], [2, 2, 0, 1]])
+    output = np.array([[0.5, 0.5, 0], [0.2, 0.7, 0.1], [0.9, 0.1, 0], [0.2, 0.2, 0.6]])
+    quality = Judge(scale).quality(neighbors, output, np.array([0, 1, 1, 0]))
+    np.testing.assert_allclose(quality, [1, np.sqrt(1 / 2), 0, np.sqrt(1 / 2 * 1 / 3)])
+
+
+def test_neighbours_that_are_not_trusted_have_no_say():
     scale = Scale.of(np.array([0, 1]), "classification")
-    neighbors = np.array([[0, 0, 0, 1], [1, 1, 1, 1], [0, 0, 0, 0]])
-    output = np.array([[0.5, 0.5], [0.2, 0.8], [0.9, 0.1]])
-    quality = Judge(scale).quality(neighbors, output, np.array([0, 1, 1]))
-    np.testing.assert_allclose(quality, [np.sqrt(0.75 * 0.5), np.sqrt(0.8), 0])
+    neighbors = np.array([[0, 0, 1, 1, 1], [0, 0, 1, 1, 1]])
+    trusted = np.array([[True, True, True, False, False], [False] * 5])
+    quality = Judge(scale).quality(neighbors, np.full((2, 2), 0.5), np.array([0, 0]), trusted)
+    np.testing.assert_allclose(quality, [1, np.sqrt(2 / 3)])
+    scale = Scale.of(np.array([0.0, 10.0]), "regression")
+    targets = np.array([[1.0, 2.0, 90.0, 95.0]])
+    sure = np.array([[True, True, False, False]])
+    found = Judge(scale).quality(targets, np.array([[1.5]]), np.array([1.5]), sure)
+    np.testing.assert_allclose(found, 1)
+
+
+def test_suspects_are_the_lowest_tenth_but_never_most_of_a_class():
+    random = np.random.default_rng(0)
+    look, groups = random.random(1000), np.repeat([0, 1], [900, 100])
+    assert find_suspects(look, groups).sum() == 100
+    assert look[find_suspects(look, groups)].max() < look[~find_suspects(look, groups)].min()
+    rare = np.repeat([0, 1], [950, 50])
+    look[rare == 1] /= 100
+    assert find_suspects(look, rare)[rare == 1].sum() == 25
+    look[:150] = 0.0
+    assert find_suspects(look, groups)[:150].all()
+    assert not find_suspects(np.zeros(20), np.zeros(20, dtype=int)).any()
+
+
+def test_the_linear_kernel_is_first_order_influence():
+    random = np.random.default_rng(0)
+    Z, Z_val, Z_new = (random.normal(size=(n, 3)) for n in (50, 4, 2))
+    kernel = LinearKernel(Z)
+    inverse = np.linalg.inv(np.cov(Z.T, ddof=0) + 0.1 * np.eye(3))
+    weights, weights_new = kernel(Z[:5], Z_val, Z_new)
+    np.testing.assert_allclose(weights, 1 + Z[:5] @ inverse @ Z_val.T)
+    np.testing.assert_allclose(weights_new, 1 + Z_new @ inverse @ Z_val.T)
+    assert (weights < 0).any()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_cluster_hands_on_its_value_by_the_linear_kernel_too(seed):
+    X, pull, X_val, pull_val, effect = draw_cluster(seed)
+    kernel = LinearKernel(X)
+    credit, _ = extrinsic_of_cluster(X, pull, X_val, pull_val, effect, kernel=kernel)
+    assert credit.sum() == pytest.approx(effect.mean(), abs=1e-12)
+    weights = kernel(X, X_val)[0]
+    expected = np.zeros(len(X))
+    for v in range(len(X_val)):
+        claim = np.maximum(np.sign(effect[v]) * weights[:, v] * (pull @ pull_val[v]), 0)
+        claim = claim if claim.sum() > 0 else np.ones(len(X))
+        expected += effect[v] * claim / claim.sum() / len(X_val)
+    np.testing.assert_allclose(credit, expected, atol=1e-12)
+    joined = extrinsic_of_joining(
+        X[-1:], pull[-1:], X[:-1], pull[:-1], X_val, pull_val, effect, kernel
+    )
+    assert joined[0] == pytest.approx(credit[-1], abs=1e-12)
 
 
 def test_regression_quality_measures_residuals_by_their_median():

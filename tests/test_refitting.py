@@ -3,6 +3,7 @@ import pytest
 from joblib import parallel_config
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
@@ -11,7 +12,13 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info
 
 from ecoval_core.clustering import cluster_groups
-from ecoval_core.fitting import RefitError, fit_model, seed_estimator, starts_from_solution
+from ecoval_core.fitting import (
+    RefitError,
+    fit_model,
+    is_linear,
+    seed_estimator,
+    starts_from_solution,
+)
 from ecoval_core.refitting import (
     Cancelled,
     Problem,
@@ -64,6 +71,16 @@ def test_only_models_that_start_from_their_solution_are_warm_started():
     assert starts_from_solution(make_pipeline(StandardScaler(), MLPClassifier()))
     assert not starts_from_solution(RandomForestClassifier())
     assert not starts_from_solution(HistGradientBoostingClassifier())
+
+
+def test_linear_models_are_told_from_others(cancer):
+    def fitted(model):
+        return model.fit(cancer.X, cancer.y)
+
+    assert is_linear(fitted(LogisticRegression()))
+    assert is_linear(fitted(make_pipeline(StandardScaler(), "passthrough", LogisticRegression())))
+    assert not is_linear(fitted(make_pipeline(Nystroem(n_components=5), LogisticRegression())))
+    assert not is_linear(fitted(GaussianNB()))
 
 
 def test_warm_start_saves_iterations(cancer):

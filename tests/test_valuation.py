@@ -120,7 +120,7 @@ def test_reweighting_shares_the_fits_and_equals_a_fit_with_that_weight(cancer, v
     assert np.array_equal(other.values_, fitted.values_)
     assert other.extrinsic_weight == 0.8
     assert np.array_equal(valued_cancer.values_, before)
-    assert valued_cancer.extrinsic_weight == 0.5
+    assert valued_cancer.extrinsic_weight == 0.25
     with pytest.raises(ValueError, match="extrinsic_weight"):
         valued_cancer.reweight(-1)
 

@@ -9,6 +9,7 @@ from plotly.graph_objects import Figure
 
 from ecoval_core.charts import CHART_CONFIG
 from ecoval_core.preparation import Prepared
+from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.runs import UNRELIABLE, Run
 from pages.shared import formats, menu, prunelist, state
 
@@ -69,7 +70,7 @@ def status_line(*, is_value_page: bool) -> None:
         "Extrinsic weight",
         0.0,
         1.0,
-        state.DEFAULT_WEIGHT,
+        DEFAULT_EXTRINSIC_WEIGHT,
         0.05,
         key="extrinsic_weight",
         bind="query-params",

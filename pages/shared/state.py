@@ -15,10 +15,10 @@ import streamlit as st
 
 from ecoval_core.jobs import Job, JobRegistry
 from ecoval_core.preparation import Prepared
+from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.runs import Run, Settings
 from pages.shared.shelf import Shelf
 
-DEFAULT_WEIGHT = 0.5
 MAX_PREPARED = 24
 MAX_DESKS = 500
 _ON_DESK = ("selected_ids", "picked_id", "prune_list", "prune_past", "prune_future")
@@ -101,7 +101,7 @@ def run() -> Run | None:
 
 def extrinsic_weight() -> float:
     """Extrinsic weight in force, 0 to 1."""
-    return float(st.session_state.get("extrinsic_weight", DEFAULT_WEIGHT))
+    return float(st.session_state.get("extrinsic_weight", DEFAULT_EXTRINSIC_WEIGHT))
 
 
 def selected_ids() -> list[int]:
