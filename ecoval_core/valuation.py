@@ -89,7 +89,8 @@ class EcoVal(BaseEstimator):
     raw_extrinsic_ : ndarray of shape (n_samples,)
         E, before the weight.
     quality_ : ndarray of shape (n_samples,)
-        q in [0, 1]: geometric mean of coherence with neighbours and of the model's confidence.
+        q in [0, 1]: geometric mean of coherence with neighbours and of the model's confidence, each
+        relative to the likeliest label.
     labels_ : ndarray of shape (n_samples,)
         Cluster of each row, -1 for rows set aside.
     cluster_values_ : ndarray of shape (n_clusters_,)

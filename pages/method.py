@@ -90,20 +90,26 @@ def draw_formulas() -> None:
     )
     st.latex(r"\Delta_c(v) = s(f_D; v) - s(f_{-c}; v), \qquad \Phi_c = \tfrac1m \sum_v \Delta_c(v)")
     st.markdown(
-        "**Extrinsic.** Each gain is credited to the nearby members that push the model towards the "
-        "right answer at $v$, each harm charged to those that push it away. With residuals $r$ of the "
-        "model fitted without the cluster:"
+        "**Extrinsic.** Each gain is credited to the members that push the model towards the right "
+        "answer at $v$, each harm charged to those that push it away. With residuals $r$ of the model "
+        "fitted without the cluster, and a kernel $k$ that says how much a row acts at $v$:"
     )
     st.latex(
-        r"a_{iv} = \frac{\langle r_i, r_v \rangle}{\lVert x_i - x_v \rVert^4}, \qquad "
+        r"a_{iv} = k_{iv} \, \langle r_i, r_v \rangle, \qquad "
         r"E_i = \tfrac1m \sum_v \Big( [\Delta_c(v)]_+ \frac{[a_{iv}]_+}{\sum_{j \in c} [a_{jv}]_+} - "
         r"[-\Delta_c(v)]_+ \frac{[-a_{iv}]_+}{\sum_{j \in c} [-a_{jv}]_+} \Big), \qquad "
         r"\sum_{i \in c} E_i = \Phi_c"
     )
     st.markdown(
-        "**Intrinsic.** Quality is the geometric mean of *coherence* (share of the ten nearest "
-        "neighbours with the same label) and *confidence* (the model's probability of the label, from "
-        "folds that did not see the row):"
+        "The kernel is $k_{iv} = 1 / \\lVert x_i - x_v \\rVert^4$; for linear classifiers, where a row "
+        "acts on all that share its features, the first-order influence "
+        "$k_{iv} = 1 + x_i^\\top (C + 0.1\\, I)^{-1} x_v$ with the covariance $C$."
+    )
+    st.markdown(
+        "**Intrinsic.** Quality is the geometric mean of *coherence* (how many of the ten nearest "
+        "neighbours carry the label, over how many carry the most frequent one) and *confidence* (the "
+        "model's probability of the label over that of the likeliest, from folds that did not see the "
+        "row). The tenth of the rows that fit worst at first look judge no other row:"
     )
     st.latex(r"q_i = \sqrt{\text{coherence}_i \cdot \text{confidence}_i}")
     st.markdown("**Value.** Measured effect is paid at the weight $b$, quality is paid the rest:")
