@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 import time
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
+
+from ecoval_core.projection import umap_projection
+from pages.shared import mapview
 
 # umap-learn says so when it is imported and when it is handed neighbours, here from a job's thread,
 # where the filters that the core sets around it may be undone by the main thread.
@@ -73,6 +77,8 @@ def valued(sample="wine", noise=True):
     check(app.button(key=f"sample_{sample}").click().run())
     if noise:
         check(app.toggle(key="data_noisy").set_value(True).run())
+    if noise not in (True, False):
+        check(app.slider(key="data_noise").set_value(round(100 * noise)).run())
     go(app, "value")
     wait(app)
     check(app.button(key="start").click().run())
@@ -365,9 +371,18 @@ def test_filters_of_another_table_do_no_harm():
     assert app.dataframe[0].value["label"].nunique() == 3
 
 
-def test_umap_comes_in_the_background_and_pca_is_there_at_once():
-    app = go(valued(), "explore")
+def test_umap_comes_in_the_background_and_pca_is_there_at_once(monkeypatch):
+    may_start = threading.Event()
+
+    def held_back(X, **options):
+        may_start.wait(60)
+        return umap_projection(X, **options)
+
+    monkeypatch.setattr(mapview, "umap_projection", held_back)
+    # No other test opens this table, so that its projection is not there already.
+    app = go(valued("wine", noise=0.23), "explore")
     assert "UMAP projection is ready" in text(app)
+    may_start.set()
     wait(app)
     assert "UMAP projection is ready" not in text(app)
     assert not app.error
