@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ecoval_core.projection import umap_projection
+from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from pages.shared import mapview
 
 # umap-learn says so when it is imported and when it is handed neighbours, here from a job's thread,
@@ -415,7 +416,7 @@ def test_curves_are_measured_plain_and_balanced():
     assert has(app.button, "measure")
     check(app.toggle(key="balanced").set_value(False).run())
     check(app.slider(key="extrinsic_weight").set_value(0.8).run())
-    assert "extrinsic weight 0.50" in text(app)
+    assert f"extrinsic weight {DEFAULT_EXTRINSIC_WEIGHT:.2f}" in text(app)
     assert has(app.button, "measure")
 
 
