@@ -152,8 +152,8 @@ def cluster_groups(
         Class index, or target bin, of each point.
     n_clusters : int
         Granularity. ``n_samples`` makes every point its own cluster (leave-one-out), the number of
-        groups is the coarsest. Identical rows never fall into different clusters short of
-        ``n_samples``, so fewer clusters may come back.
+        groups is the coarsest. Identical rows fall into one cluster, so fewer may come back, unless
+        their group gets a cluster for every row.
     random_state : int, RandomState instance or None, default=None
         Seeds k-means.
 

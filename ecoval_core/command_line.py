@@ -25,7 +25,7 @@ from ecoval_core.models import MODELS, make_model, models_for
 from ecoval_core.preparation import prepare
 from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.refitting import Progress
-from ecoval_core.runs import UNRELIABLE, Run, Settings, value_prepared
+from ecoval_core.runs import Run, Settings, reliability_warning, value_prepared
 from ecoval_core.scoring import SCORINGS, check_scoring, has_probabilities
 from ecoval_core.tables import Table, Task, make_table, read_frame, suggest_exclusions
 
@@ -207,8 +207,8 @@ def _value(
     _start_workers(jobs)
     with _progress("Valuing rows") as progress:
         run = value_prepared(prepared, settings, n_jobs=jobs, progress=progress)
-    if not run.ecoval.reliable_:
-        click.echo(f"Warning: {UNRELIABLE}", err=True)
+    if warning := reliability_warning(run.ecoval):
+        click.echo(f"Warning: {warning}", err=True)
     return run
 
 

@@ -47,7 +47,7 @@ class CrossValuation:
         Mean over the folds that valued the row, in [0, 1].
     labels_ : ndarray of shape (n_samples,)
         Clusters of the first fold. Rows that validated there join the nearest centre of their label.
-    cluster_values_ : ndarray of shape (n_clusters_,)
+    cluster_values_, cluster_standard_errors_ : ndarray of shape (n_clusters_,)
         Leave-cluster-out values in the first fold.
     n_clusters_ : int
         Clusters of the first fold.
@@ -74,6 +74,7 @@ class CrossValuation:
         first = self.estimators_[0]
         self.scoring_, self.task_ = first.scoring_, first.task_
         self.n_clusters_, self.cluster_values_ = first.n_clusters_, first.cluster_values_
+        self.cluster_standard_errors_ = first.cluster_standard_errors_
         n_folds = len(self.estimators_)
         self.intrinsic_ = self._sum("intrinsic_") / n_folds
         self.extrinsic_ = self._sum("extrinsic_") / n_folds

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 # Distances and agreements of at most this many (member, validation point) pairs are held at once.
 BLOCK_PAIRS = 4_000_000
 DEFAULT_EXTRINSIC_WEIGHT = 0.25
+# Claims below it have lost their digits: shares of them may overflow.
+_TINY = 1e-250
 
 
 class DistanceKernel:
@@ -179,7 +181,7 @@ def extrinsic_of_cluster(
     for part in _blocks(len(X_val), len(X)):
         weights, _ = kernel(X, X_val[part])
         claim = _claims(weights, pull, pull_val[part], effect[part])
-        nobody = ~(claim.sum(axis=0) > 0)
+        nobody = ~(claim.sum(axis=0) > _TINY)
         claim[:, nobody] = kernel.unclaimed(weights[:, nobody])
         claim *= effect[part] / claim.sum(axis=0)
         credit += claim.sum(axis=1)
@@ -213,7 +215,7 @@ def extrinsic_of_joining(
         rivals = _claims(weights, pull, pull_val[part], effect[part]).sum(axis=0)
         own = _claims(weights_new, pull_new, pull_val[part], effect[part])
         # Alone in pushing the right way, the newcomer takes all; if nobody does, the kernel decides.
-        nobody = ~(rivals > 0) & (own <= 0)
+        nobody = ~(rivals + own > _TINY)
         rivals = np.where(nobody, kernel.unclaimed(weights).sum(axis=0), rivals)
         own = np.where(nobody, kernel.unclaimed(weights_new), own)
         credit += (own / (rivals + own)) @ effect[part]
@@ -235,7 +237,7 @@ class Distribution:
     returns_to_scale : float
         Part of the surplus that is lost at the margin; NaN without a surplus.
     reliable : bool
-        False if clusters claim the whole surplus or more: nothing is left to pay quality.
+        False if there is no surplus, or if clusters claim all of it: nothing is left to pay quality.
     """
 
     intrinsic: NDArray[np.float64]
@@ -270,11 +272,11 @@ def distribute(
     """
     extrinsic = extrinsic_weight * credit
     left = surplus - extrinsic.sum()
-    reliable = bool(left > 0)
+    # A model that does not beat the prior predictor has no surplus to pay from.
+    reliable = bool(surplus > 1e-12 and left > 0)
     if quality.sum() <= 0:
         quality = np.ones_like(quality)
     rate = left / quality.sum() if reliable else 0.0
-    # A surplus within rounding of zero has no shares.
     known = surplus > 1e-12
     return Distribution(
         intrinsic=rate * quality,

@@ -95,6 +95,8 @@ class EcoVal(BaseEstimator):
         Cluster of each row, -1 for rows set aside.
     cluster_values_ : ndarray of shape (n_clusters_,)
         Phi, the leave-cluster-out values.
+    cluster_standard_errors_ : ndarray of shape (n_clusters_,)
+        Standard error of each over a bootstrap of the validation set.
     cluster_centers_ : ndarray of shape (n_clusters_, n_features)
         Cluster means, in the units of `X`.
     n_clusters_ : int
@@ -108,8 +110,8 @@ class EcoVal(BaseEstimator):
     intrinsic_share_ : float
         Part of the surplus paid for quality.
     reliable_ : bool
-        False if the clusters claim the whole surplus or more; values then sum to the extrinsic part
-        alone and should not be trusted.
+        False if the model does not beat the prior predictor, or the clusters claim the whole surplus or
+        more; values then sum to the extrinsic part alone and should not be trusted.
     estimator_ : estimator
         The model fitted on all rows (on the sample, above `max_fit_samples`).
     classes_ : ndarray of shape (n_classes,)
@@ -207,8 +209,19 @@ class EcoVal(BaseEstimator):
         RefitError
             If the model cannot be fitted without some cluster.
         Cancelled
-            If `should_stop` returned True; attributes of an earlier fit stay as they were.
+            If `should_stop` returned True. After this or any error, an earlier fit stays as it was.
         """
+        before = self.__dict__.copy()
+        try:
+            return self._fit(X, y, X_val, y_val, progress, should_stop)
+        except Exception:
+            self.__dict__ = before
+            raise
+
+    def _fit(
+        self, X: Any, y: Any, X_val: Any, y_val: Any, progress: Progress | None,
+        should_stop: ShouldStop | None,
+    ) -> Self:  # fmt: skip
         self._validate_params()
         checked: Any = validate_data(self, X, y, dtype=_FLOATS)
         X, y = checked
@@ -285,6 +298,9 @@ class EcoVal(BaseEstimator):
         self.estimator_ = refits.estimator
         self.n_clusters_ = clustering.n_clusters
         self.cluster_values_ = refits.effects.mean(axis=1)
+        self.cluster_standard_errors_ = refits.effects.std(axis=1) / np.sqrt(
+            refits.effects.shape[1]
+        )
         self.cluster_centers_ = self._attribution.scaler.inverse_transform(clustering.centers)
         self.labels_ = self._spread(clustering.labels, -1)
         self.quality_ = self._spread(self._attribution.quality)
@@ -366,6 +382,11 @@ class EcoVal(BaseEstimator):
         ------
         ValueError
             If a label was never seen in training; the message names it.
+
+        Notes
+        -----
+        A point's residual is that under the model without its cluster. Where those models together take
+        more than 128 MB (large forests), the full model stands in, which ranks effects less well.
         """
         check_is_fitted(self)
         X_new, y_new = self._check_points(X, y)

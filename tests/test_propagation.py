@@ -223,9 +223,25 @@ def test_payments_exhaust_the_surplus_or_say_that_they_do_not(seed, weight, surp
         assert total == pytest.approx(surplus, abs=1e-9)
         assert (paid.intrinsic >= 0).all()
     else:
-        assert weight * credit.sum() >= surplus
+        assert surplus <= 1e-12 or weight * credit.sum() >= surplus
         assert not paid.intrinsic.any()
         assert total == pytest.approx(weight * credit.sum(), abs=1e-9)
+
+
+def test_a_model_that_does_not_beat_the_prior_is_called_unreliable():
+    paid = distribute(-0.1, np.full(4, -0.2), np.ones(4), 1.0)
+    assert not paid.reliable
+    assert not paid.intrinsic.any()
+    assert np.isnan(paid.intrinsic_share)
+
+
+def test_claims_that_have_lost_their_digits_are_nobody_s():
+    X, X_val = np.array([[0.0], [1.0]]), np.array([[0.5]])
+    pull, pull_val = np.array([[1e-160], [-1e-160]]), np.array([[1e-150]])
+    credit, _ = extrinsic_of_cluster(X, pull, X_val, pull_val, np.array([1.0]))
+    np.testing.assert_allclose(credit, 0.5)
+    new = extrinsic_of_joining(X[:1], pull[:1], X, pull, X_val, pull_val, np.array([1.0]))
+    np.testing.assert_allclose(new, 1 / 3)
 
 
 def test_without_any_quality_the_rest_is_shared_evenly():

@@ -4,7 +4,7 @@ from joblib import parallel_config
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.kernel_approximation import Nystroem
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -66,11 +66,37 @@ def test_effects_are_those_of_honest_refits_from_scratch(cancer, labels, model):
     assert np.abs(found.effects).max() > 1e-3
 
 
-def test_only_models_that_start_from_their_solution_are_warm_started():
-    assert starts_from_solution(LogisticRegression())
-    assert starts_from_solution(make_pipeline(StandardScaler(), MLPClassifier()))
-    assert not starts_from_solution(RandomForestClassifier())
-    assert not starts_from_solution(HistGradientBoostingClassifier())
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_only_a_converged_logistic_regression_is_started_from(cancer):
+    def fitted(model):
+        return model.fit(cancer.X, cancer.y)
+
+    assert starts_from_solution(fitted(LogisticRegression(max_iter=1000)))
+    assert starts_from_solution(fitted(make_pipeline(StandardScaler(), LogisticRegression())))
+    assert not starts_from_solution(fitted(LogisticRegression(max_iter=3)))
+    assert not starts_from_solution(fitted(MLPClassifier((5,), max_iter=5)))
+    assert not starts_from_solution(fitted(SGDClassifier()))
+    assert not starts_from_solution(fitted(RandomForestClassifier(5)))
+    assert not starts_from_solution(fitted(HistGradientBoostingClassifier(max_iter=5)))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    "model", [LogisticRegression(max_iter=3), MLPClassifier((16,), max_iter=15)], ids=["lr", "mlp"]
+)
+def test_training_that_was_cut_short_does_not_go_on_in_the_refits(cancer, labels, model):
+    model = seed_estimator(model, 0)
+    found = leave_clusters_out(make_problem(cancer, model), labels).effects.mean(axis=1)
+    rows = np.arange(len(cancer.y_val))
+    full = model.fit(cancer.X, cancer.y).predict_proba(cancer.X_val)[rows, cancer.y_val].mean()
+    expected = [
+        full
+        - model.fit(cancer.X[labels != c], cancer.y[labels != c])
+        .predict_proba(cancer.X_val)[rows, cancer.y_val]
+        .mean()
+        for c in range(labels.max() + 1)
+    ]
+    np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
 def test_linear_models_are_told_from_others(cancer):

@@ -125,6 +125,13 @@ def test_reweighting_shares_the_fits_and_equals_a_fit_with_that_weight(cancer, v
         valued_cancer.reweight(-1)
 
 
+def test_clusters_have_the_standard_error_of_a_mean_over_validation_points(cancer, valued_cancer):
+    effects = valued_cancer._attribution.refits.effects
+    drawn = np.random.default_rng(0).integers(effects.shape[1], size=(4000, effects.shape[1]))
+    again = effects[:, drawn].mean(axis=2).std(axis=1)
+    np.testing.assert_allclose(valued_cancer.cluster_standard_errors_, again, rtol=0.08)
+
+
 def test_a_surplus_claimed_whole_is_called_unreliable(cancer, valued_cancer):
     heavy = valued_cancer.reweight(
         1.01 * valued_cancer.surplus_ / valued_cancer.cluster_values_.sum()
@@ -236,6 +243,10 @@ def test_progress_tells_all_fits_and_a_cancel_leaves_the_earlier_fit(cancer):
             cancer.X, cancer.y, cancer.X_val, cancer.y_val, should_stop=lambda: len(told) == 13
         )
     assert ecoval.values_ is before
+    with pytest.raises(Cancelled):
+        ecoval.fit(cancer.X[:, :5], cancer.y, should_stop=lambda: True)
+    assert ecoval.n_features_in_ == cancer.X.shape[1]
+    assert len(ecoval.value_samples(cancer.X_test[:2], cancer.y_test[:2]).value) == 2
 
 
 @pytest.mark.parametrize(

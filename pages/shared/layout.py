@@ -10,7 +10,7 @@ from plotly.graph_objects import Figure
 from ecoval_core.charts import CHART_CONFIG
 from ecoval_core.preparation import Prepared
 from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.runs import UNRELIABLE, Run
+from ecoval_core.runs import Run, reliability_warning
 from pages.shared import formats, menu, prunelist, state
 
 # Streamlit leaves six rem above the page, which pushes the map off a small screen.
@@ -149,8 +149,8 @@ def warn_if_unreliable(run: Run) -> None:
     run : Run
         The run.
     """
-    if not run.ecoval.reliable_:
-        st.warning(UNRELIABLE)
+    if warning := reliability_warning(run.ecoval):
+        st.warning(warning)
 
 
 def chart(figure: Figure, key: str, **selection: Any) -> Any:
