@@ -84,7 +84,7 @@ METHODS: dict[str, Method] = {
     "leave-one-out": leave_one_out,
     "random": random,
     "random clusters": random_clusters,
-    "ecoval, b = 0.25": partial(ecoval, extrinsic_weight=0.25),
+    "ecoval, b = 0.5": partial(ecoval, extrinsic_weight=0.5),
     "ecoval, b = 1": partial(ecoval, extrinsic_weight=1.0),
 }
 
