@@ -53,6 +53,7 @@ def draw_effect(run: Run, ids: list[int]) -> None:
         f"Test {effect.metric}",
         f"{effect.after:.3f}",
         f"{effect.difference:+.3f}",
+        delta_color="off" if f"{abs(effect.difference):.3f}" == "0.000" else "normal",
         help="The model of the run, fitted on all valued rows and on those left, scored on the "
         "test rows, which played no part in valuing.",
     )
@@ -73,8 +74,23 @@ def draw_rules(run: Run) -> None:
     """Draw share, threshold, picks; undo, redo, clear."""
     rules, unit = prunelist.current(), formats.unit_of(run)
     state_ = st.session_state
-    state_.setdefault("prune_share", 100 * rules.share)
-    state_.setdefault("prune_by_threshold", rules.threshold is not None)
+    threshold_key = f"prune_threshold_{'score' if unit.factor == 1 else 'share'}"
+    prunelist.fill_widgets(
+        {
+            "prune_share": 100 * rules.share,
+            "prune_by_threshold": rules.threshold is not None,
+            threshold_key: (rules.threshold or 0.0) * unit.factor,
+        }
+    )
+
+    def change_share() -> None:
+        prunelist.change_by(share=state_.get("prune_share", 100 * rules.share) / 100)
+
+    def change_threshold() -> None:
+        is_on = state_.get("prune_by_threshold", rules.threshold is not None)
+        threshold = state_.get(threshold_key, 0.0) / unit.factor
+        prunelist.change_by(threshold=threshold if is_on else None)
+
     share, below, picks = st.columns(3, gap="medium")
     share.slider(
         "Lowest share of the rows, percent",
@@ -82,24 +98,20 @@ def draw_rules(run: Run) -> None:
         60.0,
         step=0.5,
         key="prune_share",
-        on_change=lambda: prunelist.change_by(share=state_["prune_share"] / 100),
+        on_change=change_share,
     )
     below.toggle(
         "Also every row with a value below",
         key="prune_by_threshold",
-        on_change=lambda: prunelist.change_by(
-            threshold=0.0 if state_["prune_by_threshold"] else None
-        ),
+        on_change=change_threshold,
     )
-    key = f"prune_threshold_{'score' if unit.factor == 1 else 'share'}"
-    state_.setdefault(key, (rules.threshold or 0.0) * unit.factor)
     below.number_input(
         f"Threshold ({unit.label})",
         step=10.0**-unit.decimals * 5,
         format=f"%.{unit.decimals}f",
-        key=key,
+        key=threshold_key,
         disabled=rules.threshold is None,
-        on_change=lambda: prunelist.change_by(threshold=state_[key] / unit.factor),
+        on_change=change_threshold,
     )
     picks.markdown(
         f"**Picked by hand:** {len(rules.picked):,} rows  \n**Restored:** {len(rules.restored):,} rows"

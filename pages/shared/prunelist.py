@@ -16,7 +16,6 @@ from ecoval_core.runs import Run
 from pages.shared import progress, state
 
 MAX_UNDO = 200
-_WIDGETS = ("prune_share", "prune_by_threshold", "prune_threshold_share", "prune_threshold_score")
 
 
 def current() -> PruneList:
@@ -52,8 +51,7 @@ def pruned_ids(run: Run) -> list[int]:
 
 def _show(rules: PruneList) -> None:
     st.session_state["prune_list"] = rules
-    for key in _WIDGETS:
-        st.session_state.pop(key, None)
+    st.session_state["prune_widgets_are_old"] = True
 
 
 def change(rules: PruneList) -> None:
@@ -70,17 +68,34 @@ def change(rules: PruneList) -> None:
     past.append(current())
     del past[:-MAX_UNDO]
     st.session_state["prune_future"] = []
-    _show(rules)
+    st.session_state["prune_list"] = rules
 
 
 def change_by(**rule: Any) -> None:
-    """Change one rule, for example ``share=0.1``."""
+    """Change one rule, for example ``share=0.1``, as the widget that calls back already shows."""
     change(replace(current(), **rule))
+
+
+def fill_widgets(shown: dict[str, Any]) -> None:
+    """Give widgets that are new, or older than an undo, the values of the rules in force.
+
+    Parameters
+    ----------
+    shown : dict of str to object
+        Value by key of the widget, before it is drawn.
+    """
+    # Never in a callback: a second event of a quick visitor calls back before the page is drawn again,
+    # and would find the widget gone.
+    are_old = st.session_state.pop("prune_widgets_are_old", False)
+    for key, value in shown.items():
+        if are_old or key not in st.session_state:
+            st.session_state[key] = value
 
 
 def clear() -> None:
     """Empty the list; can be undone."""
     change(PruneList())
+    _show(current())
 
 
 def undo() -> None:
