@@ -2,7 +2,7 @@
 
 from ecoval_core.cross_valuation import cross_value
 from ecoval_core.fitting import RefitError
-from ecoval_core.refitting import Cancelled
+from ecoval_core.tasks import Cancelled
 from ecoval_core.uncertainty import repeat_value
 from ecoval_core.valuation import EcoVal
 

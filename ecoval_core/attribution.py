@@ -35,15 +35,14 @@ from ecoval_core.quality import (
 )
 from ecoval_core.refitting import (
     Problem,
-    Progress,
     Refits,
-    ShouldStop,
     leave_clusters_out,
     out_of_fold_output,
     sample_by_cluster,
 )
 from ecoval_core.scoring import prior_scores, residuals
 from ecoval_core.targets import target_groups
+from ecoval_core.tasks import Progress, ShouldStop
 
 
 class Joined(NamedTuple):

@@ -14,8 +14,8 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing, check_random_state, indexable
 
 from ecoval_core.clustering import nearest_cluster
-from ecoval_core.refitting import Progress, ShouldStop, part_of
 from ecoval_core.targets import encode, resolve_task, target_groups
+from ecoval_core.tasks import Progress, ShouldStop, part_of
 from ecoval_core.valuation import EcoVal
 
 N_FOLDS = 5

@@ -13,7 +13,7 @@ from sklearn.metrics import get_scorer
 from sklearn.utils.parallel import delayed
 
 from ecoval_core.fitting import fit_model, seed_estimator, single_threaded
-from ecoval_core.refitting import Progress, ShouldStop, run_tasks
+from ecoval_core.tasks import Progress, ShouldStop, run_tasks
 
 STRATEGIES = ("lowest", "highest", "random", "random_clusters")
 DEFAULT_SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)

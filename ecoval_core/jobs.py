@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import uuid4
 
-from ecoval_core.refitting import Cancelled
+from ecoval_core.tasks import Cancelled
 
 Clock = Callable[[], float]
 Work = Callable[[Callable[[int, int], None], Callable[[], bool]], Any]

@@ -16,7 +16,7 @@ from ecoval_core.models import make_model
 from ecoval_core.planning import estimate_seconds
 from ecoval_core.preparation import Prepared
 from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.refitting import Progress, ShouldStop
+from ecoval_core.tasks import Progress, ShouldStop
 from ecoval_core.valuation import EcoVal
 
 _NO_SURPLUS = (

@@ -10,8 +10,8 @@ import pandas as pd
 
 from ecoval_core.cross_valuation import N_FOLDS, CrossValuation, cross_value, forget_models
 from ecoval_core.models import make_model
-from ecoval_core.refitting import Progress, ShouldStop, part_of
 from ecoval_core.runs import Run, make_ecoval
+from ecoval_core.tasks import Progress, ShouldStop, part_of
 from ecoval_core.uncertainty import repeat_value
 from ecoval_core.valuation import EcoVal
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import Bunch, check_random_state
 
-from ecoval_core.refitting import Progress, ShouldStop, part_of
+from ecoval_core.tasks import Progress, ShouldStop, part_of
 from ecoval_core.valuation import EcoVal
 
 

@@ -19,7 +19,7 @@ from ecoval_core.attribution import attribute
 from ecoval_core.fitting import seed_estimator
 from ecoval_core.models import make_model
 from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT, distribute
-from ecoval_core.refitting import Problem, Progress, ShouldStop
+from ecoval_core.refitting import Problem
 from ecoval_core.scoring import (
     SCORINGS,
     Scale,
@@ -29,6 +29,7 @@ from ecoval_core.scoring import (
     prior_scores,
 )
 from ecoval_core.targets import check_classes, encode, resolve_task, set_validation_aside
+from ecoval_core.tasks import Progress, ShouldStop
 
 _FLOATS = [np.float64, np.float32]
 

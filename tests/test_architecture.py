@@ -11,7 +11,7 @@ CORE = Path(__file__).parents[1] / "ecoval_core"
 # Each module imports only from those before it.
 ORDER = (
     "reading", "columns", "tables", "vectorising", "preparation", "clustering", "scoring",
-    "targets", "models", "fitting", "refitting", "quality", "propagation", "planning",
+    "targets", "models", "fitting", "tasks", "refitting", "quality", "propagation", "planning",
     "attribution", "valuation", "cross_valuation", "uncertainty", "baselines", "curves", "pruning",
     "projection", "chart_style", "chart_colouring", "chart_map", "chart_data", "chart_curves",
     "chart_values", "charts", "runs", "exports", "stability", "jobs", "command_line", "__main__",

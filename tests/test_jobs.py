@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from ecoval_core.jobs import Job, JobRegistry, JobState
-from ecoval_core.refitting import Cancelled
+from ecoval_core.tasks import Cancelled
 
 PATIENCE = 20
 

@@ -19,14 +19,9 @@ from ecoval_core.fitting import (
     seed_estimator,
     starts_from_solution,
 )
-from ecoval_core.refitting import (
-    Cancelled,
-    Problem,
-    leave_clusters_out,
-    out_of_fold_output,
-    sample_by_cluster,
-)
+from ecoval_core.refitting import Problem, leave_clusters_out, out_of_fold_output, sample_by_cluster
 from ecoval_core.scoring import Scale
+from ecoval_core.tasks import Cancelled
 
 
 def make_problem(data, estimator):
