@@ -7,7 +7,7 @@ import streamlit as st
 from ecoval_core import charts
 from ecoval_core.preparation import Prepared
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
-from pages.shared import formats, layout, loading, menu, refusal, state
+from pages.shared import formats, layout, loading, menu, refusal, state, valuing
 
 UPLOAD_TYPES = ["csv", "tsv", "txt", "parquet", "xlsx"]
 
@@ -16,6 +16,7 @@ def draw_sources() -> None:
     """Draw demo, upload field, sample cards."""
     if st.button("Try the demo", key="demo", type="primary", width="stretch", icon="🚀"):
         loading.open_sample(loading.DEMO_SAMPLE, noise=loading.DEMO_NOISE)
+        valuing.forget_granularity()
         st.session_state["start_at_once"] = True
         st.switch_page("value.py")
     st.caption(

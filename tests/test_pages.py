@@ -225,6 +225,66 @@ def test_granularity_model_and_score_reach_the_run():
     assert "squared distance" in text(app)
 
 
+def granularity(app):
+    """Return what is chosen and what the plan calls automatic."""
+    slider = app.select_slider(key="granularity")
+    (automatic,) = [option for option in slider.options if option.endswith("(automatic)")]
+    return slider.value, int(automatic.split()[0].replace(",", ""))
+
+
+def choose_granularity(app, step):
+    slider = app.select_slider(key="granularity")
+    check(slider.set_value(int(slider.options[step].split()[0].replace(",", ""))).run())
+
+
+def test_automatic_granularity_is_that_of_each_table_in_turn():
+    app = open_app()
+    found = []
+    for sample in ("breast_cancer", "wine", "breast_cancer"):
+        go(app, "data")
+        check(app.button(key=f"sample_{sample}").click().run())
+        go(app, "value")
+        chosen, automatic = granularity(app)
+        assert chosen == automatic
+        found.append(automatic)
+    assert found[0] == found[2] > found[1]
+    check(app.toggle(key="every_row").set_value(True).run())
+    chosen, automatic = granularity(app)
+    assert chosen == automatic > found[0]
+
+
+def test_a_chosen_granularity_stays_with_its_table_and_goes_with_another():
+    app = open_app()
+    check(app.button(key="sample_wine").click().run())
+    go(app, "value")
+    choose_granularity(app, 3)
+    chosen, automatic = granularity(app)
+    assert chosen != automatic
+    go(app, "data")
+    check(app.toggle(key="data_noisy").set_value(True).run())
+    go(app, "value")
+    assert granularity(app)[0] == chosen
+    go(app, "data")
+    check(app.button(key="sample_penguins").click().run())
+    go(app, "value")
+    chosen, automatic = granularity(app)
+    assert chosen == automatic
+
+
+def test_the_demo_takes_its_automatic_granularity_whatever_was_chosen():
+    app = open_app()
+    check(app.button(key="demo").click().run())
+    wait(app)
+    automatic = granularity(app)[1]
+    choose_granularity(app, 2)
+    assert granularity(app)[0] != automatic
+    go(app, "data")
+    check(app.button(key="demo").click().run())
+    wait(app)
+    assert granularity(app)[0] == automatic
+    assert f"{automatic:,} clusters" in text(app)
+
+
 def test_a_valuation_survives_a_refresh_and_is_not_doubled():
     app = open_app()
     check(app.button(key="demo").click().run())

@@ -97,6 +97,21 @@ def _recall_settings(prepared: Prepared) -> None:
         st.session_state["every_row"] = settings.every_row
 
 
+def forget_granularity() -> None:
+    """Go back to the automatic granularity, whatever was chosen and whatever the run was made with."""
+    st.session_state["granularity"] = None
+
+
+def _settle_granularity(prepared: Prepared, steps: list[int], automatic: int) -> None:
+    """Keep the number chosen for this table; "automatic" stays the choice where its number changes."""
+    chosen = st.session_state.get("granularity")
+    now = (prepared.table.fingerprint, automatic)
+    table, was_automatic = st.session_state.get("granularity_of", (now[0], None))
+    if chosen not in steps or chosen == was_automatic or table != now[0]:
+        st.session_state["granularity"] = automatic
+    st.session_state["granularity_of"] = now
+
+
 def choose(prepared: Prepared) -> Settings:
     """Draw the settings, at first those of the run if there is one, and return what is chosen.
 
@@ -127,8 +142,7 @@ def choose(prepared: Prepared) -> Settings:
     )
     steps, automatic = granularities(prepared, every_row=every_row)
     n_rows = rows_per_fit(prepared, every_row)
-    if st.session_state.get("granularity") not in steps:
-        st.session_state["granularity"] = automatic
+    _settle_granularity(prepared, steps, automatic)
     n_clusters = st.select_slider(
         "Granularity: number of clusters",
         steps,
