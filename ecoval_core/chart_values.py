@@ -31,12 +31,18 @@ from ecoval_core.chart_style import (
     with_unit,
 )
 
-# By (intrinsic at least its median, extrinsic above zero), at (x, y) of the corner.
+# A row is typical from this quality on: its label is at least half as credible as it could be.
+TYPICAL_QUALITY = 0.5
+# A measured effect is little up to this part of the average effect, without its sign.
+LITTLE_EFFECT = 0.1
+# By (typical, effect): 1 for the model, -1 against it so far that the value is below zero, else 0.
 QUADRANTS = {
-    (True, True): "Typical and needed",
-    (True, False): "Typical but redundant",
-    (False, True): "Odd but useful",
-    (False, False): "Odd and harmful",
+    (True, 1): "Typical and needed",
+    (True, 0): "Typical but redundant",
+    (True, -1): "Typical but harmful",
+    (False, 1): "Odd but useful",
+    (False, 0): "Odd, of little effect",
+    (False, -1): "Odd and harmful",
 }
 INTRINSIC_COLOR = "#8a78d6"
 EXTRINSIC_COLOR = "#3fa37c"
@@ -45,22 +51,25 @@ MAX_GROUPS_DRAWN = 30
 
 
 def quadrant_of(frame: pd.DataFrame) -> pd.Series:
-    """Name the quadrant of each row: split at extrinsic 0 and at the median of intrinsic.
+    """Name the kind of each row, by its quality and its measured effect.
 
     Parameters
     ----------
     frame : DataFrame
-        :attr:`ecoval_core.runs.Run.frame`.
+        :attr:`ecoval_core.runs.Run.frame`, in any unit.
 
     Returns
     -------
     Series of str
-        Values of `QUADRANTS`, indexed by row id. A row at the median is typical; one of extrinsic 0 is
-        not needed.
+        Values of `QUADRANTS`, indexed by row id. Typical is a quality of at least `TYPICAL_QUALITY`; only
+        a row whose value is below zero, and not for a little effect, is called harmful.
     """
-    is_typical = frame["intrinsic"] >= frame["intrinsic"].median()
-    is_needed = frame["extrinsic"] > 0
-    names = [QUADRANTS[pair] for pair in zip(is_typical, is_needed, strict=True)]
+    effect = frame["raw_extrinsic"]
+    little = LITTLE_EFFECT * effect.abs().mean()
+    is_typical = frame["quality"] >= TYPICAL_QUALITY
+    is_harmful = (effect < -little) & (frame["value"] < 0)
+    signs = (effect > little).astype(int) - is_harmful.astype(int)
+    names = [QUADRANTS[bool(pair[0]), int(pair[1])] for pair in zip(is_typical, signs, strict=True)]
     return pd.Series(names, index=frame.index, dtype="str")
 
 
@@ -80,7 +89,8 @@ def decomposition_scatter(frame: pd.DataFrame, *, theme: ThemeName, unit: str = 
     -------
     Figure
         One trace of at most 20,000 points whose `customdata` is the row id, coloured by value. The counts
-        in the corners are of all rows.
+        in the corners are of all rows. A line across is at extrinsic 0, one up at `TYPICAL_QUALITY`, and
+        one falling where the value is 0.
     """
     colors = theme_of(theme)
     usable = np.isfinite(frame[["value", "intrinsic", "extrinsic"]].to_numpy(float)).all(axis=1)
@@ -92,7 +102,7 @@ def decomposition_scatter(frame: pd.DataFrame, *, theme: ThemeName, unit: str = 
     is_paid = bool(valued["extrinsic"].any())
     figure = base_figure(
         colors, height=520, title=f"Intrinsic against extrinsic{count_shown(frame, shown)}",
-        subtitle="Orange: value below zero. Blue: above zero. Grey: next to nothing."
+        subtitle="Orange: value below zero, under the falling line. Blue: above zero."
         if is_paid
         else "Nobody is paid for extrinsic value here: its weight is 0.",
         dragmode="lasso", hovermode="closest", showlegend=False,
@@ -113,19 +123,38 @@ def decomposition_scatter(frame: pd.DataFrame, *, theme: ThemeName, unit: str = 
     )
     line = {"color": colors.muted, "width": 1.2, "dash": "dot"}
     figure.add_hline(y=0, line=line, layer="below")
-    figure.add_vline(x=float(valued["intrinsic"].median()), line=line, layer="below")
-    counts = quadrant_of(valued).value_counts()
-    for (is_typical, is_needed), name in QUADRANTS.items():
-        n = int(counts.get(name, 0))
-        figure.add_annotation(
-            text=f"<b>{name}</b>"
-            + (f"<br>{counted(n, 'row')}, {n / len(valued):.0%}" if is_paid else ""),
-            x=float(is_typical), xanchor="right" if is_typical else "left", xref="paper",
-            y=float(is_needed), yanchor="top" if is_needed else "bottom", yref="paper",
-            align="right" if is_typical else "left", showarrow=False, borderpad=4,
-            font={"size": 13, "color": colors.text}, bgcolor=translucent(colors.surface, 0.6),
-        )  # fmt: skip
+    if total_quality := float(valued["quality"].sum()):
+        rate = float(valued["intrinsic"].sum()) / total_quality
+        figure.add_vline(x=TYPICAL_QUALITY * rate, line=line, layer="below")
+    if is_paid:
+        end = _padded(x, 0.05)[1]
+        figure.add_shape(type="line", x0=0, y0=0, x1=end, y1=-end, line=line, layer="below")
+    _name_corners(figure, quadrant_of(valued), colors, is_paid)
     return figure
+
+
+def _name_corners(figure: go.Figure, kinds: pd.Series, colors: Theme, is_paid: bool) -> None:
+    counts = kinds.value_counts()
+
+    def told(name: str) -> str:
+        n = int(counts.get(name, 0))
+        return f"{counted(n, 'row')}, {n / len(kinds):.0%}"
+
+    for is_typical in (True, False):
+        redundant, harmful = QUADRANTS[is_typical, 0], QUADRANTS[is_typical, -1]
+        for y, name, other in (
+            (1, QUADRANTS[is_typical, 1], ""),
+            (0, redundant, harmful) if is_typical else (0, harmful, redundant),
+        ):
+            text = f"<b>{name}</b>" + (f"<br>{told(name)}" if is_paid else "")
+            if is_paid and other:
+                text += f"<br>{other}: {told(other)}"
+            figure.add_annotation(
+                text=text, x=float(is_typical), xanchor="right" if is_typical else "left",
+                xref="paper", y=y, yanchor="top" if y else "bottom", yref="paper",
+                align="right" if is_typical else "left", showarrow=False, borderpad=4,
+                font={"size": 13, "color": colors.text}, bgcolor=translucent(colors.surface, 0.6),
+            )  # fmt: skip
 
 
 def _padded(amounts: NDArray, share: float) -> list[float]:

@@ -13,6 +13,7 @@ from ecoval_core.chart_data import class_counts, missing_by_column, split_bar
 from ecoval_core.chart_map import value_map
 from ecoval_core.chart_values import (
     QUADRANTS,
+    TYPICAL_QUALITY,
     decomposition_scatter,
     quadrant_of,
     totals_by,
@@ -22,6 +23,7 @@ from ecoval_core.chart_values import (
 __all__ = [
     "CHART_CONFIG",
     "QUADRANTS",
+    "TYPICAL_QUALITY",
     "class_counts",
     "decomposition_scatter",
     "missing_by_column",

@@ -36,8 +36,12 @@ def select_clusters(run: Run) -> None:
     state.select([int(row) for row in frame.index[frame["cluster"].isin(chosen)]])
 
 
+def _about(run: Run) -> str:
+    return " (about: each fold has its own rate)" if run.settings.every_row else ""
+
+
 def draw_scatter(run: Run) -> None:
-    """Draw the four quadrants."""
+    """Draw the quadrants."""
     left, right = st.columns([2.4, 1], gap="large")
     with left:
         figure = charts.decomposition_scatter(
@@ -47,12 +51,16 @@ def draw_scatter(run: Run) -> None:
         )
         layout.chart(figure, SCATTER_KEY, on_select=select_points, selection_mode=("box", "lasso"))
     right.markdown(
-        "**Intrinsic** (across): what a row is in itself, a credible example of its label. "
-        "**Extrinsic** (up): what it adds given all other rows.\n\n"
+        "**Intrinsic** (across): what a row is in itself, a credible example of its "
+        f"{formats.target_word(run)}. **Extrinsic** (up): what it adds given all other rows.\n\n"
+        f"The dotted lines: right of the upright one rows are **typical**, of quality "
+        f"{charts.TYPICAL_QUALITY:g} of 1 or more{_about(run)}; left of it **odd**. Above the level one "
+        "they help; under the falling one their value is below zero.\n\n"
         "- **Typical and needed**: good examples of which there are too few.\n"
         "- **Typical but redundant**: good examples that others could replace.\n"
         "- **Odd but useful**: rare cases that help the model where nothing else does.\n"
-        "- **Odd and harmful**: wrong labels and misleading cases; look at these first.\n\n"
+        "- **Odd, of little effect**: not credible, but the model hardly minds.\n"
+        "- **Harmful**, odd or typical: value below zero. Odd ones may be errors; look at these first.\n\n"
         "Draw a box or a lasso to select rows; they are then selected on every page."
     )
     with right:
@@ -122,7 +130,7 @@ layout.title(
 run = layout.need_run()
 layout.warn_if_unreliable(run)
 draw_scatter(run)
-st.subheader("By label", anchor=False)
+st.subheader(f"By {formats.target_word(run)}", anchor=False)
 draw_totals(run)
 st.subheader("By cluster", anchor=False)
 draw_clusters(run)

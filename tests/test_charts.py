@@ -397,24 +397,49 @@ class TestLargeMap:
 
 
 class TestDecomposition:
-    def test_quadrants_split_at_zero_and_at_the_median(self):
+    def test_kinds_go_by_absolute_quality_and_effect(self):
         frame = pd.DataFrame(
-            {"intrinsic": [3.0, 3.0, 1.0, 1.0, 2.0], "extrinsic": [1.0, -1.0, 1.0, -1.0, 0.0]}
+            {
+                "quality": [0.5, 0.5, 0.9, 0.49, 0.49, 0.1, 0.1],
+                "raw_extrinsic": [1.0, -1.0, -1.0, 1.0, 0.05, -1.0, -0.05],
+                "value": [2.0, 1.0, -1.0, 1.0, 0.0, -1.0, -0.1],
+            }
         )
         assert charts.quadrant_of(frame).tolist() == [
-            "Typical and needed", "Typical but redundant", "Odd but useful", "Odd and harmful",
-            "Typical but redundant",
+            "Typical and needed", "Typical but redundant", "Typical but harmful", "Odd but useful",
+            "Odd, of little effect", "Odd and harmful", "Odd, of little effect",
         ]  # fmt: skip
+
+    def test_a_table_of_good_rows_holds_no_odd_and_no_harmful_one(self):
+        frame = make_frame(n=200)
+        good = frame.assign(
+            quality=np.linspace(0.8, 1, 200), value=frame["intrinsic"] + frame["extrinsic"].abs()
+        )
+        kinds = set(charts.quadrant_of(good))
+        assert kinds <= {"Typical and needed", "Typical but redundant"}
+
+    def test_only_values_below_zero_are_called_harmful(self):
+        frame = make_frame(n=500)
+        kinds = charts.quadrant_of(frame)
+        assert kinds.str.contains("harmful").any()
+        assert (frame["value"][kinds.str.contains("harmful")] < 0).all()
+
+    def test_kinds_do_not_hang_on_the_unit(self):
+        frame = make_frame(n=200)
+        parts = ["value", "intrinsic", "extrinsic", "raw_extrinsic"]
+        scaled = frame.assign(**{part: 1000 * frame[part] for part in parts})
+        assert charts.quadrant_of(scaled).equals(charts.quadrant_of(frame))
 
     def test_corners_are_named_and_counted(self):
         frame = make_frame(n=200)
         figure = charts.decomposition_scatter(frame, theme="light")
         counts = charts.quadrant_of(frame).value_counts()
         notes = {re.search("<b>(.*)</b>", note.text)[1]: note for note in figure.layout.annotations}
-        assert set(notes) == set(charts.QUADRANTS.values())
-        for name, note in notes.items():
-            assert f"{counts[name]} rows" in note.text
+        told = " ".join(note.text for note in notes.values())
+        for name, n in counts.items():
+            assert re.search(rf"{name}(</b><br>|: ){n} row", told), name
         assert (notes["Typical and needed"].x, notes["Typical and needed"].y) == (1, 1)
+        assert (notes["Typical but redundant"].x, notes["Typical but redundant"].y) == (1, 0)
         assert (notes["Odd and harmful"].x, notes["Odd and harmful"].y) == (0, 0)
         assert (notes["Odd but useful"].x, notes["Odd but useful"].y) == (0, 1)
 
@@ -432,10 +457,13 @@ class TestDecomposition:
 
     def test_lines_are_drawn_at_the_splits_and_all_points_are_in_view(self):
         frame = make_frame(n=200)
+        frame["intrinsic"] = 0.02 * frame["quality"]
         figure = charts.decomposition_scatter(frame, theme="light")
-        across, up = figure.layout.shapes
+        across, up, falling = figure.layout.shapes
         assert across.y0 == across.y1 == 0
-        assert up.x0 == up.x1 == frame["intrinsic"].median()
+        assert up.x0 == up.x1 == pytest.approx(0.02 * charts.TYPICAL_QUALITY)
+        assert (falling.x0, falling.y0) == (0, 0)
+        assert falling.y1 == -falling.x1 < 0
         for axis, part in ((figure.layout.xaxis, "intrinsic"), (figure.layout.yaxis, "extrinsic")):
             assert axis.range[0] < frame[part].min() < frame[part].max() < axis.range[1]
 
@@ -451,8 +479,9 @@ class TestDecomposition:
         assert len(figure.data[0].x) == MAX_POINTS
         assert "showing 20,000 of 21,000 rows" in figure.layout.title.text
         counted = [
-            int(re.search(r"([\d,]+) rows", note.text)[1].replace(",", ""))
+            int(n.replace(",", ""))
             for note in figure.layout.annotations
+            for n in re.findall(r"([\d,]+) rows?,", note.text)
         ]
         assert sum(counted) == len(frame)
 

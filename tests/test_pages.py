@@ -11,6 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from ecoval_core import charts
 from ecoval_core.projection import umap_projection
 from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from pages.shared import mapview
@@ -454,6 +455,20 @@ def test_clusters_select_their_rows():
     worst = app.dataframe[0].value.iloc[0]
     mark_rows(app, "cluster_rows", [0])
     assert f"Selected: {worst['n_rows']}" in text(app)
+
+
+def test_a_story_and_decompose_say_the_same_of_a_row():
+    app = go(valued(), "explore")
+    run = app.session_state["weighted_run"][2]
+    kinds = charts.quadrant_of(run.frame)
+    for kind in kinds.unique():
+        app.session_state["picked_id"] = int(kinds.index[kinds == kind][0])
+        check(app.run())
+        assert f"**{kind.lower()}**" in text(app)
+        assert f"{'a **typical**' if kind.startswith('Typical') else 'an **odd**'} example" in text(
+            app
+        )
+        assert ("**pulls the model away**" in text(app)) == kind.endswith("harmful")
 
 
 def test_a_box_on_the_quadrants_selects():

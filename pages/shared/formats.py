@@ -105,6 +105,11 @@ def plain(text: object) -> str:
     return _MARKUP.sub(r"\\\g<0>", " ".join(str(text).split()))
 
 
+def target_word(run: Run) -> str:
+    """Return what the target of a row is called: a label, or a target where it is an amount."""
+    return "label" if run.prepared.task == "classification" else "target"
+
+
 def model_title(key: str) -> str:
     """Name of a model for people."""
     return MODELS[key].title

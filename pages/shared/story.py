@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from ecoval_core import charts
@@ -11,7 +10,14 @@ from ecoval_core.runs import Run
 from pages.shared import formats, rows
 
 N_NEIGHBORS = 10
-LOW_QUALITY, HIGH_QUALITY = 0.35, 0.7
+_EFFECTS = {
+    1: "It **pushes the model towards** the right answer on validation rows near it, and without its "
+    "cluster the model does worse there.",
+    0: "Taking it away **changes little**: other rows do the same job, or what it does against the model "
+    "weighs no more than its quality.",
+    -1: "It **pulls the model away** from the right answer on validation rows near it, so its cluster's "
+    "harm is charged to it.",
+}
 
 
 def neighbors_of(run: Run, row_id: int) -> list[int]:
@@ -52,39 +58,26 @@ def why(run: Run, row_id: int, n_alike: int, n_neighbors: int) -> str:
         Two or three sentences.
     """
     row = run.frame.loc[[row_id]].iloc[0]
-    quality = float(row["quality"])
-    if quality < LOW_QUALITY:
-        standing = "It is an **odd** example of its label"
-    elif quality > HIGH_QUALITY:
-        standing = "It is a **typical** example of its label"
-    else:
-        standing = "It is **neither typical nor odd** for its label"
+    kinds = {name: kind for kind, name in charts.QUADRANTS.items()}
+    is_typical, effect = kinds[charts.quadrant_of(run.frame)[row_id]]
+    noun = formats.target_word(run)
+    standing = f"It is {'a **typical**' if is_typical else 'an **odd**'} example of its {noun}"
     company = ""
     if run.prepared.task == "classification":
         company = f": {n_alike} of its {n_neighbors} nearest neighbours carry the same one"
-    typical = float(np.median(run.frame["raw_extrinsic"].abs()))
-    effect = float(row["raw_extrinsic"])
-    if effect < -typical:
-        needed = (
-            "It **pulls the model away** from the right answer on validation rows near it, so its "
-            "cluster's harm is charged to it."
-        )
-    elif effect > typical:
-        needed = (
-            "It **pushes the model towards** the right answer on validation rows near it, and without "
-            "its cluster the model does worse there."
-        )
-    else:
-        needed = "Taking it away changes little: **other rows do the same job**."
+    needed = _EFFECTS[effect]
     advice = ""
     if row_id in run.surely_negative_ids:
-        advice = " All in all the model is better without it: check its label before pruning it."
+        advice = (
+            " Its value is more than two standard errors from zero (validation rows only): the model "
+            f"seems better without it, so check its {noun} before pruning it."
+        )
     elif row["value"] < 0:
         advice = (
-            " All in all the model seems better without it, but zero lies within two standard errors: "
-            "check its label before pruning it."
+            " Its value is below zero, but zero lies within two standard errors: "
+            f"check its {noun} before pruning it."
         )
-    return f"{standing}{company} (quality {quality:.2f} of 1). {needed}{advice}"
+    return f"{standing}{company} (quality {row['quality']:.2f} of 1). {needed}{advice}"
 
 
 def tell(run: Run, row_id: int) -> None:
@@ -102,7 +95,9 @@ def tell(run: Run, row_id: int) -> None:
     rank = int((frame["value"] < row["value"]).sum()) + 1
     label, original = formats.plain(row["label"]), formats.plain(row["original_label"])
     planted = f", planted: it was **{original}**" if row["flipped"] else ""
-    st.subheader(f"Row {row_id}: labelled {label}", anchor=False)
+    noun = formats.target_word(run)
+    named = f"labelled {label}" if noun == "label" else f"target {label}"
+    st.subheader(f"Row {row_id}: {named}", anchor=False)
     text, table = st.columns([1, 1.4], gap="large")
     near = neighbors_of(run, row_id)
     n_alike = int((frame.loc[near, "label"] == row["label"]).sum())
@@ -112,9 +107,8 @@ def tell(run: Run, row_id: int) -> None:
         st.markdown(
             f"**Value {unit.number(row['value'])} ± {unit.size(row['standard_error'])} {unit.label}** = "
             f"intrinsic {unit.number(row['intrinsic'])} + extrinsic {unit.number(row['extrinsic'])}; "
-            f"number {rank:,} of {len(frame):,} from the bottom. Label **{label}**{planted}.",
-            help="± one standard error: how far the value would move with other validation rows. "
-            "Beyond two of them, its sign is sure.",
+            f"number {rank:,} of {len(frame):,} from the bottom. {noun.capitalize()} **{label}**{planted}.",
+            help="± one standard error: how far the value would move with other validation rows.",
         )
         st.markdown(why(run, row_id, n_alike, len(near)))
         n_members = int(members.sum())
