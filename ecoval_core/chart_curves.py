@@ -27,6 +27,23 @@ STRATEGY_NAMES = {
 }
 
 
+def peak_of(summary: pd.DataFrame) -> pd.Series:
+    """Find where removing the lowest values first scores best: the first maximum, where there are more.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As for :func:`removal_chart`, with the strategy "lowest" and a score of it.
+
+    Returns
+    -------
+    Series
+        The row of `summary`.
+    """
+    curve = summary[summary["strategy"] == "lowest"].dropna(subset=["mean"]).sort_values("share")
+    return curve.iloc[int(curve["mean"].argmax())]
+
+
 def removal_chart(
     summary: pd.DataFrame, baseline: float, metric: str, *, theme: ThemeName, title: str = ""
 ) -> go.Figure:
@@ -49,8 +66,8 @@ def removal_chart(
     Returns
     -------
     Figure
-        Mean and 10-90 % band of the random strategies, a line for each ordered one and a star where
-        its score peaks.
+        Mean and 10-90 % band of the random strategies, a line for each ordered one, and a star at
+        :func:`peak_of`.
     """
     colors = theme_of(theme)
     styles: dict[str, dict[str, Any]] = {
@@ -75,7 +92,7 @@ def removal_chart(
             if strategy.startswith("random"):
                 _add_band(figure, curve, strategy, line["color"])
             _add_curve(figure, curve, strategy, line)
-            if not strategy.startswith("random"):
+            if strategy == "lowest":
                 _mark_peak(figure, curve, colors, line["color"])
     figure.update_xaxes(
         title_text="share of the training rows removed", tickformat=".0%", hoverformat=".0%",
@@ -113,7 +130,7 @@ def _add_curve(figure: go.Figure, curve: pd.DataFrame, strategy: str, line: dict
 
 
 def _mark_peak(figure: go.Figure, curve: pd.DataFrame, theme: Theme, color: str) -> None:
-    best = curve.iloc[int(curve["mean"].argmax())]
+    best = peak_of(curve)
     where = f"{best['share']:.0%} removed" if best["share"] else "no row removed"
     figure.add_scatter(
         x=[best["share"]], y=[best["mean"]], mode="markers", showlegend=False, hoverinfo="skip",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ecoval_core.chart_curves import removal_chart
+from ecoval_core.chart_curves import peak_of, removal_chart
 from ecoval_core.chart_data import class_counts, missing_by_column, split_bar
 from ecoval_core.chart_map import value_map
 from ecoval_core.chart_values import (
@@ -27,6 +27,7 @@ __all__ = [
     "class_counts",
     "decomposition_scatter",
     "missing_by_column",
+    "peak_of",
     "quadrant_of",
     "removal_chart",
     "split_bar",

@@ -651,12 +651,21 @@ class TestRemoval:
         assert np.allclose(band.y[4:], [0.75, 0.76, 0.77, 0.78])
         assert np.allclose(band.x, [0, 0.1, 0.2, 0.3, 0.3, 0.2, 0.1, 0])
 
-    def test_peak_of_the_ordered_strategies_is_marked(self, summary):
+    def test_peak_of_removing_the_lowest_first_is_marked_and_no_other(self, summary):
         figure = charts.removal_chart(summary, 0.8, "accuracy", theme="light")
         peaks = [(t.x[0], t.y[0], t.legendgroup) for t in figure.data if t.name == "peak"]
-        assert sorted(peaks) == [(0.0, 0.8, "highest"), (0.2, 0.9, "lowest")]
-        texts = {note.text for note in figure.layout.annotations}
-        assert texts == {"peak 0.900, 20% removed", "peak 0.800, no row removed"}
+        assert peaks == [(0.2, 0.9, "lowest")]
+        assert {note.text for note in figure.layout.annotations} == {"peak 0.900, 20% removed"}
+        highest = summary[summary["strategy"] == "highest"]
+        figure = charts.removal_chart(highest, 0.8, "accuracy", theme="light")
+        assert not [t for t in figure.data if t.name == "peak"]
+
+    def test_of_equal_peaks_the_first_is_told(self, summary):
+        summary.loc[summary["strategy"] == "lowest", "mean"] = [0.8, 0.9, 0.7, 0.9]
+        shuffled = summary.sample(frac=1, random_state=0)
+        assert charts.peak_of(shuffled)["share"] == 0.1
+        summary.loc[summary["strategy"] == "lowest", "mean"] = [np.nan, 0.9, 0.9, 0.7]
+        assert charts.peak_of(summary)["share"] == 0.1
 
     def test_baseline_is_drawn_across_and_named(self, summary):
         figure = charts.removal_chart(summary, 0.8125, "accuracy", theme="light")
