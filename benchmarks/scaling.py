@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 from sklearn.datasets import make_classification
 
 PEERS = Path(__file__).parent / ".peers" / "bin" / "python"
@@ -66,9 +67,15 @@ def measure(method, n_clusters, n_jobs, *shape):
         if not np.isfinite(ecoval.values_).all():
             raise SystemExit("Some values are not finite.")
     seconds = time.perf_counter() - started
-    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * max(0, n_jobs)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(seconds, (peak + (workers if n_jobs > 1 else 0)) / 1024, before / 1024)
+    print(seconds, (peak + workers_peak()) / 1024, before / 1024)
+
+
+def workers_peak():
+    """Sum of the peaks of the worker processes, in kilobytes; what they share counts for each."""
+    children = psutil.Process().children(recursive=True)
+    status = [Path(f"/proc/{child.pid}/status").read_text() for child in children]
+    return sum(int(text.split("VmHWM:")[1].split()[0]) for text in status if "VmHWM:" in text)
 
 
 def in_a_process(method, n_clusters, n_jobs, shape):
@@ -108,9 +115,10 @@ def main():
         show("100,000 x 50, 2", "ecoval", 300, chosen.jobs, PROBLEMS["large"])
         ours = show("12,000 x 16, 26", "ecoval", "auto", chosen.jobs, PROBLEMS["letter"])
         theirs = show("12,000 x 16, 26", "knn_shapley", "-", 1, PROBLEMS["letter"])
-        print(
-            f"\nEcoVal takes {ours / theirs:.2f} times as long as KNN-Shapley (ours) on letter-like."
-        )
+        if PEERS.exists():
+            pydvl = show("12,000 x 16, 26", "pydvl", "-", 1, PROBLEMS["letter"])
+            print(f"\nOn letter-like, {ours / pydvl:.2f} times as long as pyDVL's KNN-Shapley.")
+        print(f"\nOn letter-like, {ours / theirs:.2f} times as long as our own KNN-Shapley.")
     else:
         seconds = [
             show(f"{n:,} x 20, 2", "ecoval", "auto", chosen.jobs, (n, 20, 2, 1_000)) for n in SIZES
