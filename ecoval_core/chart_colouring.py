@@ -32,7 +32,7 @@ COLOURS = {
 }
 MEANINGS = {
     "value": "Orange, below zero: the model is better without it.<br>"
-    "Blue, above zero: the model needs it. Grey: next to nothing.",
+    "Blue, above zero: the row pays for itself. Grey: next to nothing.",
     "intrinsic": "What a row is in itself. Blue: a typical, credible example of its label.<br>"
     "Grey: an odd one.",
     "extrinsic": "What a row adds given all others. Blue: it helps the model.<br>"
@@ -102,8 +102,14 @@ def colourings(
     choices["label"] = _of_labels(points["label"], theme)
     if points["flipped"].any():
         choices["flipped"] = _of_flipped(points["flipped"], theme)
+    is_amount = is_continuous(points["label"])
     return {
-        name: replace(choice, title=f"{choice.title}{note}") for name, choice in choices.items()
+        name: replace(
+            choice,
+            title=f"{choice.title}{note}",
+            subtitle=choice.subtitle.replace("label", "target") if is_amount else choice.subtitle,
+        )
+        for name, choice in choices.items()
     }
 
 

@@ -252,7 +252,9 @@ def _buttons(choices: dict[str, Colouring], colour: str, theme: Theme) -> dict[s
         }
         title = title_block(theme, choice.title, choice.subtitle)
         words = {"title.text": title["text"], "title.subtitle.text": title["subtitle"]["text"]}
-        buttons.append({"label": COLOURS[name], "method": "update", "args": [marker, words, [0]]})
+        # An amount is no label; its colouring is titled so.
+        label = "Target" if choice.title.startswith("Target") else COLOURS[name]
+        buttons.append({"label": label, "method": "update", "args": [marker, words, [0]]})
     return {
         "type": "buttons", "direction": "right", "buttons": buttons,
         "active": list(choices).index(colour),

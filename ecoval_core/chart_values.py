@@ -202,8 +202,9 @@ def totals_by(
         value=("value", "sum"), n_rows=("value", "size"), label=("label", "first"),
     )  # fmt: skip
     noun = ("class", "classes") if by == "label" else ("cluster", "clusters")
+    name = "target" if by == "label" and is_continuous(frame["label"]) else by
     if totals.empty:
-        return message_figure(colors, f"Total value by {by}", "No row has a value.")
+        return message_figure(colors, f"Total value by {name}", "No row has a value.")
     shown = totals.sort_values("value", kind="stable").iloc[:limit]
     if by == "label":
         names = short_names(shown.index.tolist(), 20)
@@ -211,7 +212,7 @@ def totals_by(
         names = [f"{key} · {shorten(label, 14)}" for key, label in shown["label"].items()]
         if frame["label"].dtype.kind == "f":
             names = [f"cluster {key}" for key in shown.index]
-    title, subtitle = f"Total value by {by}, lowest first", ""
+    title, subtitle = f"Total value by {name}, lowest first", ""
     if len(shown) < len(totals):
         subtitle = f"The lowest {len(shown)} of {counted(len(totals), *noun)}."
     figure = base_figure(
@@ -280,7 +281,8 @@ def value_distribution(frame: pd.DataFrame, *, theme: ThemeName, unit: str = "")
     shown = boxes.iloc[:MAX_GROUPS_DRAWN]
     n_below = int((frame["value"] < 0).sum())
     title = f"Distribution of values · {counted(n_below, 'row')} of {len(frame):,} below zero"
-    subtitle = "Box: the middle half of a class. Whiskers: all but 5 % at either end."
+    noun = "range of the target" if is_continuous(frame["label"]) else "class"
+    subtitle = f"Box: the middle half of a {noun}. Whiskers: all but 5 % at either end."
     if len(shown) < len(boxes):
         subtitle += f"<br>The {len(shown)} of {len(boxes)} classes with the lowest median."
     box_height = ROW_HEIGHT * len(shown) + 10
@@ -291,7 +293,7 @@ def value_distribution(frame: pd.DataFrame, *, theme: ThemeName, unit: str = "")
     _add_histogram(figure, frame["value"].to_numpy(float), colors)
     names = short_names(shown.index.tolist(), 20)
     figure.add_box(
-        y=np.arange(len(shown), dtype=np.int16), orientation="h", name="by class",
+        y=np.arange(len(shown), dtype=np.int16), orientation="h", name=f"by {noun}",
         lowerfence=shown["low"].to_numpy(np.float32), q1=shown["q1"].to_numpy(np.float32),
         median=shown["median"].to_numpy(np.float32), q3=shown["q3"].to_numpy(np.float32),
         upperfence=shown["high"].to_numpy(np.float32), line={"color": colors.text, "width": 1.2},

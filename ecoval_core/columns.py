@@ -148,7 +148,7 @@ def _reason_to_exclude(column: pd.Series) -> str:
     if not (types.is_string_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype)):
         return ""
     is_id = share_unique >= 0.9 if has_id_name else share_unique == 1 and _is_code(present)
-    return "looks like an id (another text in every row)" if is_id else ""
+    return "looks like an id (a different text in every row)" if is_id else ""
 
 
 def _is_nested(value: object) -> bool:

@@ -125,3 +125,19 @@ def stability_of(repeats: Sequence[EcoVal | CrossValuation], extrinsic_weight: f
         n_above=int((mean > 2 * error).sum()),
         n_rows=values.shape[1],
     )
+
+
+def count_surely_harmful(ecoval: EcoVal | CrossValuation) -> int:
+    """Count the clusters worth less than zero by more than two standard errors.
+
+    Parameters
+    ----------
+    ecoval : EcoVal or CrossValuation
+        Fitted; of a CrossValuation the clusters of the first fold.
+
+    Returns
+    -------
+    int
+        Clusters; the error is over the validation rows alone.
+    """
+    return int((ecoval.cluster_values_ < -2 * ecoval.cluster_standard_errors_).sum())

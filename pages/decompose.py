@@ -109,6 +109,7 @@ def draw_clusters(run: Run) -> None:
         columns["value"] = number(
             "left out", format=unit.column_format, help="What the score loses without the cluster"
         )
+        columns["label"] = st.column_config.Column(formats.target_word(run))
         columns["n_rows"] = number("rows", format="localized")
         st.dataframe(
             unit.scale(run.clusters),

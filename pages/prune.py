@@ -34,7 +34,7 @@ def draw_figures(run: Run, ids: list[int]) -> None:
         draw_effect(run, ids)
     with figures[3]:
         counts = frame.loc[ids, "label"].astype("str").value_counts().head(5)
-        st.caption("**By label**")
+        st.caption(f"**By {formats.target_word(run)}**")
         st.caption(
             " · ".join(f"{formats.plain(label)}: {n:,}" for label, n in counts.items()) or "none"
         )

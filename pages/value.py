@@ -9,6 +9,7 @@ from ecoval_core.planning import count_fits
 from ecoval_core.preparation import Prepared
 from ecoval_core.runs import Run, Settings, rows_per_fit
 from ecoval_core.scoring import SCORINGS
+from ecoval_core.stability import count_surely_harmful
 from pages.shared import formats, layout, menu, progress, repeats, rows, state, valuing
 
 N_EXTREMES = 10
@@ -55,12 +56,14 @@ def draw_figures(run: Run) -> None:
     )
     figures[1].metric(
         "Intrinsic share",
-        f"{ecoval.intrinsic_share_:.0%}",
+        formats.known(ecoval.intrinsic_share_, ".0%"),
         help="**Intrinsic** value is paid for what a row is in itself: a typical, credible example of "
-        "its label. **Extrinsic** value is paid for what it adds given all other rows.",
+        f"its {formats.target_word(run)}. **Extrinsic** value is paid for what it adds given all other "
+        "rows. Above 100 % where the rows' effects sum to less than zero: what they cost is paid to "
+        "quality on top. A dash where there is no surplus to share.",
     )
     figures[1].caption(
-        f"the rest is extrinsic; returns to scale {ecoval.returns_to_scale_:.2f}",
+        f"the rest is extrinsic; returns to scale {formats.known(ecoval.returns_to_scale_, '.2f')}",
         help="Returns to scale: the part of the surplus that is lost when clusters are left out one "
         "at a time. The rest is produced jointly by rows that can replace one another.",
     )
@@ -69,7 +72,11 @@ def draw_figures(run: Run) -> None:
         f"{n_harmful:,} of {ecoval.n_clusters_:,}",
         help="Clusters without which the model scores better.",
     )
-    figures[2].caption("the model scores better without them")
+    figures[2].caption(
+        "the model scores better without them, "
+        f"without {count_surely_harmful(ecoval):,} of them by more than two standard errors",
+        help="The standard error tells how far the difference would move with other validation rows.",
+    )
     figures[3].metric("Rows below zero", f"{n_negative:,} of {len(run.frame):,}")
     n_sure = len(run.surely_negative_ids)
     figures[3].caption(
@@ -114,7 +121,7 @@ def draw_summary(run: Run) -> None:
 
 layout.title(
     "Value",
-    "Rows are grouped into **clusters** of similar rows with the same label. The model is fitted "
+    "Rows are grouped into **clusters** of similar rows with the same label or target. The model is fitted "
     "again without each cluster; what its score loses is the cluster's value, shared out among its rows.",
 )
 prepared = layout.need_table()

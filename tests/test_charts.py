@@ -591,6 +591,17 @@ class TestDistribution:
         assert len(names) == 5
         assert starts == sorted(starts)
 
+    def test_a_continuous_target_is_not_called_a_label_or_a_class(self):
+        frame = regression(make_frame())
+        told = words(charts.value_distribution(frame, theme="light"))
+        assert "the middle half of a range of the target" in told
+        assert "class" not in told
+        told = words(charts.totals_by(frame, by="label", theme="light"))
+        assert "Total value by target" in told
+        for choice in colourings(frame, LIGHT).values():
+            assert "label" not in choice.subtitle
+        assert button(draw_map(frame), "Target")
+
     def test_payload_does_not_grow_with_the_rows(self):
         small, large = (
             len(charts.value_distribution(make_frame(n=n), theme="light").to_json())

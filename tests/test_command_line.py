@@ -82,7 +82,7 @@ def test_the_summary_goes_to_stdout_and_the_rest_to_stderr(folder, tmp_path):
     assert done.stderr.splitlines() == [
         "wine.csv: classification of 'target' from 13 columns, 176 rows.",
         "Set aside: 2 rows without a target.",
-        "Left out: 'wine_id' (looks like an id (another text in every row)).",
+        "Left out: 'wine_id' (looks like an id (a different text in every row)).",
         "Left out: 'cellar' (the same value in every row (north)).",
         "Valuing rows",
     ]

@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
@@ -209,6 +210,47 @@ def test_the_plan_tells_fits_and_time_and_the_run_sums_up():
     }
     assert len(app.dataframe) == 2
     assert len(app.dataframe[0].value) == 10
+
+
+def value_upload(name, frame):
+    app = upload(open_app(), name, frame.to_csv(index=False).encode())
+    go(app, "value")
+    wait(app)
+    check(app.button(key="start").click().run())
+    return wait(app)
+
+
+def test_without_a_surplus_its_shares_are_dashes():
+    random = np.random.default_rng(3)
+    frame = pd.DataFrame(random.normal(size=(80, 12))).add_prefix("x")
+    app = value_upload("chance.csv", frame.assign(y=random.permutation(["a", "b"] * 40)))
+    assert float(figure(app, "Surplus")) <= 0
+    assert figure(app, "Intrinsic share") == "–"
+    assert "returns to scale –" in text(app)
+    assert "nan" not in text(app)
+
+
+def test_harmful_clusters_are_told_with_their_sureness():
+    app = valued()
+    ecoval = app.session_state["weighted_run"][2].ecoval
+    sure = int((ecoval.cluster_values_ < -2 * ecoval.cluster_standard_errors_).sum())
+    assert f"without {sure:,} of them by more than two standard errors" in text(app)
+
+
+def test_a_regression_speaks_of_targets():
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(120, 3)), columns=["a", "b", "c"])
+    app = value_upload("amounts.csv", frame.assign(y=2 * frame["a"] + frame["b"]))
+    assert "of squared error over the target's variance" in text(app)
+    titles = [heading.value for heading in go(app, "decompose").subheader]
+    assert "By target" in titles
+    assert "By label" not in titles
+    wait(go(app, "explore"))
+    mark_rows(app, "explore_rows", [0])
+    assert ": target " in app.subheader[0].value
+    assert "label" not in text(app).replace("labels", "")
+    go(app, "prune")
+    assert "**By target**" in text(app)
 
 
 def test_granularity_model_and_score_reach_the_run():
@@ -458,7 +500,7 @@ def test_clusters_select_their_rows():
 
 
 def test_a_story_and_decompose_say_the_same_of_a_row():
-    app = go(valued(), "explore")
+    app = wait(go(valued(), "explore"))
     run = app.session_state["weighted_run"][2]
     kinds = charts.quadrant_of(run.frame)
     for kind in kinds.unique():

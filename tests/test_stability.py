@@ -6,7 +6,7 @@ import pytest
 from ecoval_core.planning import count_fits
 from ecoval_core.preparation import prepare
 from ecoval_core.runs import Settings, value_prepared
-from ecoval_core.stability import repeat_run, stability_of
+from ecoval_core.stability import count_surely_harmful, repeat_run, stability_of
 from ecoval_core.tables import load_sample
 
 
@@ -48,3 +48,11 @@ def test_a_run_is_repeated_with_other_seeds(every_row):
     assert 0.4 < found.rank_agreement < 1
     assert found.seed_error > 0
     assert 0 < found.n_above + found.n_below <= found.n_rows
+
+
+def test_clusters_are_surely_harmful_beyond_two_standard_errors():
+    clusters = SimpleNamespace(
+        cluster_values_=np.array([-0.3, -0.1, 0.0, 0.5]),
+        cluster_standard_errors_=np.array([0.1, 0.1, 0.0, 0.1]),
+    )
+    assert count_surely_harmful(clusters) == 1

@@ -20,8 +20,8 @@ SCORE_UNITS = {
     "log_loss": "of log-probability",
     "brier": "of Brier score",
     "accuracy": "of accuracy",
-    "squared_error": "of explained variance",
-    "absolute_error": "of a standard deviation",
+    "squared_error": "of squared error over the target's variance",
+    "absolute_error": "of the target's standard deviation",
 }
 
 
@@ -87,6 +87,24 @@ def unit_of(run: Run) -> Unit:
 
 def _decimals(typical: float) -> int:
     return 2 if typical <= 0 else max(0, math.ceil(-math.log10(typical))) + 1
+
+
+def known(amount: float, form: str) -> str:
+    """Write an amount in a format of Python's, or a dash where it is not known.
+
+    Parameters
+    ----------
+    amount : float
+        NaN for unknown.
+    form : str
+        Such as ".0%".
+
+    Returns
+    -------
+    str
+        The amount or "–".
+    """
+    return "–" if math.isnan(amount) else f"{amount:{form}}"
 
 
 def plain(text: object) -> str:

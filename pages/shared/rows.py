@@ -86,8 +86,11 @@ def draw(
         format=f"%.{unit.decimals}f",
         help=f"Standard error of the value over the validation rows, in {unit.label}",
     )
+    columns["label"] = st.column_config.Column(formats.target_word(run))
     columns["_index"] = number("row", format="%d", pinned=True)
-    columns["flipped"] = st.column_config.CheckboxColumn("planted", help="Label made wrong by you")
+    columns["flipped"] = st.column_config.CheckboxColumn(
+        "planted", help=f"{formats.target_word(run).capitalize()} made wrong by you"
+    )
     options: dict[str, Any] = {}
     if on_select is not None:
         options = {"on_select": on_select, "selection_mode": selection_mode}

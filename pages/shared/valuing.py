@@ -149,7 +149,7 @@ def choose(prepared: Prepared) -> Settings:
         key="granularity",
         persist_state="session",
         format_func=lambda k: f"{k:,} (automatic)" if k == automatic else f"{k:,}",
-        help="A **cluster** is a group of similar rows with the same label. Each is left out once. "
+        help="A **cluster** is a group of similar rows with the same label or target. Each is left out once. "
         "Few clusters: quick and coarse. As many as rows: leave-one-out.",
     )
     size = n_rows / n_clusters
