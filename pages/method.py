@@ -44,8 +44,9 @@ READING = """
   (class frequencies, or the mean). A per mille of the surplus is a thousandth of that.
 - A value belongs to **this model, this score, this table**. Another model may need other rows.
 - A small value does not mean a bad row: rows that can replace one another share what they produce.
-- **±** is one standard error: how far the value would move with other validation rows. Beyond two of them
-  from zero its sign is sure. *Repeat with 5 seeds* on the Value page adds what chance contributes.
+- **±** is one standard error: how far the value would move with other validation rows, and with
+  nothing else; two of them are the bar for "more than two standard errors from zero".
+  *Repeat with 5 seeds* on the Value page adds what chance contributes.
 - Usually the training rows are valued. *Value every row* lets each fifth of the training and validation rows
   validate the other four and averages; the values then sum to the mean surplus of the five.
 - Values rank rows well; the exact number of one row is an estimate. Use *Curves* and *Prune* to measure

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from ecoval_core import charts
 from ecoval_core.projection import umap_projection
 from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from pages.shared import mapview
+from pages.shared import mapview, prunelist
 
 # umap-learn says so when it is imported and when it is handed neighbours, here from a job's thread,
 # where the filters that the core sets around it may be undone by the main thread.
@@ -560,6 +560,27 @@ def test_prune_rules_combine_can_be_undone_and_rows_restored():
     assert figure(app, "Rows to prune") == "0"
 
 
+def test_a_rule_that_changes_leaves_its_widget_for_a_second_event(monkeypatch):
+    app = go(valued(), "prune")
+    change_by, widgets = prunelist.change_by, ("prune_share", "prune_by_threshold")
+    left = []
+
+    def watched(**rule):
+        change_by(**rule)
+        left.append([key for key in widgets if key in st.session_state])
+
+    monkeypatch.setattr(prunelist, "change_by", watched)
+    check(app.slider(key="prune_share").set_value(10.0).run())
+    check(app.toggle(key="prune_by_threshold").set_value(True).run())
+    check(app.number_input(key="prune_threshold_share").set_value(0.5).run())
+    assert left == [list(widgets)] * 3
+    check(app.button(key="undo").click().run())
+    assert app.number_input(key="prune_threshold_share").value == 0
+    check(app.button(key="clear").click().run())
+    assert app.slider(key="prune_share").value == 0
+    assert not app.toggle(key="prune_by_threshold").value
+
+
 def test_the_effect_of_pruning_is_measured_and_planted_errors_counted():
     app = go(valued(), "prune")
     check(app.slider(key="prune_share").set_value(15.0).run())
@@ -731,7 +752,7 @@ def test_repeats_tell_how_stable_values_are_at_any_weight():
     ranks = float(figure(app, "Rank agreement"))
     assert 0 < ranks <= 1
     n_rows = len(app.session_state["prepared"].y_train)
-    n_sure, of = map(int, figure(app, "Sign is sure of").split(" of "))
+    n_sure, of = map(int, figure(app, "Beyond two errors of zero").split(" of "))
     assert 0 < n_sure <= of == n_rows
     moved = figure(app, "A value moves by")
     check(app.slider(key="extrinsic_weight").set_value(1.0).run())

@@ -38,7 +38,9 @@ def _draw_figures(found: Stability, run: Run) -> None:
         f"with the seed, and by ± {unit.size(found.validation_error)} with the validation rows "
         f"({unit.label}; medians)"
     )
-    sure.metric("Sign is sure of", f"{found.n_below + found.n_above:,} of {found.n_rows:,}")
+    sure.metric(
+        "Beyond two errors of zero", f"{found.n_below + found.n_above:,} of {found.n_rows:,}"
+    )
     sure.caption(
         f"{found.n_below:,} rows below zero, {found.n_above:,} above",
         help="The mean over the seeds lies beyond two standard errors of zero, where the error takes in "
