@@ -164,7 +164,8 @@ def make_table(
         excluded = dict.fromkeys(excluded, "left out by choice")
     for column in (target, *excluded):
         if column not in frame:
-            raise TableError(f"{name} has no column {column!r}: choose one of its columns.")
+            some = ", ".join(map(str, frame.columns[:12])) + (", …" if frame.shape[1] > 12 else "")
+            raise TableError(f"{name} has no column {column!r}: choose one of {some}.")
     if target in excluded:
         raise TableError(f"Column {target!r} is the target: it cannot be left out as well.")
     if task is None:
