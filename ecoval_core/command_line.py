@@ -24,10 +24,11 @@ from ecoval_core.exports import check_parquet, exported_frame
 from ecoval_core.models import MODELS, make_model, models_for
 from ecoval_core.preparation import prepare
 from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.runs import Run, Settings, reliability_warning, value_prepared
+from ecoval_core.runs import Run, Settings, value_prepared
 from ecoval_core.scoring import SCORINGS, check_scoring, has_probabilities
 from ecoval_core.tables import Table, Task, make_table, read_frame, suggest_exclusions
 from ecoval_core.tasks import Progress
+from ecoval_core.uncertainty import reliability_warning
 
 FORMATS = (".csv", ".parquet")
 BAD_INPUT, INTERRUPTED = 2, 130

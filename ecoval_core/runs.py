@@ -19,34 +19,6 @@ from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.tasks import Progress, ShouldStop
 from ecoval_core.valuation import EcoVal
 
-_NO_SURPLUS = (
-    "These values are not reliable. On the validation rows the model does no better than a guess that knows "
-    "no features, so there is no surplus to share out. Try another model, other columns, or more rows."
-)
-_ALL_CLAIMED = (
-    "These values are not reliable. At this extrinsic weight the clusters claim the whole surplus or more, "
-    "so nothing is left to pay for quality: the model hardly beats a guess on the validation rows. Try a "
-    "lower extrinsic weight, another model or fewer clusters."
-)
-
-
-def reliability_warning(ecoval: EcoVal | CrossValuation) -> str | None:
-    """Say in plain words why values should not be trusted.
-
-    Parameters
-    ----------
-    ecoval : EcoVal or CrossValuation
-        A finished valuation.
-
-    Returns
-    -------
-    str or None
-        A warning with what to do about it; None where there is no reason for one.
-    """
-    if ecoval.reliable_:
-        return None
-    return _ALL_CLAIMED if ecoval.surplus_ > 0 else _NO_SURPLUS
-
 
 @dataclass(frozen=True)
 class Settings:

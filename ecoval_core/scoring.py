@@ -51,24 +51,6 @@ def available_scorings(task: Task, has_proba: bool = True) -> tuple[str, ...]:
     return _BY_TASK[task]
 
 
-def default_scoring(task: Task, has_proba: bool = True) -> str:
-    """Per-sample score used for ``scoring=None``.
-
-    Parameters
-    ----------
-    task : {"classification", "regression"}
-        The task.
-    has_proba : bool, default=True
-        Whether the classifier has ``predict_proba``.
-
-    Returns
-    -------
-    str
-        A key of `SCORINGS`.
-    """
-    return available_scorings(task, has_proba)[0]
-
-
 def check_scoring(scoring: str | None, task: Task, has_proba: bool = True) -> str:
     """Resolve and check the name of a per-sample score.
 

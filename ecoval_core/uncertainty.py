@@ -1,4 +1,4 @@
-"""How sure a value is: repeats over the seed beside the bootstrap of the validation set."""
+"""How far values can be trusted: a plain warning, and repeats beside the bootstrap of the validation set."""
 
 from __future__ import annotations
 
@@ -8,8 +8,37 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import Bunch, check_random_state
 
+from ecoval_core.cross_valuation import CrossValuation
 from ecoval_core.tasks import Progress, ShouldStop, part_of
 from ecoval_core.valuation import EcoVal
+
+_NO_SURPLUS = (
+    "These values are not reliable. On the validation rows the model does no better than a guess that knows "
+    "no features, so there is no surplus to share out. Try another model, other columns, or more rows."
+)
+_ALL_CLAIMED = (
+    "These values are not reliable. At this extrinsic weight the clusters claim the whole surplus or more, "
+    "so nothing is left to pay for quality: the model hardly beats a guess on the validation rows. Try a "
+    "lower extrinsic weight, another model or fewer clusters."
+)
+
+
+def reliability_warning(ecoval: EcoVal | CrossValuation) -> str | None:
+    """Say in plain words why values should not be trusted.
+
+    Parameters
+    ----------
+    ecoval : EcoVal or CrossValuation
+        A finished valuation.
+
+    Returns
+    -------
+    str or None
+        A warning with what to do about it; None where there is no reason for one.
+    """
+    if ecoval.reliable_:
+        return None
+    return _ALL_CLAIMED if ecoval.surplus_ > 0 else _NO_SURPLUS
 
 
 def repeat_value(

@@ -141,13 +141,15 @@ def test_every_row_follows_the_weight_and_is_exported(every_row):
     assert every_row.clusters["n_rows"].sum() == len(every_row.frame)
 
 
-def test_the_estimate_knows_the_folds(run):
+def test_the_estimate_knows_the_folds(run, monkeypatch):
+    monkeypatch.setattr("ecoval_core.planning._seconds", lambda function: (1.0, function()))
+
     def seconds(every_row):
         settings = Settings("naive_bayes", 12, "probability", every_row=every_row)
-        # Other work on the machine can only lengthen it.
-        return min(estimate_run(run.prepared, settings) for _ in range(7))
+        return estimate_run(run.prepared, settings)
 
-    assert 2 < seconds(every_row=True) / seconds(every_row=False) < 12
+    # A fold has more rows than the training part, which some steps take longer for.
+    assert 5 <= seconds(every_row=True) / seconds(every_row=False) < 6
 
 
 def test_rows_surely_below_zero_are_those_beyond_two_errors(run):

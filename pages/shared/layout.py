@@ -10,7 +10,8 @@ from plotly.graph_objects import Figure
 from ecoval_core.charts import CHART_CONFIG
 from ecoval_core.preparation import Prepared
 from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.runs import Run, reliability_warning
+from ecoval_core.runs import Run
+from ecoval_core.uncertainty import reliability_warning
 from pages.shared import formats, menu, prunelist, state
 
 # Streamlit leaves six rem above the page, which pushes the map off a small screen.

@@ -11,11 +11,11 @@ from pages.shared import formats, rows
 
 N_NEIGHBORS = 10
 _EFFECTS = {
-    1: "It **pushes the model towards** the right answer on validation rows near it, and without its "
+    1: "It **pushes the model towards** the right answer on validation rows, and without its "
     "cluster the model does worse there.",
     0: "Taking it away **changes little**: other rows do the same job, or what it does against the model "
     "weighs no more than its quality.",
-    -1: "It **pulls the model away** from the right answer on validation rows near it, so its cluster's "
+    -1: "It **pulls the model away** from the right answer on validation rows, so its cluster's "
     "harm is charged to it.",
 }
 
