@@ -14,8 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.ensemble import BaggingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from ecoval_core.fitting import fit_model, single_threaded
-from ecoval_core.scoring import Scale, model_output, prior_scores, sample_scores
+from ecoval_core.valuation.fitting import fit_model, single_threaded
+from ecoval_core.valuation.scoring import Scale, model_output, prior_scores, sample_scores
 
 # Given the rows of a coalition and the model of the coalition before: its worth and its model.
 Worth = Callable[[NDArray[np.int64], Any], tuple[float, Any]]

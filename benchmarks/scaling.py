@@ -52,13 +52,13 @@ def measure(method, n_clusters, n_jobs, *shape):
         started = time.perf_counter()
         KNNShapleyValuation(KNeighborsClassifier(5), test, progress=False).fit(Dataset(X, y))
     elif method == "knn_shapley":
-        from ecoval_core.baselines import knn_shapley_values
+        from ecoval_core.evaluation.baselines import knn_shapley_values
 
         started = time.perf_counter()
         knn_shapley_values(X, y, X_val, y_val)
     else:
         from ecoval_core import EcoVal
-        from ecoval_core.models import make_model
+        from ecoval_core.valuation.models import make_model
 
         started = time.perf_counter()
         ecoval = EcoVal(

@@ -18,17 +18,23 @@ import click
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 
-from ecoval_core.clustering import auto_n_clusters
-from ecoval_core.curves import STRATEGIES, default_metric, removal_curves, summarise_curves
-from ecoval_core.exports import check_parquet, exported_frame
-from ecoval_core.models import MODELS, make_model, models_for
-from ecoval_core.preparation import prepare
-from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.runs import Run, Settings, value_prepared
-from ecoval_core.scoring import SCORINGS, check_scoring, has_probabilities
-from ecoval_core.tables import Table, Task, make_table, read_frame, suggest_exclusions
-from ecoval_core.tasks import Progress
-from ecoval_core.uncertainty import reliability_warning
+from ecoval_core.evaluation.curves import (
+    STRATEGIES,
+    default_metric,
+    removal_curves,
+    summarise_curves,
+)
+from ecoval_core.tables import Table, make_table, read_frame, suggest_exclusions
+from ecoval_core.tables.preparation import prepare
+from ecoval_core.target_type import Task
+from ecoval_core.valuation.clustering import auto_n_clusters
+from ecoval_core.valuation.models import MODELS, make_model, models_for
+from ecoval_core.valuation.parallel import Progress
+from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.valuation.scoring import SCORINGS, check_scoring, has_probabilities
+from ecoval_core.valuation.uncertainty import reliability_warning
+from ecoval_core.workspace.exports import check_parquet, exported_frame
+from ecoval_core.workspace.runs import Run, Settings, value_prepared
 
 FORMATS = (".csv", ".parquet")
 BAD_INPUT, INTERRUPTED = 2, 130

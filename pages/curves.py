@@ -6,15 +6,15 @@ import pandas as pd
 import streamlit as st
 
 from ecoval_core import charts
-from ecoval_core.curves import (
+from ecoval_core.evaluation.curves import (
     STRATEGIES,
     count_refits,
     default_metric,
     removal_curves,
     summarise_curves,
 )
-from ecoval_core.jobs import Job
-from ecoval_core.runs import Run
+from ecoval_core.workspace.jobs import Job
+from ecoval_core.workspace.runs import Run
 from pages.shared import formats, layout, progress, state
 
 N_RANDOM = 10

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from ecoval_core import charts
-from ecoval_core.preparation import Prepared
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
+from ecoval_core.tables.preparation import Prepared
 from pages.shared import formats, layout, loading, menu, refusal, state, valuing
 
 UPLOAD_TYPES = ["csv", "tsv", "txt", "parquet", "xlsx"]
@@ -138,16 +138,18 @@ def draw_counts(table: Table) -> None:
 def draw_table(prepared: Prepared) -> None:
     """Draw what is in the open table."""
     table, theme = prepared.table, layout.theme()
-    layout.chart(charts.split_bar(prepared, theme=theme), key="split_chart")
+    layout.chart(charts.split_bar(prepared.parts, theme=theme), key="split_chart")
     st.caption(
         "Training rows are valued, on request validation rows too. Validation rows measure what they are "
         "worth; test rows are kept for the curves and for the effect of pruning."
     )
     left, right = st.columns(2, gap="medium")
     with left:
-        layout.chart(charts.class_counts(table, theme=theme), key="class_chart")
+        layout.chart(charts.class_counts(table.label_series, theme=theme), key="class_chart")
     with right:
-        layout.chart(charts.missing_by_column(table, theme=theme), key="missing_chart")
+        layout.chart(
+            charts.missing_by_column(table.frame[table.features], theme=theme), key="missing_chart"
+        )
     with st.expander(f"First {min(200, table.n_rows)} rows"):
         st.dataframe(table.frame.head(200), key="preview")
 

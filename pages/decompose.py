@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from ecoval_core import charts
-from ecoval_core.runs import Run
+from ecoval_core.workspace.runs import Run
 from pages.shared import formats, layout, menu, state
 
 SCATTER_KEY = "quadrants"

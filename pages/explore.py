@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ecoval_core import charts
-from ecoval_core.runs import Run
+from ecoval_core.workspace.runs import Run
 from pages.shared import formats, layout, mapview, rows, state, story
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ecoval_core.pruning import Effect, detection
-from ecoval_core.runs import Run
+from ecoval_core.evaluation.pruning import Effect, detection
+from ecoval_core.workspace.runs import Run
 from pages.shared import downloads, formats, layout, menu, progress, prunelist, rows
 
 

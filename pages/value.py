@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from ecoval_core import charts
-from ecoval_core.planning import count_fits
-from ecoval_core.preparation import Prepared
-from ecoval_core.runs import Run, Settings, rows_per_fit
-from ecoval_core.scoring import SCORINGS
-from ecoval_core.stability import count_surely_harmful
+from ecoval_core.tables.preparation import Prepared
+from ecoval_core.valuation.planning import count_fits
+from ecoval_core.valuation.scoring import SCORINGS
+from ecoval_core.workspace.runs import Run, Settings, rows_per_fit
+from ecoval_core.workspace.stability import count_surely_harmful
 from pages.shared import formats, layout, menu, progress, repeats, rows, state, valuing
 
 N_EXTREMES = 10

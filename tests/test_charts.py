@@ -1,27 +1,22 @@
 import base64
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from ecoval_core import charts
-from ecoval_core.chart_colouring import colourings
-from ecoval_core.chart_map import MAX_LOWEST, MAX_POINTS
-from ecoval_core.chart_style import (
+from ecoval_core.charts.points import MAX_LOWEST, MAX_POINTS, colourings
+from ecoval_core.charts.style import (
     CATEGORIES,
     THEMES,
-    aligned,
     clip_limit,
     label_groups,
-    number,
     packed,
-    short_names,
-    shorten,
     steps,
     theme_of,
 )
+from ecoval_core.charts.text import aligned, number, short_names, shorten
 
 LIGHT = theme_of("light")
 THEME_NAMES = list(THEMES)
@@ -705,19 +700,9 @@ class TestRemoval:
 # --- Table ----------------------------------------------------------------------------------
 
 
-def make_table(frame, target="y", task="classification"):
-    features = [column for column in frame if column != target]
-    unlabelled = frame.index[frame[target].isna()].to_numpy()
-    return SimpleNamespace(
-        frame=frame, target=target, task=task, features=features, n_rows=len(frame),
-        unlabelled_ids=unlabelled,
-    )  # fmt: skip
-
-
 class TestTable:
-    def test_class_counts_largest_first_without_missing_targets(self):
-        table = make_table(pd.DataFrame({"y": ["b", "a", "b", None, "b"]}))
-        figure = charts.class_counts(table, theme="light")
+    def test_class_counts_largest_first(self):
+        figure = charts.class_counts(pd.Series(["b", "a", "b", "b"], name="y"), theme="light")
         assert list(figure.layout.yaxis.ticktext) == ["b", "a"]
         assert list(figure.data[0].x) == [3, 1]
         assert list(figure.data[0].text) == ["3 (75.0%)", "1 (25.0%)"]
@@ -725,50 +710,45 @@ class TestTable:
 
     def test_a_hundred_classes_end_in_one_bar_for_the_rest(self):
         labels = np.repeat([f"c{i}" for i in range(100)], np.arange(100, 0, -1))
-        figure = charts.class_counts(make_table(pd.DataFrame({"y": labels})), theme="light")
+        figure = charts.class_counts(pd.Series(labels, name="y"), theme="light")
         names, bars = figure.layout.yaxis.ticktext, figure.data[0]
         assert (len(names), names[0], names[-1]) == (30, "c0", "71 smaller classes")
         assert bars.x.sum() == len(labels)
         assert bars.marker.color[-1] == LIGHT.zero != bars.marker.color[0]
 
     def test_continuous_target_is_a_histogram(self):
-        table = make_table(pd.DataFrame({"y": [*range(100), None]}), task="regression")
-        figure = charts.class_counts(table, theme="dark")
+        amounts = pd.Series(np.arange(100.0), name="y")
+        figure = charts.class_counts(amounts, theme="dark")
         assert figure.data[0].y.sum() == 100
         assert figure.layout.xaxis.title.text == "y"
 
     def test_missing_values_worst_first_and_only_where_there_are_any(self):
         frame = pd.DataFrame({"a": [1, None, 3, 4], "b": [1, 2, 3, 4], "c": [None, None, None, 1]})
-        figure = charts.missing_by_column(make_table(frame.assign(y="x")), theme="light")
+        figure = charts.missing_by_column(frame, theme="light")
         assert list(figure.layout.yaxis.ticktext) == ["c", "a"]
         assert list(figure.data[0].text) == ["3 (75.0%)", "1 (25.0%)"]
         assert figure.layout.title.text == "Missing values · 2 of 3 used columns"
 
     def test_missing_values_of_many_columns_are_limited(self):
         frame = pd.DataFrame({f"c{i}": [None] * (i + 1) + [1] * (40 - i) for i in range(40)})
-        figure = charts.missing_by_column(make_table(frame.assign(y=1)), theme="light")
+        figure = charts.missing_by_column(frame, theme="light")
         assert len(figure.data[0].x) == 20
         assert figure.data[0].x.max() == 40
         assert "the worst 20 shown" in figure.layout.title.text
 
     def test_no_missing_values_is_said(self):
-        table = make_table(pd.DataFrame({"a": [1, 2], "y": ["u", None]}))
-        figure = charts.missing_by_column(table, theme="light")
+        figure = charts.missing_by_column(pd.DataFrame({"a": [1, 2]}), theme="light")
         assert not figure.data
         assert "None in 1 used column." in words(figure)
 
     def test_split_shows_every_row_once(self):
-        table = make_table(pd.DataFrame({"y": [None] * 10 + ["a"] * 90}))
-        prepared = SimpleNamespace(
-            table=table, ids_train=np.arange(50), ids_val=np.arange(30), ids_test=np.arange(10)
-        )
-        figure = charts.split_bar(prepared, theme="light")
+        parts = ["train"] * 50 + ["validation"] * 30 + ["test"] * 10 + ["no target"] * 10
+        figure = charts.split_bar(pd.Series(parts), theme="light")
         assert [trace.name for trace in figure.data] == [
             "training: 50 (50%)", "validation: 30 (30%)", "test: 10 (10%)", "no target: 10 (10%)",
         ]  # fmt: skip
         assert sum(trace.x[0] for trace in figure.data) == 100
-        table.unlabelled_ids = np.array([], dtype=int)
-        assert len(charts.split_bar(prepared, theme="light").data) == 3
+        assert len(charts.split_bar(pd.Series(parts[:90]), theme="light").data) == 3
 
 
 # --- Style ----------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecoval_core.clustering import (
+from ecoval_core.valuation.clustering import (
     allocate_clusters,
     auto_n_clusters,
     cluster_groups,

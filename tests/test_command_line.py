@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from sklearn.datasets import load_diabetes, load_wine
 
 from ecoval_core.command_line import main
-from ecoval_core.curves import removal_curves
-from ecoval_core.exports import exported_frame
-from ecoval_core.preparation import prepare
-from ecoval_core.runs import Settings, value_prepared
+from ecoval_core.evaluation.curves import removal_curves
 from ecoval_core.tables import TableError, make_table, read_frame
+from ecoval_core.tables.preparation import prepare
+from ecoval_core.workspace.exports import exported_frame
+from ecoval_core.workspace.runs import Settings, value_prepared
 
 COMMAND = [sys.executable, "-m", "ecoval_core"]
 

@@ -6,7 +6,7 @@ from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
 
 from ecoval_core import EcoVal, cross_value
-from ecoval_core.cross_valuation import forget_models
+from ecoval_core.valuation.cross_valuation import forget_models
 
 PER_ROW = (
     "values_", "intrinsic_", "extrinsic_", "raw_extrinsic_", "standard_errors_", "quality_",

@@ -5,7 +5,7 @@ from sklearn.metrics import accuracy_score
 from sklearn.naive_bayes import GaussianNB
 
 from ecoval_core import Cancelled
-from ecoval_core.curves import (
+from ecoval_core.evaluation.curves import (
     DEFAULT_SHARES,
     count_refits,
     removal_curves,

@@ -15,8 +15,8 @@ from sklearn.naive_bayes import GaussianNB
 from threadpoolctl import threadpool_info
 
 from ecoval_core import Cancelled, EcoVal, RefitError
-from ecoval_core.curves import removal_curves
-from ecoval_core.planning import count_fits
+from ecoval_core.evaluation.curves import removal_curves
+from ecoval_core.valuation.planning import count_fits
 
 # Workers inherit them: it must be the engine that holds its fits to one thread.
 TWO_THREADS = {f"{name}_NUM_THREADS": "2" for name in ("OMP", "OPENBLAS", "MKL")}

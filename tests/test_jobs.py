@@ -7,8 +7,8 @@ from itertools import count
 
 import pytest
 
-from ecoval_core.jobs import Job, JobRegistry, JobState
-from ecoval_core.tasks import Cancelled
+from ecoval_core.valuation.parallel import Cancelled
+from ecoval_core.workspace.jobs import Job, JobRegistry, JobState
 
 PATIENCE = 20
 

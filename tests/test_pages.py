@@ -13,8 +13,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ecoval_core import charts
-from ecoval_core.projection import umap_projection
-from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.charts.projection import umap_projection
+from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from pages.shared import mapview, prunelist
 
 # umap-learn says so when it is imported and when it is handed neighbours, here from a job's thread,

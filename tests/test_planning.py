@@ -6,9 +6,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 
-from ecoval_core import EcoVal, planning
-from ecoval_core.models import MODELS, make_model, models_for
-from ecoval_core.planning import cluster_bounds, count_fits, estimate_seconds
+from ecoval_core import EcoVal
+from ecoval_core.valuation import planning
+from ecoval_core.valuation.models import MODELS, make_model, models_for
+from ecoval_core.valuation.planning import cluster_bounds, count_fits, estimate_seconds
 
 
 class CountedFits(GaussianNB):

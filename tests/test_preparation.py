@@ -12,8 +12,8 @@ from data_files import make_frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecoval_core.preparation import plant_label_noise, prepare
-from ecoval_core.tables import ASSETS, TableError, load_sample, make_table
+from ecoval_core.tables import TableError, load_sample, make_table
+from ecoval_core.tables.preparation import plant_label_noise, prepare
 
 
 def parts(prepared, name):
@@ -86,7 +86,7 @@ def test_mixed_columns_of_penguins():
 
 
 def test_regression_on_penguins():
-    table = make_table(pd.read_csv(ASSETS / "penguins.csv"), "penguins", "body_mass_g")
+    table = make_table(load_sample("penguins").frame, "penguins", "body_mass_g")
     prepared = prepare(table, noise=0.2, random_state=1)
     check_consistent(prepared)
     assert len(table.unlabelled_ids) == 2

@@ -8,8 +8,8 @@ from sklearn.datasets import load_digits, make_blobs
 from sklearn.manifold import trustworthiness
 from sklearn.preprocessing import scale
 
-from ecoval_core import projection
-from ecoval_core.projection import pca_projection, umap_projection
+from ecoval_core.charts import projection
+from ecoval_core.charts.projection import pca_projection, umap_projection
 
 
 @pytest.fixture(scope="module")
@@ -127,5 +127,5 @@ def test_umap_in_several_threads_at_once_is_safe_and_the_same(blobs):
 
 
 def test_importing_the_module_does_not_import_umap():
-    code = "import sys, ecoval_core.projection; sys.exit('umap' in sys.modules)"
+    code = "import sys, ecoval_core.charts.projection; sys.exit('umap' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -4,16 +4,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import pairwise_distances
 
-from ecoval_core import propagation, quality
-from ecoval_core.propagation import (
+from ecoval_core.valuation import propagation, quality
+from ecoval_core.valuation.propagation import (
     LinearKernel,
     Sampling,
     distribute,
     extrinsic_of_cluster,
     extrinsic_of_joining,
 )
-from ecoval_core.quality import Judge, find_suspects, identical_rows, make_folds, nearest_neighbors
-from ecoval_core.scoring import Scale
+from ecoval_core.valuation.quality import (
+    Judge,
+    find_suspects,
+    identical_rows,
+    make_folds,
+    nearest_neighbors,
+)
+from ecoval_core.valuation.scoring import Scale
 
 
 def by_the_letter(X, pull, X_val, pull_val, effect):

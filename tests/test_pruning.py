@@ -4,7 +4,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score, r2_score
 
-from ecoval_core.pruning import PruneList, detection, measure_effect
+from ecoval_core.evaluation.pruning import PruneList, detection, measure_effect
 
 
 @pytest.fixture

@@ -11,17 +11,22 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info
 
-from ecoval_core.clustering import cluster_groups
-from ecoval_core.fitting import (
+from ecoval_core.valuation.clustering import cluster_groups
+from ecoval_core.valuation.fitting import (
     RefitError,
     fit_model,
     is_linear,
     seed_estimator,
     starts_from_solution,
 )
-from ecoval_core.refitting import Problem, leave_clusters_out, out_of_fold_output, sample_by_cluster
-from ecoval_core.scoring import Scale
-from ecoval_core.tasks import Cancelled
+from ecoval_core.valuation.parallel import Cancelled
+from ecoval_core.valuation.refitting import (
+    Problem,
+    leave_clusters_out,
+    out_of_fold_output,
+    sample_by_cluster,
+)
+from ecoval_core.valuation.scoring import Scale
 
 
 def make_problem(data, estimator):

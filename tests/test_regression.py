@@ -9,8 +9,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from ecoval_core import EcoVal
-from ecoval_core.curves import removal_curves, summarise_curves
-from ecoval_core.preparation import plant_label_noise
+from ecoval_core.evaluation.curves import removal_curves, summarise_curves
+from ecoval_core.tables.preparation import plant_label_noise
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecoval_core.exports import export_table, exported_frame
-from ecoval_core.planning import count_fits
-from ecoval_core.preparation import prepare
-from ecoval_core.runs import Settings, estimate_run, rows_per_fit, value_prepared
 from ecoval_core.tables import load_sample, make_table
+from ecoval_core.tables.preparation import prepare
+from ecoval_core.valuation.planning import count_fits
+from ecoval_core.workspace.exports import export_table, exported_frame
+from ecoval_core.workspace.runs import Settings, estimate_run, rows_per_fit, value_prepared
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,9 @@ def test_every_row_follows_the_weight_and_is_exported(every_row):
 
 
 def test_the_estimate_knows_the_folds(run, monkeypatch):
-    monkeypatch.setattr("ecoval_core.planning._seconds", lambda function: (1.0, function()))
+    monkeypatch.setattr(
+        "ecoval_core.valuation.planning._seconds", lambda function: (1.0, function())
+    )
 
     def seconds(every_row):
         settings = Settings("naive_bayes", 12, "probability", every_row=every_row)

@@ -4,7 +4,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
 from sklearn.svm import LinearSVC
 
-from ecoval_core.scoring import (
+from ecoval_core.valuation.scoring import (
     Scale,
     available_scorings,
     check_scoring,

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from sklearn.datasets import load_diabetes
 
-from ecoval_core import reading, tables
 from ecoval_core.tables import (
     SAMPLES,
     TableError,
@@ -27,6 +26,7 @@ from ecoval_core.tables import (
     load_sample,
     make_table,
     read_frame,
+    reading,
     suggest_exclusions,
     target_array,
 )
@@ -414,7 +414,7 @@ def test_reasons_for_columns_left_out():
 
 
 def test_a_regression_table():
-    frame = pd.read_csv(tables.ASSETS / "penguins.csv")
+    frame = load_sample("penguins").frame.copy()
     table = make_table(frame, "t", "body_mass_g")
     assert table.task == "regression"
     assert table.labels.dtype == np.float64
@@ -600,7 +600,7 @@ def test_targets_become_plain_arrays(values, task, expected):
 
 def test_tables_of_numbers_need_neither_streamlit_nor_skrub():
     code = (
-        "import sys; from ecoval_core.preparation import prepare; "
+        "import sys; from ecoval_core.tables.preparation import prepare; "
         "from ecoval_core.tables import load_sample; prepare(load_sample('wine')); "
         "assert not {'streamlit', 'skrub'} & set(sys.modules)"
     )

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from ecoval_core import Cancelled, EcoVal
-from ecoval_core.baselines import leave_one_out_values, random_values
+from ecoval_core.evaluation.baselines import leave_one_out_values, random_values
 
 
 def spearman(a, b):
@@ -165,7 +165,7 @@ def test_models_too_large_to_keep_are_replaced_by_the_full_one(cancer, monkeypat
         )
 
     kept = run()
-    monkeypatch.setattr("ecoval_core.refitting.MAX_KEPT_BYTES", 100)
+    monkeypatch.setattr("ecoval_core.valuation.refitting.MAX_KEPT_BYTES", 100)
     light = run()
     assert np.array_equal(light.values_, kept.values_)
     new = cancer.X_test, cancer.y_test

@@ -7,8 +7,8 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from ecoval_core.exports import Format, Which, check_parquet, export_table
-from ecoval_core.runs import Run
+from ecoval_core.workspace.exports import Format, Which, check_parquet, export_table
+from ecoval_core.workspace.runs import Run
 from pages.shared import formats
 
 _KINDS: dict[str, tuple[Which, str]] = {

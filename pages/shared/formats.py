@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from ecoval_core.models import MODELS
-from ecoval_core.runs import Run
+from ecoval_core.valuation.models import MODELS
+from ecoval_core.workspace.runs import Run
 
 UNITS = {"share": "‰ of the surplus", "score": "Units of the score"}
 VALUE_COLUMNS = ("value", "standard_error", "intrinsic", "extrinsic", "raw_extrinsic")

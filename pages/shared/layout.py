@@ -8,10 +8,10 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from ecoval_core.charts import CHART_CONFIG
-from ecoval_core.preparation import Prepared
-from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.runs import Run
-from ecoval_core.uncertainty import reliability_warning
+from ecoval_core.tables.preparation import Prepared
+from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.valuation.uncertainty import reliability_warning
+from ecoval_core.workspace.runs import Run
 from pages.shared import formats, menu, prunelist, state
 
 # Streamlit leaves six rem above the page, which pushes the map off a small screen.

@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from ecoval_core.preparation import Prepared, prepare
 from ecoval_core.tables import (
     MIN_ROWS,
     Table,
@@ -23,6 +22,7 @@ from ecoval_core.tables import (
     read_frame,
     suggest_exclusions,
 )
+from ecoval_core.tables.preparation import Prepared, prepare
 from pages.shared import state
 
 DEMO_SAMPLE = "digits"

@@ -14,9 +14,9 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from ecoval_core.preparation import Prepared
-from ecoval_core.projection import pca_projection, umap_projection
-from ecoval_core.runs import Run
+from ecoval_core.charts.projection import pca_projection, umap_projection
+from ecoval_core.tables.preparation import Prepared
+from ecoval_core.workspace.runs import Run
 from pages.shared import progress, prunelist, rows, state
 
 MAP_KEY = "map"

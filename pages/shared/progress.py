@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from ecoval_core.jobs import Job, JobState, Work
+from ecoval_core.workspace.jobs import Job, JobState, Work
 from pages.shared import formats, state
 
 POLL_SECONDS = 0.5
@@ -97,7 +97,7 @@ def submit(slot: str, key: str, label: str, work: Work) -> Job:
     label : str
         Name of the work for people.
     work : callable
-        As in :meth:`ecoval_core.jobs.JobRegistry.submit`.
+        As in :meth:`ecoval_core.workspace.jobs.JobRegistry.submit`.
 
     Returns
     -------

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from ecoval_core.jobs import Job
-from ecoval_core.pruning import PruneList, measure_effect
-from ecoval_core.runs import Run
+from ecoval_core.evaluation.pruning import PruneList, measure_effect
+from ecoval_core.workspace.jobs import Job
+from ecoval_core.workspace.runs import Run
 from pages.shared import progress, state
 
 MAX_UNDO = 200
@@ -135,7 +135,7 @@ def effect(run: Run, ids: list[int]) -> Job:
     Returns
     -------
     Job
-        Its result is an `ecoval_core.pruning.Effect`.
+        Its result is an `ecoval_core.evaluation.pruning.Effect`.
     """
     prepared = run.prepared
     seed = run.settings.random_state

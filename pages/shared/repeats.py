@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ecoval_core.planning import count_fits
-from ecoval_core.runs import Run
-from ecoval_core.stability import N_REPEATS, Stability, repeat_run, stability_of
+from ecoval_core.valuation.planning import count_fits
+from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.stability import N_REPEATS, Stability, repeat_run, stability_of
 from pages.shared import formats, progress, state
 
 

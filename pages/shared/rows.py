@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
-from ecoval_core.runs import Run
+from ecoval_core.workspace.runs import Run
 from pages.shared import formats
 
 MAX_ROWS_SHOWN = 5_000

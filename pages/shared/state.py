@@ -13,10 +13,10 @@ from uuid import uuid4
 
 import streamlit as st
 
-from ecoval_core.jobs import Job, JobRegistry
-from ecoval_core.preparation import Prepared
-from ecoval_core.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.runs import Run, Settings
+from ecoval_core.tables.preparation import Prepared
+from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.workspace.jobs import Job, JobRegistry
+from ecoval_core.workspace.runs import Run, Settings
 from pages.shared.shelf import Shelf
 
 MAX_PREPARED = 24

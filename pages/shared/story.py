@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from ecoval_core import charts
-from ecoval_core.quality import nearest_neighbors
-from ecoval_core.runs import Run
+from ecoval_core.valuation.quality import nearest_neighbors
+from ecoval_core.workspace.runs import Run
 from pages.shared import formats, rows
 
 N_NEIGHBORS = 10

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from ecoval_core.clustering import auto_n_clusters
-from ecoval_core.jobs import Job
-from ecoval_core.models import make_model, models_for
-from ecoval_core.planning import cluster_bounds
-from ecoval_core.preparation import Prepared
-from ecoval_core.runs import Settings, estimate_run, rows_per_fit, value_prepared
-from ecoval_core.scoring import SCORINGS, available_scorings
+from ecoval_core.tables.preparation import Prepared
+from ecoval_core.valuation.clustering import auto_n_clusters
+from ecoval_core.valuation.models import make_model, models_for
+from ecoval_core.valuation.planning import cluster_bounds
+from ecoval_core.valuation.scoring import SCORINGS, available_scorings
+from ecoval_core.workspace.jobs import Job
+from ecoval_core.workspace.runs import Settings, estimate_run, rows_per_fit, value_prepared
 from pages.shared import progress, state
 
 MAX_STEPS = 24

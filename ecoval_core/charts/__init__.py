@@ -1,0 +1,45 @@
+"""Every chart of a valuation: pure functions from tidy data and a theme to a Plotly figure.
+
+Draw them with ``theme=None`` in Streamlit, whose own theme would put its colours over those set here,
+and with `CHART_CONFIG`. Values come in any unit; `unit` only names it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ecoval_core.charts.curves import peak_of, removal_chart
+from ecoval_core.charts.data import class_counts, missing_by_column, split_bar
+from ecoval_core.charts.map import value_map
+from ecoval_core.charts.values import (
+    QUADRANTS,
+    TYPICAL_QUALITY,
+    decomposition_scatter,
+    quadrant_of,
+    totals_by,
+    value_distribution,
+)
+
+__all__ = [
+    "CHART_CONFIG",
+    "QUADRANTS",
+    "TYPICAL_QUALITY",
+    "class_counts",
+    "decomposition_scatter",
+    "missing_by_column",
+    "peak_of",
+    "quadrant_of",
+    "removal_chart",
+    "split_bar",
+    "totals_by",
+    "value_distribution",
+    "value_map",
+]
+
+CHART_CONFIG: dict[str, Any] = {
+    "displaylogo": False,
+    # The button would upload the data to a web service.
+    "showSendToCloud": False,
+    "modeBarButtonsToRemove": ["sendChartToCloud", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+    "toImageButtonOptions": {"format": "png", "scale": 2, "filename": "ecoval"},
+}

@@ -1,0 +1,144 @@
+"""Chart of the point-removal curves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from ecoval_core.charts.style import (
+    Theme,
+    ThemeName,
+    base_figure,
+    message_figure,
+    theme_of,
+    translucent,
+)
+from ecoval_core.charts.text import shorten
+
+CONTROL_COLOR = "#b59a2b"
+STRATEGY_NAMES = {
+    "lowest": "lowest value first",
+    "highest": "highest value first",
+    "random": "random rows",
+    "random_clusters": "random clusters",
+}
+
+
+def peak_of(summary: pd.DataFrame) -> pd.Series:
+    """Find where removing the lowest values first scores best: the first maximum, where there are more.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        As for :func:`removal_chart`, with the strategy "lowest" and a score of it.
+
+    Returns
+    -------
+    Series
+        The row of `summary`.
+    """
+    curve = summary[summary["strategy"] == "lowest"].dropna(subset=["mean"]).sort_values("share")
+    return curve.iloc[int(curve["mean"].argmax())]
+
+
+def removal_chart(
+    summary: pd.DataFrame, baseline: float, metric: str, *, theme: ThemeName, title: str = ""
+) -> go.Figure:
+    """Draw the test score against the share of rows removed.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        From :func:`ecoval_core.evaluation.curves.summarise_curves`, some strategies of it or all:
+        columns strategy, share, n_removed, mean, low, high. Where a score is missing the line ends.
+    baseline : float
+        Score with all rows.
+    metric : str
+        Name of the score.
+    theme : {"light", "dark"}
+        Theme of the page.
+    title : str, default=""
+        The question that the chart answers.
+
+    Returns
+    -------
+    Figure
+        Mean and 10-90 % band of the random strategies, a line for each ordered one, and a star at
+        :func:`peak_of`.
+    """
+    colors = theme_of(theme)
+    styles: dict[str, dict[str, Any]] = {
+        "random_clusters": {"color": CONTROL_COLOR, "dash": "5px,3px", "width": 1.8},
+        "random": {"color": colors.muted, "width": 1.8},
+        "highest": {"color": colors.gain, "width": 2.6},
+        "lowest": {"color": colors.harm, "width": 2.6},
+    }
+    known = summary.dropna(subset=["mean"])
+    if known.empty:
+        return message_figure(colors, shorten(title, 80), "No score could be measured.")
+    figure = base_figure(colors, height=420, title=shorten(title, 80), hovermode="x unified")
+    end = float(known["share"].max()) or 1.0
+    figure.add_scatter(
+        x=[0, end], y=[baseline, baseline], mode="lines", hoverinfo="skip",
+        name=f"no row removed: {baseline:.3f}",
+        line={"color": colors.muted, "width": 1.2, "dash": "2px,3px"},
+    )  # fmt: skip
+    for strategy, line in styles.items():
+        curve = known[known["strategy"] == strategy].sort_values("share")
+        if not curve.empty:
+            if strategy.startswith("random"):
+                _add_band(figure, curve, strategy, line["color"])
+            _add_curve(figure, curve, strategy, line)
+            if strategy == "lowest":
+                _mark_peak(figure, curve, colors, line["color"])
+    figure.update_xaxes(
+        title_text="share of the training rows removed", tickformat=".0%", hoverformat=".0%",
+        range=[-0.02 * end, 1.02 * end], zeroline=False,
+        showspikes=False,
+    )  # fmt: skip
+    figure.update_yaxes(title_text=f"test {shorten(metric)}")
+    return figure.update_layout(
+        legend={"y": -0.17, "traceorder": "reversed", "itemsizing": "trace"}
+    )
+
+
+def _add_band(figure: go.Figure, curve: pd.DataFrame, strategy: str, color: str) -> None:
+    share = curve["share"].to_numpy(np.float32)
+    outline = np.concatenate([curve["high"], curve["low"][::-1]]).astype(np.float32)
+    figure.add_scatter(
+        x=np.concatenate([share, share[::-1]]), y=outline, fill="toself", mode="none",
+        fillcolor=translucent(color, 0.18), hoverinfo="skip", showlegend=False,
+        legendgroup=strategy, name=f"{STRATEGY_NAMES[strategy]}, 10-90 %",
+    )  # fmt: skip
+
+
+def _add_curve(figure: go.Figure, curve: pd.DataFrame, strategy: str, line: dict[str, Any]) -> None:
+    is_random = strategy.startswith("random")
+    figure.add_scatter(
+        x=curve["share"].to_numpy(np.float32), y=curve["mean"].to_numpy(np.float32),
+        mode="lines" if is_random else "lines+markers", line=line, marker={"size": 6},
+        name=STRATEGY_NAMES[strategy], legendgroup=strategy,
+        text=[
+            f"{row.mean:.3f} ({row.low:.3f} to {row.high:.3f})" if is_random else f"{row.mean:.3f}"
+            for row in curve[["mean", "low", "high"]].itertuples(index=False)
+        ],
+        hovertemplate=f"{STRATEGY_NAMES[strategy]}: %{{text}}<extra></extra>",
+    )  # fmt: skip
+
+
+def _mark_peak(figure: go.Figure, curve: pd.DataFrame, theme: Theme, color: str) -> None:
+    best = peak_of(curve)
+    where = f"{best['share']:.0%} removed" if best["share"] else "no row removed"
+    figure.add_scatter(
+        x=[best["share"]], y=[best["mean"]], mode="markers", showlegend=False, hoverinfo="skip",
+        marker={"symbol": "star", "size": 15, "color": color}, legendgroup=best["strategy"],
+        name="peak",
+    )  # fmt: skip
+    figure.add_annotation(
+        x=best["share"], y=best["mean"], text=f"peak {best['mean']:.3f}, {where}", showarrow=False,
+        xanchor="left" if best["share"] < curve["share"].max() / 2 else "right", yshift=18,
+        font={"size": 12, "color": theme.text}, bgcolor=translucent(theme.surface, 0.7),
+    )  # fmt: skip

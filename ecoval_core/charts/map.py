@@ -1,0 +1,155 @@
+"""The map: every training row as a point, recoloured in the browser without a trip to the server."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from ecoval_core.charts.points import (
+    COLOURS,
+    Colouring,
+    _legend_length,
+    colourings,
+    count_shown,
+    marker_of,
+    point_trace,
+    points_shown,
+)
+from ecoval_core.charts.style import (
+    Theme,
+    ThemeName,
+    base_figure,
+    message_figure,
+    packed,
+    theme_of,
+    title_block,
+)
+
+
+def value_map(
+    frame: pd.DataFrame,
+    coords: ArrayLike,
+    *,
+    theme: ThemeName,
+    colour: str = "value",
+    selected_ids: Collection[int] | None = None,
+    picked_id: int | None = None,
+    hover: pd.DataFrame | None = None,
+    unit: str = "",
+) -> go.Figure:
+    """Draw every row as a point, coloured by value or by what the buttons above it name.
+
+    The figure depends on nothing but its arguments, so that the same arguments never disturb what
+    was selected on it.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_samples, ...)
+        :attr:`ecoval_core.workspace.runs.Run.frame`, its values in any unit. Rows without a value or without
+        coordinates are left out, and counted in the title.
+    coords : array-like of shape (n_samples, 2)
+        Coordinates of the rows, in the order of `frame`.
+    theme : {"light", "dark"}
+        Theme of the page.
+    colour : {"value", "intrinsic", "extrinsic", "cluster", "label", "flipped"}, default="value"
+        What the colour shows at first; "flipped" only if a row is.
+    selected_ids : collection of int or None, default=None
+        Row ids that keep their colour while the others turn grey; None colours all.
+    picked_id : int or None, default=None
+        Row id that an arrow points to.
+    hover : DataFrame or None, default=None
+        Original columns to show beside a point, the first six of them; indexed by row id.
+    unit : str, default=""
+        Unit of the values, in words.
+
+    Returns
+    -------
+    Figure
+        One trace of at most 20,000 points whose `customdata` is the row id. Beyond that it is a sample,
+        and the title says so; the 5,000 lowest-valued rows, the picked one, and the lowest-valued of
+        the selected are always in it.
+
+    Raises
+    ------
+    ValueError
+        If `coords` do not fit `frame`, or the colour is unknown.
+    """
+    colors = theme_of(theme)
+    coords = np.asarray(coords, dtype=np.float32)
+    if coords.shape != (len(frame), 2):
+        raise ValueError(f"coords must have the shape ({len(frame)}, 2), but it is {coords.shape}.")
+    selected = None if selected_ids is None else frame.index.isin(list(selected_ids))
+    usable = np.isfinite(frame["value"].to_numpy(dtype=float)) & np.isfinite(coords).all(axis=1)
+    shown = points_shown(frame, usable, selected, picked_id)
+    if not len(shown):
+        return message_figure(colors, "Map", "No row has a value.")
+    points, coords = frame.iloc[shown], coords[shown]
+    choices = colourings(points, colors, unit, count_shown(frame, shown))
+    if colour not in choices:
+        raise ValueError(f"Unknown colour {colour!r}; choose from {', '.join(choices)}.")
+    first = choices[colour]
+    figure = base_figure(
+        colors, height=600, title=first.title, subtitle=first.subtitle, dragmode="lasso",
+        hovermode="closest",
+    )  # fmt: skip
+    figure.update_layout(
+        margin={"t": 122, "l": 8, "r": 8, "b": 8},
+        showlegend=False,
+        updatemenus=[_buttons(choices, colour, colors)],
+    )
+    frameless = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": ""}
+    figure.update_xaxes(**frameless, showline=False)
+    figure.update_yaxes(**frameless, showline=False)
+    x, y = coords.T
+    figure.add_trace(point_trace(points, x, y, marker_of(first, colors), unit, hover))
+    figure.update_traces(
+        unselected={"marker": {"color": colors.faded, "opacity": 0.5}},
+        selectedpoints=None if selected is None else np.flatnonzero(selected[shown]).tolist(),
+    )
+    _point_out(figure, points, coords, picked_id, colors)
+    return figure
+
+
+def _buttons(choices: dict[str, Colouring], colour: str, theme: Theme) -> dict[str, Any]:
+    buttons = []
+    for name, choice in choices.items():
+        marker = {
+            "marker.color": [packed(choice.codes)],
+            "marker.colorscale": [choice.colorscale],
+            "marker.cmin": choice.low,
+            "marker.cmax": choice.high,
+            "marker.showscale": bool(choice.ticks),
+            "marker.colorbar.len": _legend_length(choice),
+            "marker.colorbar.tickvals": [choice.ticks],
+            "marker.colorbar.ticktext": [choice.names],
+        }
+        title = title_block(theme, choice.title, choice.subtitle)
+        words = {"title.text": title["text"], "title.subtitle.text": title["subtitle"]["text"]}
+        # An amount is no label; its colouring is titled so.
+        label = "Target" if choice.title.startswith("Target") else COLOURS[name]
+        buttons.append({"label": label, "method": "update", "args": [marker, words, [0]]})
+    return {
+        "type": "buttons", "direction": "right", "buttons": buttons,
+        "active": list(choices).index(colour),
+        "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom", "pad": {"b": 10, "l": 0},
+        "bgcolor": theme.button, "bordercolor": theme.grid,
+        "font": {"size": 12, "color": theme.button_text},
+    }  # fmt: skip
+
+
+def _point_out(
+    figure: go.Figure, points: pd.DataFrame, coords: NDArray, picked_id: int | None, theme: Theme
+) -> None:
+    where = np.flatnonzero(points.index == picked_id)
+    if len(where):
+        x, y = (float(c) for c in coords[where[0]])
+        figure.add_annotation(
+            x=x, y=y, text=f"<b>row {picked_id}</b>", ax=0, ay=-34, standoff=5,
+            arrowhead=2, arrowwidth=1.6, arrowcolor=theme.text, font={"color": theme.text},
+            bgcolor=theme.surface, bordercolor=theme.text, borderpad=3,
+        )  # fmt: skip

@@ -1,0 +1,279 @@
+"""How every chart looks: colours of both themes, scales, the base layout, and how text is written."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+from pandas.api import types
+
+from ecoval_core.charts.text import number
+
+ThemeName = Literal["light", "dark"]
+Colorscale = list[tuple[float, str]]
+
+# The second is the name of the font that Streamlit brings along.
+FONT = "Source Sans, Source Sans Pro, Helvetica, Arial, sans-serif"
+CLIP_PERCENTILE = 98
+N_TARGET_GROUPS = 5
+# Told apart from each other, and from both backgrounds, also by the colour-blind.
+CATEGORIES = (
+    "#4f86c6", "#e8804a", "#3fa37c", "#d0568f", "#b59a2b", "#8a78d6",
+    "#37a5b8", "#c2504a", "#7f9a3c", "#b27fc9", "#a9775a", "#7c8796",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of one theme; backgrounds are transparent, so that the page shows through.
+
+    Attributes
+    ----------
+    text, muted, grid, surface : str
+        Text, secondary text, grid lines, background of hover boxes.
+    harm, harm_soft, zero, gain_soft, gain : str
+        The diverging scale from below zero (orange) through zero (grey) to above (blue).
+    amounts : tuple of str
+        Sequential scale of a continuous target, low to high.
+    faded : str
+        Points outside the selection.
+    button, button_text : str
+        Buttons on the chart; readable too where Plotly paints the pressed one nearly white.
+    """
+
+    text: str
+    muted: str
+    grid: str
+    surface: str
+    harm: str
+    harm_soft: str
+    zero: str
+    gain_soft: str
+    gain: str
+    amounts: tuple[str, ...]
+    faded: str
+    button: str
+    button_text: str
+
+    @property
+    def diverging(self) -> Colorscale:
+        """Scale from the lowest to the highest value, zero in the middle."""
+        colors = (self.harm, self.harm_soft, self.zero, self.gain_soft, self.gain)
+        return [(position / 4, color) for position, color in enumerate(colors)]
+
+    @property
+    def rising(self) -> Colorscale:
+        """Upper half of the diverging scale, for what cannot be negative."""
+        return [(0.0, self.zero), (0.5, self.gain_soft), (1.0, self.gain)]
+
+    @property
+    def sequential(self) -> Colorscale:
+        """Scale of a continuous target."""
+        last = len(self.amounts) - 1
+        return [(position / last, color) for position, color in enumerate(self.amounts)]
+
+
+THEMES: dict[str, Theme] = {
+    "light": Theme(
+        text="#1f2937", muted="#5b6472", grid="#e3e6eb", surface="#ffffff",
+        harm="#a8430a", harm_soft="#e58a3c", zero="#b3b7bd", gain_soft="#5c9bd1", gain="#0f4c8a",
+        amounts=("#c5b5dc", "#9a78c2", "#6f2f95", "#2f0a4f"), faded="#c9cdd3",
+        button="#d3dae4", button_text="#1f2937",
+    ),
+    "dark": Theme(
+        text="#e5e7eb", muted="#a3abb7", grid="#2f3641", surface="#20252d",
+        harm="#ffa94d", harm_soft="#c2703a", zero="#737a85", gain_soft="#4c8fd0", gain="#8ccbff",
+        amounts=("#5f4b7d", "#8b6fc4", "#bb9ff2", "#f1e6ff"), faded="#454c57",
+        button="#b4bcc8", button_text="#14171c",
+    ),
+}  # fmt: skip
+
+
+def theme_of(name: str) -> Theme:
+    """Colours of a theme.
+
+    Parameters
+    ----------
+    name : {"light", "dark"}
+        Theme of the page.
+
+    Returns
+    -------
+    Theme
+        Its colours.
+
+    Raises
+    ------
+    ValueError
+        If there is no such theme.
+    """
+    if name not in THEMES:
+        raise ValueError(f"Unknown theme {name!r}; choose from {', '.join(THEMES)}.")
+    return THEMES[name]
+
+
+def translucent(color: str, opacity: float) -> str:
+    """Write a #rrggbb colour with an opacity."""
+    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def steps(colors: Sequence[str]) -> Colorscale:
+    """Colorscale of equal steps, for codes 0 to n - 1 between -0.5 and n - 0.5."""
+    n = len(colors)
+    return [(edge, color) for i, color in enumerate(colors) for edge in (i / n, (i + 1) / n)]
+
+
+def base_figure(
+    theme: Theme, *, height: int, title: str = "", subtitle: str = "", **layout: Any
+) -> go.Figure:
+    """Empty figure with fonts, colours, grid and margins set.
+
+    Parameters
+    ----------
+    theme : Theme
+        Colours.
+    height : int
+        Height in pixels; the width is the page's.
+    title, subtitle : str
+        Heading on one line, and the sentence under it, whose lines the caller breaks with ``<br>``.
+    **layout
+        Further properties of the layout.
+
+    Returns
+    -------
+    Figure
+        Without traces.
+    """
+    lines = 19 if title else 0
+    lines += 16 + subtitle.count("<br>") * 17 + 17 if subtitle else 0
+    axis = axis_style(theme)
+    figure = go.Figure()
+    figure.update_layout(
+        template="none",
+        height=height,
+        font={"family": FONT, "size": 13, "color": theme.text},
+        title=title_block(theme, title, subtitle),
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 8, "r": 12, "t": 16 + lines, "b": 8},
+        xaxis=axis,
+        yaxis=axis,
+        hoverlabel={
+            "bgcolor": theme.surface,
+            "bordercolor": theme.muted,
+            "font": {"family": FONT, "size": 13, "color": theme.text},
+            "align": "left",
+        },
+        legend={
+            "orientation": "h", "x": 0, "xanchor": "left", "y": -0.12, "yanchor": "top",
+            "font": {"color": theme.text, "size": 12}, "itemsizing": "constant",
+        },
+        newselection={"line": {"color": theme.text, "width": 1.5, "dash": "dot"}},
+        activeselection={"fillcolor": translucent(theme.text, 0.06), "opacity": 1},
+        modebar={
+            "bgcolor": translucent(theme.surface, 0.85), "color": theme.muted,
+            "activecolor": theme.text,
+        },
+    )  # fmt: skip
+    return figure.update_layout(**layout)
+
+
+def axis_style(theme: Theme) -> dict[str, Any]:
+    """Look of an axis."""
+    return {
+        "gridcolor": theme.grid,
+        "zerolinecolor": theme.grid,
+        "linecolor": theme.grid,
+        "tickfont": {"color": theme.muted, "size": 12},
+        "title": {"font": {"color": theme.muted, "size": 13}, "standoff": 8},
+        "automargin": True,
+        "exponentformat": "none",
+    }
+
+
+def title_block(theme: Theme, title: str, subtitle: str) -> dict[str, Any]:
+    """Title and subtitle at the upper left, in the pixels that `base_figure` leaves for them."""
+    return {
+        "text": title,
+        "font": {"size": 15, "color": theme.text},
+        "subtitle": {"text": subtitle, "font": {"size": 12.5, "color": theme.muted}},
+        "x": 0, "xanchor": "left", "xref": "container", "pad": {"l": 8, "t": 8},
+        "y": 1, "yanchor": "top", "yref": "container",
+    }  # fmt: skip
+
+
+def message_figure(theme: Theme, title: str, message: str) -> go.Figure:
+    """Figure that says in words why there is nothing to draw."""
+    figure = base_figure(theme, height=120, title=title)
+    figure.update_xaxes(visible=False).update_yaxes(visible=False)
+    return figure.add_annotation(
+        text=message, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False,
+        font={"color": theme.muted, "size": 14},
+    )  # fmt: skip
+
+
+def clip_limit(values: ArrayLike) -> float:
+    """98th percentile of the absolute finite values: where a colour scale ends; never 0."""
+    finite = np.abs(np.asarray(values, dtype=float))
+    finite = finite[np.isfinite(finite)]
+    if not len(finite) or not finite.max():
+        return 1.0
+    return float(np.percentile(finite, CLIP_PERCENTILE) or finite.max())
+
+
+def packed(array: NDArray) -> dict[str, str]:
+    """Typed array as Plotly sends it; arguments of buttons are not packed by Plotly itself.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n,), float32 or int16
+        Numbers.
+
+    Returns
+    -------
+    dict
+        Type and base64 of the bytes.
+    """
+    data = np.ascontiguousarray(array)
+    return {
+        "dtype": f"{data.dtype.kind}{data.dtype.itemsize}",
+        "bdata": b64encode(data.tobytes()).decode(),
+    }
+
+
+def is_continuous(labels: pd.Series) -> bool:
+    """Whether labels are amounts (regression): floats, as `Prepared` hands them on."""
+    return bool(types.is_float_dtype(labels))
+
+
+def label_groups(labels: pd.Series) -> pd.Series:
+    """Group rows by label, as ordered categories with names for people.
+
+    Parameters
+    ----------
+    labels : Series
+        Classes, or amounts, which fall into at most five groups of about the same size.
+
+    Returns
+    -------
+    Series of category
+        Its categories are the classes themselves in sorted order, or ranges such as "1.5 to 3".
+    """
+    if not is_continuous(labels):
+        return labels.astype("category")
+    if labels.nunique() <= N_TARGET_GROUPS:
+        amounts = {amount: number(amount) for amount in labels.dropna().sort_values().unique()}
+        kind = pd.CategoricalDtype(list(dict.fromkeys(amounts.values())), ordered=True)
+        return labels.map(amounts).astype(kind)
+    groups = pd.qcut(labels, N_TARGET_GROUPS, duplicates="drop")
+    names = [f"{number(i.left)} to {number(i.right)}" for i in groups.cat.categories]
+    if len(set(names)) < len(names):
+        names = [f"{name} ({i})" for i, name in enumerate(names, 1)]
+    return groups.cat.rename_categories(names)

@@ -1,0 +1,1 @@
+"""Evaluation: are the values right, and what follows from them."""

@@ -1,0 +1,34 @@
+"""Tables: a file or a frame becomes numbers to learn from."""
+
+from ecoval_core.tables.columns import (
+    MAX_CLASSES,
+    MIN_ROWS,
+    detect_target,
+    suggest_exclusions,
+    target_array,
+)
+from ecoval_core.tables.preparation import Prepared, prepare
+from ecoval_core.tables.reading import MAX_BYTES, TableError, read_frame
+from ecoval_core.tables.table import SAMPLES, Sample, Table, load_sample, make_table
+from ecoval_core.target_type import Task, detect_task, numeric_values
+
+__all__ = [
+    "MAX_BYTES",
+    "MAX_CLASSES",
+    "MIN_ROWS",
+    "SAMPLES",
+    "Prepared",
+    "Sample",
+    "Table",
+    "TableError",
+    "Task",
+    "detect_target",
+    "detect_task",
+    "load_sample",
+    "make_table",
+    "numeric_values",
+    "prepare",
+    "read_frame",
+    "suggest_exclusions",
+    "target_array",
+]

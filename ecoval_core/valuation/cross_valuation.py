@@ -1,0 +1,216 @@
+"""Value every row: each fold in turn is the validation set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.model_selection import check_cv
+from sklearn.utils import _safe_indexing, check_random_state, indexable
+
+from ecoval_core.valuation.clustering import nearest_cluster
+from ecoval_core.valuation.estimator import EcoVal
+from ecoval_core.valuation.parallel import Progress, ShouldStop, part_of
+from ecoval_core.valuation.targets import encode, resolve_task, target_groups
+
+N_FOLDS = 5
+
+
+class CrossValuation:
+    """Values of every row, averaged over folds; made by :func:`cross_value`.
+
+    A row brings nothing to the fold in which it validates, so that the values sum to the mean surplus.
+
+    Parameters
+    ----------
+    estimators : sequence of EcoVal
+        Fitted, one a fold.
+    trained : sequence of ndarray of int
+        Rows that each of them valued.
+    fold : ndarray of shape (n_samples,)
+        Fold in which each row validated.
+    labels : ndarray of shape (n_samples,)
+        Cluster of each row in the first fold.
+
+    Attributes
+    ----------
+    values_, intrinsic_, extrinsic_, raw_extrinsic_ : ndarray of shape (n_samples,)
+        Means over the folds of what :class:`EcoVal` calls so, in units of the score.
+    standard_errors_ : ndarray of shape (n_samples,)
+        Standard error of each value over a bootstrap of the validation sets, which share no row.
+    quality_ : ndarray of shape (n_samples,)
+        Mean over the folds that valued the row, in [0, 1].
+    labels_ : ndarray of shape (n_samples,)
+        Clusters of the first fold. Rows that validated there join the nearest centre of their label.
+    cluster_values_, cluster_standard_errors_ : ndarray of shape (n_clusters_,)
+        Leave-cluster-out values in the first fold.
+    n_clusters_ : int
+        Clusters of the first fold.
+    surplus_, full_score_, prior_score_ : float
+        Means over the folds.
+    returns_to_scale_, intrinsic_share_ : float
+        Parts of the mean surplus, as in :class:`EcoVal`; NaN without a surplus.
+    reliable_ : bool
+        Whether the values of all folds are.
+    scoring_, task_ : str
+        As in :class:`EcoVal`.
+    fold_ : ndarray of shape (n_samples,)
+        Fold in which each row validated; -1 for a row that never did.
+    estimators_ : list of EcoVal
+        The fitted folds.
+    """
+
+    def __init__(
+        self, estimators: Sequence[EcoVal], trained: Sequence[NDArray], fold: NDArray,
+        labels: NDArray,
+    ) -> None:  # fmt: skip
+        self.estimators_, self._trained = list(estimators), list(trained)
+        self.fold_, self.labels_ = fold, labels
+        first = self.estimators_[0]
+        self.scoring_, self.task_ = first.scoring_, first.task_
+        self.n_clusters_, self.cluster_values_ = first.n_clusters_, first.cluster_values_
+        self.cluster_standard_errors_ = first.cluster_standard_errors_
+        n_folds = len(self.estimators_)
+        self.intrinsic_ = self._sum("intrinsic_") / n_folds
+        self.extrinsic_ = self._sum("extrinsic_") / n_folds
+        self.raw_extrinsic_ = self._sum("raw_extrinsic_") / n_folds
+        self.values_ = self.intrinsic_ + self.extrinsic_
+        self.standard_errors_ = np.sqrt(self._sum("standard_errors_", power=2)) / n_folds
+        self.quality_ = self._sum("quality_") / np.maximum(self._sum("quality_", power=0), 1)
+        self.surplus_, self.full_score_, self.prior_score_ = (
+            float(np.mean([getattr(one, name) for one in self.estimators_]))
+            for name in ("surplus_", "full_score_", "prior_score_")
+        )
+        known = self.surplus_ > 1e-12
+        shares = (self.intrinsic_.sum(), self.raw_extrinsic_.sum())
+        self.intrinsic_share_, self.returns_to_scale_ = (
+            float(amount / self.surplus_) if known else float("nan") for amount in shares
+        )
+        self.reliable_ = all(one.reliable_ for one in self.estimators_)
+
+    def _sum(self, name: str, power: int = 1) -> NDArray[np.float64]:
+        total = np.zeros(len(self.fold_))
+        for one, rows in zip(self.estimators_, self._trained, strict=True):
+            total[rows] += getattr(one, name) ** power
+        return total
+
+    def reweight(self, extrinsic_weight: float) -> CrossValuation:
+        """Value the same rows with another extrinsic weight, without any refit.
+
+        Parameters
+        ----------
+        extrinsic_weight : float
+            b, at least 0.
+
+        Returns
+        -------
+        CrossValuation
+            One that shares the fits; this one is unchanged.
+
+        Raises
+        ------
+        ValueError
+            If the weight is negative or not a number.
+        """
+        reweighted = [one.reweight(extrinsic_weight) for one in self.estimators_]
+        return CrossValuation(reweighted, self._trained, self.fold_, self.labels_)
+
+
+def cross_value(
+    ecoval: EcoVal,
+    X: Any,
+    y: Any,
+    cv: Any = N_FOLDS,
+    *,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> CrossValuation:
+    """Value every row: each fold in turn is the validation set, and values are averaged.
+
+    Parameters
+    ----------
+    ecoval : EcoVal
+        Its parameters are used; it is not fitted itself.
+    X : array-like of shape (n_samples, n_features)
+        Numeric features.
+    y : array-like of shape (n_samples,)
+        Labels or targets.
+    cv : int, cross-validation generator or iterable, default=5
+        As in scikit-learn. An int is stratified and shuffled by the random state, and takes classes
+        smaller than the number of folds; the only row of a class never validates, since no model could
+        know its label.
+    progress, should_stop : callable or None
+        As in :meth:`EcoVal.fit`, over the fits of all folds.
+
+    Returns
+    -------
+    CrossValuation
+        With the attributes of a fitted :class:`EcoVal`.
+
+    Raises
+    ------
+    ValueError, RefitError, Cancelled
+        As :meth:`EcoVal.fit` does; ValueError too if `cv` is an int below 2 or above the number of rows.
+    """
+    X, y = indexable(X, y)
+    y = np.asarray(y)
+    task = resolve_task(ecoval.estimator, y)
+    if isinstance(cv, Integral):
+        cv = _deal(y if task == "classification" else np.zeros(len(y)), int(cv), ecoval)
+    splits = list(check_cv(cv, y, classifier=task == "classification").split(X, y))
+    fold = np.full(len(y), -1)
+    fitted = []
+    for number, (train, held) in enumerate(splits):
+        one = clone(ecoval).fit(
+            _safe_indexing(X, train), y[train], _safe_indexing(X, held), y[held],
+            progress=part_of(progress, number, len(splits)), should_stop=should_stop,
+        )  # fmt: skip
+        fitted.append(one)
+        fold[held] = number
+    trained = [np.asarray(train) for train, _ in splits]
+    return CrossValuation(fitted, trained, fold, _cluster_all(fitted[0], trained[0], X, y))
+
+
+def forget_models(fitted: Iterable[EcoVal]) -> None:
+    """Free the models without each cluster, up to 128 MB a valuation, which only unseen points need.
+
+    Parameters
+    ----------
+    fitted : iterable of EcoVal
+        Changed in place; :meth:`EcoVal.value_samples` then does as where the models are too large to keep.
+    """
+    for one in fitted:
+        refits = replace(one._attribution.refits, models=None)
+        one._attribution = replace(one._attribution, refits=refits)
+
+
+def _deal(groups: NDArray, n_folds: int, ecoval: EcoVal) -> list[tuple[NDArray, NDArray]]:
+    """Deal shuffled rows out in turn, group by group: folds of one size, at most one row apart."""
+    if not 2 <= n_folds <= len(groups):
+        raise ValueError(
+            f"cv is {n_folds}: choose at least 2 folds and no more than the {len(groups)} rows."
+        )
+    random = check_random_state(ecoval.random_state)
+    order = random.permutation(len(groups))
+    codes, counts = np.unique(groups, return_inverse=True, return_counts=True)[1:]
+    order = order[np.argsort(codes[order], kind="stable")]
+    order = order[counts[codes[order]] > 1]
+    fold = np.full(len(groups), -1)
+    fold[order] = np.arange(len(order)) % n_folds
+    return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_folds)]
+
+
+def _cluster_all(first: EcoVal, train: NDArray, X: Any, y: NDArray) -> NDArray[np.int64]:
+    found = first._attribution
+    held = np.setdiff1d(np.arange(len(y)), train)
+    labels = np.empty(len(y), dtype=np.int64)
+    labels[train] = first.labels_
+    Z = found.scaler.transform(np.asarray(_safe_indexing(X, held)))
+    groups = target_groups(encode(y[held], found.problem.classes, "y"), found.edges)
+    labels[held] = nearest_cluster(found.clustering, Z, groups)
+    return labels

@@ -1,0 +1,157 @@
+"""What a valuation will take, told before it starts: granularity allowed, fits, seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import is_classifier
+from sklearn.utils import shuffle
+
+from ecoval_core.target_type import Task
+from ecoval_core.valuation.clustering import cluster_groups, target_bins
+from ecoval_core.valuation.fitting import fit_model, seed_estimator, single_threaded
+from ecoval_core.valuation.propagation import extrinsic_of_cluster
+from ecoval_core.valuation.quality import N_FOLDS, nearest_neighbors
+
+N_NEIGHBORS = 10
+N_TIMED_REFITS, ENOUGH_SECONDS = 3, 0.5
+N_TIMED_ROWS = 1_000
+
+
+def count_fits(n_clusters: int, n_folds: int = 1) -> int:
+    """Model fits that a valuation takes: on all data, without each cluster, without each fold.
+
+    Parameters
+    ----------
+    n_clusters : int
+        Clusters, K.
+    n_folds : int, default=1
+        Valuations: the folds of :func:`cross_value` where every row is valued.
+
+    Returns
+    -------
+    int
+        K + 6 for each valuation.
+    """
+    return n_folds * (n_clusters + 1 + N_FOLDS)
+
+
+def cluster_bounds(y: NDArray, task: Task) -> tuple[int, int]:
+    """Coarsest and finest granularity of a training target.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,)
+        Labels or targets.
+    task : {"classification", "regression"}
+        The task.
+
+    Returns
+    -------
+    least, most : int
+        Number of classes (regression: target bins) and number of points.
+    """
+    n_groups = len(np.unique(y)) if task == "classification" else len(target_bins(y)) + 1
+    return n_groups, len(y)
+
+
+def estimate_seconds(
+    estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clusters: int, *, n_jobs: int = 1,
+    max_fit_samples: int = 10_000, n_folds: int = 1,
+) -> float:  # fmt: skip
+    """Estimate the time of a valuation by timing a small part of each of its steps.
+
+    One fit from scratch stands for the fit on all data and the folds; a few without a neighbourhood of the
+    size of a cluster, warm-started where the model allows it, stand for the refits; clustering, neighbours
+    and the propagation to members are timed on some rows.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted model.
+    X, y : ndarray of shape (n_samples, n_features), (n_samples,)
+        Training data, standardised.
+    X_val : ndarray of shape (n_val, n_features)
+        Validation points, predicted after each fit.
+    n_clusters : int
+        Clusters, K.
+    n_jobs : int, default=1
+        Refits at once.
+    max_fit_samples : int, default=10_000
+        As in :class:`EcoVal`.
+    n_folds : int, default=1
+        Valuations of this size.
+
+    Returns
+    -------
+    float
+        Seconds, on this machine at its present load.
+
+    Raises
+    ------
+    RefitError
+        If the model cannot be fitted.
+    """
+    estimator = seed_estimator(estimator, 0)
+    X, y = shuffle(X, y, random_state=0)
+    with single_threaded():
+        fits = _time_fits(
+            estimator, X[:max_fit_samples], y[:max_fit_samples], X_val, n_clusters, n_jobs
+        )
+        return n_folds * (fits + _time_stages(estimator, X, y, X_val, n_clusters))
+
+
+def _seconds(function: Callable[[], Any]) -> tuple[float, Any]:
+    started = time.perf_counter()
+    result = function()
+    return time.perf_counter() - started, result
+
+
+def _time_fits(
+    estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clusters: int, n_jobs: int
+) -> float:
+    def fit(rows: NDArray, where: str, start: Any = None) -> Any:
+        model = fit_model(estimator, X[rows], y[rows], where, start=start)
+        model.predict(X_val)
+        return model
+
+    everything = np.arange(len(X))
+    scratch, full = _seconds(lambda: fit(everything, "on all rows"))
+    refits: list[float] = []
+    for anchor in everything[:N_TIMED_REFITS]:
+        if sum(refits) > ENOUGH_SECONDS:
+            break
+        # A random part would be missed less than a cluster, and a warm start be over sooner.
+        distance = ((X - X[anchor]) ** 2).sum(axis=1)
+        if is_classifier(estimator):
+            distance[y != y[anchor]] = np.inf
+        kept = np.argsort(distance)[max(1, len(X) // n_clusters) :]
+        if len(kept):
+            refits.append(_seconds(partial(fit, np.sort(kept), "in part", full))[0])
+    refit = np.mean(refits) if refits else scratch
+    return float(scratch * (1 + N_FOLDS / n_jobs) + refit * n_clusters / n_jobs)
+
+
+def _time_stages(estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clusters: int) -> float:
+    n_rows, n_part = len(X), min(len(X), N_TIMED_ROWS)
+    codes: NDArray[np.int64] = np.zeros(n_part, dtype=np.int64)
+    if is_classifier(estimator):
+        codes = np.unique(y[:n_part], return_inverse=True)[1]
+    n_outputs = max(1, int(codes.max()))
+    k_part = n_part if n_clusters >= n_rows else min(n_clusters, max(1, n_part // 2))
+    clustering, _ = _seconds(lambda: cluster_groups(X[:n_part], codes, k_part, 0))
+    neighbors, _ = _seconds(lambda: nearest_neighbors(X, N_NEIGHBORS, X[:n_part]))
+    size = max(1, n_rows // n_clusters)
+    pull, pull_val = np.ones((size, n_outputs)), np.ones((len(X_val), n_outputs))
+    propagation, _ = _seconds(
+        lambda: extrinsic_of_cluster(
+            X[:size], pull, X_val, pull_val, np.ones(len(X_val)), np.ones((len(X_val), 2))
+        )
+    )
+    per_row = clustering * n_clusters / k_part + neighbors
+    return per_row * n_rows / n_part + propagation * n_clusters

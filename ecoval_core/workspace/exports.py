@@ -1,0 +1,118 @@
+"""What can be downloaded of a run: the table without the pruned rows, those rows, all values."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection
+from typing import Literal
+
+import pandas as pd
+import pyarrow as pa
+
+from ecoval_core.workspace.runs import Run
+
+Which = Literal["kept", "removed", "all_values"]
+Format = Literal["csv", "parquet"]
+
+
+def _unique_name(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name = f"ecoval_{name}"
+    return name
+
+
+def exported_frame(run: Run, which: Which, pruned_ids: Collection[int] = ()) -> pd.DataFrame:
+    """Table to download: original columns and order, with the row id in front.
+
+    Parameters
+    ----------
+    run : Run
+        Finished run.
+    which : {"kept", "removed", "all_values"}
+        The table without the pruned rows (validation and test rows stay in it); the pruned rows with their
+        values; or all rows with the part they were in and, for those that were valued, their values.
+    pruned_ids : collection of int, default=()
+        Row ids that go.
+
+    Returns
+    -------
+    DataFrame
+        Added columns are row_id, and with values also part, value, standard_error, intrinsic, extrinsic,
+        cluster, and, where noise was planted, planted_noise and label_used; a name that the table has
+        already gets "ecoval_" in front.
+    """
+    original = run.prepared.table.frame
+    pruned = original.index.isin(list(pruned_ids))
+    frame = original
+    if which != "kept":
+        columns = ["value", "standard_error", "intrinsic", "extrinsic", "cluster"]
+        values = run.frame[columns].astype({"cluster": "Int64"})
+        added = pd.concat([run.prepared.parts, values], axis=1)
+        if len(run.prepared.flipped_ids):
+            added["planted_noise"] = run.frame["flipped"].astype("boolean")
+            added["label_used"] = run.frame["label"]
+        added.columns = [_unique_name(name, original.columns) for name in added.columns]
+        frame = pd.concat([original, added], axis=1)
+    frame = {"kept": frame[~pruned], "removed": frame[pruned], "all_values": frame}[which]
+    row_id = _unique_name("row_id", original.columns)
+    return frame.rename_axis(row_id).reset_index()
+
+
+def check_parquet(frame: pd.DataFrame, csv: str = "CSV", parquet: str = "Parquet") -> None:
+    """Refuse a table that Parquet cannot hold, such as an Excel column of text and numbers.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        What is to be written.
+    csv, parquet : str
+        What the message calls the two files.
+
+    Raises
+    ------
+    ValueError
+        One sentence that names the first such column.
+    """
+    for column in frame:
+        try:
+            pa.array(frame[column], from_pandas=True)
+        except pa.ArrowException as error:
+            raise ValueError(
+                f"Column {column!r} mixes kinds of values, which Parquet cannot hold: "
+                f"choose {csv} instead of {parquet}."
+            ) from error
+
+
+def export_table(
+    run: Run, which: Which, pruned_ids: Collection[int] = (), file_format: Format = "csv"
+) -> bytes:
+    """Contents of a file to download.
+
+    Parameters
+    ----------
+    run : Run
+        Finished run.
+    which : {"kept", "removed", "all_values"}
+        See :func:`exported_frame`.
+    pruned_ids : collection of int, default=()
+        Row ids that go.
+    file_format : {"csv", "parquet"}, default="csv"
+        Format; CSV is UTF-8 with commas.
+
+    Returns
+    -------
+    bytes
+        The file.
+
+    Raises
+    ------
+    ValueError
+        If Parquet cannot hold a column.
+    """
+    frame = exported_frame(run, which, pruned_ids)
+    if file_format == "csv":
+        return frame.to_csv(index=False).encode()
+    check_parquet(frame)
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    return buffer.getvalue()
