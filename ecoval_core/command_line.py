@@ -255,7 +255,7 @@ def _tell_table(table: Table) -> None:
 def _tell_values(run: Run) -> None:
     ecoval, rows, clusters = run.ecoval, run.frame, run.clusters
     harmful = clusters[clusters["value"] < 0]
-    title, scoring = MODELS[run.settings.model].title, SCORINGS[run.settings.scoring]
+    title, scoring = MODELS[run.settings.model].title, SCORINGS[run.settings.scoring].title
     lines = {
         "Model": f"{title}, {ecoval.n_clusters_:,} clusters, {run.seconds:.1f} s",
         "Score": scoring,

@@ -51,7 +51,7 @@ def draw_figures(run: Run) -> None:
         "a guess that knows no features. Values share it out among the rows.",
     )
     figures[0].caption(
-        f"{formats.SCORE_UNITS[run.settings.scoring]}: from {ecoval.prior_score_:.3f} by guessing "
+        f"{SCORINGS[run.settings.scoring].unit}: from {ecoval.prior_score_:.3f} by guessing "
         f"to {ecoval.full_score_:.3f} with the model"
     )
     figures[1].metric(
@@ -93,7 +93,7 @@ def draw_summary(run: Run) -> None:
     settings = run.settings
     st.caption(
         f"{formats.model_title(run.settings.model)}, {run.ecoval.n_clusters_:,} clusters, score: "
-        f"{SCORINGS[settings.scoring]}, seed {settings.random_state}, "
+        f"{SCORINGS[settings.scoring].title}, seed {settings.random_state}, "
         f"{formats.seconds(run.seconds)}."
     )
     draw_figures(run)

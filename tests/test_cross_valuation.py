@@ -6,7 +6,6 @@ from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
 
 from ecoval_core import EcoVal, cross_value
-from ecoval_core.valuation.cross_valuation import forget_models
 
 PER_ROW = (
     "values_", "intrinsic_", "extrinsic_", "raw_extrinsic_", "standard_errors_", "quality_",
@@ -93,7 +92,7 @@ def test_models_can_be_forgotten_without_a_change_of_values(wine):
     valued = cross_value(ecoval, *wine, cv=2)
     assert all(one._attribution.refits.models for one in valued.estimators_)
     before = valued.reweight(1.0).values_
-    forget_models(valued.estimators_)
+    valued.forget_models()
     assert not any(one._attribution.refits.models for one in valued.estimators_)
     assert (valued.reweight(1.0).values_ == before).all()
     assert np.isfinite(valued.estimators_[0].value_samples(wine[0][:5], wine[1][:5]).value).all()

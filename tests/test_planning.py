@@ -42,14 +42,9 @@ class Sleeps(ClassifierMixin, BaseEstimator):
 
 
 def test_the_estimate_scales_one_timed_fit_by_their_number(cancer):
-    def seconds(n_clusters, n_jobs=1):
-        return estimate_seconds(
-            Sleeps(), cancer.X, cancer.y, cancer.X_val, n_clusters, n_jobs=n_jobs
-        )
-
     # A sleep can last longer, never shorter.
-    assert seconds(10) >= 0.02 * count_fits(10)
-    assert seconds(30, n_jobs=2) >= 0.02 * (1 + 35 / 2)
+    found = estimate_seconds(Sleeps(), cancer.X, cancer.y, cancer.X_val, 10)
+    assert found >= 0.02 * count_fits(10)
 
 
 @pytest.fixture
@@ -63,7 +58,6 @@ def test_the_estimate_adds_up_fits_and_stages(cancer, unit_clock):
     n_rows = len(cancer.y)
     stages = 2 * n_rows / min(n_rows, planning.N_TIMED_ROWS) + 10
     assert estimate_seconds(*data, 10) == pytest.approx(count_fits(10) + stages)
-    assert estimate_seconds(*data, 10, n_jobs=2) == pytest.approx(1 + 15 / 2 + stages)
 
 
 def test_folds_multiply_fits_and_time(cancer, unit_clock):

@@ -7,6 +7,7 @@ from sklearn.metrics import pairwise_distances
 from ecoval_core.valuation import propagation, quality
 from ecoval_core.valuation.propagation import (
     LinearKernel,
+    Points,
     Sampling,
     distribute,
     extrinsic_of_cluster,
@@ -22,12 +23,13 @@ from ecoval_core.valuation.quality import (
 from ecoval_core.valuation.scoring import Scale
 
 
-def by_the_letter(X, pull, X_val, pull_val, effect):
+def by_the_letter(members, validation, effect):
     """Step 3 of the method, point by point."""
+    X, X_val = members.Z, validation.Z
     credit = np.zeros(len(X))
     kernel = 1 / pairwise_distances(X, X_val, metric="sqeuclidean") ** 2
     for v in range(len(X_val)):
-        a = kernel[:, v] * (pull @ pull_val[v])
+        a = kernel[:, v] * (members.residuals @ validation.residuals[v])
         for sign in (1, -1):
             claim = np.maximum(sign * a, 0)
             if claim.sum() == 0:
@@ -39,12 +41,12 @@ def by_the_letter(X, pull, X_val, pull_val, effect):
 def draw_cluster(seed, n=7, m=23, n_outputs=3):
     random = np.random.default_rng(seed)
     X, X_val = random.normal(size=(n, 4)), random.normal(size=(m, 4))
-    pull, pull_val = random.normal(size=(n, n_outputs)), random.normal(size=(m, n_outputs))
+    r, r_val = random.normal(size=(n, n_outputs)), random.normal(size=(m, n_outputs))
     # All members pull one way at some validation points, so that the fallback is used too.
-    pull[:, 0] = np.abs(pull[:, 0])
-    pull_val[::3] = np.eye(n_outputs)[0]
+    r[:, 0] = np.abs(r[:, 0])
+    r_val[::3] = np.eye(n_outputs)[0]
     effect = random.normal(size=m)
-    return X, pull, X_val, pull_val, effect
+    return Points(X, r), Points(X_val, r_val), effect
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -86,8 +88,8 @@ def test_standard_errors_are_those_of_a_bootstrap_of_the_validation_points():
             rows = random.integers(40, size=40)
             again = np.concatenate(
                 [
-                    extrinsic_of_cluster(X, pull, X_val[rows], pull_val[rows], effect[rows])[0]
-                    for X, pull, X_val, pull_val, effect in clusters
+                    extrinsic_of_cluster(members, validation.take(rows), effect[rows])[0]
+                    for members, validation, effect in clusters
                 ]
             )
             drawn = distribute(totals[rows, 0].mean(), again, quality_of, weight)
@@ -97,30 +99,29 @@ def test_standard_errors_are_those_of_a_bootstrap_of_the_validation_points():
 
 
 def test_points_that_coincide_with_a_validation_point_stay_finite_and_alike():
-    X = np.zeros((3, 2))
-    credit, _ = extrinsic_of_cluster(
-        X, np.ones((3, 1)), np.zeros((2, 2)), np.ones((2, 1)), np.ones(2)
-    )
+    members = Points(np.zeros((3, 2)), np.ones((3, 1)))
+    validation = Points(np.zeros((2, 2)), np.ones((2, 1)))
+    credit, _ = extrinsic_of_cluster(members, validation, np.ones(2))
     np.testing.assert_allclose(credit, 1 / 3)
 
 
 def test_a_gain_goes_to_who_pushes_right_and_a_harm_to_who_pushes_wrong():
-    X = np.array([[1.0], [-1.0]])
-    pull = np.array([[1.0], [-1.0]])
-    X_val, pull_val = np.zeros((1, 1)), np.ones((1, 1))
-    gain, _ = extrinsic_of_cluster(X, pull, X_val, pull_val, np.array([1.0]))
-    harm, _ = extrinsic_of_cluster(X, pull, X_val, pull_val, np.array([-1.0]))
+    members = Points(np.array([[1.0], [-1.0]]), np.array([[1.0], [-1.0]]))
+    validation = Points(np.zeros((1, 1)), np.ones((1, 1)))
+    gain, _ = extrinsic_of_cluster(members, validation, np.array([1.0]))
+    harm, _ = extrinsic_of_cluster(members, validation, np.array([-1.0]))
     np.testing.assert_allclose(gain, [1, 0])
     np.testing.assert_allclose(harm, [0, -1])
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_joining_point_gets_what_it_would_as_one_more_member(seed):
-    X, pull, X_val, pull_val, effect = draw_cluster(seed)
-    alone = extrinsic_of_joining(X[-2:], pull[-2:], X[:-2], pull[:-2], X_val, pull_val, effect)
+    points, validation, effect = draw_cluster(seed, n=7)
+    new, members = points.take(slice(5, None)), points.take(slice(5))
+    alone = extrinsic_of_joining(new, members, validation, effect)
     for position in (0, 1):
-        rows = [*range(len(X) - 2), len(X) - 2 + position]
-        expected = by_the_letter(X[rows], pull[rows], X_val, pull_val, effect)[-1]
+        rows = [*range(5), 5 + position]
+        expected = by_the_letter(points.take(rows), validation, effect)[-1]
         assert alone[position] == pytest.approx(expected, rel=1e-6)
 
 
@@ -189,20 +190,21 @@ def test_the_linear_kernel_is_first_order_influence():
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_cluster_hands_on_its_value_by_the_linear_kernel_too(seed):
-    X, pull, X_val, pull_val, effect = draw_cluster(seed)
+    members, validation, effect = draw_cluster(seed)
+    X, X_val = members.Z, validation.Z
     kernel = LinearKernel(X)
-    credit, _ = extrinsic_of_cluster(X, pull, X_val, pull_val, effect, kernel=kernel)
+    credit, _ = extrinsic_of_cluster(members, validation, effect, kernel=kernel)
     assert credit.sum() == pytest.approx(effect.mean(), abs=1e-12)
     weights = kernel(X, X_val)[0]
     expected = np.zeros(len(X))
     for v in range(len(X_val)):
-        claim = np.maximum(np.sign(effect[v]) * weights[:, v] * (pull @ pull_val[v]), 0)
+        agreement = members.residuals @ validation.residuals[v]
+        claim = np.maximum(np.sign(effect[v]) * weights[:, v] * agreement, 0)
         claim = claim if claim.sum() > 0 else np.ones(len(X))
         expected += effect[v] * claim / claim.sum() / len(X_val)
     np.testing.assert_allclose(credit, expected, atol=1e-12)
-    joined = extrinsic_of_joining(
-        X[-1:], pull[-1:], X[:-1], pull[:-1], X_val, pull_val, effect, kernel
-    )
+    new, others = members.take(slice(-1, None)), members.take(slice(-1))
+    joined = extrinsic_of_joining(new, others, validation, effect, kernel)
     assert joined[0] == pytest.approx(credit[-1], abs=1e-12)
 
 
@@ -242,11 +244,11 @@ def test_a_model_that_does_not_beat_the_prior_is_called_unreliable():
 
 
 def test_claims_that_have_lost_their_digits_are_nobody_s():
-    X, X_val = np.array([[0.0], [1.0]]), np.array([[0.5]])
-    pull, pull_val = np.array([[1e-160], [-1e-160]]), np.array([[1e-150]])
-    credit, _ = extrinsic_of_cluster(X, pull, X_val, pull_val, np.array([1.0]))
+    members = Points(np.array([[0.0], [1.0]]), np.array([[1e-160], [-1e-160]]))
+    validation = Points(np.array([[0.5]]), np.array([[1e-150]]))
+    credit, _ = extrinsic_of_cluster(members, validation, np.array([1.0]))
     np.testing.assert_allclose(credit, 0.5)
-    new = extrinsic_of_joining(X[:1], pull[:1], X, pull, X_val, pull_val, np.array([1.0]))
+    new = extrinsic_of_joining(members.take(slice(1)), members, validation, np.array([1.0]))
     np.testing.assert_allclose(new, 1 / 3)
 
 

@@ -16,13 +16,13 @@ def test_rules_combine_and_say_why_lowest_first(values):
     prune = PruneList(share=0.2, threshold=0.0).pick([10])
     reasons = prune.reasons(values)
     assert reasons.to_dict() == {13: "share + threshold", 11: "threshold", 10: "picked"}
-    assert prune.ids(values).tolist() == [13, 11, 10]
+    assert prune.reasons(values).index.tolist() == [13, 11, 10]
 
 
 def test_a_restored_row_stays_until_it_is_picked_again(values):
     prune = PruneList(share=0.4).restore([13])
-    assert prune.ids(values).tolist() == [11]
-    assert prune.pick([13]).ids(values).tolist() == [13, 11]
+    assert prune.reasons(values).index.tolist() == [11]
+    assert prune.pick([13]).reasons(values).index.tolist() == [13, 11]
 
 
 def test_all_rules_at_once_are_told_and_an_id_of_no_row_is_passed_over(values):
@@ -33,7 +33,7 @@ def test_all_rules_at_once_are_told_and_an_id_of_no_row_is_passed_over(values):
 
 
 def test_an_empty_list_prunes_nothing_and_an_unfit_share_is_refused(values):
-    assert PruneList().ids(values).tolist() == []
+    assert PruneList().reasons(values).index.tolist() == []
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\)"):
         PruneList(share=1.0)
 

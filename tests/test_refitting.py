@@ -19,7 +19,7 @@ from ecoval_core.valuation.fitting import (
     seed_estimator,
     starts_from_solution,
 )
-from ecoval_core.valuation.parallel import Cancelled
+from ecoval_core.valuation.parallel import Cancelled, Monitor
 from ecoval_core.valuation.refitting import (
     Problem,
     leave_clusters_out,
@@ -158,23 +158,21 @@ def test_every_fit_is_held_to_one_thread(cancer, labels, n_jobs):
     assert (found.output_val == np.float32(0.01)).all()
 
 
-def test_progress_counts_every_fit_and_the_caller_s_own(cancer, labels):
+def test_progress_counts_every_fit_of_a_total_that_the_caller_sets(cancer, labels):
     told = []
-    leave_clusters_out(
-        make_problem(cancer, GaussianNB()), labels, n_more=5,
-        progress=lambda done, total: told.append((done, total)),
-    )  # fmt: skip
+    monitor = Monitor(progress=lambda done, total: told.append((done, total)), total=14)
+    leave_clusters_out(make_problem(cancer, GaussianNB()), labels, monitor=monitor)
     assert told == [(done, 14) for done in range(1, 10)]
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_stop_is_heeded_between_fits(cancer, labels, n_jobs):
     told = []
+    monitor = Monitor(lambda done, total: told.append(done), lambda: len(told) >= 3)
     with pytest.raises(Cancelled):
         leave_clusters_out(
-            make_problem(cancer, GaussianNB()), labels, n_jobs=n_jobs,
-            progress=lambda done, total: told.append(done), should_stop=lambda: len(told) >= 3,
-        )  # fmt: skip
+            make_problem(cancer, GaussianNB()), labels, n_jobs=n_jobs, monitor=monitor
+        )
     assert told == [1, 2, 3]
 
 

@@ -14,7 +14,7 @@ from ecoval_core.workspace.runs import Settings, estimate_run, rows_per_fit, val
 @pytest.fixture(scope="module")
 def run():
     prepared = prepare(load_sample("penguins"), noise=0.1, random_state=0)
-    return value_prepared(prepared, Settings("naive_bayes", 12, "probability"), run_id="r1")
+    return value_prepared(prepared, Settings("naive_bayes", 12, "probability"))
 
 
 def test_the_frame_lines_values_up_with_row_ids(run):

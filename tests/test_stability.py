@@ -26,7 +26,7 @@ def test_known_values_give_known_figures():
     ]
     found = stability_of(repeats, 1.0)
     assert found.rank_agreement == pytest.approx(1.0)
-    assert found.seed_error == pytest.approx(np.std([0.0, 0.5], ddof=1))
+    assert found.seed_deviation == pytest.approx(np.std([0.0, 0.5], ddof=1))
     assert found.validation_error == pytest.approx(0.1)
     assert (found.n_below, found.n_above, found.n_rows, found.n_repeats) == (1, 1, 3, 2)
     reversed_ranks = [repeats[0], Known(values_=[2.0, 0.0, -2.0], standard_errors_=errors)]
@@ -46,7 +46,7 @@ def test_a_run_is_repeated_with_other_seeds(every_row):
     found = stability_of(repeats, 0.5)
     assert found.n_rows == len(run.frame)
     assert 0.4 < found.rank_agreement < 1
-    assert found.seed_error > 0
+    assert found.seed_deviation > 0
     assert 0 < found.n_above + found.n_below <= found.n_rows
 
 

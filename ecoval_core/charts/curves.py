@@ -9,11 +9,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from ecoval_core.charts.style import (
-    Theme,
+    Palette,
     ThemeName,
     base_figure,
     message_figure,
-    theme_of,
+    palette_of,
     translucent,
 )
 from ecoval_core.charts.text import shorten
@@ -59,7 +59,7 @@ def removal_chart(
     metric : str
         Name of the score.
     theme : {"light", "dark"}
-        Theme of the page.
+        Palette of the page.
     title : str, default=""
         The question that the chart answers.
 
@@ -69,22 +69,22 @@ def removal_chart(
         Mean and 10-90 % band of the random strategies, a line for each ordered one, and a star at
         :func:`peak_of`.
     """
-    colors = theme_of(theme)
+    palette = palette_of(theme)
     styles: dict[str, dict[str, Any]] = {
         "random_clusters": {"color": CONTROL_COLOR, "dash": "5px,3px", "width": 1.8},
-        "random": {"color": colors.muted, "width": 1.8},
-        "highest": {"color": colors.gain, "width": 2.6},
-        "lowest": {"color": colors.harm, "width": 2.6},
+        "random": {"color": palette.muted, "width": 1.8},
+        "highest": {"color": palette.gain, "width": 2.6},
+        "lowest": {"color": palette.harm, "width": 2.6},
     }
     known = summary.dropna(subset=["mean"])
     if known.empty:
-        return message_figure(colors, shorten(title, 80), "No score could be measured.")
-    figure = base_figure(colors, height=420, title=shorten(title, 80), hovermode="x unified")
+        return message_figure(palette, shorten(title, 80), "No score could be measured.")
+    figure = base_figure(palette, height=420, title=shorten(title, 80), hovermode="x unified")
     end = float(known["share"].max()) or 1.0
     figure.add_scatter(
         x=[0, end], y=[baseline, baseline], mode="lines", hoverinfo="skip",
         name=f"no row removed: {baseline:.3f}",
-        line={"color": colors.muted, "width": 1.2, "dash": "2px,3px"},
+        line={"color": palette.muted, "width": 1.2, "dash": "2px,3px"},
     )  # fmt: skip
     for strategy, line in styles.items():
         curve = known[known["strategy"] == strategy].sort_values("share")
@@ -93,7 +93,7 @@ def removal_chart(
                 _add_band(figure, curve, strategy, line["color"])
             _add_curve(figure, curve, strategy, line)
             if strategy == "lowest":
-                _mark_peak(figure, curve, colors, line["color"])
+                _mark_peak(figure, curve, palette, line["color"])
     figure.update_xaxes(
         title_text="share of the training rows removed", tickformat=".0%", hoverformat=".0%",
         range=[-0.02 * end, 1.02 * end], zeroline=False,
@@ -129,7 +129,7 @@ def _add_curve(figure: go.Figure, curve: pd.DataFrame, strategy: str, line: dict
     )  # fmt: skip
 
 
-def _mark_peak(figure: go.Figure, curve: pd.DataFrame, theme: Theme, color: str) -> None:
+def _mark_peak(figure: go.Figure, curve: pd.DataFrame, palette: Palette, color: str) -> None:
     best = peak_of(curve)
     where = f"{best['share']:.0%} removed" if best["share"] else "no row removed"
     figure.add_scatter(
@@ -140,5 +140,5 @@ def _mark_peak(figure: go.Figure, curve: pd.DataFrame, theme: Theme, color: str)
     figure.add_annotation(
         x=best["share"], y=best["mean"], text=f"peak {best['mean']:.3f}, {where}", showarrow=False,
         xanchor="left" if best["share"] < curve["share"].max() / 2 else "right", yshift=18,
-        font={"size": 12, "color": theme.text}, bgcolor=translucent(theme.surface, 0.7),
+        font={"size": 12, "color": palette.text}, bgcolor=translucent(palette.surface, 0.7),
     )  # fmt: skip

@@ -10,12 +10,12 @@ import plotly.graph_objects as go
 
 from ecoval_core.charts.style import (
     CATEGORIES,
-    Theme,
+    Palette,
     ThemeName,
     base_figure,
     is_continuous,
     message_figure,
-    theme_of,
+    palette_of,
 )
 from ecoval_core.charts.text import counted, number, short_names
 
@@ -42,20 +42,20 @@ def row_axis(figure: go.Figure, names: list[str]) -> None:
 
 
 def _counted_bars(
-    theme: Theme,
+    palette: Palette,
     names: list[str],
     counts: list[int],
     shares: list[float],
     title: str,
     color: str | list[str],
 ) -> go.Figure:
-    figure = base_figure(theme, height=70 + ROW_HEIGHT * max(3, len(names)), title=title)
+    figure = base_figure(palette, height=70 + ROW_HEIGHT * max(3, len(names)), title=title)
     texts = [f"{n:,} ({share:.1%})" for n, share in zip(counts, shares, strict=True)]
     figure.add_bar(
         x=np.array(counts, dtype=np.int32), y=np.arange(len(names), dtype=np.int16),
         orientation="h", marker={"color": color, "line": {"width": 0}}, text=texts,
         textposition="outside", cliponaxis=False, customdata=names,
-        textfont={"size": 12, "color": theme.text},
+        textfont={"size": 12, "color": palette.text},
         hovertemplate="%{customdata}<br>%{text}<extra></extra>",
     )  # fmt: skip
     # The counts are written at the bars, which need room for it.
@@ -72,16 +72,16 @@ def class_counts(target: pd.Series, *, theme: ThemeName) -> go.Figure:
     target : Series
         Labels, or amounts as floats, of the rows that have a target; its name is the column's.
     theme : {"light", "dark"}
-        Theme of the page.
+        Palette of the page.
 
     Returns
     -------
     Figure
         At most 30 bars of classes; beyond that the last stands for all the smaller ones.
     """
-    colors = theme_of(theme)
+    palette = palette_of(theme)
     if is_continuous(target):
-        return _target_histogram(target.to_numpy(), str(target.name), colors)
+        return _target_histogram(target.to_numpy(), str(target.name), palette)
     counts = target.value_counts()
     title = f"Rows by label · {counted(len(counts), 'class', 'classes')}"
     bar_colors = [CATEGORIES[0]] * len(counts)
@@ -89,17 +89,17 @@ def class_counts(target: pd.Series, *, theme: ThemeName) -> go.Figure:
         shown, rest = counts.iloc[: MAX_CLASSES_DRAWN - 1], counts.iloc[MAX_CLASSES_DRAWN - 1 :]
         names = [*short_names(shown.index.tolist()), f"{len(rest):,} smaller classes"]
         numbers = [*shown.tolist(), int(rest.sum())]
-        bar_colors = [*bar_colors[: len(shown)], colors.zero]
+        bar_colors = [*bar_colors[: len(shown)], palette.zero]
     else:
         names, numbers = short_names(counts.index.tolist()), counts.tolist()
     shares = [n / len(target) for n in numbers]
-    return _counted_bars(colors, names, numbers, shares, title, bar_colors)
+    return _counted_bars(palette, names, numbers, shares, title, bar_colors)
 
 
-def _target_histogram(amounts: np.ndarray, name: str, theme: Theme) -> go.Figure:
+def _target_histogram(amounts: np.ndarray, name: str, palette: Palette) -> go.Figure:
     counts, edges = np.histogram(amounts, bins=N_BINS)
     middle, width = (edges[:-1] + edges[1:]) / 2, np.diff(edges)
-    figure = base_figure(theme, height=260, title=f"Rows by {short_names([name])[0]}", bargap=0)
+    figure = base_figure(palette, height=260, title=f"Rows by {short_names([name])[0]}", bargap=0)
     figure.add_bar(
         x=middle.astype(np.float32), y=counts.astype(np.int32), width=(0.94 * width).tolist(),
         marker={"color": CATEGORIES[0], "line": {"width": 0}},
@@ -121,26 +121,26 @@ def missing_by_column(features: pd.DataFrame, *, theme: ThemeName) -> go.Figure:
     features : DataFrame of shape (n_rows, n_features)
         The columns that are used.
     theme : {"light", "dark"}
-        Theme of the page.
+        Palette of the page.
 
     Returns
     -------
     Figure
         At most 20 columns, only such as lack values; a sentence if none does.
     """
-    colors = theme_of(theme)
+    palette = palette_of(theme)
     missing = features.isna().sum()
     missing = missing[missing > 0].sort_values(ascending=False, kind="stable")
     n_columns = counted(features.shape[1], "used column")
     if missing.empty:
-        return message_figure(colors, "Missing values", f"None in {n_columns}.")
+        return message_figure(palette, "Missing values", f"None in {n_columns}.")
     title = f"Missing values · {len(missing):,} of {n_columns}"
     if len(missing) > MAX_COLUMNS_DRAWN:
         title += f", the worst {MAX_COLUMNS_DRAWN} shown"
     shown = missing.iloc[:MAX_COLUMNS_DRAWN]
     shares = (shown / len(features)).tolist()
     names = short_names(shown.index.tolist())
-    return _counted_bars(colors, names, shown.tolist(), shares, title, CATEGORIES[1])
+    return _counted_bars(palette, names, shown.tolist(), shares, title, CATEGORIES[1])
 
 
 def split_bar(parts: pd.Series, *, theme: ThemeName) -> go.Figure:
@@ -151,7 +151,7 @@ def split_bar(parts: pd.Series, *, theme: ThemeName) -> go.Figure:
     parts : Series of str
         Part of each row: "train", "validation", "test" or "no target".
     theme : {"light", "dark"}
-        Theme of the page.
+        Palette of the page.
 
     Returns
     -------
@@ -159,16 +159,16 @@ def split_bar(parts: pd.Series, *, theme: ThemeName) -> go.Figure:
         One trace a part: training, validation, test and, where there are any, rows without a target.
         The legend has their sizes.
     """
-    colors = theme_of(theme)
+    palette = palette_of(theme)
     shown = {
         "train": ("training", CATEGORIES[0]),
         "validation": ("validation", CATEGORIES[2]),
         "test": ("test", CATEGORIES[5]),
-        "no target": ("no target", colors.zero),
+        "no target": ("no target", palette.zero),
     }
     sizes = parts.value_counts()
     n_rows = len(parts)
-    figure = base_figure(colors, height=118, title="Split", barmode="stack", bargap=0.0)
+    figure = base_figure(palette, height=118, title="Split", barmode="stack", bargap=0.0)
     for part, (title, color) in shown.items():
         if n := int(sizes.get(part, 0)):
             figure.add_bar(

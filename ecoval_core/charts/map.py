@@ -11,22 +11,22 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from ecoval_core.charts.points import (
-    COLOURS,
-    Colouring,
+    COLORINGS,
+    Coloring,
     _legend_length,
-    colourings,
+    colorings,
     count_shown,
     marker_of,
     point_trace,
     points_shown,
 )
 from ecoval_core.charts.style import (
-    Theme,
+    Palette,
     ThemeName,
     base_figure,
     message_figure,
     packed,
-    theme_of,
+    palette_of,
     title_block,
 )
 
@@ -36,7 +36,6 @@ def value_map(
     coords: ArrayLike,
     *,
     theme: ThemeName,
-    colour: str = "value",
     selected_ids: Collection[int] | None = None,
     picked_id: int | None = None,
     hover: pd.DataFrame | None = None,
@@ -55,9 +54,7 @@ def value_map(
     coords : array-like of shape (n_samples, 2)
         Coordinates of the rows, in the order of `frame`.
     theme : {"light", "dark"}
-        Theme of the page.
-    colour : {"value", "intrinsic", "extrinsic", "cluster", "label", "flipped"}, default="value"
-        What the colour shows at first; "flipped" only if a row is.
+        Palette of the page.
     selected_ids : collection of int or None, default=None
         Row ids that keep their colour while the others turn grey; None colours all.
     picked_id : int or None, default=None
@@ -77,9 +74,9 @@ def value_map(
     Raises
     ------
     ValueError
-        If `coords` do not fit `frame`, or the colour is unknown.
+        If `coords` do not fit `frame`.
     """
-    colors = theme_of(theme)
+    palette = palette_of(theme)
     coords = np.asarray(coords, dtype=np.float32)
     if coords.shape != (len(frame), 2):
         raise ValueError(f"coords must have the shape ({len(frame)}, 2), but it is {coords.shape}.")
@@ -87,35 +84,33 @@ def value_map(
     usable = np.isfinite(frame["value"].to_numpy(dtype=float)) & np.isfinite(coords).all(axis=1)
     shown = points_shown(frame, usable, selected, picked_id)
     if not len(shown):
-        return message_figure(colors, "Map", "No row has a value.")
+        return message_figure(palette, "Map", "No row has a value.")
     points, coords = frame.iloc[shown], coords[shown]
-    choices = colourings(points, colors, unit, count_shown(frame, shown))
-    if colour not in choices:
-        raise ValueError(f"Unknown colour {colour!r}; choose from {', '.join(choices)}.")
-    first = choices[colour]
+    choices = colorings(points, palette, unit, count_shown(frame, shown))
+    first = choices["value"]
     figure = base_figure(
-        colors, height=600, title=first.title, subtitle=first.subtitle, dragmode="lasso",
+        palette, height=600, title=first.title, subtitle=first.subtitle, dragmode="lasso",
         hovermode="closest",
     )  # fmt: skip
     figure.update_layout(
         margin={"t": 122, "l": 8, "r": 8, "b": 8},
         showlegend=False,
-        updatemenus=[_buttons(choices, colour, colors)],
+        updatemenus=[_buttons(choices, palette)],
     )
     frameless = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": ""}
     figure.update_xaxes(**frameless, showline=False)
     figure.update_yaxes(**frameless, showline=False)
     x, y = coords.T
-    figure.add_trace(point_trace(points, x, y, marker_of(first, colors), unit, hover))
+    figure.add_trace(point_trace(points, x, y, marker_of(first, palette), unit, hover))
     figure.update_traces(
-        unselected={"marker": {"color": colors.faded, "opacity": 0.5}},
+        unselected={"marker": {"color": palette.faded, "opacity": 0.5}},
         selectedpoints=None if selected is None else np.flatnonzero(selected[shown]).tolist(),
     )
-    _point_out(figure, points, coords, picked_id, colors)
+    _point_out(figure, points, coords, picked_id, palette)
     return figure
 
 
-def _buttons(choices: dict[str, Colouring], colour: str, theme: Theme) -> dict[str, Any]:
+def _buttons(choices: dict[str, Coloring], palette: Palette) -> dict[str, Any]:
     buttons = []
     for name, choice in choices.items():
         marker = {
@@ -128,28 +123,32 @@ def _buttons(choices: dict[str, Colouring], colour: str, theme: Theme) -> dict[s
             "marker.colorbar.tickvals": [choice.ticks],
             "marker.colorbar.ticktext": [choice.names],
         }
-        title = title_block(theme, choice.title, choice.subtitle)
+        title = title_block(palette, choice.title, choice.subtitle)
         words = {"title.text": title["text"], "title.subtitle.text": title["subtitle"]["text"]}
         # An amount is no label; its colouring is titled so.
-        label = "Target" if choice.title.startswith("Target") else COLOURS[name]
+        label = "Target" if choice.title.startswith("Target") else COLORINGS[name]
         buttons.append({"label": label, "method": "update", "args": [marker, words, [0]]})
     return {
         "type": "buttons", "direction": "right", "buttons": buttons,
-        "active": list(choices).index(colour),
+        "active": 0,
         "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom", "pad": {"b": 10, "l": 0},
-        "bgcolor": theme.button, "bordercolor": theme.grid,
-        "font": {"size": 12, "color": theme.button_text},
+        "bgcolor": palette.button, "bordercolor": palette.grid,
+        "font": {"size": 12, "color": palette.button_text},
     }  # fmt: skip
 
 
 def _point_out(
-    figure: go.Figure, points: pd.DataFrame, coords: NDArray, picked_id: int | None, theme: Theme
+    figure: go.Figure,
+    points: pd.DataFrame,
+    coords: NDArray,
+    picked_id: int | None,
+    palette: Palette,
 ) -> None:
     where = np.flatnonzero(points.index == picked_id)
     if len(where):
         x, y = (float(c) for c in coords[where[0]])
         figure.add_annotation(
             x=x, y=y, text=f"<b>row {picked_id}</b>", ax=0, ay=-34, standoff=5,
-            arrowhead=2, arrowwidth=1.6, arrowcolor=theme.text, font={"color": theme.text},
-            bgcolor=theme.surface, bordercolor=theme.text, borderpad=3,
+            arrowhead=2, arrowwidth=1.6, arrowcolor=palette.text, font={"color": palette.text},
+            bgcolor=palette.surface, bordercolor=palette.text, borderpad=3,
         )  # fmt: skip

@@ -11,7 +11,14 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from pandas.api import types
 
-from ecoval_core.charts.style import CATEGORIES, Colorscale, Theme, clip_limit, is_continuous, steps
+from ecoval_core.charts.style import (
+    CATEGORIES,
+    Colorscale,
+    Palette,
+    clip_limit,
+    is_continuous,
+    steps,
+)
 from ecoval_core.charts.text import MINUS, aligned, counted, short_names, shorten, with_unit
 
 MAX_POINTS = 20_000
@@ -22,7 +29,7 @@ HOVER_TEMPLATE = (
     "<b>row %{{customdata}}</b><br>value = intrinsic + extrinsic<br>%{{text}} {unit}<br>"
     "label %{{hovertext}}<extra></extra>"
 )
-COLOURS = {
+COLORINGS = {
     "value": "Value",
     "intrinsic": "Intrinsic",
     "extrinsic": "Extrinsic",
@@ -44,7 +51,7 @@ MEANINGS = {
 
 
 @dataclass(frozen=True)
-class Colouring:
+class Coloring:
     """One way to colour the points.
 
     Attributes
@@ -73,16 +80,16 @@ class Colouring:
     names: list[str]
 
 
-def colourings(
-    points: pd.DataFrame, theme: Theme, unit: str = "", note: str = ""
-) -> dict[str, Colouring]:
+def colorings(
+    points: pd.DataFrame, palette: Palette, unit: str = "", note: str = ""
+) -> dict[str, Coloring]:
     """Make every colouring that points allow.
 
     Parameters
     ----------
     points : DataFrame of shape (n_points, ...)
         Rows of :attr:`ecoval_core.workspace.runs.Run.frame` with finite values.
-    theme : Theme
+    palette : Palette
         Colours.
     unit : str, default=""
         Unit of the values, in words.
@@ -91,17 +98,17 @@ def colourings(
 
     Returns
     -------
-    dict of str to Colouring
-        In the order of `COLOURS`; "flipped" only if a point is.
+    dict of str to Coloring
+        In the order of `COLORINGS`; "flipped" only if a point is.
     """
     choices = {
-        name: _of_amounts(points[name], name, theme, unit)
+        name: _of_amounts(points[name], name, palette, unit)
         for name in ("value", "intrinsic", "extrinsic")
     }
     choices["cluster"] = _of_clusters(points["cluster"])
-    choices["label"] = _of_labels(points["label"], theme)
+    choices["label"] = _of_labels(points["label"], palette)
     if points["flipped"].any():
-        choices["flipped"] = _of_flipped(points["flipped"], theme)
+        choices["flipped"] = _of_flipped(points["flipped"], palette)
     is_amount = is_continuous(points["label"])
     return {
         name: replace(
@@ -113,7 +120,7 @@ def colourings(
     }
 
 
-def _of_amounts(amounts: pd.Series, name: str, theme: Theme, unit: str) -> Colouring:
+def _of_amounts(amounts: pd.Series, name: str, palette: Palette, unit: str) -> Coloring:
     codes = amounts.to_numpy(dtype=np.float32)
     limit = clip_limit(codes)
     is_signed = name != "intrinsic" or bool((codes < 0).any())
@@ -123,20 +130,20 @@ def _of_amounts(amounts: pd.Series, name: str, theme: Theme, unit: str) -> Colou
         names[-1] = f"≥ {names[-1]}"
     if is_signed and codes.min(initial=0) < -limit:
         names[0] = f"≤ {names[0]}"
-    scale = theme.diverging if is_signed else theme.rising
-    title = with_unit(COLOURS[name], unit)
-    return Colouring(title, MEANINGS[name], codes, scale, ticks[0], limit, ticks, names)
+    scale = palette.diverging if is_signed else palette.rising
+    title = with_unit(COLORINGS[name], unit)
+    return Coloring(title, MEANINGS[name], codes, scale, ticks[0], limit, ticks, names)
 
 
-def _of_clusters(clusters: pd.Series) -> Colouring:
+def _of_clusters(clusters: pd.Series) -> Coloring:
     n, k = clusters.nunique(), len(CATEGORIES)
     repeats = " Colours repeat; point at a row for its cluster." if n > k else ""
     subtitle = f"{MEANINGS['cluster']}{counted(n, 'cluster')}.{repeats}"
     codes = (clusters.to_numpy() % k).astype(np.int16)
-    return Colouring("Cluster", subtitle, codes, steps(CATEGORIES), -0.5, k - 0.5, [], [])
+    return Coloring("Cluster", subtitle, codes, steps(CATEGORIES), -0.5, k - 0.5, [], [])
 
 
-def _of_labels(labels: pd.Series, theme: Theme) -> Colouring:
+def _of_labels(labels: pd.Series, palette: Palette) -> Coloring:
     if is_continuous(labels):
         amounts = labels.to_numpy(dtype=np.float32)
         low, high = map(float, np.nanpercentile(amounts, (2, 98)) if len(amounts) else (0, 1))
@@ -144,14 +151,14 @@ def _of_labels(labels: pd.Series, theme: Theme) -> Colouring:
         ticks = [low, (low + high) / 2, high]
         names = aligned(ticks)
         subtitle = "The target that the row had in training,<br>by the scale on the right."
-        return Colouring("Target", subtitle, amounts, theme.sequential, low, high, ticks, names)
+        return Coloring("Target", subtitle, amounts, palette.sequential, low, high, ticks, names)
     counts = labels.value_counts()
     classes = sorted_labels(counts.index)
-    palette, n_rest = list(CATEGORIES[: len(classes)]), max(0, len(classes) - len(CATEGORIES))
+    shades, n_rest = list(CATEGORIES[: len(classes)]), max(0, len(classes) - len(CATEGORIES))
     if n_rest:
         # One colour less, for all the rest together.
         classes, n_rest = sorted_labels(counts.index[: len(CATEGORIES) - 1]), n_rest + 1
-        palette[-1] = theme.faded
+        shades[-1] = palette.faded
     code_of = {label: code for code, label in enumerate(classes)}
     codes = labels.map(lambda label: code_of.get(label, len(classes))).to_numpy()
     names = short_names(classes, 16) + ([f"{n_rest} others"] if n_rest else [])
@@ -159,19 +166,19 @@ def _of_labels(labels: pd.Series, theme: Theme) -> Colouring:
     if n_rest:
         subtitle += f" The {len(classes)} largest have a colour of their own."
     # A colour bar runs upwards; a list of names is read downwards.
-    last = len(palette) - 1
-    return Colouring(
-        "Label", subtitle, (last - codes).astype(np.int16), steps(palette[::-1]),
-        -0.5, last + 0.5, list(range(len(palette))), names[::-1],
+    last = len(shades) - 1
+    return Coloring(
+        "Label", subtitle, (last - codes).astype(np.int16), steps(shades[::-1]),
+        -0.5, last + 0.5, list(range(len(shades))), names[::-1],
     )  # fmt: skip
 
 
-def _of_flipped(flipped: pd.Series, theme: Theme) -> Colouring:
+def _of_flipped(flipped: pd.Series, palette: Palette) -> Coloring:
     n = int(flipped.sum())
     names = [f"as it was ({len(flipped) - n:,})", f"made wrong ({n:,})"]
-    scale = steps([theme.gain_soft, theme.harm])
+    scale = steps([palette.gain_soft, palette.harm])
     codes = flipped.to_numpy(dtype=np.int16)
-    return Colouring("Planted noise", MEANINGS["flipped"], codes, scale, -0.5, 1.5, [0, 1], names)
+    return Coloring("Planted noise", MEANINGS["flipped"], codes, scale, -0.5, 1.5, [0, 1], names)
 
 
 def sorted_labels(labels: Any) -> list[Any]:
@@ -273,7 +280,7 @@ def point_trace(
     )
 
 
-def marker_of(choice: Colouring, theme: Theme) -> dict[str, Any]:
+def marker_of(choice: Coloring, palette: Palette) -> dict[str, Any]:
     """Marker of a trace in a colouring, with its legend."""
     return {
         "color": choice.codes,
@@ -284,7 +291,7 @@ def marker_of(choice: Colouring, theme: Theme) -> dict[str, Any]:
         "colorbar": {
             "tickvals": choice.ticks,
             "ticktext": choice.names,
-            "tickfont": {"size": 12, "color": theme.text},
+            "tickfont": {"size": 12, "color": palette.text},
             "thickness": 14,
             "len": _legend_length(choice),
             "y": 1.0,
@@ -296,7 +303,7 @@ def marker_of(choice: Colouring, theme: Theme) -> dict[str, Any]:
     }
 
 
-def _legend_length(choice: Colouring) -> float:
+def _legend_length(choice: Coloring) -> float:
     is_list = choice.codes.dtype.kind == "i"
     return min(0.95, 0.09 * len(choice.ticks)) if is_list and choice.ticks else 0.95
 

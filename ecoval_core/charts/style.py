@@ -30,7 +30,7 @@ CATEGORIES = (
 
 
 @dataclass(frozen=True)
-class Theme:
+class Palette:
     """Colours of one theme; backgrounds are transparent, so that the page shows through.
 
     Attributes
@@ -79,14 +79,14 @@ class Theme:
         return [(position / last, color) for position, color in enumerate(self.amounts)]
 
 
-THEMES: dict[str, Theme] = {
-    "light": Theme(
+PALETTES: dict[str, Palette] = {
+    "light": Palette(
         text="#1f2937", muted="#5b6472", grid="#e3e6eb", surface="#ffffff",
         harm="#a8430a", harm_soft="#e58a3c", zero="#b3b7bd", gain_soft="#5c9bd1", gain="#0f4c8a",
         amounts=("#c5b5dc", "#9a78c2", "#6f2f95", "#2f0a4f"), faded="#c9cdd3",
         button="#d3dae4", button_text="#1f2937",
     ),
-    "dark": Theme(
+    "dark": Palette(
         text="#e5e7eb", muted="#a3abb7", grid="#2f3641", surface="#20252d",
         harm="#ffa94d", harm_soft="#c2703a", zero="#737a85", gain_soft="#4c8fd0", gain="#8ccbff",
         amounts=("#5f4b7d", "#8b6fc4", "#bb9ff2", "#f1e6ff"), faded="#454c57",
@@ -95,17 +95,17 @@ THEMES: dict[str, Theme] = {
 }  # fmt: skip
 
 
-def theme_of(name: str) -> Theme:
+def palette_of(name: str) -> Palette:
     """Colours of a theme.
 
     Parameters
     ----------
     name : {"light", "dark"}
-        Theme of the page.
+        Palette of the page.
 
     Returns
     -------
-    Theme
+    Palette
         Its colours.
 
     Raises
@@ -113,9 +113,9 @@ def theme_of(name: str) -> Theme:
     ValueError
         If there is no such theme.
     """
-    if name not in THEMES:
-        raise ValueError(f"Unknown theme {name!r}; choose from {', '.join(THEMES)}.")
-    return THEMES[name]
+    if name not in PALETTES:
+        raise ValueError(f"Unknown theme {name!r}; choose from {', '.join(PALETTES)}.")
+    return PALETTES[name]
 
 
 def translucent(color: str, opacity: float) -> str:
@@ -131,13 +131,13 @@ def steps(colors: Sequence[str]) -> Colorscale:
 
 
 def base_figure(
-    theme: Theme, *, height: int, title: str = "", subtitle: str = "", **layout: Any
+    palette: Palette, *, height: int, title: str = "", subtitle: str = "", **layout: Any
 ) -> go.Figure:
     """Empty figure with fonts, colours, grid and margins set.
 
     Parameters
     ----------
-    theme : Theme
+    palette : Palette
         Colours.
     height : int
         Height in pixels; the width is the page's.
@@ -153,69 +153,69 @@ def base_figure(
     """
     lines = 19 if title else 0
     lines += 16 + subtitle.count("<br>") * 17 + 17 if subtitle else 0
-    axis = axis_style(theme)
+    axis = axis_style(palette)
     figure = go.Figure()
     figure.update_layout(
         template="none",
         height=height,
-        font={"family": FONT, "size": 13, "color": theme.text},
-        title=title_block(theme, title, subtitle),
+        font={"family": FONT, "size": 13, "color": palette.text},
+        title=title_block(palette, title, subtitle),
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 8, "r": 12, "t": 16 + lines, "b": 8},
         xaxis=axis,
         yaxis=axis,
         hoverlabel={
-            "bgcolor": theme.surface,
-            "bordercolor": theme.muted,
-            "font": {"family": FONT, "size": 13, "color": theme.text},
+            "bgcolor": palette.surface,
+            "bordercolor": palette.muted,
+            "font": {"family": FONT, "size": 13, "color": palette.text},
             "align": "left",
         },
         legend={
             "orientation": "h", "x": 0, "xanchor": "left", "y": -0.12, "yanchor": "top",
-            "font": {"color": theme.text, "size": 12}, "itemsizing": "constant",
+            "font": {"color": palette.text, "size": 12}, "itemsizing": "constant",
         },
-        newselection={"line": {"color": theme.text, "width": 1.5, "dash": "dot"}},
-        activeselection={"fillcolor": translucent(theme.text, 0.06), "opacity": 1},
+        newselection={"line": {"color": palette.text, "width": 1.5, "dash": "dot"}},
+        activeselection={"fillcolor": translucent(palette.text, 0.06), "opacity": 1},
         modebar={
-            "bgcolor": translucent(theme.surface, 0.85), "color": theme.muted,
-            "activecolor": theme.text,
+            "bgcolor": translucent(palette.surface, 0.85), "color": palette.muted,
+            "activecolor": palette.text,
         },
     )  # fmt: skip
     return figure.update_layout(**layout)
 
 
-def axis_style(theme: Theme) -> dict[str, Any]:
+def axis_style(palette: Palette) -> dict[str, Any]:
     """Look of an axis."""
     return {
-        "gridcolor": theme.grid,
-        "zerolinecolor": theme.grid,
-        "linecolor": theme.grid,
-        "tickfont": {"color": theme.muted, "size": 12},
-        "title": {"font": {"color": theme.muted, "size": 13}, "standoff": 8},
+        "gridcolor": palette.grid,
+        "zerolinecolor": palette.grid,
+        "linecolor": palette.grid,
+        "tickfont": {"color": palette.muted, "size": 12},
+        "title": {"font": {"color": palette.muted, "size": 13}, "standoff": 8},
         "automargin": True,
         "exponentformat": "none",
     }
 
 
-def title_block(theme: Theme, title: str, subtitle: str) -> dict[str, Any]:
+def title_block(palette: Palette, title: str, subtitle: str) -> dict[str, Any]:
     """Title and subtitle at the upper left, in the pixels that `base_figure` leaves for them."""
     return {
         "text": title,
-        "font": {"size": 15, "color": theme.text},
-        "subtitle": {"text": subtitle, "font": {"size": 12.5, "color": theme.muted}},
+        "font": {"size": 15, "color": palette.text},
+        "subtitle": {"text": subtitle, "font": {"size": 12.5, "color": palette.muted}},
         "x": 0, "xanchor": "left", "xref": "container", "pad": {"l": 8, "t": 8},
         "y": 1, "yanchor": "top", "yref": "container",
     }  # fmt: skip
 
 
-def message_figure(theme: Theme, title: str, message: str) -> go.Figure:
+def message_figure(palette: Palette, title: str, message: str) -> go.Figure:
     """Figure that says in words why there is nothing to draw."""
-    figure = base_figure(theme, height=120, title=title)
+    figure = base_figure(palette, height=120, title=title)
     figure.update_xaxes(visible=False).update_yaxes(visible=False)
     return figure.add_annotation(
         text=message, x=0.5, y=0.5, xref="paper", yref="paper", showarrow=False,
-        font={"color": theme.muted, "size": 14},
+        font={"color": palette.muted, "size": 14},
     )  # fmt: skip
 
 

@@ -12,16 +12,16 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from ecoval_core.charts.data import ROW_HEIGHT, row_axis
-from ecoval_core.charts.points import colourings, count_shown, marker_of, point_trace, points_shown
+from ecoval_core.charts.points import colorings, count_shown, marker_of, point_trace, points_shown
 from ecoval_core.charts.style import (
-    Theme,
+    Palette,
     ThemeName,
     axis_style,
     base_figure,
     is_continuous,
     label_groups,
     message_figure,
-    theme_of,
+    palette_of,
     translucent,
 )
 from ecoval_core.charts.text import counted, number, short_names, shorten, with_unit
@@ -76,7 +76,7 @@ def decomposition_scatter(frame: pd.DataFrame, *, theme: ThemeName, unit: str = 
     frame : DataFrame
         :attr:`ecoval_core.workspace.runs.Run.frame`, in any unit. Rows without a value are left out.
     theme : {"light", "dark"}
-        Theme of the page.
+        Palette of the page.
     unit : str, default=""
         Unit of the values, in words.
 
@@ -87,26 +87,26 @@ def decomposition_scatter(frame: pd.DataFrame, *, theme: ThemeName, unit: str = 
         in the corners are of all rows. A line across is at extrinsic 0, one up at `TYPICAL_QUALITY`, and
         one falling where the value is 0.
     """
-    colors = theme_of(theme)
+    palette = palette_of(theme)
     usable = np.isfinite(frame[["value", "intrinsic", "extrinsic"]].to_numpy(float)).all(axis=1)
     if not usable.any():
-        return message_figure(colors, "Intrinsic against extrinsic", "No row has a value.")
+        return message_figure(palette, "Intrinsic against extrinsic", "No row has a value.")
     shown = points_shown(frame, usable)
     points, valued = frame.iloc[shown], frame[usable]
     # Without it the extrinsic value of every row is 0, which says nothing of how needed the row is.
     is_paid = bool(valued["extrinsic"].any())
     figure = base_figure(
-        colors, height=520, title=f"Intrinsic against extrinsic{count_shown(frame, shown)}",
+        palette, height=520, title=f"Intrinsic against extrinsic{count_shown(frame, shown)}",
         subtitle="Orange: value below zero, under the falling line. Blue: above zero."
         if is_paid
         else "Nobody is paid for extrinsic value here: its weight is 0.",
         dragmode="lasso", hovermode="closest", showlegend=False,
     )  # fmt: skip
-    choice = colourings(points, colors)["value"]
+    choice = colorings(points, palette)["value"]
     x, y = (points[name].to_numpy(np.float32) for name in ("intrinsic", "extrinsic"))
-    marker = marker_of(choice, colors) | {"showscale": False, "opacity": 0.75}
+    marker = marker_of(choice, palette) | {"showscale": False, "opacity": 0.75}
     figure.add_trace(point_trace(points, x, y, marker, unit))
-    figure.update_traces(unselected={"marker": {"color": colors.faded, "opacity": 0.4}})
+    figure.update_traces(unselected={"marker": {"color": palette.faded, "opacity": 0.4}})
     figure.update_xaxes(
         title_text=with_unit("intrinsic", unit), range=_padded(x, 0.05), zeroline=False
     )
@@ -116,7 +116,7 @@ def decomposition_scatter(frame: pd.DataFrame, *, theme: ThemeName, unit: str = 
         range=_padded(y if is_paid else np.array([-x.max(), x.max()]), 0.2),
         zeroline=False,
     )
-    line = {"color": colors.muted, "width": 1.2, "dash": "dot"}
+    line = {"color": palette.muted, "width": 1.2, "dash": "dot"}
     figure.add_hline(y=0, line=line, layer="below")
     if total_quality := float(valued["quality"].sum()):
         rate = float(valued["intrinsic"].sum()) / total_quality
@@ -124,11 +124,11 @@ def decomposition_scatter(frame: pd.DataFrame, *, theme: ThemeName, unit: str = 
     if is_paid:
         end = _padded(x, 0.05)[1]
         figure.add_shape(type="line", x0=0, y0=0, x1=end, y1=-end, line=line, layer="below")
-    _name_corners(figure, quadrant_of(valued), colors, is_paid)
+    _name_corners(figure, quadrant_of(valued), palette, is_paid)
     return figure
 
 
-def _name_corners(figure: go.Figure, kinds: pd.Series, colors: Theme, is_paid: bool) -> None:
+def _name_corners(figure: go.Figure, kinds: pd.Series, palette: Palette, is_paid: bool) -> None:
     counts = kinds.value_counts()
 
     def told(name: str) -> str:
@@ -148,7 +148,7 @@ def _name_corners(figure: go.Figure, kinds: pd.Series, colors: Theme, is_paid: b
                 text=text, x=float(is_typical), xanchor="right" if is_typical else "left",
                 xref="paper", y=y, yanchor="top" if y else "bottom", yref="paper",
                 align="right" if is_typical else "left", showarrow=False, borderpad=4,
-                font={"size": 13, "color": colors.text}, bgcolor=translucent(colors.surface, 0.6),
+                font={"size": 13, "color": palette.text}, bgcolor=translucent(palette.surface, 0.6),
             )  # fmt: skip
 
 
@@ -173,7 +173,7 @@ def totals_by(
     limit : int, default=40
         Bars at most, those of the lowest totals.
     theme : {"light", "dark"}
-        Theme of the page.
+        Palette of the page.
     unit : str, default=""
         Unit of the values, in words.
 
@@ -189,7 +189,7 @@ def totals_by(
     """
     if by not in ("label", "cluster"):
         raise ValueError(f"Totals are by 'label' or 'cluster', not by {by!r}.")
-    colors = theme_of(theme)
+    palette = palette_of(theme)
     frame = frame.dropna(subset=["value"])
     keys = label_groups(frame["label"]) if by == "label" else frame["cluster"]
     totals = frame.groupby(keys, observed=True).agg(
@@ -199,7 +199,7 @@ def totals_by(
     noun = ("class", "classes") if by == "label" else ("cluster", "clusters")
     name = "target" if by == "label" and is_continuous(frame["label"]) else by
     if totals.empty:
-        return message_figure(colors, f"Total value by {name}", "No row has a value.")
+        return message_figure(palette, f"Total value by {name}", "No row has a value.")
     shown = totals.sort_values("value", kind="stable").iloc[:limit]
     if by == "label":
         names = short_names(shown.index.tolist(), 20)
@@ -211,7 +211,7 @@ def totals_by(
     if len(shown) < len(totals):
         subtitle = f"The lowest {len(shown)} of {counted(len(totals), *noun)}."
     figure = base_figure(
-        colors, height=150 + ROW_HEIGHT * len(shown), title=title, subtitle=subtitle,
+        palette, height=150 + ROW_HEIGHT * len(shown), title=title, subtitle=subtitle,
         barmode="relative", bargap=0.25, hovermode="y unified",
     )  # fmt: skip
     positions = np.arange(len(shown), dtype=np.int16)
@@ -225,7 +225,7 @@ def totals_by(
         )  # fmt: skip
     figure.add_scatter(
         x=shown["value"].to_numpy(np.float32), y=positions, mode="markers", name="value (sum)",
-        marker={"symbol": "diamond", "size": 8, "color": colors.text}, customdata=customdata,
+        marker={"symbol": "diamond", "size": 8, "color": palette.text}, customdata=customdata,
         text=[
             f"value {number(total, signed=True)}, {counted(n, 'row')}"
             for total, n in zip(shown["value"], shown["n_rows"], strict=True)
@@ -234,7 +234,7 @@ def totals_by(
     )  # fmt: skip
     row_axis(figure, names)
     figure.update_xaxes(
-        title_text=with_unit("total value", unit), zeroline=True, zerolinecolor=colors.muted
+        title_text=with_unit("total value", unit), zeroline=True, zerolinecolor=palette.muted
     )
     top = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0}
     return figure.update_layout(
@@ -250,7 +250,7 @@ def value_distribution(frame: pd.DataFrame, *, theme: ThemeName, unit: str = "")
     frame : DataFrame
         :attr:`ecoval_core.workspace.runs.Run.frame`, in any unit.
     theme : {"light", "dark"}
-        Theme of the page.
+        Palette of the page.
     unit : str, default=""
         Unit of the values, in words.
 
@@ -262,10 +262,10 @@ def value_distribution(frame: pd.DataFrame, *, theme: ThemeName, unit: str = "")
         keep their order. The axis ends at the 0.5th and
         99.5th percentile; what lies beyond counts in the last bars.
     """
-    colors = theme_of(theme)
+    palette = palette_of(theme)
     frame = frame.dropna(subset=["value"])
     if frame.empty:
-        return message_figure(colors, "Distribution of values", "No row has a value.")
+        return message_figure(palette, "Distribution of values", "No row has a value.")
     groups = label_groups(frame["label"])
     by_group = frame["value"].groupby(groups, observed=True)
     quantiles = {"low": 0.05, "q1": 0.25, "median": 0.5, "q3": 0.75, "high": 0.95}
@@ -282,16 +282,16 @@ def value_distribution(frame: pd.DataFrame, *, theme: ThemeName, unit: str = "")
         subtitle += f"<br>The {len(shown)} of {len(boxes)} classes with the lowest median."
     box_height = ROW_HEIGHT * len(shown) + 10
     figure = base_figure(
-        colors, height=260 + box_height, title=title, subtitle=subtitle, showlegend=False,
+        palette, height=260 + box_height, title=title, subtitle=subtitle, showlegend=False,
         bargap=0, hovermode="closest",
     )  # fmt: skip
-    _add_histogram(figure, frame["value"].to_numpy(float), colors)
+    _add_histogram(figure, frame["value"].to_numpy(float), palette)
     names = short_names(shown.index.tolist(), 20)
     figure.add_box(
         y=np.arange(len(shown), dtype=np.int16), orientation="h", name=f"by {noun}",
         lowerfence=shown["low"].to_numpy(np.float32), q1=shown["q1"].to_numpy(np.float32),
         median=shown["median"].to_numpy(np.float32), q3=shown["q3"].to_numpy(np.float32),
-        upperfence=shown["high"].to_numpy(np.float32), line={"color": colors.text, "width": 1.2},
+        upperfence=shown["high"].to_numpy(np.float32), line={"color": palette.text, "width": 1.2},
         fillcolor=translucent(INTRINSIC_COLOR, 0.55), width=0.6, hoverinfo="skip",
     )  # fmt: skip
     figure.add_scatter(
@@ -309,14 +309,14 @@ def value_distribution(frame: pd.DataFrame, *, theme: ThemeName, unit: str = "")
     row_axis(figure, names)
     figure.update_layout(
         yaxis_domain=[0, split - 0.03],
-        yaxis2=axis_style(colors) | {"domain": [split, 1], "rangemode": "tozero", "nticks": 4},
+        yaxis2=axis_style(palette) | {"domain": [split, 1], "rangemode": "tozero", "nticks": 4},
     )
     figure.update_layout(yaxis2_title_text="rows")
     figure.update_xaxes(title_text=with_unit("value", unit), zeroline=False)
-    return figure.add_vline(x=0, line={"color": colors.text, "width": 1})
+    return figure.add_vline(x=0, line={"color": palette.text, "width": 1})
 
 
-def _add_histogram(figure: go.Figure, values: NDArray, theme: Theme) -> None:
+def _add_histogram(figure: go.Figure, values: NDArray, palette: Palette) -> None:
     low, high = np.percentile(values, (0.5, 99.5))
     low, high = min(low, 0.0), max(high, 0.0)
     width = (high - low) / min(N_BINS, max(10, 2 * math.isqrt(len(values)))) or 1.0
@@ -336,7 +336,7 @@ def _add_histogram(figure: go.Figure, values: NDArray, theme: Theme) -> None:
         x=middle.astype(np.float32), y=counts.astype(np.int32), width=0.92 * width,
         name="all rows", yaxis="y2",
         marker={
-            "color": [theme.harm_soft if x < 0 else theme.gain_soft for x in middle],
+            "color": [palette.harm_soft if x < 0 else palette.gain_soft for x in middle],
             "line": {"width": 0},
         },
         customdata=names,

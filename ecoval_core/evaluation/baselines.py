@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from ecoval_core.valuation.estimator import EcoVal
+from ecoval_core.valuation.propagation import BLOCK_PAIRS
 
 
 def random_values(n_samples: int, random_state: int | None = None) -> NDArray[np.float64]:
@@ -96,7 +97,7 @@ def knn_shapley_values(
     weight = np.minimum(n_neighbors, position) / (n_neighbors * position)
     values = np.zeros(n_samples)
     index = NearestNeighbors(n_neighbors=n_samples).fit(X)
-    step = max(1, 4_000_000 // n_samples)
+    step = max(1, BLOCK_PAIRS // n_samples)
     for start in range(0, len(X_val), step):
         order = index.kneighbors(X_val[start : start + step], return_distance=False)
         match = (y[order] == y_val[start : start + step, None]).astype(np.float64)

@@ -13,7 +13,7 @@ from sklearn.metrics import get_scorer
 from sklearn.utils.parallel import delayed
 
 from ecoval_core.valuation.fitting import fit_model, seed_estimator, single_threaded
-from ecoval_core.valuation.parallel import Progress, ShouldStop, run_tasks
+from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop, run_tasks
 
 STRATEGIES = ("lowest", "highest", "random", "random_clusters")
 DEFAULT_SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
@@ -221,8 +221,9 @@ def removal_curves(
     tasks = [
         delayed(_score_without)(estimator, X, y, X_test, y_test, metric, removals[i]) for i in todo
     ]
+    monitor = Monitor(progress, should_stop, total=len(tasks))
     scores = np.full(len(steps), np.nan)
-    scores[todo] = list(run_tasks(tasks, n_jobs, progress, should_stop))
+    scores[todo] = list(run_tasks(tasks, n_jobs, monitor))
     if whole:
         scores[whole] = scores[whole[0]]
     frame = pd.DataFrame(steps, columns=["strategy", "repeat", "share"])

@@ -71,21 +71,6 @@ class PruneList:
             told[named] = told[named].where(told[named] == "", told[named] + " + ") + name
         return told[(told != "") & ~ids.isin(self.restored)]
 
-    def ids(self, values: pd.Series) -> NDArray[np.int64]:
-        """Row ids that go.
-
-        Parameters
-        ----------
-        values : Series
-            Value of each row, indexed by row id.
-
-        Returns
-        -------
-        ndarray of int
-            Lowest value first.
-        """
-        return self.reasons(values).index.to_numpy(dtype=np.int64)
-
     def pick(self, rows: Iterable[int]) -> PruneList:
         """Add rows by hand; rows that were restored go again."""
         rows = frozenset(map(int, rows))

@@ -11,7 +11,7 @@ from sklearn.pipeline import Pipeline
 
 from ecoval_core.tables.reading import TableError
 from ecoval_core.tables.table import Table
-from ecoval_core.tables.vectorising import feature_names, fit_transform, make_vectorizer, transform
+from ecoval_core.tables.vectorising import fit_transform, make_vectorizer, transform
 from ecoval_core.target_type import Task
 
 PARTS = ("training", "validation", "test")
@@ -36,8 +36,6 @@ class Prepared:
         int64 or text labels, or float64 amounts; `y_train` holds the planted noise.
     ids_train, ids_val, ids_test : ndarray of shape (n_part,)
         Row ids into ``table.frame``, int64, ascending.
-    feature_names : list of str
-        Names of the columns of `X_train`.
     vectorizer : Pipeline
         Fitted on the training part; takes ``table.frame[table.features]``.
     flipped_ids : ndarray of shape (n_flipped,)
@@ -65,7 +63,6 @@ class Prepared:
     ids_train: np.ndarray
     ids_val: np.ndarray
     ids_test: np.ndarray
-    feature_names: list[str]
     vectorizer: Pipeline
     flipped_ids: np.ndarray
     y_train_clean: np.ndarray
@@ -82,30 +79,6 @@ class Prepared:
         part[self.ids_val] = "validation"
         part[self.ids_test] = "test"
         return part
-
-    def transform(self, frame: pd.DataFrame) -> np.ndarray:
-        """Vectorise rows, new ones for instance, as the training part was.
-
-        Parameters
-        ----------
-        frame : DataFrame of shape (n_rows, n_columns)
-            Holds at least the table's features.
-
-        Returns
-        -------
-        X : ndarray of shape (n_rows, n_features)
-
-        Raises
-        ------
-        TableError
-            If a feature is missing.
-        """
-        missing = [column for column in self.table.features if column not in frame]
-        if missing:
-            raise TableError(
-                f"Column {missing[0]!r} is missing: it is a feature of {self.table.name}."
-            )
-        return transform(self.vectorizer, frame[self.table.features])
 
 
 def prepare(
@@ -185,7 +158,6 @@ def prepare(
         ids_train=ids_train,
         ids_val=ids_val,
         ids_test=ids_test,
-        feature_names=feature_names(vectorizer),
         vectorizer=vectorizer,
         flipped_ids=ids_train[flipped],
         y_train_clean=y_train,

@@ -1,8 +1,6 @@
 """Vectorising: turn mixed columns into standardised numbers, as learnt from the training part."""
 
-import re
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -158,26 +156,3 @@ def _expected_warnings() -> Iterator[None]:
         # A category that training did not hold is encoded as none of its own: what we want.
         warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
         yield
-
-
-def feature_names(vectorizer: Pipeline) -> list[str]:
-    """Name the vectorised columns, without what skrub appends by chance to names that occur twice.
-
-    Parameters
-    ----------
-    vectorizer : Pipeline
-        Fitted by `fit_transform`.
-
-    Returns
-    -------
-    names : list of str
-        All different; that of a column which marks missing values ends in "missing".
-    """
-    names: list[str] = []
-    seen: Counter[str] = Counter()
-    for name in map(str, vectorizer.get_feature_names_out()):
-        plain, n_found = re.subn("^missingindicator_", "", name)
-        plain = re.sub("__skrub_[0-9a-f]+__", "", plain) + (" missing" if n_found else "")
-        seen[plain] += 1
-        names.append(plain if seen[plain] == 1 else f"{plain} ({seen[plain]})")
-    return names

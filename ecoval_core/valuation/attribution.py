@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +16,19 @@ from ecoval_core.valuation.clustering import (
     nearest_cluster,
     target_bins,
 )
-from ecoval_core.valuation.fitting import is_linear, single_threaded
-from ecoval_core.valuation.parallel import Progress, ShouldStop
+from ecoval_core.valuation.fitting import MAX_FIT_SAMPLES, is_linear, single_threaded
+from ecoval_core.valuation.parallel import Monitor
+from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.propagation import (
     DistanceKernel,
     Kernel,
     LinearKernel,
+    Points,
     Sampling,
     extrinsic_of_cluster,
     extrinsic_of_joining,
 )
 from ecoval_core.valuation.quality import (
-    N_FOLDS,
     Judge,
     find_suspects,
     identical_rows,
@@ -69,13 +70,13 @@ class Attribution:
         Standardises features for distances.
     edges : ndarray or None
         Inner edges of the target bins; None for classification.
-    pull : ndarray of shape (n_samples, n_outputs)
-        Residuals r_i of the training points under the model without their cluster.
+    points : Points
+        The training points with their residuals r_i under the model without their cluster.
     credit : ndarray of shape (n_samples,)
         E_i, what each point caused of its cluster's value.
     sampling : Sampling
         What the validation points say of the sampling error.
-    kernel : DistanceKernel or LinearKernel
+    kernel : Kernel
         How much a member acts at a validation point.
     quality : ndarray of shape (n_samples,)
         q_i in [0, 1].
@@ -94,7 +95,7 @@ class Attribution:
     refits: Refits
     scaler: StandardScaler
     edges: NDArray[np.float64] | None
-    pull: NDArray[np.float64]
+    points: Points
     credit: NDArray[np.float64]
     sampling: Sampling
     kernel: Kernel
@@ -103,6 +104,24 @@ class Attribution:
     judge: Judge
     n_neighbors: int
     seed: int
+
+    def assign_clusters(self, X: NDArray, codes: NDArray) -> NDArray[np.int64]:
+        """Cluster that each unseen point would join.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_new, n_features)
+            Unseen points.
+        codes : ndarray of shape (n_new,)
+            Class indices or targets.
+
+        Returns
+        -------
+        ndarray of shape (n_new,), int
+            Clusters.
+        """
+        Z = self.scaler.transform(X)
+        return nearest_cluster(self.clustering, Z, target_groups(codes, self.edges))
 
     def join(self, X: NDArray, codes: NDArray) -> Joined:
         """Credit and quality of unseen points, each as if it alone joined the data.
@@ -124,8 +143,8 @@ class Attribution:
             Credit, quality, cluster.
         """
         problem, scaler = self.problem, self.scaler
-        Z_train, Z_val, Z = map(scaler.transform, (problem.X, problem.X_val, X))
-        cluster = nearest_cluster(self.clustering, Z, target_groups(codes, self.edges))
+        Z_val, Z = map(scaler.transform, (problem.X_val, X))
+        cluster = self.assign_clusters(X, codes)
         with single_threaded():
             output = problem.output(self.refits.estimator, X)
         credit = np.empty(len(X))
@@ -133,14 +152,15 @@ class Attribution:
             new = np.flatnonzero(cluster == c)
             with single_threaded():
                 output_new = problem.output(self.refits.without(c), X[new])
-            pull_new = residuals(output_new, codes[new], problem.scale)
-            members = np.flatnonzero(self.clustering.labels == c)
+            at_val = residuals(self.refits.output_val[c], problem.codes_val, problem.scale)
             credit[new] = extrinsic_of_joining(
-                Z[new], pull_new, Z_train[members], self.pull[members], Z_val,
-                residuals(self.refits.output_val[c], problem.codes_val, problem.scale),
-                self.refits.effects[c], self.kernel,
-            )  # fmt: skip
-        neighbors = nearest_neighbors(Z_train, self.n_neighbors, Z, seed=self.seed)
+                Points(Z[new], residuals(output_new, codes[new], problem.scale)),
+                self.points.take(self.clustering.labels == c),
+                Points(Z_val, at_val),
+                self.refits.effects[c],
+                self.kernel,
+            )
+        neighbors = nearest_neighbors(self.points.Z, self.n_neighbors, Z, seed=self.seed)
         quality = self.judge.quality(
             problem.codes[neighbors], output, codes, ~self.suspect[neighbors]
         )
@@ -152,11 +172,10 @@ def attribute(
     *,
     n_clusters: int | str = "auto",
     n_neighbors: int = 10,
-    max_fit_samples: int | None = 10_000,
+    max_fit_samples: int | None = MAX_FIT_SAMPLES,
     n_jobs: int | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
-    should_stop: ShouldStop | None = None,
+    monitor: Monitor | None = None,
 ) -> Attribution:
     """Value clusters by leaving each out, credit their members, and judge quality.
 
@@ -168,8 +187,8 @@ def attribute(
         As in :class:`EcoVal`.
     seed : int, default=0
         Seeds clusters, folds and the fitted sample.
-    progress, should_stop : callable or None
-        As in :meth:`EcoVal.fit`.
+    monitor : Monitor or None, default=None
+        Takes a step after each of the K + 6 fits.
 
     Returns
     -------
@@ -181,25 +200,26 @@ def attribute(
     RefitError
         If the model cannot be fitted without some cluster.
     Cancelled
-        If `should_stop` returned True.
+        If the caller asked to stop.
     """
     with single_threaded():
         n_samples = len(problem.X)
         scaler = StandardScaler().fit(problem.X)
         Z = scaler.transform(problem.X)
         edges = None if problem.classes is not None else target_bins(problem.codes)
-        wanted = auto_n_clusters(n_samples) if n_clusters == "auto" else int(n_clusters)
+        n_clusters = auto_n_clusters(n_samples) if n_clusters == "auto" else int(n_clusters)
         groups = target_groups(problem.codes, edges)
-        clustering = cluster_groups(Z, groups, wanted, seed)
+        clustering = cluster_groups(Z, groups, n_clusters, seed)
         rows = sample_by_cluster(clustering.labels, max_fit_samples or n_samples, seed)
+        monitor = monitor or Monitor()
+        monitor.total = count_fits(clustering.n_clusters)
         refits = leave_clusters_out(
-            problem, clustering.labels, rows=rows, n_jobs=n_jobs, progress=progress,
-            should_stop=should_stop, n_more=N_FOLDS,
+            problem, clustering.labels, rows=rows, n_jobs=n_jobs, monitor=monitor
         )  # fmt: skip
-        pull = residuals(refits.output_own, problem.codes, problem.scale)
-        linear = problem.classes is not None and is_linear(refits.estimator)
-        kernel = LinearKernel(Z) if linear else DistanceKernel()
-        credit, sampling = _credit_members(problem, clustering, refits, pull, Z, scaler, kernel)
+        points = Points(Z, residuals(refits.output_own, problem.codes, problem.scale))
+        kernel = _choose_kernel(problem, refits.estimator, Z)
+        Z_val = scaler.transform(problem.X_val)
+        credit, sampling = _credit_members(problem, clustering, refits, points, Z_val, kernel)
         neighbors = nearest_neighbors(Z, n_neighbors, seed=seed)
         identical = identical_rows(problem.X, problem.codes)
         suspect = find_suspects(
@@ -207,8 +227,7 @@ def attribute(
         )
         out_of_fold = out_of_fold_output(
             problem, make_folds(identical, problem.codes, problem.scale, seed),
-            rows=rows[~suspect[rows]], n_jobs=n_jobs, progress=progress, should_stop=should_stop,
-            done=clustering.n_clusters + 1,
+            rows=rows[~suspect[rows]], n_jobs=n_jobs, monitor=monitor,
         )  # fmt: skip
         neighbor_codes = problem.codes[neighbors]
         judge = Judge.of(neighbor_codes, out_of_fold, problem.codes, problem.scale)
@@ -221,7 +240,7 @@ def attribute(
         refits=refits,
         scaler=scaler,
         edges=edges,
-        pull=pull,
+        points=points,
         credit=credit,
         sampling=sampling,
         kernel=kernel,
@@ -233,19 +252,23 @@ def attribute(
     )
 
 
+def _choose_kernel(problem: Problem, model: Any, Z: NDArray) -> Kernel:
+    is_linear_classifier = problem.classes is not None and is_linear(model)
+    return LinearKernel(Z) if is_linear_classifier else DistanceKernel()
+
+
 def _credit_members(
-    problem: Problem, clustering: Clustering, refits: Refits, pull: NDArray, Z: NDArray,
-    scaler: StandardScaler, kernel: Kernel,
+    problem: Problem, clustering: Clustering, refits: Refits, points: Points, Z_val: NDArray,
+    kernel: Kernel,
 ) -> tuple[NDArray[np.float64], Sampling]:  # fmt: skip
-    Z_val = scaler.transform(problem.X_val)
     prior = prior_scores(problem.codes_val, problem.scoring, problem.scale)
     totals = np.column_stack([refits.scores_full - prior, refits.effects.sum(axis=0)])
-    credit, moments = np.empty(len(Z)), np.empty((len(Z), 3))
+    credit, moments = np.empty(len(points.Z)), np.empty((len(points.Z), 3))
     for cluster, effect in enumerate(refits.effects):
         members = np.flatnonzero(clustering.labels == cluster)
-        pull_val = residuals(refits.output_val[cluster], problem.codes_val, problem.scale)
+        at_val = residuals(refits.output_val[cluster], problem.codes_val, problem.scale)
         credit[members], moments[members] = extrinsic_of_cluster(
-            Z[members], pull[members], Z_val, pull_val, effect, totals, kernel
+            points.take(members), Points(Z_val, at_val), effect, totals, kernel
         )
     return credit, Sampling(moments, totals)
 

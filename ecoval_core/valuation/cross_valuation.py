@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
@@ -13,12 +12,12 @@ from sklearn.base import clone
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing, check_random_state, indexable
 
-from ecoval_core.valuation.clustering import nearest_cluster
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.parallel import Progress, ShouldStop, part_of
-from ecoval_core.valuation.targets import encode, resolve_task, target_groups
+from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
+from ecoval_core.valuation.propagation import LEAST_SURPLUS
+from ecoval_core.valuation.targets import resolve_task
 
-N_FOLDS = 5
+N_VALIDATION_FOLDS = 5
 
 
 class CrossValuation:
@@ -86,7 +85,7 @@ class CrossValuation:
             float(np.mean([getattr(one, name) for one in self.estimators_]))
             for name in ("surplus_", "full_score_", "prior_score_")
         )
-        known = self.surplus_ > 1e-12
+        known = self.surplus_ > LEAST_SURPLUS
         shares = (self.intrinsic_.sum(), self.raw_extrinsic_.sum())
         self.intrinsic_share_, self.returns_to_scale_ = (
             float(amount / self.surplus_) if known else float("nan") for amount in shares
@@ -98,6 +97,11 @@ class CrossValuation:
         for one, rows in zip(self.estimators_, self._trained, strict=True):
             total[rows] += getattr(one, name) ** power
         return total
+
+    def forget_models(self) -> None:
+        """Free the models without each cluster of every fold; see :meth:`EcoVal.forget_models`."""
+        for one in self.estimators_:
+            one.forget_models()
 
     def reweight(self, extrinsic_weight: float) -> CrossValuation:
         """Value the same rows with another extrinsic weight, without any refit.
@@ -125,7 +129,7 @@ def cross_value(
     ecoval: EcoVal,
     X: Any,
     y: Any,
-    cv: Any = N_FOLDS,
+    cv: Any = N_VALIDATION_FOLDS,
     *,
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
@@ -163,30 +167,22 @@ def cross_value(
     if isinstance(cv, Integral):
         cv = _deal(y if task == "classification" else np.zeros(len(y)), int(cv), ecoval)
     splits = list(check_cv(cv, y, classifier=task == "classification").split(X, y))
+    monitor = Monitor(progress, should_stop)
     fold = np.full(len(y), -1)
     fitted = []
     for number, (train, held) in enumerate(splits):
         one = clone(ecoval).fit(
             _safe_indexing(X, train), y[train], _safe_indexing(X, held), y[held],
-            progress=part_of(progress, number, len(splits)), should_stop=should_stop,
+            progress=monitor.part(number, len(splits)), should_stop=should_stop,
         )  # fmt: skip
         fitted.append(one)
         fold[held] = number
     trained = [np.asarray(train) for train, _ in splits]
-    return CrossValuation(fitted, trained, fold, _cluster_all(fitted[0], trained[0], X, y))
-
-
-def forget_models(fitted: Iterable[EcoVal]) -> None:
-    """Free the models without each cluster, up to 128 MB a valuation, which only unseen points need.
-
-    Parameters
-    ----------
-    fitted : iterable of EcoVal
-        Changed in place; :meth:`EcoVal.value_samples` then does as where the models are too large to keep.
-    """
-    for one in fitted:
-        refits = replace(one._attribution.refits, models=None)
-        one._attribution = replace(one._attribution, refits=refits)
+    labels = np.empty(len(y), dtype=np.int64)
+    labels[trained[0]] = fitted[0].labels_
+    held = np.setdiff1d(np.arange(len(y)), trained[0])
+    labels[held] = fitted[0].assign_clusters(_safe_indexing(X, held), y[held])
+    return CrossValuation(fitted, trained, fold, labels)
 
 
 def _deal(groups: NDArray, n_folds: int, ecoval: EcoVal) -> list[tuple[NDArray, NDArray]]:
@@ -203,14 +199,3 @@ def _deal(groups: NDArray, n_folds: int, ecoval: EcoVal) -> list[tuple[NDArray, 
     fold = np.full(len(groups), -1)
     fold[order] = np.arange(len(order)) % n_folds
     return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_folds)]
-
-
-def _cluster_all(first: EcoVal, train: NDArray, X: Any, y: NDArray) -> NDArray[np.int64]:
-    found = first._attribution
-    held = np.setdiff1d(np.arange(len(y)), train)
-    labels = np.empty(len(y), dtype=np.int64)
-    labels[train] = first.labels_
-    Z = found.scaler.transform(np.asarray(_safe_indexing(X, held)))
-    groups = target_groups(encode(y[held], found.problem.classes, "y"), found.edges)
-    labels[held] = nearest_cluster(found.clustering, Z, groups)
-    return labels

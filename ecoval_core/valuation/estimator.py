@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -17,9 +18,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ecoval_core.target_type import Task
 from ecoval_core.valuation.attribution import attribute
-from ecoval_core.valuation.fitting import seed_estimator
+from ecoval_core.valuation.fitting import MAX_FIT_SAMPLES, seed_estimator
 from ecoval_core.valuation.models import make_model
-from ecoval_core.valuation.parallel import Progress, ShouldStop
+from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
 from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT, distribute
 from ecoval_core.valuation.refitting import Problem
 from ecoval_core.valuation.scoring import (
@@ -157,7 +158,7 @@ class EcoVal(BaseEstimator):
         scoring: str | None = None,
         extrinsic_weight: float = DEFAULT_EXTRINSIC_WEIGHT,
         n_neighbors: int = 10,
-        max_fit_samples: int | None = 10_000,
+        max_fit_samples: int | None = MAX_FIT_SAMPLES,
         n_jobs: int | None = None,
         random_state: Any = None,
     ) -> None:
@@ -214,15 +215,12 @@ class EcoVal(BaseEstimator):
         """
         before = self.__dict__.copy()
         try:
-            return self._fit(X, y, X_val, y_val, progress, should_stop)
+            return self._fit(X, y, X_val, y_val, Monitor(progress, should_stop))
         except Exception:
             self.__dict__ = before
             raise
 
-    def _fit(
-        self, X: Any, y: Any, X_val: Any, y_val: Any, progress: Progress | None,
-        should_stop: ShouldStop | None,
-    ) -> Self:  # fmt: skip
+    def _fit(self, X: Any, y: Any, X_val: Any, y_val: Any, monitor: Monitor) -> Self:
         self._validate_params()
         checked: Any = validate_data(self, X, y, dtype=_FLOATS)
         X, y = checked
@@ -245,8 +243,7 @@ class EcoVal(BaseEstimator):
             max_fit_samples=self.max_fit_samples,
             n_jobs=self.n_jobs,
             seed=seed,
-            progress=progress,
-            should_stop=should_stop,
+            monitor=monitor,
         )
         self._train_rows, self._n_rows = train, len(X)
         self._publish()
@@ -357,6 +354,40 @@ class EcoVal(BaseEstimator):
         other._validate_params()
         other._distribute()
         return other
+
+    def assign_clusters(self, X: ArrayLike, y: ArrayLike) -> NDArray[np.int64]:
+        """Cluster that each unseen point would join: the nearest centre of its own label.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_new, n_features)
+            Unseen points.
+        y : array-like of shape (n_new,)
+            Their labels or targets.
+
+        Returns
+        -------
+        ndarray of shape (n_new,), int
+            Clusters.
+
+        Raises
+        ------
+        ValueError
+            If a label was never seen in training; the message names it.
+        """
+        check_is_fitted(self)
+        X_new, y_new = self._check_points(X, y)
+        codes = encode(y_new, self._attribution.problem.classes, "y")
+        return self._attribution.assign_clusters(X_new, codes)
+
+    def forget_models(self) -> None:
+        """Free the models without each cluster, up to 128 MB, which only unseen points need.
+
+        :meth:`value_samples` then does as where those models are too large to keep.
+        """
+        check_is_fitted(self)
+        refits = replace(self._attribution.refits, models=None)
+        self._attribution = replace(self._attribution, refits=refits)
 
     def value_samples(self, X: ArrayLike, y: ArrayLike) -> Bunch:
         """Value unseen points without a refit.

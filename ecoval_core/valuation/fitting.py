@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from functools import cache
+import sys
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from threadpoolctl import ThreadpoolController
 # converged may be started from.
 _WARM_STARTING = (LogisticRegression,)
 
+# Above it, refits use a sample stratified by cluster.
+MAX_FIT_SAMPLES = 10_000
 _SCALERS = (StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler)
 
 
@@ -28,8 +31,9 @@ class RefitError(ValueError):
     """The model could not be fitted on a part of the data; the message names the part."""
 
 
-@cache
-def _threadpools() -> ThreadpoolController:
+@lru_cache(maxsize=1)
+def _threadpools(n_modules: int) -> ThreadpoolController:  # noqa: ARG001 - the cache's key
+    # It knows the libraries loaded so far, and an import may load another; looking takes 1 ms.
     return ThreadpoolController()
 
 
@@ -41,7 +45,7 @@ def single_threaded() -> Any:
     context manager
         From threadpoolctl; the former limits come back at its end.
     """
-    return _threadpools().limit(limits=1)
+    return _threadpools(len(sys.modules)).limit(limits=1)
 
 
 def seed_estimator(estimator: Any, seed: int) -> Any:

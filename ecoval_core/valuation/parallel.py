@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from inspect import unwrap
 from threading import Event
 from typing import Any
@@ -21,21 +22,66 @@ class Cancelled(Exception):  # noqa: N818 - a request that was granted, not an e
     """The caller's ``should_stop`` asked to stop; nothing was changed."""
 
 
-def check_stop(should_stop: ShouldStop | None) -> None:
-    """Stop here if the caller asks to.
+@dataclass
+class Monitor:
+    """Where a run stands, and whether its caller wants it to stop.
 
-    Parameters
+    Attributes
     ----------
-    should_stop : callable or None
-        Asked once.
-
-    Raises
-    ------
-    Cancelled
-        If it returned True.
+    progress : callable or None, default=None
+        Called as ``progress(done, total)`` after each step.
+    should_stop : callable or None, default=None
+        Asked between steps.
+    total : int, default=0
+        Steps that there are.
+    done : int, default=0
+        Steps finished.
     """
-    if should_stop is not None and should_stop():
-        raise Cancelled(_CANCELLED)
+
+    progress: Progress | None = None
+    should_stop: ShouldStop | None = None
+    total: int = 0
+    done: int = 0
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the caller asks to stop."""
+        return self.should_stop is not None and self.should_stop()
+
+    def check(self) -> None:
+        """Stop here if the caller asks to.
+
+        Raises
+        ------
+        Cancelled
+            If `should_stop` returned True.
+        """
+        if self.is_stopping:
+            raise Cancelled(_CANCELLED)
+
+    def step(self) -> None:
+        """Count a finished step and report it."""
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, self.total)
+
+    def part(self, part: int, n_parts: int) -> Progress | None:
+        """Report the progress of one of several runs of equal length as that of the whole.
+
+        Parameters
+        ----------
+        part, n_parts : int
+            Which part runs, from 0, and how many there are.
+
+        Returns
+        -------
+        callable or None
+            Takes steps done and steps to do of the part.
+        """
+        report = self.progress
+        if report is None:
+            return None
+        return lambda done, total: report(part * total + done, n_parts * total)
 
 
 def _stay_in_process(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -46,23 +92,18 @@ def _stay_in_process(function: Callable[..., Any], *args: Any, **kwargs: Any) ->
 
 
 def run_tasks(
-    tasks: list[Any], n_jobs: int | None, progress: Progress | None, should_stop: ShouldStop | None,
-    *, done: int = 0, total: int | None = None,
-) -> Iterator[Any]:  # fmt: skip
-    """Run delayed tasks in order through joblib, telling progress and heeding a stop.
+    tasks: list[Any], n_jobs: int | None = None, monitor: Monitor | None = None
+) -> Iterator[Any]:
+    """Run delayed tasks in order through joblib, reporting progress and heeding a stop.
 
     Parameters
     ----------
     tasks : list of delayed calls
         From :func:`sklearn.utils.parallel.delayed`.
-    n_jobs : int or None
+    n_jobs : int or None, default=None
         As in joblib.
-    progress : callable or None
-        Called as ``progress(done, total)`` after each task.
-    should_stop : callable or None
-        Asked after each task.
-    done, total : int
-        Tasks finished before these, and all there are.
+    monitor : Monitor or None, default=None
+        Takes a step after each task; its total is the caller's to set.
 
     Yields
     ------
@@ -72,10 +113,10 @@ def run_tasks(
     Raises
     ------
     Cancelled
-        If `should_stop` returned True.
+        If the caller asked to stop.
     """
-    total = done + len(tasks) if total is None else total
-    check_stop(should_stop)
+    monitor = monitor or Monitor()
+    monitor.check()
     stopping = Event()
     # The supply of tasks ends at a stop, and those under way are awaited: joblib neither leaves
     # workers behind nor warns of results that nobody fetched.
@@ -86,33 +127,12 @@ def run_tasks(
     )
     with sklearn.config_context(assume_finite=True):
         results = Parallel(n_jobs=n_jobs, return_as="generator", pre_dispatch="2*n_jobs")(supply)
-    for finished, result in enumerate(results, start=done + 1):
+    for result in results:
         if stopping.is_set():
             continue
         yield result
-        if progress is not None:
-            progress(finished, total)
-        if should_stop is not None and should_stop():
+        monitor.step()
+        if monitor.is_stopping:
             stopping.set()
     if stopping.is_set():
         raise Cancelled(_CANCELLED)
-
-
-def part_of(progress: Progress | None, part: int, n_parts: int) -> Progress | None:
-    """Tell the progress of one of several runs of equal length as that of the whole.
-
-    Parameters
-    ----------
-    progress : callable or None
-        Takes fits done and fits to do, over all parts.
-    part, n_parts : int
-        Which part runs, from 0, and how many there are.
-
-    Returns
-    -------
-    callable or None
-        Takes fits done and fits to do of the part.
-    """
-    if progress is None:
-        return None
-    return lambda done, total: progress(part * total + done, n_parts * total)

@@ -14,9 +14,14 @@ from sklearn.utils import shuffle
 
 from ecoval_core.target_type import Task
 from ecoval_core.valuation.clustering import cluster_groups, target_bins
-from ecoval_core.valuation.fitting import fit_model, seed_estimator, single_threaded
-from ecoval_core.valuation.propagation import extrinsic_of_cluster
-from ecoval_core.valuation.quality import N_FOLDS, nearest_neighbors
+from ecoval_core.valuation.fitting import (
+    MAX_FIT_SAMPLES,
+    fit_model,
+    seed_estimator,
+    single_threaded,
+)
+from ecoval_core.valuation.propagation import Points, extrinsic_of_cluster
+from ecoval_core.valuation.quality import N_CONFIDENCE_FOLDS, nearest_neighbors
 
 N_NEIGHBORS = 10
 N_TIMED_REFITS, ENOUGH_SECONDS = 3, 0.5
@@ -38,7 +43,7 @@ def count_fits(n_clusters: int, n_folds: int = 1) -> int:
     int
         K + 6 for each valuation.
     """
-    return n_folds * (n_clusters + 1 + N_FOLDS)
+    return n_folds * (n_clusters + 1 + N_CONFIDENCE_FOLDS)
 
 
 def cluster_bounds(y: NDArray, task: Task) -> tuple[int, int]:
@@ -61,8 +66,7 @@ def cluster_bounds(y: NDArray, task: Task) -> tuple[int, int]:
 
 
 def estimate_seconds(
-    estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clusters: int, *, n_jobs: int = 1,
-    max_fit_samples: int = 10_000, n_folds: int = 1,
+    estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clusters: int, *, n_folds: int = 1
 ) -> float:  # fmt: skip
     """Estimate the time of a valuation by timing a small part of each of its steps.
 
@@ -80,10 +84,6 @@ def estimate_seconds(
         Validation points, predicted after each fit.
     n_clusters : int
         Clusters, K.
-    n_jobs : int, default=1
-        Refits at once.
-    max_fit_samples : int, default=10_000
-        As in :class:`EcoVal`.
     n_folds : int, default=1
         Valuations of this size.
 
@@ -100,9 +100,8 @@ def estimate_seconds(
     estimator = seed_estimator(estimator, 0)
     X, y = shuffle(X, y, random_state=0)
     with single_threaded():
-        fits = _time_fits(
-            estimator, X[:max_fit_samples], y[:max_fit_samples], X_val, n_clusters, n_jobs
-        )
+        fitted = slice(MAX_FIT_SAMPLES)
+        fits = _time_fits(estimator, X[fitted], y[fitted], X_val, n_clusters)
         return n_folds * (fits + _time_stages(estimator, X, y, X_val, n_clusters))
 
 
@@ -112,9 +111,7 @@ def _seconds(function: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
-def _time_fits(
-    estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clusters: int, n_jobs: int
-) -> float:
+def _time_fits(estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clusters: int) -> float:
     def fit(rows: NDArray, where: str, start: Any = None) -> Any:
         model = fit_model(estimator, X[rows], y[rows], where, start=start)
         model.predict(X_val)
@@ -134,7 +131,7 @@ def _time_fits(
         if len(kept):
             refits.append(_seconds(partial(fit, np.sort(kept), "in part", full))[0])
     refit = np.mean(refits) if refits else scratch
-    return float(scratch * (1 + N_FOLDS / n_jobs) + refit * n_clusters / n_jobs)
+    return float(scratch * (1 + N_CONFIDENCE_FOLDS) + refit * n_clusters)
 
 
 def _time_stages(estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clusters: int) -> float:
@@ -147,11 +144,9 @@ def _time_stages(estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clust
     clustering, _ = _seconds(lambda: cluster_groups(X[:n_part], codes, k_part, 0))
     neighbors, _ = _seconds(lambda: nearest_neighbors(X, N_NEIGHBORS, X[:n_part]))
     size = max(1, n_rows // n_clusters)
-    pull, pull_val = np.ones((size, n_outputs)), np.ones((len(X_val), n_outputs))
-    propagation, _ = _seconds(
-        lambda: extrinsic_of_cluster(
-            X[:size], pull, X_val, pull_val, np.ones(len(X_val)), np.ones((len(X_val), 2))
-        )
-    )
+    members = Points(X[:size], np.ones((size, n_outputs)))
+    validation = Points(X_val, np.ones((len(X_val), n_outputs)))
+    effect, totals = np.ones(len(X_val)), np.ones((len(X_val), 2))
+    propagation, _ = _seconds(lambda: extrinsic_of_cluster(members, validation, effect, totals))
     per_row = clustering * n_clusters / k_part + neighbors
     return per_row * n_rows / n_part + propagation * n_clusters

@@ -9,6 +9,7 @@ formulas are not public.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ BLOCK_PAIRS = 4_000_000
 DEFAULT_EXTRINSIC_WEIGHT = 0.25
 # Claims below it have lost their digits: shares of them may overflow.
 _TINY = 1e-250
+# A surplus up to this is rounding: there is nothing to share out.
+LEAST_SURPLUS = 1e-12
 
 
 class DistanceKernel:
@@ -102,7 +105,36 @@ class LinearKernel:
         return np.ones_like(weights)
 
 
-Kernel = DistanceKernel | LinearKernel
+class Kernel(Protocol):
+    """How much a member acts at a validation point."""
+
+    def __call__(
+        self, X: NDArray, X_val: NDArray, X_new: NDArray | None = None
+    ) -> tuple[NDArray, NDArray]:
+        """Weigh members, and points that might join them; see :class:`DistanceKernel`."""
+
+    def unclaimed(self, weights: NDArray) -> NDArray:
+        """Return the shares where nobody caused the effect."""
+
+
+@dataclass(frozen=True)
+class Points:
+    """Points and the residuals of a model there.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (n_points, n_features)
+        Features, standardised.
+    residuals : ndarray of shape (n_points, n_outputs)
+        Truth minus output: the direction in which each point pulls the model.
+    """
+
+    Z: NDArray
+    residuals: NDArray
+
+    def take(self, rows: NDArray | slice) -> Points:
+        """Return some of the points."""
+        return Points(self.Z[rows], self.residuals[rows])
 
 
 def squared_distances(A: NDArray, B: NDArray) -> NDArray:
@@ -133,17 +165,17 @@ def _blocks(n_columns: int, n_rows: int) -> list[slice]:
     return [slice(start, start + step) for start in range(0, n_columns, step)]
 
 
-def _claims(weights: NDArray, pull: NDArray, pull_val: NDArray, effect: NDArray) -> NDArray:
+def _claims(weights: NDArray, points: Points, validation: Points, effect: NDArray) -> NDArray:
     """Return unnormalised shares in each effect: who pushed the model the way it went."""
-    claim = pull @ pull_val.T
+    claim = points.residuals @ validation.residuals.T
     claim *= np.where(effect < 0, -1.0, 1.0)
     claim *= weights
     return np.maximum(claim, 0.0, out=claim)
 
 
 def extrinsic_of_cluster(
-    X: NDArray, pull: NDArray, X_val: NDArray, pull_val: NDArray, effect: NDArray,
-    beside: NDArray | None = None, kernel: Kernel | None = None,
+    members: Points, validation: Points, effect: NDArray, totals: NDArray | None = None,
+    kernel: Kernel | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
     """Credit a cluster's measured effect to its members.
 
@@ -153,19 +185,15 @@ def extrinsic_of_cluster(
 
     Parameters
     ----------
-    X : ndarray of shape (n_members, n_features)
-        The members, standardised.
-    pull : ndarray of shape (n_members, n_outputs)
-        Residuals r_i of the members under the model without the cluster.
-    X_val : ndarray of shape (n_val, n_features)
-        Validation points, standardised.
-    pull_val : ndarray of shape (n_val, n_outputs)
-        Residuals r_v under the same model.
+    members : Points
+        The members, with residuals r_i under the model without the cluster.
+    validation : Points
+        The validation points, with residuals r_v under the same model.
     effect : ndarray of shape (n_val,)
         Delta_c(v).
-    beside : ndarray of shape (n_val, n_columns) or None, default=None
+    totals : ndarray of shape (n_val, n_columns) or None, default=None
         Further quantities of the validation points, to be multiplied with the credits.
-    kernel : DistanceKernel or LinearKernel or None, default=None
+    kernel : Kernel or None, default=None
         How much a member acts at a validation point; None is :class:`DistanceKernel`.
 
     Returns
@@ -173,34 +201,35 @@ def extrinsic_of_cluster(
     credit : ndarray of shape (n_members,)
         E_i, the mean over v of the credits e_iv; they sum to ``effect.mean()``.
     moments : ndarray of shape (n_members, 1 + n_columns)
-        Means over v of e_iv squared and of e_iv times each column of `beside`.
+        Means over v of e_iv squared and of e_iv times each column of `totals`.
     """
     kernel = DistanceKernel() if kernel is None else kernel
-    beside = np.empty((len(X_val), 0)) if beside is None else beside
-    credit, moments = np.zeros(len(X)), np.zeros((len(X), 1 + beside.shape[1]))
-    for part in _blocks(len(X_val), len(X)):
-        weights, _ = kernel(X, X_val[part])
-        claim = _claims(weights, pull, pull_val[part], effect[part])
+    n_members, n_val = len(members.Z), len(validation.Z)
+    totals = np.empty((n_val, 0)) if totals is None else totals
+    credit, moments = np.zeros(n_members), np.zeros((n_members, 1 + totals.shape[1]))
+    for part in _blocks(n_val, n_members):
+        there = validation.take(part)
+        weights, _ = kernel(members.Z, there.Z)
+        claim = _claims(weights, members, there, effect[part])
         nobody = ~(claim.sum(axis=0) > _TINY)
         claim[:, nobody] = kernel.unclaimed(weights[:, nobody])
         claim *= effect[part] / claim.sum(axis=0)
         credit += claim.sum(axis=1)
         moments[:, 0] += np.einsum("iv,iv->i", claim, claim)
-        moments[:, 1:] += claim @ beside[part]
-    return credit / len(X_val), moments / len(X_val)
+        moments[:, 1:] += claim @ totals[part]
+    return credit / n_val, moments / n_val
 
 
 def extrinsic_of_joining(
-    X_new: NDArray, pull_new: NDArray, X: NDArray, pull: NDArray, X_val: NDArray,
-    pull_val: NDArray, effect: NDArray, kernel: Kernel | None = None,
-) -> NDArray[np.float64]:  # fmt: skip
+    new: Points, members: Points, validation: Points, effect: NDArray, kernel: Kernel | None = None
+) -> NDArray[np.float64]:
     """Credit that unseen points would get, each as if it alone joined the cluster.
 
     Parameters
     ----------
-    X_new, pull_new : ndarray of shape (n_new, n_features), (n_new, n_outputs)
-        Unseen points and their residuals.
-    X, pull, X_val, pull_val, effect, kernel
+    new : Points
+        Unseen points.
+    members, validation, effect, kernel
         As in :func:`extrinsic_of_cluster`.
 
     Returns
@@ -209,17 +238,19 @@ def extrinsic_of_joining(
         E of each unseen point; the demand is shared with the members, nothing is refitted.
     """
     kernel = DistanceKernel() if kernel is None else kernel
-    credit = np.zeros(len(X_new))
-    for part in _blocks(len(X_val), max(len(X), len(X_new))):
-        weights, weights_new = kernel(X, X_val[part], X_new)
-        rivals = _claims(weights, pull, pull_val[part], effect[part]).sum(axis=0)
-        own = _claims(weights_new, pull_new, pull_val[part], effect[part])
+    n_val = len(validation.Z)
+    credit = np.zeros(len(new.Z))
+    for part in _blocks(n_val, max(len(members.Z), len(new.Z))):
+        there = validation.take(part)
+        weights, weights_new = kernel(members.Z, there.Z, new.Z)
+        rivals = _claims(weights, members, there, effect[part]).sum(axis=0)
+        own = _claims(weights_new, new, there, effect[part])
         # Alone in pushing the right way, the newcomer takes all; if nobody does, the kernel decides.
         nobody = ~(rivals + own > _TINY)
         rivals = np.where(nobody, kernel.unclaimed(weights).sum(axis=0), rivals)
         own = np.where(nobody, kernel.unclaimed(weights_new), own)
         credit += (own / (rivals + own)) @ effect[part]
-    return credit / len(X_val)
+    return credit / n_val
 
 
 @dataclass(frozen=True)
@@ -273,11 +304,11 @@ def distribute(
     extrinsic = extrinsic_weight * credit
     left = surplus - extrinsic.sum()
     # A model that does not beat the prior predictor has no surplus to pay from.
-    reliable = bool(surplus > 1e-12 and left > 0)
+    reliable = bool(surplus > LEAST_SURPLUS and left > 0)
     if quality.sum() <= 0:
         quality = np.ones_like(quality)
     rate = left / quality.sum() if reliable else 0.0
-    known = surplus > 1e-12
+    known = surplus > LEAST_SURPLUS
     return Distribution(
         intrinsic=rate * quality,
         extrinsic=extrinsic,
@@ -310,7 +341,7 @@ class Sampling:
     def standard_errors(
         self, paid: Distribution, quality: NDArray, extrinsic_weight: float
     ) -> NDArray[np.float64]:
-        """Tell the standard error of each value over a resampling of the validation points.
+        """Return the standard error of each value over a resampling of the validation points.
 
         The limit of the bootstrap for many draws: the standard deviation over validation points over
         the root of their number.

@@ -14,7 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from ecoval_core.valuation.scoring import Scale, agreement, residuals
 
-N_FOLDS = 5
+N_CONFIDENCE_FOLDS = 5
 SUSPECT_SHARE = 0.1
 MAX_REFERENCE_POINTS = 20_000
 
@@ -65,7 +65,7 @@ def make_folds(groups: NDArray[np.int64], codes: NDArray, scale: Scale, seed: in
     if scale.task == "classification":
         order = order[np.argsort(codes[first][order], kind="stable")]
     folds = np.empty(len(first), dtype=np.int64)
-    folds[order] = np.arange(len(first)) % N_FOLDS
+    folds[order] = np.arange(len(first)) % N_CONFIDENCE_FOLDS
     return folds[groups]
 
 

@@ -22,7 +22,7 @@ from ecoval_core.valuation.fitting import (
     single_threaded,
     starts_from_solution,
 )
-from ecoval_core.valuation.parallel import Progress, ShouldStop, check_stop, run_tasks
+from ecoval_core.valuation.parallel import Monitor, run_tasks
 from ecoval_core.valuation.scoring import Scale, model_output, sample_scores
 
 # Unseen points are valued with the models without each cluster; large forests are not worth the memory.
@@ -174,7 +174,7 @@ def sample_by_cluster(labels: NDArray, n_rows: int, random_state: int) -> NDArra
 
 def leave_clusters_out(
     problem: Problem, labels: NDArray, *, rows: NDArray | None = None, n_jobs: int | None = None,
-    progress: Progress | None = None, should_stop: ShouldStop | None = None, n_more: int = 0,
+    monitor: Monitor | None = None,
 ) -> Refits:  # fmt: skip
     """Fit once on all data and once without each cluster.
 
@@ -188,10 +188,8 @@ def leave_clusters_out(
         Rows used to fit (all if None); every row is still predicted.
     n_jobs : int or None, default=None
         As in joblib.
-    progress, should_stop : callable or None
-        See :func:`run_tasks`.
-    n_more : int, default=0
-        Fits that the caller will do afterwards, counted in the total.
+    monitor : Monitor or None, default=None
+        Takes a step after each of the K + 1 fits.
 
     Returns
     -------
@@ -201,19 +199,18 @@ def leave_clusters_out(
     Raises
     ------
     Cancelled
-        If `should_stop` returned True.
+        If the caller asked to stop.
     RefitError
         If the model cannot be fitted without a cluster.
     """
     rows = np.arange(len(labels)) if rows is None else rows
     n_clusters = int(labels.max()) + 1
-    total = n_clusters + 1 + n_more
-    check_stop(should_stop)
+    monitor = monitor or Monitor()
+    monitor.check()
     with single_threaded():
         full = fit_model(problem.estimator, problem.X[rows], problem.y[rows], "on all rows")
         scores_full = problem.scores(problem.output(full, problem.X_val))
-    if progress is not None:
-        progress(1, total)
+    monitor.step()
     n_outputs = problem.scale.n_classes
     effects = np.empty((n_clusters, len(problem.X_val)))
     output_val = np.empty((n_clusters, len(problem.X_val), n_outputs), dtype=np.float32)
@@ -226,8 +223,8 @@ def leave_clusters_out(
         delayed(_without_cluster)(problem, start, rows, labels, cluster, keep)
         for cluster in range(n_clusters)
     ]
-    results = run_tasks(tasks, n_jobs, progress, should_stop, done=1, total=total)
-    for cluster, (at_val, at_members, model) in enumerate(results):
+    for cluster, result in enumerate(run_tasks(tasks, n_jobs, monitor)):
+        at_val, at_members, model = result
         effects[cluster] = scores_full - problem.scores(at_val)
         output_val[cluster] = at_val
         output_own[labels == cluster] = at_members
@@ -238,7 +235,7 @@ def leave_clusters_out(
 
 def out_of_fold_output(
     problem: Problem, folds: NDArray, *, rows: NDArray | None = None, n_jobs: int | None = None,
-    progress: Progress | None = None, should_stop: ShouldStop | None = None, done: int = 0,
+    monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
     """Output of the model at each training point, fitted without the point's fold.
 
@@ -254,10 +251,8 @@ def out_of_fold_output(
         Rows used to fit (all if None).
     n_jobs : int or None, default=None
         As in joblib.
-    progress, should_stop : callable or None
-        See :func:`run_tasks`.
-    done : int, default=0
-        Fits finished before these.
+    monitor : Monitor or None, default=None
+        Takes a step after each fit.
 
     Returns
     -------
@@ -267,13 +262,13 @@ def out_of_fold_output(
     Raises
     ------
     Cancelled
-        If `should_stop` returned True.
+        If the caller asked to stop.
     RefitError
         If the model cannot be fitted without a fold.
     """
     rows = np.arange(len(folds)) if rows is None else rows
     output = np.empty((len(folds), problem.scale.n_classes))
     tasks = [delayed(_without_fold)(problem, rows, folds, f) for f in range(folds.max() + 1)]
-    for members, predicted in run_tasks(tasks, n_jobs, progress, should_stop, done=done):
+    for members, predicted in run_tasks(tasks, n_jobs, monitor):
         output[members] = predicted
     return output

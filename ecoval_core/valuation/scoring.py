@@ -16,19 +16,52 @@ from numpy.typing import ArrayLike, NDArray
 
 from ecoval_core.target_type import Task
 
-SCORINGS: dict[str, str] = {
-    "probability": "probability given to the true class",
-    "log_loss": "logarithm of that probability (at least 0.001)",
-    "brier": "minus the squared distance between probabilities and truth",
-    "accuracy": "1 where the predicted class is right, else 0",
-    "squared_error": "minus the squared error in units of the target's variance (at most 4)",
-    "absolute_error": "minus the absolute error in units of the target's deviation (at most 2)",
-}
-_BY_TASK: dict[str, tuple[str, ...]] = {
-    "classification": ("probability", "log_loss", "brier", "accuracy"),
-    "regression": ("squared_error", "absolute_error"),
+
+@dataclass(frozen=True)
+class Score:
+    """A per-sample score on offer.
+
+    Attributes
+    ----------
+    task : {"classification", "regression"}
+        Task that it measures.
+    title : str
+        What it is, for people.
+    unit : str
+        Its unit, as written after a number.
+    """
+
+    task: Task
+    title: str
+    unit: str
+
+
+SCORINGS: dict[str, Score] = {
+    "probability": Score("classification", "probability given to the true class", "of probability"),
+    "log_loss": Score(
+        "classification", "logarithm of that probability (at least 0.001)", "of log-probability"
+    ),
+    "brier": Score(
+        "classification",
+        "minus the squared distance between probabilities and truth",
+        "of Brier score",
+    ),
+    "accuracy": Score(
+        "classification", "1 where the predicted class is right, else 0", "of accuracy"
+    ),
+    "squared_error": Score(
+        "regression",
+        "minus the squared error in units of the target's variance (at most 4)",
+        "of squared error over the target's variance",
+    ),
+    "absolute_error": Score(
+        "regression",
+        "minus the absolute error in units of the target's deviation (at most 2)",
+        "of the target's standard deviation",
+    ),
 }
 _LEAST_PROBABILITY = 1e-3
+_LEAST_SPREAD = 1e-12
 
 
 def available_scorings(task: Task, has_proba: bool = True) -> tuple[str, ...]:
@@ -48,7 +81,7 @@ def available_scorings(task: Task, has_proba: bool = True) -> tuple[str, ...]:
     """
     if task == "classification" and not has_proba:
         return ("accuracy",)
-    return _BY_TASK[task]
+    return tuple(name for name, score in SCORINGS.items() if score.task == task)
 
 
 def check_scoring(scoring: str | None, task: Task, has_proba: bool = True) -> str:
@@ -251,9 +284,9 @@ def residuals(output: NDArray, codes: NDArray, scale: Scale) -> NDArray[np.float
     """
     if scale.task == "regression":
         return (codes[:, None] - output) / scale.deviation
-    pull = -np.asarray(output, dtype=np.float64)
-    pull[np.arange(len(codes)), codes] += 1.0
-    return pull
+    difference = -np.asarray(output, dtype=np.float64)
+    difference[np.arange(len(codes)), codes] += 1.0
+    return difference
 
 
 def agreement(output: NDArray, codes: NDArray, scale: Scale, spread: float) -> NDArray[np.float64]:
@@ -278,4 +311,4 @@ def agreement(output: NDArray, codes: NDArray, scale: Scale, spread: float) -> N
     if scale.task == "classification":
         return output[np.arange(len(codes)), codes]
     distance = np.abs(residuals(output, codes, scale)[:, 0])
-    return np.exp(-distance / (2 * 1.4826 * max(spread, 1e-12)))
+    return np.exp(-distance / (2 * 1.4826 * max(spread, _LEAST_SPREAD)))

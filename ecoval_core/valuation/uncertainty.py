@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import Bunch, check_random_state
 
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.parallel import Progress, ShouldStop, part_of
+from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
 
 _NO_SURPLUS = (
     "These values are not reliable. On the validation rows the model does no better than a guess that knows "
@@ -39,6 +40,22 @@ def reliability_warning(ecoval: EcoVal | CrossValuation) -> str | None:
     if ecoval.reliable_:
         return None
     return _ALL_CLAIMED if ecoval.surplus_ > 0 else _NO_SURPLUS
+
+
+def seed_deviation(values: NDArray) -> NDArray[np.float64]:
+    """Compute the standard deviation of each value over seeds.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_repeats, n_samples)
+        Values of the same rows, one seed a row.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        Of one run; over the root of `n_repeats` it is the standard error of the mean value.
+    """
+    return values.std(axis=0, ddof=1)
 
 
 def repeat_value(
@@ -88,17 +105,18 @@ def repeat_value(
     if n_repeats < 2:
         raise ValueError(f"n_repeats must be at least 2, but it is {n_repeats}.")
     seeds = check_random_state(ecoval.random_state).randint(np.iinfo(np.int32).max, size=n_repeats)
+    monitor = Monitor(progress, should_stop)
     fitted = []
     for repeat, seed in enumerate(seeds):
         one = clone(ecoval).set_params(random_state=int(seed))
         one.fit(
             X, y, X_val, y_val, should_stop=should_stop,
-            progress=part_of(progress, repeat, n_repeats),
+            progress=monitor.part(repeat, n_repeats),
         )  # fmt: skip
         fitted.append(one)
     values = np.array([one.values_ for one in fitted])
     validation_error = np.mean([one.standard_errors_ for one in fitted], axis=0)
-    seed_error = values.std(axis=0, ddof=1) / np.sqrt(n_repeats)
+    seed_error = seed_deviation(values) / np.sqrt(n_repeats)
     return Bunch(
         value=values.mean(axis=0),
         intrinsic=np.mean([one.intrinsic_ for one in fitted], axis=0),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from ecoval_core.tables.preparation import Prepared
 from ecoval_core.valuation.cross_valuation import (
-    N_FOLDS,
+    N_VALIDATION_FOLDS,
     CrossValuation,
     cross_value,
-    forget_models,
 )
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.models import make_model
@@ -56,7 +55,7 @@ class Settings:
     @property
     def n_folds(self) -> int:
         """Valuations that the run takes."""
-        return N_FOLDS if self.every_row else 1
+        return N_VALIDATION_FOLDS if self.every_row else 1
 
 
 class Rows(NamedTuple):
@@ -120,7 +119,7 @@ def rows_per_fit(prepared: Prepared, every_row: bool = False) -> int:
         Rows.
     """
     n_train, n_rows = len(prepared.y_train), len(prepared.y_train) + len(prepared.y_val)
-    return n_rows - -(-n_rows // N_FOLDS) if every_row else n_train
+    return n_rows - -(-n_rows // N_VALIDATION_FOLDS) if every_row else n_train
 
 
 @dataclass(frozen=True)
@@ -137,15 +136,12 @@ class Run:
         Fitted.
     seconds : float
         Time the valuation took.
-    run_id : str
-        Names the run in the address.
     """
 
     prepared: Prepared
     settings: Settings
     ecoval: EcoVal | CrossValuation
     seconds: float = 0.0
-    run_id: str = field(default="", compare=False)
 
     @cached_property
     def _rows(self) -> Rows:
@@ -265,7 +261,7 @@ def make_ecoval(prepared: Prepared, settings: Settings, n_jobs: int | None = Non
 
 
 def value_prepared(
-    prepared: Prepared, settings: Settings, *, n_jobs: int | None = None, run_id: str = "",
+    prepared: Prepared, settings: Settings, *, n_jobs: int | None = None,
     progress: Progress | None = None, should_stop: ShouldStop | None = None,
 ) -> Run:  # fmt: skip
     """Value the training part of prepared data, or training and validation part by folds.
@@ -278,8 +274,6 @@ def value_prepared(
         What the run is made with.
     n_jobs : int or None, default=None
         As in joblib.
-    run_id : str, default=""
-        Names the run.
     progress, should_stop : callable or None
         As in :meth:`EcoVal.fit`.
 
@@ -299,13 +293,13 @@ def value_prepared(
     fitted: EcoVal | CrossValuation
     if settings.every_row:
         rows = rows_to_value(prepared, every_row=True)
-        fitted = cross_value(ecoval, rows.X, rows.y, N_FOLDS, **watch)
-        forget_models(fitted.estimators_)
+        fitted = cross_value(ecoval, rows.X, rows.y, N_VALIDATION_FOLDS, **watch)
+        fitted.forget_models()
     else:
         fitted = ecoval.fit(
             prepared.X_train, prepared.y_train, prepared.X_val, prepared.y_val, **watch
         )
-    return Run(prepared, settings, fitted, time.perf_counter() - started, run_id)
+    return Run(prepared, settings, fitted, time.perf_counter() - started)
 
 
 def estimate_run(prepared: Prepared, settings: Settings) -> float:
@@ -338,5 +332,10 @@ def estimate_run(prepared: Prepared, settings: Settings) -> float:
     n_fitted = rows_per_fit(prepared, every_row=True)
     train, held = order[:n_fitted], order[n_fitted:]
     return estimate_seconds(
-        model, rows.X[train], rows.y[train], rows.X[held], settings.n_clusters, n_folds=N_FOLDS
+        model,
+        rows.X[train],
+        rows.y[train],
+        rows.X[held],
+        settings.n_clusters,
+        n_folds=N_VALIDATION_FOLDS,
     )

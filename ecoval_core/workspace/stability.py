@@ -9,15 +9,14 @@ import numpy as np
 import pandas as pd
 
 from ecoval_core.valuation.cross_valuation import (
-    N_FOLDS,
+    N_VALIDATION_FOLDS,
     CrossValuation,
     cross_value,
-    forget_models,
 )
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.models import make_model
-from ecoval_core.valuation.parallel import Progress, ShouldStop, part_of
-from ecoval_core.valuation.uncertainty import repeat_value
+from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
+from ecoval_core.valuation.uncertainty import repeat_value, seed_deviation
 from ecoval_core.workspace.runs import Run, make_ecoval
 
 N_REPEATS = 5
@@ -33,7 +32,7 @@ class Stability:
         Seeds.
     rank_agreement : float
         Mean Spearman correlation between the values of two seeds.
-    seed_error, validation_error : float
+    seed_deviation, validation_error : float
         Medians over the rows: standard deviation of a value over the seeds, and its standard error over a
         bootstrap of the validation rows, in units of the score.
     n_below, n_above : int
@@ -45,7 +44,7 @@ class Stability:
 
     n_repeats: int
     rank_agreement: float
-    seed_error: float
+    seed_deviation: float
     validation_error: float
     n_below: int
     n_above: int
@@ -85,16 +84,18 @@ def repeat_run(
         found = repeat_value(
             ecoval, *parts, n_repeats=n_repeats, progress=progress, should_stop=should_stop
         )
-        forget_models(found.estimators)
+        for one in found.estimators:
+            one.forget_models()
         return list(found.estimators)
+    monitor = Monitor(progress, should_stop)
     repeats: list[EcoVal | CrossValuation] = []
     for repeat in range(n_repeats):
         ecoval.set_params(random_state=settings.random_state + 1 + repeat)
         one = cross_value(
-            ecoval, run.X, run.y, N_FOLDS, progress=part_of(progress, repeat, n_repeats),
+            ecoval, run.X, run.y, N_VALIDATION_FOLDS, progress=monitor.part(repeat, n_repeats),
             should_stop=should_stop,
         )  # fmt: skip
-        forget_models(one.estimators_)
+        one.forget_models()
         repeats.append(one)
     return repeats
 
@@ -117,14 +118,14 @@ def stability_of(repeats: Sequence[EcoVal | CrossValuation], extrinsic_weight: f
     weighted = [one.reweight(extrinsic_weight) for one in repeats]
     values = np.array([one.values_ for one in weighted])
     ranks = pd.DataFrame(values.T).corr(method="spearman").to_numpy()
-    seed_error = values.std(axis=0, ddof=1)
+    deviation = seed_deviation(values)
     validation_error = np.mean([one.standard_errors_ for one in weighted], axis=0)
-    error = np.hypot(seed_error / np.sqrt(len(values)), validation_error)
+    error = np.hypot(deviation / np.sqrt(len(values)), validation_error)
     mean = values.mean(axis=0)
     return Stability(
         n_repeats=len(values),
         rank_agreement=float(ranks[np.triu_indices(len(values), 1)].mean()),
-        seed_error=float(np.median(seed_error)),
+        seed_deviation=float(np.median(deviation)),
         validation_error=float(np.median(validation_error)),
         n_below=int((mean < -2 * error).sum()),
         n_above=int((mean > 2 * error).sum()),

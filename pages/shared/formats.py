@@ -10,19 +10,12 @@ import pandas as pd
 import streamlit as st
 
 from ecoval_core.valuation.models import MODELS
+from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace.runs import Run
 
 UNITS = {"share": "‰ of the surplus", "score": "Units of the score"}
 VALUE_COLUMNS = ("value", "standard_error", "intrinsic", "extrinsic", "raw_extrinsic")
 _MARKUP = re.compile(r"[\\`*_\[\]<>#~$:|]|^[-+]")
-SCORE_UNITS = {
-    "probability": "of probability",
-    "log_loss": "of log-probability",
-    "brier": "of Brier score",
-    "accuracy": "of accuracy",
-    "squared_error": "of squared error over the target's variance",
-    "absolute_error": "of the target's standard deviation",
-}
 
 
 @dataclass(frozen=True)
@@ -82,7 +75,7 @@ def unit_of(run: Run) -> Unit:
     surplus, n = run.ecoval.surplus_, max(1, len(run.ecoval.values_))
     if surplus > 0 and st.session_state.get("unit", "share") == "share":
         return Unit("‰ of the surplus", 1000 / surplus, _decimals(1000 / n))
-    return Unit(SCORE_UNITS[run.settings.scoring], 1.0, _decimals(abs(surplus) / n))
+    return Unit(SCORINGS[run.settings.scoring].unit, 1.0, _decimals(abs(surplus) / n))
 
 
 def _decimals(typical: float) -> int:

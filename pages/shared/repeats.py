@@ -33,7 +33,7 @@ def _draw_figures(found: Stability, run: Run) -> None:
         "0 none in common.",
     )
     ranks.caption(f"between {found.n_repeats} seeds of clusters, folds and model")
-    moves.metric("A value moves by", f"± {unit.size(found.seed_error)}")
+    moves.metric("A value moves by", f"± {unit.size(found.seed_deviation)}")
     moves.caption(
         f"with the seed, and by ± {unit.size(found.validation_error)} with the validation rows "
         f"({unit.label}; medians)"

@@ -169,7 +169,7 @@ def choose(prepared: Prepared) -> Settings:
     scoring = st.selectbox(
         "Score of one validation row",
         scorings,
-        format_func=lambda name: SCORINGS[name],
+        format_func=lambda name: SCORINGS[name].title,
         key=f"scoring_{prepared.task}",
         persist_state="session",
         help="Values are measured in this score, averaged over the validation rows.",
