@@ -59,7 +59,7 @@ class _Commands(click.Group):
 def main() -> None:
     """EcoVal: what each row of a table is worth to a model.
 
-    "python -m ecoval_core COMMAND --help" tells the options of a command.
+    "python -m ecoval_core COMMAND --help" lists the options of a command.
     """
 
 
@@ -79,12 +79,12 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--exclude", multiple=True, metavar="COLUMN",
-            help="Column not to predict from, besides ids and columns that say nothing, which are "
+            help="Column not to predict from, besides ids and columns without information, which are "
             "left out and named. May be repeated.",
         ),
         click.option(
             "--include", multiple=True, metavar="COLUMN",
-            help="Column to predict from although it looks like an id or says nothing. May be "
+            help="Column to predict from although it looks like an id or carries no information. May be "
             "repeated.",
         ),
         click.option(
@@ -139,7 +139,7 @@ def value(table: Path, out: Path, **options: Any) -> None:
     """
     run = _value(table, out, **options)
     _write(exported_frame(run, "all_values"), out)
-    _tell_values(run)
+    _print_values(run)
     click.echo(f"Written           {out}")
 
 
@@ -210,7 +210,7 @@ def _value(
     prepared = prepare(table, proportions=proportions, random_state=seed)
     n_clusters = n_clusters or auto_n_clusters(len(prepared.y_train))
     settings = Settings(model, n_clusters, scoring, extrinsic_weight, seed)
-    _tell_table(table)
+    _print_table(table)
     _start_workers(jobs)
     with _progress("Valuing rows") as progress:
         run = value_prepared(prepared, settings, n_jobs=jobs, progress=progress)
@@ -239,7 +239,7 @@ def _progress(label: str) -> Iterator[Progress]:
         yield report
 
 
-def _tell_table(table: Table) -> None:
+def _print_table(table: Table) -> None:
     n_labelled = len(table.labelled_ids)
     click.echo(
         f"{table.name}: {table.task} of {table.target!r} from {len(table.features):,} columns, "
@@ -252,7 +252,7 @@ def _tell_table(table: Table) -> None:
         click.echo(f"Left out: {column!r} ({reason}).", err=True)
 
 
-def _tell_values(run: Run) -> None:
+def _print_values(run: Run) -> None:
     ecoval, rows, clusters = run.ecoval, run.frame, run.clusters
     harmful = clusters[clusters["value"] < 0]
     title, scoring = MODELS[run.settings.model].title, SCORINGS[run.settings.scoring].title

@@ -13,7 +13,7 @@ MAX_INTEGER_CLASSES = 20
 
 
 def detect_task(y: pd.Series) -> Task:
-    """Tell classes from amounts.
+    """Decide whether a target holds classes or amounts.
 
     Parameters
     ----------

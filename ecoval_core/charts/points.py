@@ -228,7 +228,7 @@ def points_shown(
 
 
 def count_shown(frame: pd.DataFrame, shown: NDArray) -> str:
-    """Say how many of the rows are drawn; nothing if all are."""
+    """Return how many of the rows are drawn, in words; nothing if all are."""
     if len(shown) == len(frame):
         return ""
     return f" · showing {len(shown):,} of {len(frame):,} rows"

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 N_EPOCHS = 200
-# Distances in more dimensions cost more and tell little more.
+# Distances in more dimensions cost more and add little.
 MAX_DIMENSIONS = 50
 # Fewer rows have no neighbourhoods that UMAP could keep together.
 MIN_UMAP_ROWS = 16
@@ -73,7 +73,7 @@ def pca_projection(X: ArrayLike) -> NDArray[np.float32]:
 def umap_projection(
     X: ArrayLike, *, n_neighbors: int = 15, random_state: int = 0
 ) -> NDArray[np.float32]:
-    """Project rows by UMAP, which keeps neighbours together and says little about larger distances.
+    """Project rows by UMAP, which keeps neighbours together; larger distances mean little.
 
     The layout starts from the principal components, so that the map does not turn over when it
     replaces them. One projection runs at a time in a process; others wait.

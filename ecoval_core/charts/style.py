@@ -210,7 +210,7 @@ def title_block(palette: Palette, title: str, subtitle: str) -> dict[str, Any]:
 
 
 def message_figure(palette: Palette, title: str, message: str) -> go.Figure:
-    """Figure that says in words why there is nothing to draw."""
+    """Figure that explains in words why there is nothing to draw."""
     figure = base_figure(palette, height=120, title=title)
     figure.update_xaxes(visible=False).update_yaxes(visible=False)
     return figure.add_annotation(

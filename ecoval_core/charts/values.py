@@ -93,7 +93,7 @@ def decomposition_scatter(frame: pd.DataFrame, *, theme: ThemeName, unit: str = 
         return message_figure(palette, "Intrinsic against extrinsic", "No row has a value.")
     shown = points_shown(frame, usable)
     points, valued = frame.iloc[shown], frame[usable]
-    # Without it the extrinsic value of every row is 0, which says nothing of how needed the row is.
+    # Without it the extrinsic value of every row is 0, which does not show how needed the row is.
     is_paid = bool(valued["extrinsic"].any())
     figure = base_figure(
         palette, height=520, title=f"Intrinsic against extrinsic{count_shown(frame, shown)}",
@@ -131,7 +131,7 @@ def decomposition_scatter(frame: pd.DataFrame, *, theme: ThemeName, unit: str = 
 def _name_corners(figure: go.Figure, kinds: pd.Series, palette: Palette, is_paid: bool) -> None:
     counts = kinds.value_counts()
 
-    def told(name: str) -> str:
+    def describe(name: str) -> str:
         n = int(counts.get(name, 0))
         return f"{counted(n, 'row')}, {n / len(kinds):.0%}"
 
@@ -141,9 +141,9 @@ def _name_corners(figure: go.Figure, kinds: pd.Series, palette: Palette, is_paid
             (1, QUADRANTS[is_typical, 1], ""),
             (0, redundant, harmful) if is_typical else (0, harmful, redundant),
         ):
-            text = f"<b>{name}</b>" + (f"<br>{told(name)}" if is_paid else "")
+            text = f"<b>{name}</b>" + (f"<br>{describe(name)}" if is_paid else "")
             if is_paid and other:
-                text += f"<br>{other}: {told(other)}"
+                text += f"<br>{other}: {describe(other)}"
             figure.add_annotation(
                 text=text, x=float(is_typical), xanchor="right" if is_typical else "left",
                 xref="paper", y=y, yanchor="top" if y else "bottom", yref="paper",

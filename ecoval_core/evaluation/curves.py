@@ -194,15 +194,15 @@ def removal_curves(
     Raises
     ------
     ValueError
-        If a strategy or share is unfit.
+        If a strategy or share is invalid.
     Cancelled
         If `should_stop` returned True.
     """
     X, y, X_test, y_test, values = map(np.asarray, (X, y, X_test, y_test, values))
     clusters = None if clusters is None else np.asarray(clusters)
-    unfit = [share for share in shares if not 0 <= share < 1]
-    if unfit:
-        raise ValueError(f"A share to remove must lie in [0, 1), but one is {unfit[0]}.")
+    invalid = [share for share in shares if not 0 <= share < 1]
+    if invalid:
+        raise ValueError(f"A share to remove must lie in [0, 1), but one is {invalid[0]}.")
     estimator = seed_estimator(estimator, random_state)
     metric = metric or default_metric(estimator)
     classes = y if class_balanced and not is_regressor(estimator) else None

@@ -44,7 +44,7 @@ class PruneList:
             raise ValueError(f"The share to prune must lie in [0, 1), but it is {self.share}.")
 
     def reasons(self, values: pd.Series) -> pd.Series:
-        """Say why each pruned row goes.
+        """Return why each pruned row goes.
 
         Parameters
         ----------
@@ -66,10 +66,12 @@ class PruneList:
             else (ranked < self.threshold).to_numpy(),
             "picked": ids.isin(self.picked),
         }
-        told = pd.Series("", index=ids, dtype="str", name="reason")
+        reasons = pd.Series("", index=ids, dtype="str", name="reason")
         for name, named in rules.items():
-            told[named] = told[named].where(told[named] == "", told[named] + " + ") + name
-        return told[(told != "") & ~ids.isin(self.restored)]
+            reasons[named] = (
+                reasons[named].where(reasons[named] == "", reasons[named] + " + ") + name
+            )
+        return reasons[(reasons != "") & ~ids.isin(self.restored)]
 
     def pick(self, rows: Iterable[int]) -> PruneList:
         """Add rows by hand; rows that were restored go again."""

@@ -1,4 +1,4 @@
-"""Columns: tell what each column of a frame is, and whether one can be the target."""
+"""Columns: what each column of a frame holds, and whether it can be the target."""
 
 import re
 
@@ -61,7 +61,7 @@ def detect_target(frame: pd.DataFrame) -> str:
 
 
 def suggest_exclusions(frame: pd.DataFrame, target: str | None = None) -> dict[str, str]:
-    """Propose the columns that say nothing of the target, each with the reason.
+    """Propose the columns that carry no information on the target, each with the reason.
 
     They are columns without a value, with a single value, with lists or bytes for values, and ids: whole
     numbers that count the rows, or whole numbers or codes that differ in (nearly) every row.
@@ -148,7 +148,7 @@ def target_array(y: pd.Series, task: Task) -> np.ndarray:
 
 
 def has_target(y: pd.Series) -> np.ndarray:
-    """Tell the rows with a target from those without.
+    """Mark the rows that have a target.
 
     Parameters
     ----------

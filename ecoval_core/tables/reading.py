@@ -39,8 +39,8 @@ def read_frame(source: bytes | str | Path | BinaryIO, name: str | None = None) -
     Returns
     -------
     frame : DataFrame
-        The columns as in the file, with row ids 0 to n - 1 as index. It may still be unfit for
-        valuation, which `make_table` says.
+        The columns as in the file, with row ids 0 to n - 1 as index. It may still be invalid for
+        valuation; `make_table` checks that.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def _is_binary(data: bytes) -> bool:
 
 
 def _is_latin1(data: bytes) -> bool:
-    """Tell Western text, one byte a letter, from damaged UTF-8 and from other alphabets."""
+    """Distinguish Western text, one byte a letter, from damaged UTF-8 and other alphabets."""
     text = data.decode("utf-8", errors="replace")
     n_bad = text.count("\ufffd")
     n_good = len(text) - len(text.encode("ascii", "ignore")) - n_bad
@@ -244,7 +244,7 @@ def _read_csv(text: str, name: str) -> pd.DataFrame:
 def _cells_beyond(width: int, rows: Iterable[list[str]]) -> list[list[str]]:
     try:
         return [row[width:] for row in islice(rows, 50) if row]
-    except csv.Error:  # an endless quotation, of which pandas will tell the line
+    except csv.Error:  # an endless quotation, of which pandas reports the line
         return []
 
 
@@ -325,7 +325,7 @@ def column_names(header: Iterable[object], name: str) -> list[str]:
 
 
 def index_to_columns(frame: pd.DataFrame) -> pd.DataFrame:
-    """Keep an index that says something (a name, or text) and number the rows from 0.
+    """Keep an index that carries information (a name, or text) and number the rows from 0.
 
     Parameters
     ----------
@@ -338,5 +338,7 @@ def index_to_columns(frame: pd.DataFrame) -> pd.DataFrame:
         The levels of the index that are kept come first.
     """
     index = frame.index
-    told = any(level is not None for level in index.names) or not types.is_integer_dtype(index)
-    return frame.reset_index(drop=not told, allow_duplicates=True)
+    is_informative = any(level is not None for level in index.names) or not types.is_integer_dtype(
+        index
+    )
+    return frame.reset_index(drop=not is_informative, allow_duplicates=True)

@@ -113,7 +113,7 @@ def fit_transform(vectorizer: Pipeline, features: pd.DataFrame, name: str) -> np
                 f"No feature of {name} varies in the training part: use one of the columns "
                 "left out, or a table with more rows."
             ) from error
-        raise _unfit(error) from error
+        raise _refusal(error) from error
 
 
 def transform(vectorizer: Pipeline, features: pd.DataFrame) -> np.ndarray:
@@ -140,10 +140,10 @@ def transform(vectorizer: Pipeline, features: pd.DataFrame) -> np.ndarray:
         with _expected_warnings():
             return vectorizer.transform(features)
     except ValueError as error:
-        raise _unfit(error) from error
+        raise _refusal(error) from error
 
 
-def _unfit(error: ValueError) -> TableError:
+def _refusal(error: ValueError) -> TableError:
     reason = str(error).strip().splitlines()[0].rstrip(".")
     return TableError(
         f"The features cannot be turned into numbers ({reason}): correct the column or leave it out."

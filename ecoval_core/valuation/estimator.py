@@ -207,7 +207,7 @@ class EcoVal(BaseEstimator):
         Raises
         ------
         ValueError
-            If the data or a parameter are unfit; the message says which and why.
+            If the data or a parameter are invalid; the message names which and why.
         RefitError
             If the model cannot be fitted without some cluster.
         Cancelled

@@ -87,7 +87,7 @@ def starts_from_solution(estimator: Any) -> bool:
     -------
     bool
         True for a logistic regression that has converged; never for ensembles of trees, where
-        ``warm_start`` adds trees, nor where training would go on instead of starting anew.
+        ``warm_start`` adds trees, nor where training would continue instead of starting again.
     """
     last = _last_step(estimator)
     return isinstance(last, _WARM_STARTING) and bool(np.max(last.n_iter_) < last.max_iter)

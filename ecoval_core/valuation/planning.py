@@ -1,4 +1,4 @@
-"""What a valuation will take, told before it starts: granularity allowed, fits, seconds."""
+"""The cost of a valuation before it starts: granularity allowed, fits, seconds."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def _share_of_mode(
 
 
 def find_suspects(first_look: NDArray, groups: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Rows whose label neither neighbours nor model believe, who shall not judge the others.
+    """Find the rows whose label neither neighbours nor model support; they do not judge the others.
 
     Parameters
     ----------

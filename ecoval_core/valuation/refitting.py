@@ -65,7 +65,7 @@ class Problem:
     proba: bool
 
     def __sizeof__(self) -> int:
-        # Dask sends an argument once per worker, not once per task, if its size says it is large.
+        # Dask sends an argument once per worker, not once per task, if `__sizeof__` shows that it is large.
         return sum(getattr(getattr(self, f.name), "nbytes", 64) for f in fields(self))
 
     def output(self, model: Any, X: NDArray) -> NDArray[np.float64]:
@@ -104,7 +104,7 @@ class Refits:
     output_val : ndarray of shape (K, n_val, n_outputs), float32
         f_{-c} at the validation points.
     output_own : ndarray of shape (n_samples, n_outputs)
-        f_{-c(i)} at x_i: what the model says of a point without its cluster.
+        f_{-c(i)} at x_i: the model's output at a point without its cluster.
     models : tuple of estimator or None
         The K models f_{-c}; None where together they would take more than `MAX_KEPT_BYTES`.
     """

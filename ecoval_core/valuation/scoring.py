@@ -72,7 +72,7 @@ def available_scorings(task: Task, has_proba: bool = True) -> tuple[str, ...]:
     task : {"classification", "regression"}
         The task.
     has_proba : bool, default=True
-        Whether the classifier has ``predict_proba``; without it only accuracy can be told.
+        Whether the classifier has ``predict_proba``; without it only accuracy can be measured.
 
     Returns
     -------

@@ -22,9 +22,9 @@ def resolve_task(estimator: Any, y: NDArray) -> Task:
     Parameters
     ----------
     estimator : estimator or None
-        Decides, if it says what it is.
+        Decides, if it is a classifier or a regressor.
     y : ndarray of shape (n_samples,)
-        Decides otherwise, as :func:`ecoval_core.tables.columns.detect_task` tells classes from amounts.
+        Decides otherwise, by :func:`ecoval_core.target_type.detect_task`.
 
     Returns
     -------
@@ -38,8 +38,8 @@ def resolve_task(estimator: Any, y: NDArray) -> Task:
     """
     if estimator is not None and is_regressor(estimator):
         return "regression"
-    is_told = estimator is not None and is_classifier(estimator)
-    if not is_told and detect_task(pd.Series(y)) == "regression":
+    is_declared = estimator is not None and is_classifier(estimator)
+    if not is_declared and detect_task(pd.Series(y)) == "regression":
         return "regression"
     check_classification_targets(y)
     return "classification"
@@ -105,7 +105,7 @@ def encode(y: NDArray, classes: NDArray | None, name: str) -> NDArray:
 
 
 def target_groups(codes: NDArray, edges: NDArray | None) -> NDArray[np.int64]:
-    """Tell the groups within which clusters are made.
+    """Return the groups within which clusters are made.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ _ALL_CLAIMED = (
 
 
 def reliability_warning(ecoval: EcoVal | CrossValuation) -> str | None:
-    """Say in plain words why values should not be trusted.
+    """Explain in plain words why values should not be trusted.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def repeat_value(
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Bunch:
-    """Value the same rows with several seeds and tell the standard error of each mean value.
+    """Value the same rows with several seeds and return the standard error of each mean value.
 
     The seed draws clusters, folds, the fitted sample and the model's own chance. What it contributes
     falls with the number of repeats; what the choice of the validation set contributes does not.
@@ -98,7 +98,7 @@ def repeat_value(
     Raises
     ------
     ValueError
-        If `n_repeats` is below 2: one run says nothing of the seed.
+        If `n_repeats` is below 2: one run shows nothing of the seed's part.
     RefitError, Cancelled
         As :meth:`EcoVal.fit` does.
     """

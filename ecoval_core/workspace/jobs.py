@@ -88,7 +88,7 @@ class Job:
 
     @property
     def is_cancelling(self) -> bool:
-        """Whether the job was told to stop and has not stopped yet."""
+        """Whether the job was asked to stop and has not stopped yet."""
         return self.is_active and self._cancel.is_set()
 
     @property
@@ -243,7 +243,7 @@ class JobRegistry:
             Name of the work for people; it begins the sentence of an unforeseen error.
         function : callable
             ``function(progress, should_stop) -> result``, where ``progress(done, total)`` reports steps
-            and ``should_stop()`` tells whether to raise :class:`~ecoval_core.Cancelled`. A ValueError
+            and ``should_stop()`` returns whether to raise :class:`~ecoval_core.Cancelled`. A ValueError
             that it raises is shown to the user with its own message.
 
         Returns

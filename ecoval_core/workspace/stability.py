@@ -1,4 +1,4 @@
-"""How much the values of a run hang on its seed, beside what the validation rows leave open."""
+"""How much the values of a run depend on its seed, beside what the validation rows leave open."""
 
 from __future__ import annotations
 
