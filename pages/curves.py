@@ -16,6 +16,7 @@ from ecoval_core.evaluation.curves import (
 from ecoval_core.workspace.jobs import Job
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats, layout, progress, state
+from pages.shared.session import session
 
 N_RANDOM = 10
 QUESTIONS = {
@@ -26,9 +27,7 @@ QUESTIONS = {
 
 def measured(*, balanced: bool) -> dict[float, str]:
     """Curve jobs of a run in this session: job id by extrinsic weight, the latest last."""
-    jobs: dict[tuple[str | None, bool], dict[float, str]]
-    jobs = st.session_state.setdefault("curve_jobs", {})
-    return jobs.setdefault((st.session_state.get("run_job"), balanced), {})
+    return session.curve_jobs.setdefault((session.run_job, balanced), {})
 
 
 def start(run: Run, *, balanced: bool) -> None:

@@ -7,7 +7,8 @@ import streamlit as st
 from ecoval_core import charts
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
 from ecoval_core.tables.preparation import Prepared
-from pages.shared import formats, layout, loading, menu, refusal, state, valuing
+from pages.shared import formats, layout, loading, menu, state, valuing
+from pages.shared.session import Session, data_choices, session
 
 UPLOAD_TYPES = ["csv", "tsv", "txt", "parquet", "xlsx"]
 
@@ -17,7 +18,7 @@ def draw_sources() -> None:
     if st.button("Try the demo", key="demo", type="primary", width="stretch", icon="🚀"):
         loading.open_sample(loading.DEMO_SAMPLE, noise=loading.DEMO_NOISE)
         valuing.forget_granularity()
-        st.session_state["start_at_once"] = True
+        session.start_at_once = True
         st.switch_page("value.py")
     st.caption(
         f"Handwritten digits with {loading.DEMO_NOISE:.0%} of the training labels made wrong on "
@@ -26,7 +27,7 @@ def draw_sources() -> None:
     st.file_uploader(
         "Or upload your own table",
         UPLOAD_TYPES,
-        key="upload",
+        key=Session.upload.key,
         on_change=loading.open_upload,
         max_upload_size=MAX_BYTES // 2**20,
         help="CSV with any common separator (UTF-8 or Latin-1), Parquet or Excel. It stays on this "
@@ -46,6 +47,37 @@ def draw_sources() -> None:
             )
 
 
+def draw_refused() -> None:
+    """Draw the choices that could open the file last refused, if there is one."""
+    refused = loading.refused()
+    if refused is None:
+        return
+    with st.container(border=True, key="refused"):
+        st.markdown(
+            f"**{formats.plain(refused.name)}** was read. Choose another target, or leave columns out, "
+            "to open it:"
+        )
+        target, excluded, button = st.columns([1, 2, 0.6], vertical_alignment="bottom")
+        columns = [str(column) for column in refused.frame.columns]
+        chosen = target.selectbox(
+            "Target", columns, columns.index(refused.target), key=Session.refused_target.key
+        )
+        left_out = excluded.multiselect(
+            "Columns left out",
+            [column for column in columns if column != chosen],
+            key=Session.refused_excluded.key,
+            placeholder="None but those that look like ids or say nothing",
+        )
+        button.button(
+            "Open it",
+            key="open_refused",
+            type="primary",
+            width="stretch",
+            on_click=loading.open_refused,
+            args=(refused, chosen, left_out),
+        )
+
+
 def draw_choices(prepared: Prepared) -> None:
     """Draw everything that was assumed, to be changed."""
     loading.remember_choices(prepared)
@@ -54,14 +86,14 @@ def draw_choices(prepared: Prepared) -> None:
     left.selectbox(
         "Target: the column to predict",
         columns,
-        key="data_target",
+        key=data_choices.key("target"),
         on_change=loading.apply_choices,
         args=("target",),
     )
     right.segmented_control(
         "Task",
         ["classification", "regression"],
-        key="data_task",
+        key=data_choices.key("task"),
         required=True,
         on_change=loading.apply_choices,
         args=("task",),
@@ -70,7 +102,7 @@ def draw_choices(prepared: Prepared) -> None:
     st.multiselect(
         "Columns left out",
         [column for column in columns if column != prepared.table.target],
-        key="data_excluded",
+        key=data_choices.key("excluded"),
         on_change=loading.apply_choices,
         args=("excluded",),
         placeholder="None: every column is used",
@@ -86,7 +118,7 @@ def draw_choices(prepared: Prepared) -> None:
         "Split in percent: train up to the first handle, validate up to the second, test the rest",
         5,
         95,
-        key="data_split",
+        key=data_choices.key("split"),
         on_change=loading.apply_choices,
         args=("split",),
     )
@@ -95,7 +127,7 @@ def draw_choices(prepared: Prepared) -> None:
         0,
         2**31 - 1,
         step=1,
-        key="data_seed",
+        key=data_choices.key("seed"),
         on_change=loading.apply_choices,
         args=("seed",),
         help="The same seed gives the same split and the same planted errors.",
@@ -103,7 +135,7 @@ def draw_choices(prepared: Prepared) -> None:
     left, right = st.columns([1, 2], gap="medium", vertical_alignment="center")
     left.toggle(
         "Plant label noise",
-        key="data_noisy",
+        key=data_choices.key("noisy"),
         on_change=loading.apply_choices,
         args=("noisy",),
         help="For demonstrations: makes some training labels wrong and remembers which, so that "
@@ -113,7 +145,7 @@ def draw_choices(prepared: Prepared) -> None:
         "Share of the training labels made wrong, percent",
         1,
         40,
-        key="data_noise",
+        key=data_choices.key("noise"),
         on_change=loading.apply_choices,
         args=("noise",),
         disabled=prepared.noise == 0,
@@ -159,9 +191,9 @@ layout.title(
     "EcoVal tells what each training row of a table is worth: its **value** is how much of the "
     "model's score it accounts for. Below zero, the model is better off without the row.",
 )
-if "complaint" in st.session_state:
-    st.error(formats.plain(st.session_state["complaint"]))
-refusal.draw()
+if session.complaint:
+    st.error(formats.plain(session.complaint))
+draw_refused()
 current = state.prepared()
 if current is None:
     _, middle, _ = st.columns([1, 2, 1])

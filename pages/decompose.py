@@ -8,6 +8,7 @@ import streamlit as st
 from ecoval_core import charts
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats, layout, menu, state
+from pages.shared.session import selected_points, selected_positions
 
 SCATTER_KEY = "quadrants"
 CLUSTERS_KEY = "cluster_rows"
@@ -17,20 +18,20 @@ BARS = {"selection_mode": "points"}
 
 def select_points() -> None:
     """Select the rows that were lassoed or boxed on the scatter."""
-    points = st.session_state[SCATTER_KEY]["selection"]["points"]
+    points = selected_points(SCATTER_KEY)
     state.select([int(np.ravel(point["customdata"])[0]) for point in points])
 
 
 def select_bars(run: Run, key: str, by: str) -> None:
     """Select the rows of the labels or clusters whose bars were picked."""
-    points = st.session_state[key]["selection"]["points"]
+    points = selected_points(key)
     chosen = {str(np.ravel(point["customdata"])[0]) for point in points}
     state.select([int(row) for row in run.frame.index[run.frame[by].astype(str).isin(chosen)]])
 
 
 def select_clusters(run: Run) -> None:
     """Select the rows of the clusters marked in the table."""
-    positions = st.session_state[CLUSTERS_KEY]["selection"]["rows"]
+    positions = selected_positions(CLUSTERS_KEY)
     chosen = run.clusters["cluster"].iloc[positions]
     frame = run.frame
     state.select([int(row) for row in frame.index[frame["cluster"].isin(chosen)]])

@@ -7,6 +7,7 @@ import streamlit as st
 from ecoval_core import charts
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats, layout, mapview, rows, state, story
+from pages.shared.session import Session
 
 
 def draw_filters(run: Run) -> list[int]:
@@ -17,21 +18,21 @@ def draw_filters(run: Run) -> list[int]:
         labels.multiselect(
             "Labels",
             sorted(frame["label"].unique().tolist()),
-            key="filter_labels",
+            key=Session.filter_labels.key,
             bind="query-params",
             placeholder="All labels",
             on_change=mapview.refresh_marks,
         )
     negative.toggle(
         "Below zero only",
-        key="filter_negative",
+        key=Session.filter_negative.key,
         bind="query-params",
         on_change=mapview.refresh_marks,
     )
     if frame["flipped"].any():
         planted.toggle(
             "Planted errors only",
-            key="filter_planted",
+            key=Session.filter_planted.key,
             bind="query-params",
             on_change=mapview.refresh_marks,
         )
@@ -40,7 +41,7 @@ def draw_filters(run: Run) -> list[int]:
         ["UMAP", "PCA"],
         default="UMAP",
         required=True,
-        key="projection",
+        key=Session.projection.key,
         bind="query-params",
         on_change=mapview.refresh_marks,
         help="Both draw similar rows close together. PCA is a straight view from one side; UMAP "
@@ -112,6 +113,6 @@ with right:
     st.caption("Lowest value first. Mark a row for its story and its place on the map.")
 picked = state.picked_id()
 if picked is not None and picked in run.frame.index:
-    story.tell(run, picked)
+    story.draw(run, picked)
 else:
     st.info("Click a point on the map, or mark a row in the table, to read its story here.")

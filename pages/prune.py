@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import PurePath
+
 import streamlit as st
 
 from ecoval_core.evaluation.pruning import Effect, detection
+from ecoval_core.workspace.exports import Format, Which, check_parquet, export_table
 from ecoval_core.workspace.runs import Run
-from pages.shared import downloads, formats, layout, menu, progress, prunelist, rows
+from pages.shared import formats, layout, menu, progress, prunelist, rows
+from pages.shared.session import Session, prune_thresholds, session
+
+_KINDS: dict[str, tuple[Which, str]] = {
+    "Pruned table": ("kept", "What stays: original columns, order and row ids"),
+    "Removed rows": ("removed", "What goes, with values"),
+    "All rows with values": (
+        "all_values",
+        "Every row with the part it was in; those valued with value, standard error, intrinsic, "
+        "extrinsic, cluster",
+    ),
+}
+_FORMATS: tuple[Format, ...] = ("csv", "parquet")
+_MIME: dict[Format, str] = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 
 
 def draw_figures(run: Run, ids: list[int]) -> None:
@@ -73,22 +90,22 @@ def draw_effect(run: Run, ids: list[int]) -> None:
 def draw_rules(run: Run) -> None:
     """Draw share, threshold, picks; undo, redo, clear."""
     rules, unit = prunelist.current(), formats.unit_of(run)
-    state_ = st.session_state
-    threshold_key = f"prune_threshold_{'score' if unit.factor == 1 else 'share'}"
+    kind = "score" if unit.factor == 1 else "share"
+    threshold_key = prune_thresholds.key(kind)
     prunelist.fill_widgets(
         {
-            "prune_share": 100 * rules.share,
-            "prune_by_threshold": rules.threshold is not None,
+            Session.prune_share.key: 100 * rules.share,
+            Session.prune_by_threshold.key: rules.threshold is not None,
             threshold_key: (rules.threshold or 0.0) * unit.factor,
         }
     )
 
     def change_share() -> None:
-        prunelist.change_by(share=state_.get("prune_share", 100 * rules.share) / 100)
+        prunelist.change_by(share=(session.prune_share or 0.0) / 100)
 
     def change_threshold() -> None:
-        is_on = state_.get("prune_by_threshold", rules.threshold is not None)
-        threshold = state_.get(threshold_key, 0.0) / unit.factor
+        is_on = session.prune_by_threshold
+        threshold = (prune_thresholds.get(kind) or 0.0) / unit.factor
         prunelist.change_by(threshold=threshold if is_on else None)
 
     share, below, picks = st.columns(3, gap="medium")
@@ -97,12 +114,12 @@ def draw_rules(run: Run) -> None:
         0.0,
         60.0,
         step=0.5,
-        key="prune_share",
+        key=Session.prune_share.key,
         on_change=change_share,
     )
     below.toggle(
         "Also every row with a value below",
-        key="prune_by_threshold",
+        key=Session.prune_by_threshold.key,
         on_change=change_threshold,
     )
     below.number_input(
@@ -158,6 +175,52 @@ def draw_list(run: Run, ids: list[int]) -> None:
             )
 
 
+def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
+    """Draw the download buttons and the choice of format.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    pruned_ids : list of int
+        Row ids that go.
+    """
+    stem = PurePath(run.prepared.table.name).stem
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        kind = st.segmented_control(
+            "Format",
+            _FORMATS,
+            default="csv",
+            format_func={"csv": "CSV", "parquet": "Parquet"}.__getitem__,
+            required=True,
+            key="format",
+            persist_state="session",
+        )
+        refusal = _refusal(run) if kind == "parquet" else ""
+        for label, (which, explanation) in _KINDS.items():
+            st.download_button(
+                label,
+                partial(export_table, run, which, pruned_ids, kind),
+                f"{stem}_{which}.{kind}",
+                _MIME[kind],
+                key=f"download_{which}",
+                on_click="ignore",
+                help=explanation,
+                icon=":material/download:",
+                disabled=bool(refusal) or (which == "removed" and not pruned_ids),
+            )
+    if refusal:
+        st.warning(formats.plain(refusal))
+
+
+def _refusal(run: Run) -> str:
+    try:
+        check_parquet(run.prepared.table.frame)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 layout.title(
     "Prune",
     "Rows on the prune list are left out of the pruned table. Nothing is deleted: the list can be "
@@ -170,4 +233,4 @@ draw_figures(run, ids)
 draw_rules(run)
 draw_list(run, ids)
 st.subheader("Download", anchor=False)
-downloads.draw(run, ids)
+draw_downloads(run, ids)

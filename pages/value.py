@@ -9,8 +9,15 @@ from ecoval_core.tables.preparation import Prepared
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace.runs import Run, Settings, rows_per_fit
-from ecoval_core.workspace.stability import count_surely_harmful
-from pages.shared import formats, layout, menu, progress, repeats, rows, state, valuing
+from ecoval_core.workspace.stability import (
+    N_REPEATS,
+    Stability,
+    count_surely_harmful,
+    repeat_run,
+    stability_of,
+)
+from pages.shared import formats, layout, menu, progress, rows, state, valuing
+from pages.shared.session import Session, session
 
 N_EXTREMES = 10
 
@@ -86,6 +93,69 @@ def draw_figures(run: Run) -> None:
     )
 
 
+def start_repeats(run: Run) -> None:
+    """Value the rows again with other seeds, in the background."""
+    job = state.jobs().submit(
+        f"repeat {state.run_id()}",
+        "Repeating the valuation",
+        lambda report, should_stop: repeat_run(run, progress=report, should_stop=should_stop),
+    )
+    session.repeat_jobs[state.run_id()] = job.id
+
+
+def draw_stability(found: Stability, run: Run) -> None:
+    """Draw how far the values depend on the seed and on the validation rows."""
+    unit = formats.unit_of(run)
+    ranks, moves, sure = st.columns(3)
+    ranks.metric(
+        "Rank agreement",
+        f"{found.rank_agreement:.2f}",
+        help="Mean Spearman correlation between the values of two seeds: 1 is the same order of rows, "
+        "0 none in common.",
+    )
+    ranks.caption(f"between {found.n_repeats} seeds of clusters, folds and model")
+    moves.metric("A value moves by", f"± {unit.size(found.seed_deviation)}")
+    moves.caption(
+        f"with the seed, and by ± {unit.size(found.validation_error)} with the validation rows "
+        f"({unit.label}; medians)"
+    )
+    sure.metric(
+        "Beyond two errors of zero", f"{found.n_below + found.n_above:,} of {found.n_rows:,}"
+    )
+    sure.caption(
+        f"{found.n_below:,} rows below zero, {found.n_above:,} above",
+        help="The mean over the seeds lies beyond two standard errors of zero, where the error takes in "
+        "both seeds and validation rows.",
+    )
+
+
+def draw_repeats(run: Run) -> None:
+    """Draw how stable the values are, or the button that finds out.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    """
+    job = state.jobs().get(session.repeat_jobs.get(state.run_id(), ""))
+    repeats = None
+    if job is not None:
+        repeats = progress.result_of(job, "Models fitted", cancelled="The repeats were cancelled.")
+    if repeats is not None:
+        st.markdown("**How sure the values are**")
+        draw_stability(stability_of(repeats, run.settings.extrinsic_weight), run)
+    elif job is None or not job.is_active:
+        n_fits = N_REPEATS * count_fits(run.settings.n_clusters, run.settings.n_folds)
+        st.button(
+            f"Repeat with {N_REPEATS} seeds: {n_fits:,} fits",
+            key="repeat",
+            on_click=start_repeats,
+            args=(run,),
+            icon=":material/repeat:",
+            help="Shows how far the values hang on chance: on the draw of clusters, folds and model.",
+        )
+
+
 def draw_summary(run: Run) -> None:
     """Draw the result of the run."""
     layout.warn_if_unreliable(run)
@@ -107,7 +177,7 @@ def draw_summary(run: Run) -> None:
         charts.value_distribution(unit.scale(run.frame), theme=layout.theme(), unit=unit.label),
         key="distribution",
     )
-    repeats.draw(run)
+    draw_repeats(run)
     order = run.frame["value"].sort_values(kind="stable").index.tolist()
     st.markdown(f"**The {N_EXTREMES} rows of lowest value**: wrong, odd or harmful; look at these.")
     rows.draw(run, order[:N_EXTREMES], key="lowest")
@@ -131,7 +201,7 @@ with left:
     st.caption(
         "The extrinsic weight is in the line above: it can change at any time without a fit."
     )
-if st.session_state.pop("start_at_once", False):
+if Session.start_at_once.take():
     valuing.start(prepared, settings)
     st.rerun()
 with right:

@@ -75,3 +75,12 @@ def test_importing_the_core_brings_in_neither_streamlit_nor_what_is_slow():
 def test_pages_hold_no_mathematics(path):
     heavy = {"sklearn", "scipy", "umap", "joblib"}
     assert {name.split(".")[0] for name in imports_of(path)} & heavy == set()
+
+
+def test_only_one_module_touches_streamlit_s_state():
+    touching = [
+        path.name
+        for path in (CORE.parent / "pages").rglob("*.py")
+        if "session_state" in path.read_text(encoding="utf-8")
+    ]
+    assert touching == ["session.py"]

@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass
 
 import pandas as pd
-import streamlit as st
 
 from ecoval_core.valuation.models import MODELS
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace.runs import Run
+from pages.shared.session import session
 
 UNITS = {"share": "‰ of the surplus", "score": "Units of the score"}
 VALUE_COLUMNS = ("value", "standard_error", "intrinsic", "extrinsic", "raw_extrinsic")
@@ -73,7 +73,7 @@ def unit_of(run: Run) -> Unit:
         The unit.
     """
     surplus, n = run.ecoval.surplus_, max(1, len(run.ecoval.values_))
-    if surplus > 0 and st.session_state.get("unit", "share") == "share":
+    if surplus > 0 and session.unit == "share":
         return Unit("‰ of the surplus", 1000 / surplus, _decimals(1000 / n))
     return Unit(SCORINGS[run.settings.scoring].unit, 1.0, _decimals(abs(surplus) / n))
 

@@ -13,6 +13,7 @@ from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.uncertainty import reliability_warning
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats, menu, prunelist, state
+from pages.shared.session import Session
 
 # Streamlit leaves six rem above the page, which pushes the map off a small screen.
 _STYLE = """<style>
@@ -73,7 +74,7 @@ def status_line(*, is_value_page: bool) -> None:
         1.0,
         DEFAULT_EXTRINSIC_WEIGHT,
         0.05,
-        key="extrinsic_weight",
+        key=Session.extrinsic_weight.key,
         bind="query-params",
         help="How much of a row's measured effect (its extrinsic value) it is paid. The rest of the "
         "surplus is paid for quality (intrinsic value). Changes every view at once, nothing is "
@@ -83,7 +84,7 @@ def status_line(*, is_value_page: bool) -> None:
         "Show values as",
         list(formats.UNITS),
         format_func=formats.UNITS.__getitem__,
-        key="unit",
+        key=Session.unit.key,
         bind="query-params",
         help="Per mille of the surplus: 1 ‰ means one thousandth of all that the training data "
         "add to the score. Score: the same number in the unit of the score itself.",

@@ -6,7 +6,6 @@ Whatever goes wrong is kept as one sentence for the Data screen; the table that 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -24,6 +23,7 @@ from ecoval_core.tables import (
 )
 from ecoval_core.tables.preparation import Prepared, prepare
 from pages.shared import state
+from pages.shared.session import Refused, Session, data_choices, session
 
 DEMO_SAMPLE = "digits"
 DEMO_NOISE = 0.15
@@ -33,44 +33,21 @@ LEFT_OUT_BY_HAND = "left out by you"
 _CHOICES = ("target", "task", "excluded", "split", "noisy", "noise", "seed")
 
 
-def _choice_key(name: str) -> str:
-    return f"data_{name}"
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A file that was read, but could not be opened with the target and columns guessed for it.
-
-    Attributes
-    ----------
-    name : str
-        Name of the file.
-    frame : DataFrame
-        What was read.
-    target : str
-        The target that was guessed or chosen.
-    """
-
-    name: str
-    frame: pd.DataFrame
-    target: str
-
-
 def refused() -> Refused | None:
     """Return the file last refused that another choice of columns may open, or None."""
-    return st.session_state.get("refused")
+    return session.refused
 
 
 def _attempt(make: Callable[[], Prepared]) -> None:
-    st.session_state.pop("complaint", None)
+    Session.complaint.forget()
     try:
         with st.spinner("Reading the table …"):
             state.open_prepared(make())
-        st.session_state.pop("refused", None)
+        Session.refused.forget()
     except ValueError as error:
-        st.session_state["complaint"] = str(error)
+        session.complaint = str(error)
     for name in _CHOICES:
-        st.session_state.pop(_choice_key(name), None)
+        data_choices.forget(name)
 
 
 def open_sample(key: str, noise: float = 0.0) -> None:
@@ -88,10 +65,10 @@ def open_sample(key: str, noise: float = 0.0) -> None:
 
 def open_upload() -> None:
     """Open the file in the upload field; called when the field changes."""
-    upload = st.session_state.get("upload")
+    upload = session.upload
     if upload is None:
         return
-    st.session_state.pop("refused", None)
+    Session.refused.forget()
 
     def read() -> Prepared:
         frame = read_frame(upload.getvalue(), upload.name)
@@ -127,14 +104,14 @@ def _offer_again(file: Refused) -> None:
     columns = [str(column) for column in file.frame.columns]
     if len(file.frame) < MIN_ROWS or len(columns) < 2 or len(set(columns)) < len(columns):
         return
-    for name in ("refused_target", "refused_excluded"):
-        st.session_state.pop(name, None)
+    Session.refused_target.forget()
+    Session.refused_excluded.forget()
     file.frame.columns = pd.Index(columns)
     try:
         target = detect_target(file.frame)
     except ValueError:
         target = columns[-1]
-    st.session_state["refused"] = Refused(file.name, file.frame, target)
+    session.refused = Refused(file.name, file.frame, target)
 
 
 def remember_choices(prepared: Prepared) -> None:
@@ -157,7 +134,7 @@ def remember_choices(prepared: Prepared) -> None:
         "seed": prepared.random_state,
     }
     for name, value in held.items():
-        st.session_state.setdefault(_choice_key(name), value)
+        data_choices.fill(name, value)
 
 
 def apply_choices(changed: str) -> None:
@@ -172,7 +149,7 @@ def apply_choices(changed: str) -> None:
     current = state.prepared()
     if current is None:
         return
-    chosen: dict[str, Any] = {name: st.session_state.get(_choice_key(name)) for name in _CHOICES}
+    chosen: dict[str, Any] = {name: data_choices.get(name) for name in _CHOICES}
     anew = changed == "target"
     train, split_end = (share / 100 for share in chosen["split"])
     _attempt(

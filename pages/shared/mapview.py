@@ -7,7 +7,6 @@ the map is kept in the session only; the figure is told of a selection when some
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,25 +17,11 @@ from ecoval_core.charts.projection import pca_projection, umap_projection
 from ecoval_core.tables.preparation import Prepared
 from ecoval_core.workspace.runs import Run
 from pages.shared import progress, prunelist, rows, state
+from pages.shared.session import Marks, Session, selected_points, session
 
 MAP_KEY = "map"
 TABLE_KEY = "explore_rows"
 MAX_HOVER_FEATURES = 32
-
-
-class Marks(NamedTuple):
-    """What the figure is told of the selection.
-
-    Attributes
-    ----------
-    selected_ids : list of int or None
-        Row ids shown in colour, None for all of them.
-    picked_id : int or None
-        Row id pointed out.
-    """
-
-    selected_ids: list[int] | None
-    picked_id: int | None
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -61,7 +46,7 @@ def coordinates(run: Run) -> tuple[NDArray, str]:
     """
     X = run.X
     rows_drawn = f"{run.prepared.fingerprint} {run.settings.every_row}"
-    if st.session_state.get("projection", "UMAP") == "UMAP":
+    if session.projection == "UMAP":
         job = progress.submit(
             "umap",
             f"umap {rows_drawn}",
@@ -95,15 +80,14 @@ def matching(frame: pd.DataFrame) -> pd.Series:
     Series of bool
         Indexed by row id.
     """
-    chosen = st.session_state
     mask = pd.Series(True, index=frame.index)
     # The address may name labels of a table that was open before.
-    of_these = frame["label"].isin(chosen.get("filter_labels", []))
+    of_these = frame["label"].isin(session.filter_labels)
     if of_these.any():
         mask &= of_these
-    if chosen.get("filter_negative"):
+    if session.filter_negative:
         mask &= frame["value"] < 0
-    if chosen.get("filter_planted") and frame["flipped"].any():
+    if session.filter_planted and frame["flipped"].any():
         mask &= frame["flipped"]
     return mask
 
@@ -118,7 +102,7 @@ def focus(frame: pd.DataFrame) -> list[int]:
 
 def refresh_marks() -> None:
     """Let the figure be told of the selection at the next drawing."""
-    st.session_state["marks_are_stale"] = True
+    session.marks_are_stale = True
 
 
 def marks(frame: pd.DataFrame, *drawn_from: Hashable) -> Marks:
@@ -137,25 +121,25 @@ def marks(frame: pd.DataFrame, *drawn_from: Hashable) -> Marks:
     Marks
         The same object as long as nothing but the map itself changed the selection.
     """
-    if drawn_from != st.session_state.get("map_drawn_from") or "marks" not in st.session_state:
-        st.session_state["map_drawn_from"] = drawn_from
+    if drawn_from != session.map_drawn_from or session.marks is None:
+        session.map_drawn_from = drawn_from
         refresh_marks()
-    if st.session_state.pop("marks_are_stale", False):
+    if Session.marks_are_stale.take() or session.marks is None:
         ids = focus(frame)
         told = None if len(ids) == len(frame) else ids
-        st.session_state["marks"] = Marks(told, state.picked_id())
-        st.session_state["map_drawing"] = st.session_state.get("map_drawing", 0) + 1
-    return st.session_state["marks"]
+        session.marks = Marks(told, state.picked_id())
+        session.map_drawing += 1
+    return session.marks
 
 
 def on_map_selection() -> None:
     """Keep what was lassoed, boxed or clicked on the map."""
-    points = st.session_state[MAP_KEY]["selection"]["points"]
+    points = selected_points(MAP_KEY)
     ids = [int(np.ravel(point["customdata"])[0]) for point in points if "customdata" in point]
-    drawing = st.session_state.get("map_drawing")
+    drawing = session.map_drawing
     if ids:
-        st.session_state["selected_on_drawing"] = drawing
-    elif st.session_state.get("selected_on_drawing") == drawing:
+        session.selected_on_drawing = drawing
+    elif session.selected_on_drawing == drawing:
         refresh_marks()
     else:
         # Nobody deselected: the figure was drawn anew in a run that another one cut short.

@@ -8,6 +8,7 @@ import streamlit as st
 
 from ecoval_core.workspace.jobs import Job, JobState, Work
 from pages.shared import formats, state
+from pages.shared.session import jobs as slots
 
 POLL_SECONDS = 0.5
 # Long enough for a quick job to end before anything is drawn, short enough not to be felt.
@@ -104,12 +105,12 @@ def submit(slot: str, key: str, label: str, work: Work) -> Job:
     Job
         The job, given a moment to end so that nothing flickers. One that failed is not tried again.
     """
-    held = state.jobs().get(st.session_state.get(f"job_{slot}", ""))
+    held = state.jobs().get(slots.get(slot) or "")
     if held is not None and held.key == key:
         return held
     if held is not None:
         held.cancel()
     job = state.jobs().submit(key, label, work)
-    st.session_state[f"job_{slot}"] = job.id
+    slots.set(slot, job.id)
     job.wait(PATIENCE_SECONDS)
     return job

@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from ecoval_core.evaluation.pruning import PruneList, measure_effect
 from ecoval_core.workspace.jobs import Job
 from ecoval_core.workspace.runs import Run
 from pages.shared import progress, state
+from pages.shared.session import Session, session
+from pages.shared.session import fill_widgets as session_widgets
 
 MAX_UNDO = 200
 
 
 def current() -> PruneList:
     """Return the rules in force."""
-    return st.session_state.get("prune_list", PruneList())
+    return session.prune_list
 
 
 def reasons(run: Run) -> pd.Series:
@@ -36,11 +37,11 @@ def reasons(run: Run) -> pd.Series:
     Series of str
         Indexed by row id, lowest value first.
     """
-    rules, kept = current(), st.session_state.get("prune_reasons")
+    rules, kept = current(), session.prune_reasons
     asked = (state.run_id(), state.extrinsic_weight(), rules)
     if kept is None or kept[0] != asked:
         kept = (asked, rules.reasons(run.frame["value"]))
-        st.session_state["prune_reasons"] = kept
+        session.prune_reasons = kept
     return kept[1]
 
 
@@ -50,8 +51,8 @@ def pruned_ids(run: Run) -> list[int]:
 
 
 def _show(rules: PruneList) -> None:
-    st.session_state["prune_list"] = rules
-    st.session_state["prune_widgets_are_old"] = True
+    session.prune_list = rules
+    session.prune_widgets_are_old = True
 
 
 def change(rules: PruneList) -> None:
@@ -64,11 +65,11 @@ def change(rules: PruneList) -> None:
     """
     if rules == current():
         return
-    past: list[PruneList] = st.session_state.setdefault("prune_past", [])
+    past = session.prune_past
     past.append(current())
     del past[:-MAX_UNDO]
-    st.session_state["prune_future"] = []
-    st.session_state["prune_list"] = rules
+    session.prune_future = []
+    session.prune_list = rules
 
 
 def change_by(**rule: Any) -> None:
@@ -86,10 +87,7 @@ def fill_widgets(shown: dict[str, Any]) -> None:
     """
     # Never in a callback: a second event of a quick visitor calls back before the page is drawn again,
     # and would find the widget gone.
-    are_old = st.session_state.pop("prune_widgets_are_old", False)
-    for key, value in shown.items():
-        if are_old or key not in st.session_state:
-            st.session_state[key] = value
+    session_widgets(shown, replace=Session.prune_widgets_are_old.take())
 
 
 def clear() -> None:
@@ -101,25 +99,25 @@ def clear() -> None:
 def undo() -> None:
     """Go one change back."""
     if can_undo():
-        st.session_state.setdefault("prune_future", []).append(current())
-        _show(st.session_state["prune_past"].pop())
+        session.prune_future.append(current())
+        _show(session.prune_past.pop())
 
 
 def redo() -> None:
     """Go one change forward again."""
     if can_redo():
-        st.session_state.setdefault("prune_past", []).append(current())
-        _show(st.session_state["prune_future"].pop())
+        session.prune_past.append(current())
+        _show(session.prune_future.pop())
 
 
 def can_undo() -> bool:
     """Whether there is a change to take back."""
-    return bool(st.session_state.get("prune_past"))
+    return bool(session.prune_past)
 
 
 def can_redo() -> bool:
     """Whether there is a change to bring back."""
-    return bool(st.session_state.get("prune_future"))
+    return bool(session.prune_future)
 
 
 def effect(run: Run, ids: list[int]) -> Job:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats
+from pages.shared.session import selected_positions
 
 MAX_ROWS_SHOWN = 5_000
 _OWN_COLUMNS = (
@@ -119,5 +120,5 @@ def ids_at(ids: Sequence[int], key: str) -> list[int]:
     list of int
         The selected row ids.
     """
-    positions = st.session_state[key]["selection"]["rows"]
+    positions = selected_positions(key)
     return [int(ids[position]) for position in positions if position < len(ids)]

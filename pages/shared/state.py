@@ -7,21 +7,57 @@ repeats a running valuation. A desk is what a visitor has made of a run: selecti
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from copy import copy
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 import streamlit as st
 
 from ecoval_core.tables.preparation import Prepared
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.workspace.jobs import Job, JobRegistry
 from ecoval_core.workspace.runs import Run, Settings
-from pages.shared.shelf import Shelf
+from pages.shared.session import Entry, Session, fill_widgets, session
 
 MAX_PREPARED = 24
 MAX_DESKS = 500
-_ON_DESK = ("selected_ids", "picked_id", "prune_list", "prune_past", "prune_future")
+_ON_DESK: tuple[Entry[Any], ...] = (
+    Session.selected_ids, Session.picked_id, Session.prune_list, Session.prune_past, Session.prune_future,
+)  # fmt: skip
+
+
+T = TypeVar("T")
+
+
+class Shelf(Generic[T]):
+    """Things of which the most recently used are kept.
+
+    Parameters
+    ----------
+    max_kept : int
+        Things kept; the one unused for longest goes first.
+    """
+
+    def __init__(self, max_kept: int) -> None:
+        self._max_kept = max_kept
+        self._items: OrderedDict[str, T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def put(self, name: str, item: T) -> None:
+        """Keep a thing under a name."""
+        with self._lock:
+            self._items[name] = item
+            self._items.move_to_end(name)
+            while len(self._items) > self._max_kept:
+                self._items.popitem(last=False)
+
+    def get(self, name: str) -> T | None:
+        """Return the thing of a name, or None if it is no longer kept."""
+        with self._lock:
+            if name in self._items:
+                self._items.move_to_end(name)
+            return self._items.get(name)
 
 
 @st.cache_resource(show_spinner=False)
@@ -50,7 +86,7 @@ def plans() -> Shelf[Settings]:
 
 def prepared() -> Prepared | None:
     """Return the table that is open, split and vectorised, or None."""
-    return st.session_state.get("prepared")
+    return session.prepared
 
 
 def open_prepared(new: Prepared) -> None:
@@ -63,27 +99,27 @@ def open_prepared(new: Prepared) -> None:
     """
     old = prepared()
     tables().put(new.fingerprint, new)
-    st.session_state["prepared"] = new
+    session.prepared = new
     if old is None or old.fingerprint != new.fingerprint:
-        st.session_state.pop("run_job", None)
+        Session.run_job.forget()
         clear_desk()
 
 
 def clear_desk() -> None:
     """Forget selection and prune list, which belong to a run that is no longer current."""
-    for key in _ON_DESK:
-        st.session_state.pop(key, None)
+    for entry in _ON_DESK:
+        entry.forget()
 
 
 def run_job() -> Job | None:
     """Return the job of the current valuation in whatever state it is, or None."""
-    job_id = st.session_state.get("run_job")
+    job_id = session.run_job
     return jobs().get(job_id) if job_id else None
 
 
 def run_id() -> str | None:
     """Id of the current valuation's job, None before there is one."""
-    return st.session_state.get("run_job")
+    return session.run_job
 
 
 def run() -> Run | None:
@@ -92,21 +128,21 @@ def run() -> Run | None:
     if job is None or job.result is None:
         return None
     weight = extrinsic_weight()
-    kept: tuple[str, float, Run] | None = st.session_state.get("weighted_run")
+    kept = session.weighted_run
     if kept is None or kept[:2] != (job.id, weight):
         kept = (job.id, weight, job.result.reweight(weight))
-        st.session_state["weighted_run"] = kept
+        session.weighted_run = kept
     return kept[2]
 
 
 def extrinsic_weight() -> float:
     """Extrinsic weight in force, 0 to 1."""
-    return float(st.session_state.get("extrinsic_weight", DEFAULT_EXTRINSIC_WEIGHT))
+    return float(session.extrinsic_weight)
 
 
 def selected_ids() -> list[int]:
     """Row ids selected on the map or in a table, in no particular order."""
-    return st.session_state.get("selected_ids", [])
+    return session.selected_ids
 
 
 def select(ids: list[int]) -> None:
@@ -117,12 +153,12 @@ def select(ids: list[int]) -> None:
     ids : list of int
         Row ids; empty for no selection.
     """
-    st.session_state["selected_ids"] = ids
+    session.selected_ids = ids
 
 
 def picked_id() -> int | None:
     """Row id of the point whose story is told, or None."""
-    return st.session_state.get("picked_id")
+    return session.picked_id
 
 
 def pick(row_id: int | None) -> None:
@@ -133,35 +169,38 @@ def pick(row_id: int | None) -> None:
     row_id : int or None
         A row id, or None for no point.
     """
-    st.session_state["picked_id"] = row_id
+    session.picked_id = row_id
 
 
 def restore_from_address() -> None:
     """Open what the address names, once at the start of a session."""
-    if "restored" in st.session_state:
+    if session.restored:
         return
-    st.session_state["restored"] = True
+    session.restored = True
     fingerprint, job_id = st.query_params.get("data"), st.query_params.get("run")
     if fingerprint is None:
         return
     found = tables().get(fingerprint)
     if found is None:
-        st.session_state["complaint"] = (
+        session.complaint = (
             "This address names a table that the server no longer holds. Load it again below."
         )
         return
     open_prepared(found)
     if job_id is not None and jobs().get(job_id) is not None:
-        st.session_state["run_job"] = job_id
-        st.session_state.update(desks().get(st.query_params.get("desk", "")) or {})
+        session.run_job = job_id
+        laid_out = desks().get(st.query_params.get("desk", "")) or {}
+        fill_widgets(laid_out, replace=True)
 
 
 def write_address() -> None:
     """Name the current table, run and desk in the address, and keep the desk on the server."""
     current, job = prepared(), run_job()
     # A session has a desk of its own, so that two visitors with one address do not disturb each other.
-    desk = st.session_state.setdefault("desk", uuid4().hex[:12])
-    laid_out = {key: copy(st.session_state[key]) for key in _ON_DESK if key in st.session_state}
+    session.desk = desk = session.desk or uuid4().hex[:12]
+    laid_out = {
+        entry.key: copy(entry.__get__(session, Session)) for entry in _ON_DESK if entry.is_kept
+    }
     if laid_out:
         desks().put(desk, laid_out)
     wanted = {

@@ -80,7 +80,7 @@ def why(run: Run, row_id: int, n_alike: int, n_neighbors: int) -> str:
     return f"{standing}{company} (quality {row['quality']:.2f} of 1). {needed}{advice}"
 
 
-def tell(run: Run, row_id: int) -> None:
+def draw(run: Run, row_id: int) -> None:
     """Draw the story of a row.
 
     Parameters

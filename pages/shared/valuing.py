@@ -13,6 +13,7 @@ from ecoval_core.valuation.scoring import SCORINGS, available_scorings
 from ecoval_core.workspace.jobs import Job
 from ecoval_core.workspace.runs import Settings, estimate_run, rows_per_fit, value_prepared
 from pages.shared import progress, state
+from pages.shared.session import Session, model_choices, scoring_choices, session
 
 MAX_STEPS = 24
 
@@ -60,7 +61,7 @@ def start(prepared: Prepared, settings: Settings) -> None:
     )
     state.plans().put(job.id, settings)
     if job.id != state.run_id():
-        st.session_state["run_job"] = job.id
+        session.run_job = job.id
         state.clear_desk()
 
 
@@ -89,27 +90,27 @@ def timing(prepared: Prepared, settings: Settings) -> Job:
 
 def _recall_settings(prepared: Prepared) -> None:
     settings = state.plans().get(state.run_id() or "")
-    if settings is not None and "granularity" not in st.session_state:
-        st.session_state["granularity"] = settings.n_clusters
-        st.session_state[f"model_{prepared.task}"] = settings.model
-        st.session_state[f"scoring_{prepared.task}"] = settings.scoring
-        st.session_state["value_seed"] = settings.random_state
-        st.session_state["every_row"] = settings.every_row
+    if settings is not None and not Session.granularity.is_kept:
+        session.granularity = settings.n_clusters
+        model_choices.set(prepared.task, settings.model)
+        scoring_choices.set(prepared.task, settings.scoring)
+        session.value_seed = settings.random_state
+        session.every_row = settings.every_row
 
 
 def forget_granularity() -> None:
     """Go back to the automatic granularity, whatever was chosen and whatever the run was made with."""
-    st.session_state["granularity"] = None
+    session.granularity = None
 
 
 def _settle_granularity(prepared: Prepared, steps: list[int], automatic: int) -> None:
     """Keep the number chosen for this table; "automatic" stays the choice where its number changes."""
-    chosen = st.session_state.get("granularity")
+    chosen = session.granularity
     now = (prepared.table.fingerprint, automatic)
-    table, was_automatic = st.session_state.get("granularity_of", (now[0], None))
+    table, was_automatic = session.granularity_of or (now[0], None)
     if chosen not in steps or chosen == was_automatic or table != now[0]:
-        st.session_state["granularity"] = automatic
-    st.session_state["granularity_of"] = now
+        session.granularity = automatic
+    session.granularity_of = now
 
 
 def choose(prepared: Prepared) -> Settings:
@@ -128,7 +129,7 @@ def choose(prepared: Prepared) -> Settings:
     _recall_settings(prepared)
     every_row = st.toggle(
         "Value every row",
-        key="every_row",
+        key=Session.every_row.key,
         persist_state="session",
         help="Otherwise only the training rows are valued. With this switch training and validation rows "
         "are put together and split in five; each fifth in turn validates the other four, and values are "
@@ -146,7 +147,7 @@ def choose(prepared: Prepared) -> Settings:
     n_clusters = st.select_slider(
         "Granularity: number of clusters",
         steps,
-        key="granularity",
+        key=Session.granularity.key,
         persist_state="session",
         format_func=lambda k: f"{k:,} (automatic)" if k == automatic else f"{k:,}",
         help="A **cluster** is a group of similar rows with the same label or target. Each is left out once. "
@@ -155,12 +156,12 @@ def choose(prepared: Prepared) -> Settings:
     size = n_rows / n_clusters
     note = "automatic" if n_clusters == automatic else f"automatic would be {automatic:,}"
     st.caption(f"About {size:.3g} rows a cluster; {note}.")
-    models = models_for(prepared.task)
+    on_offer = models_for(prepared.task)
     model = st.selectbox(
         "Model",
-        list(models),
-        format_func=models.__getitem__,
-        key=f"model_{prepared.task}",
+        list(on_offer),
+        format_func=on_offer.__getitem__,
+        key=model_choices.key(prepared.task),
         persist_state="session",
         help="The model whose rows are valued. A row's value is its value for this model.",
     )
@@ -170,7 +171,7 @@ def choose(prepared: Prepared) -> Settings:
         "Score of one validation row",
         scorings,
         format_func=lambda name: SCORINGS[name].title,
-        key=f"scoring_{prepared.task}",
+        key=scoring_choices.key(prepared.task),
         persist_state="session",
         help="Values are measured in this score, averaged over the validation rows.",
     )
@@ -180,7 +181,7 @@ def choose(prepared: Prepared) -> Settings:
             0,
             2**31 - 1,
             step=1,
-            key="value_seed",
+            key=Session.value_seed.key,
             persist_state="session",
             help="The same seed gives the same values to the last bit.",
         )

@@ -1,0 +1,244 @@
+"""What Streamlit keeps for a visitor, under names that a typing error cannot miss.
+
+Every entry of ``st.session_state`` that is read somewhere is declared here once, with its type. Pages
+and their helpers use ``session.selected_ids`` for the value and ``Session.selected_ids.key`` for the key
+of the widget that sets it; no other module touches ``st.session_state``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar, overload
+
+import pandas as pd
+import streamlit as st
+
+from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.tables import Prepared
+from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.workspace.runs import Run
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that was read, but could not be opened with the target and columns guessed for it.
+
+    Attributes
+    ----------
+    name : str
+        Name of the file.
+    frame : DataFrame
+        What was read.
+    target : str
+        The target that was guessed or chosen.
+    """
+
+    name: str
+    frame: pd.DataFrame
+    target: str
+
+
+class Marks(NamedTuple):
+    """What the figure is told of the selection.
+
+    Attributes
+    ----------
+    selected_ids : list of int or None
+        Row ids shown in colour, None for all of them.
+    picked_id : int or None
+        Row id pointed out.
+    """
+
+    selected_ids: list[int] | None
+    picked_id: int | None
+
+
+class Entry(Generic[T]):
+    """One thing kept for the visitor; declared on :class:`Session`, whose attribute names it.
+
+    Parameters
+    ----------
+    default : object
+        Returned where nothing is kept.
+    make : callable or None, default=None
+        Makes what is kept from then on where nothing is; for things that are changed in place.
+    """
+
+    def __init__(self, default: T = None, *, make: Callable[[], T] | None = None) -> None:  # type: ignore[assignment]
+        self._default, self._make = default, make
+        self.key = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.key = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Entry[T]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> Entry[T] | T:
+        if instance is None:
+            return self
+        if self._make is not None and not self.is_kept:
+            st.session_state[self.key] = self._make()
+        kept: T = st.session_state.get(self.key, self._default)
+        return kept
+
+    def __set__(self, instance: object, value: T) -> None:
+        st.session_state[self.key] = value
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether anything is kept."""
+        return self.key in st.session_state
+
+    def forget(self) -> None:
+        """Keep nothing any longer."""
+        st.session_state.pop(self.key, None)
+
+    def take(self) -> T:
+        """Return what is kept and keep it no longer."""
+        taken: T = st.session_state.pop(self.key, self._default)
+        return taken
+
+
+class Family(Generic[T]):
+    """Entries of one kind that differ by a part of their name, such as the model chosen for a task.
+
+    Parameters
+    ----------
+    prefix : str
+        What their keys begin with.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    def key(self, name: str) -> str:
+        """Key of a member."""
+        return f"{self._prefix}_{name}"
+
+    def get(self, name: str) -> T | None:
+        """Return what is kept for a member, or None."""
+        kept: T | None = st.session_state.get(self.key(name))
+        return kept
+
+    def set(self, name: str, value: T) -> None:
+        """Keep a value for a member."""
+        st.session_state[self.key(name)] = value
+
+    def fill(self, name: str, value: T) -> None:
+        """Keep a value for a member that has none."""
+        st.session_state.setdefault(self.key(name), value)
+
+    def forget(self, name: str) -> None:
+        """Keep nothing for a member any longer."""
+        st.session_state.pop(self.key(name), None)
+
+
+class Session:
+    """Everything kept for a visitor."""
+
+    # Table
+    prepared = Entry[Prepared | None]()
+    complaint = Entry[str]("")
+    refused = Entry[Refused | None]()
+    refused_target = Entry[str]("")
+    refused_excluded = Entry[list[str]]([])
+    upload = Entry[Any]()
+    # Run
+    run_job = Entry[str | None]()
+    weighted_run = Entry[tuple[str, float, Run] | None]()
+    start_at_once = Entry[bool](False)
+    granularity = Entry[int | None]()
+    granularity_of = Entry[tuple[str, int] | None]()
+    value_seed = Entry[int](0)
+    every_row = Entry[bool](False)
+    repeat_jobs = Entry[dict[str | None, str]](make=dict)
+    curve_jobs = Entry[dict[tuple[str | None, bool], dict[float, str]]](make=dict)
+    # Selection
+    selected_ids = Entry[list[int]]([])
+    picked_id = Entry[int | None]()
+    filter_labels = Entry[list[Any]]([])
+    filter_negative = Entry[bool](False)
+    filter_planted = Entry[bool](False)
+    # Map
+    projection = Entry[str]("UMAP")
+    marks = Entry[Marks | None]()
+    marks_are_stale = Entry[bool](False)
+    map_drawn_from = Entry[tuple[Hashable, ...] | None]()
+    map_drawing = Entry[int](0)
+    selected_on_drawing = Entry[int | None]()
+    # Prune list
+    prune_list = Entry[PruneList](PruneList())
+    prune_past = Entry[list[PruneList]](make=list)
+    prune_future = Entry[list[PruneList]](make=list)
+    prune_reasons = Entry[tuple[Any, Any] | None]()
+    prune_widgets_are_old = Entry[bool](False)
+    prune_share = Entry[float | None]()
+    prune_by_threshold = Entry[bool | None]()
+    # Everywhere
+    page = Entry[str]("")
+    unit = Entry[str]("share")
+    extrinsic_weight = Entry[float](DEFAULT_EXTRINSIC_WEIGHT)
+    restored = Entry[bool](False)
+    desk = Entry[str]("")
+
+
+session = Session()
+data_choices: Family[Any] = Family("data")
+model_choices: Family[str] = Family("model")
+scoring_choices: Family[str] = Family("scoring")
+jobs: Family[str] = Family("job")
+prune_thresholds: Family[float] = Family("prune_threshold")
+
+
+def selected_points(key: str) -> list[dict[str, Any]]:
+    """Return the points selected on a chart.
+
+    Parameters
+    ----------
+    key : str
+        Key of the chart.
+
+    Returns
+    -------
+    list of dict
+        As :func:`streamlit.plotly_chart` reports them.
+    """
+    points: list[dict[str, Any]] = st.session_state[key]["selection"]["points"]
+    return points
+
+
+def selected_positions(key: str) -> list[int]:
+    """Return the positions of the rows marked in a table.
+
+    Parameters
+    ----------
+    key : str
+        Key of the table.
+
+    Returns
+    -------
+    list of int
+        Positions in the frame that was drawn.
+    """
+    positions: list[int] = st.session_state[key]["selection"]["rows"]
+    return positions
+
+
+def fill_widgets(shown: dict[str, Any], *, replace: bool) -> None:
+    """Give widgets that are new, or all of them, a value before they are drawn.
+
+    Parameters
+    ----------
+    shown : dict of str to object
+        Value by key of the widget.
+    replace : bool
+        Whether a value that is kept already is replaced.
+    """
+    for key, value in shown.items():
+        if replace or key not in st.session_state:
+            st.session_state[key] = value
