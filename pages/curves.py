@@ -78,8 +78,8 @@ def draw(curves: pd.DataFrame, job: Job, run: Run) -> None:
         figure = charts.removal_chart(shown, baseline, metric, theme=layout.theme(), title=question)
         with column:
             layout.chart(figure, key=f"curve_{strategy}")
-            told = _describe_peak(summary) if strategy == "lowest" else ""
-            st.caption(f"Test {metric} with all rows {baseline:.3f}{told}.")
+            peak = _describe_peak(summary) if strategy == "lowest" else ""
+            st.caption(f"Test {metric} with all rows {baseline:.3f}{peak}.")
     st.caption(
         f"{job.total:,} refits in {formats.seconds(job.seconds)}. Bands hold the middle 80 % of "
         f"{N_RANDOM} random orders. Random clusters are a control: if removing whole clusters at "
@@ -100,8 +100,8 @@ def draw(curves: pd.DataFrame, job: Job, run: Run) -> None:
 layout.title(
     "Curves",
     "If the values are right, removing the lowest rows first keeps or raises the score on the "
-    "**test** rows, and removing the highest first makes it fall faster than chance. At every step "
-    "the model is fitted anew.",
+    "**test** rows, and removing the highest first makes it fall faster than chance. The model "
+    "is refitted at every step.",
 )
 run = layout.need_run()
 layout.warn_if_unreliable(run)

@@ -66,7 +66,7 @@ def draw_refused() -> None:
             "Columns left out",
             [column for column in columns if column != chosen],
             key=Session.refused_excluded.key,
-            placeholder="None but those that look like ids or say nothing",
+            placeholder="None but those that look like ids or carry no information",
         )
         button.button(
             "Open it",
@@ -188,7 +188,7 @@ def draw_table(prepared: Prepared) -> None:
 
 layout.title(
     "Data",
-    "EcoVal tells what each training row of a table is worth: its **value** is how much of the "
+    "EcoVal measures what each training row of a table is worth: its **value** is how much of the "
     "model's score it accounts for. Below zero, the model is better off without the row.",
 )
 if session.complaint:

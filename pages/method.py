@@ -39,7 +39,7 @@ INKS = {
 
 READING = """
 - **Above zero**: the model's score on unseen rows is higher thanks to this row. **Below zero**: the model
-  is better without it: look at it first, then decide whether to mend its label or to prune it.
+  is better without it: look at it first, then decide whether to correct its label or to prune it.
 - Values **sum to the surplus**: the score of the model less that of a guess that knows no features
   (class frequencies, or the mean). A per mille of the surplus is a thousandth of that.
 - A value belongs to **this model, this score, this table**. Another model may need other rows.
@@ -63,7 +63,7 @@ paper's. Stage 2, that is the formulas for extrinsic value, for quality, and for
 derived in this project from the paper's premises. Results may therefore differ from the authors'.
 """
 LIMITS = """
-- If the model hardly beats the guess, there is no surplus to share out, and the app says that the values
+- If the model hardly beats the guess, there is no surplus to share out, and the app warns that the values
   are unreliable.
 - Few validation rows make values noisy: every value is an average over them.
 - Above 10,000 training rows the fits use a sample; every row is still valued.
@@ -93,7 +93,7 @@ def draw_formulas() -> None:
     st.markdown(
         "**Extrinsic.** Each gain is credited to the members that push the model towards the right "
         "answer at $v$, each harm charged to those that push it away. With residuals $r$ of the model "
-        "fitted without the cluster, and a kernel $k$ that says how much a row acts at $v$:"
+        "fitted without the cluster, and a kernel $k$ that measures how much a row acts at $v$:"
     )
     st.latex(
         r"a_{iv} = k_{iv} \, \langle r_i, r_v \rangle, \qquad "

@@ -165,11 +165,11 @@ def draw_list(run: Run, ids: list[int]) -> None:
             on_click=lambda: prunelist.change(rules.restore(marked)),
         )
     if rules.restored:
-        with st.expander(f"{len(rules.restored):,} rows kept whatever the rules say"):
+        with st.expander(f"{len(rules.restored):,} rows kept whatever the rules"):
             kept = sorted(rules.restored)
             rows.draw(run, kept, "restored_rows")
             st.button(
-                "Put them under the rules again",
+                "Let the rules decide on them",
                 key="unrestore",
                 on_click=lambda: prunelist.change_by(restored=frozenset()),
             )

@@ -82,14 +82,14 @@ def draw_figures(run: Run) -> None:
     figures[2].caption(
         "the model scores better without them, "
         f"without {count_surely_harmful(ecoval):,} of them by more than two standard errors",
-        help="The standard error tells how far the difference would move with other validation rows.",
+        help="The standard error measures how far the difference would move with other validation rows.",
     )
     figures[3].metric("Rows below zero", f"{n_negative:,} of {len(run.frame):,}")
     n_sure = len(run.surely_negative_ids)
     figures[3].caption(
         f"{n_sure:,} of them by more than two standard errors; an average row is worth "
         f"{unit.text(run.frame['value'].mean())}",
-        help="The standard error tells how far a value would move with other validation rows.",
+        help="The standard error measures how far a value would move with other validation rows.",
     )
 
 
@@ -152,7 +152,7 @@ def draw_repeats(run: Run) -> None:
             on_click=start_repeats,
             args=(run,),
             icon=":material/repeat:",
-            help="Shows how far the values hang on chance: on the draw of clusters, folds and model.",
+            help="Shows how far the values depend on chance: on the draw of clusters, folds and model.",
         )
 
 
@@ -191,8 +191,8 @@ def draw_summary(run: Run) -> None:
 
 layout.title(
     "Value",
-    "Rows are grouped into **clusters** of similar rows with the same label or target. The model is fitted "
-    "again without each cluster; what its score loses is the cluster's value, shared out among its rows.",
+    "Rows are grouped into **clusters** of similar rows with the same label or target. The model is refitted "
+    "without each cluster; what its score loses is the cluster's value, shared out among its rows.",
 )
 prepared = layout.need_table()
 left, right = st.columns([1, 2.6], gap="large")

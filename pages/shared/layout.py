@@ -77,8 +77,8 @@ def status_line(*, is_value_page: bool) -> None:
         key=Session.extrinsic_weight.key,
         bind="query-params",
         help="How much of a row's measured effect (its extrinsic value) it is paid. The rest of the "
-        "surplus is paid for quality (intrinsic value). Changes every view at once, nothing is "
-        "fitted again.",
+        "surplus is paid for quality (intrinsic value). Changes every view at once; nothing is "
+        "refitted.",
     )
     unit.selectbox(
         "Show values as",
@@ -92,7 +92,7 @@ def status_line(*, is_value_page: bool) -> None:
 
 
 def title(text: str, intro: str) -> None:
-    """Draw the screen's title and the sentence that says what it is for.
+    """Draw the screen's title and the sentence that explains what it is for.
 
     Parameters
     ----------

@@ -88,7 +88,7 @@ def open_refused(file: Refused, target: str, left_out: list[str]) -> None:
     target : str
         The column to predict.
     left_out : list of str
-        Columns left out besides those that look like ids or say nothing.
+        Columns left out besides those that look like ids or carry no information.
     """
 
     def make() -> Prepared:
@@ -138,7 +138,7 @@ def remember_choices(prepared: Prepared) -> None:
 
 
 def apply_choices(changed: str) -> None:
-    """Prepare the open table anew with what the widgets of the Data screen say.
+    """Prepare the open table with the present choices of the Data screen.
 
     Parameters
     ----------
@@ -150,15 +150,15 @@ def apply_choices(changed: str) -> None:
     if current is None:
         return
     chosen: dict[str, Any] = {name: data_choices.get(name) for name in _CHOICES}
-    anew = changed == "target"
+    is_new_target = changed == "target"
     train, split_end = (share / 100 for share in chosen["split"])
     _attempt(
         lambda: prepare(
             _retarget(
                 current.table,
                 chosen["target"],
-                None if anew else chosen["task"],
-                None if anew else chosen["excluded"],
+                None if is_new_target else chosen["task"],
+                None if is_new_target else chosen["excluded"],
             ),
             proportions=(train, split_end - train, 1 - split_end),
             noise=chosen["noise"] / 100 if chosen["noisy"] else 0.0,

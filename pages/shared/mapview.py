@@ -1,7 +1,7 @@
-"""State of the map on Explore: projection, filters, selection, and what the figure is told of it.
+"""State of the map on Explore: projection, filters, selection, and what the figure is given of it.
 
 Any change of a figure empties the selection drawn on it and resets its zoom. So a selection made *on*
-the map is kept in the session only; the figure is told of a selection when something else changes it.
+the map is kept in the session only; the figure is given a selection when something else changes it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def coordinates(run: Run) -> tuple[NDArray, str]:
 
 
 def hover_columns(prepared: Prepared) -> pd.DataFrame | None:
-    """Original columns shown beside a point; none where there are too many for any to tell much."""
+    """Original columns shown beside a point; none where there are too many to be of use."""
     features = prepared.table.features
     return prepared.table.frame[features] if len(features) <= MAX_HOVER_FEATURES else None
 
@@ -101,19 +101,19 @@ def focus(frame: pd.DataFrame) -> list[int]:
 
 
 def refresh_marks() -> None:
-    """Let the figure be told of the selection at the next drawing."""
+    """Give the figure the selection at the next drawing."""
     session.marks_are_stale = True
 
 
 def marks(frame: pd.DataFrame, *drawn_from: Hashable) -> Marks:
-    """Return what the figure is told of the selection.
+    """Return what the figure is given of the selection.
 
     Parameters
     ----------
     frame : DataFrame
         The run's frame.
     *drawn_from : hashable
-        Whatever else the figure depends on. Where it changes, the figure does, and is told of the
+        Whatever else the figure depends on. Where it changes, the figure does, and is given the
         selection as well.
 
     Returns
@@ -126,8 +126,8 @@ def marks(frame: pd.DataFrame, *drawn_from: Hashable) -> Marks:
         refresh_marks()
     if Session.marks_are_stale.take() or session.marks is None:
         ids = focus(frame)
-        told = None if len(ids) == len(frame) else ids
-        session.marks = Marks(told, state.picked_id())
+        shown = None if len(ids) == len(frame) else ids
+        session.marks = Marks(shown, state.picked_id())
         session.map_drawing += 1
     return session.marks
 
@@ -142,7 +142,7 @@ def on_map_selection() -> None:
     elif session.selected_on_drawing == drawing:
         refresh_marks()
     else:
-        # Nobody deselected: the figure was drawn anew in a run that another one cut short.
+        # Nobody deselected: the figure was redrawn in a run that another one cut short.
         return
     state.select(ids)
     if len(ids) == 1:

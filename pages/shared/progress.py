@@ -103,7 +103,7 @@ def submit(slot: str, key: str, label: str, work: Work) -> Job:
     Returns
     -------
     Job
-        The job, given a moment to end so that nothing flickers. One that failed is not tried again.
+        The job, given a moment to end so that nothing flickers. One that failed is not retried.
     """
     held = state.jobs().get(slots.get(slot) or "")
     if held is not None and held.key == key:

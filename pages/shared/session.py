@@ -42,7 +42,7 @@ class Refused:
 
 
 class Marks(NamedTuple):
-    """What the figure is told of the selection.
+    """What the figure is given of the selection.
 
     Attributes
     ----------

@@ -157,12 +157,12 @@ def select(ids: list[int]) -> None:
 
 
 def picked_id() -> int | None:
-    """Row id of the point whose story is told, or None."""
+    """Row id of the point whose story is shown, or None."""
     return session.picked_id
 
 
 def pick(row_id: int | None) -> None:
-    """Choose the point whose story is told.
+    """Choose the point whose story is shown.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ def start(prepared: Prepared, settings: Settings) -> None:
     prepared : Prepared
         The open table.
     settings : Settings
-        What the valuation is told.
+        What the valuation is made with.
     """
     job = state.jobs().submit(
         f"value {prepared.fingerprint} {settings}",
@@ -73,7 +73,7 @@ def timing(prepared: Prepared, settings: Settings) -> Job:
     prepared : Prepared
         The open table.
     settings : Settings
-        What the valuation will be told.
+        What the valuation will be made with.
 
     Returns
     -------
