@@ -285,8 +285,14 @@ def test_it_runs_as_a_module_and_writes_names_the_terminal_cannot(folder, tmp_pa
 def test_ctrl_c_ends_it_without_a_traceback_even_from_the_workers(folder, tmp_path):
     arguments = ["--target", "target", "--model", "random_forest", "--n-clusters", "100"]
     out = tmp_path / "values.csv"
+    # Started in the background, a shell's jobs ignore Ctrl-C and hand that on: begin as in a terminal.
+    in_a_terminal = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "runpy.run_module('ecoval_core', run_name='__main__', alter_sys=True)"
+    )
     process = subprocess.Popen(
-        [*COMMAND, "value", folder / "wine.csv", *arguments, "--jobs", "2", "--out", out],
+        [sys.executable, "-c", in_a_terminal, "value", folder / "wine.csv", *arguments,
+         "--jobs", "2", "--out", out],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     with process:

@@ -83,33 +83,39 @@ def test_curves_have_the_bits_of_a_local_run(client, cancer):
 
 
 class WorkerReport(ClassifierMixin, BaseEstimator):
-    """Says as "probabilities" in which process and how it was fitted."""
+    """Leaves a file, in a folder if one is given, of the process and threads it was fitted with."""
+
+    def __init__(self, folder=None):
+        self.folder = folder
 
     def fit(self, X, y):
         self.classes_ = np.unique(y)
         self.pid_ = _process_id()
         self.threads_ = max(pool["num_threads"] for pool in threadpool_info())
         self.stays_ = getattr(get_active_backend()[0], "supports_sharedmem", False)
+        if self.folder is not None:
+            (self.folder / f"{self.pid_} {self.threads_} {self.stays_}").touch()
         return self
 
     def predict_proba(self, X):
-        told = [self.pid_, self.threads_, self.stays_]
-        return np.tile(np.array(told, dtype=float), (len(X), 1))
+        return np.full((len(X), len(self.classes_)), 1 / len(self.classes_))
 
     def predict(self, X):
         return np.full(len(X), self.classes_[0])
 
 
-def test_fits_run_in_the_workers_one_thread_each_and_make_no_tasks_of_their_own(client, digits):
-    y, y_val = digits.y % 3, digits.y_val % 3
-    free = client.run(_fit_report, digits.X, y)
+def test_fits_run_in_the_workers_one_thread_each_and_make_no_tasks_of_their_own(
+    client, digits, tmp_path
+):
+    free = client.run(_fit_report, digits.X, digits.y)
     assert {report.threads_ for report in free.values()} == {2}
     with parallel_config("dask"):
-        ecoval = EcoVal(WorkerReport(), n_clusters=12, random_state=0)
-        ecoval.fit(digits.X, y, digits.X_val, y_val)
-    pids, threads, stays = ecoval._attribution.refits.output_val[:, 0].T
-    assert set(pids) <= {np.float32(report.pid_) for report in free.values()}
-    assert (set(threads), set(stays)) == ({1}, {1})
+        ecoval = EcoVal(WorkerReport(tmp_path), n_clusters=12, random_state=0)
+        ecoval.fit(digits.X, digits.y, digits.X_val, digits.y_val)
+    workers = {str(report.pid_) for report in free.values()}
+    reports = [path.name.split() for path in tmp_path.iterdir()]
+    assert {pid for pid, *_ in reports} >= workers
+    assert {tuple(rest) for pid, *rest in reports if pid in workers} == {("1", "True")}
 
 
 def _fit_report(X, y):

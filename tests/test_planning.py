@@ -1,8 +1,10 @@
 import time
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, is_classifier, is_regressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 
@@ -50,7 +52,7 @@ def test_the_estimate_scales_one_timed_fit_by_their_number(cancer):
 @pytest.fixture
 def unit_clock(monkeypatch):
     """Let every step that is timed take one second."""
-    monkeypatch.setattr(planning, "_seconds", lambda function: (1.0, function()))
+    monkeypatch.setattr(planning, "time", SimpleNamespace(perf_counter=count().__next__))
 
 
 def test_the_estimate_adds_up_fits_and_stages(cancer, unit_clock):
@@ -66,11 +68,14 @@ def test_folds_multiply_fits_and_time(cancer, unit_clock):
     assert estimate_seconds(*data, n_folds=5) == 5 * estimate_seconds(*data)
 
 
-@pytest.mark.parametrize("n_clusters", [1, 2, 200, 250])
-def test_any_granularity_and_task_can_be_estimated(cancer, n_clusters):
-    data = cancer.X, cancer.y, cancer.X_val
-    assert estimate_seconds(GaussianNB(), *data, n_clusters) > 0
-    assert estimate_seconds(Ridge(), cancer.X, cancer.y * 1.5, cancer.X_val, n_clusters) > 0
+@pytest.mark.parametrize(
+    ("n_clusters", "stages"),
+    [(1, 1 + 1 + 1), (2, 1 + 1 + 2), (200, 200 / 125 + 1 + 200), (250, 252)],
+)
+def test_any_granularity_and_task_can_be_estimated(cancer, unit_clock, n_clusters, stages):
+    for model, y in ((GaussianNB(), cancer.y), (Ridge(), cancer.y * 1.5)):
+        found = estimate_seconds(model, cancer.X, y, cancer.X_val, n_clusters)
+        assert found == pytest.approx(count_fits(n_clusters) + stages)
 
 
 def test_models_are_offered_by_task_and_seeded():
@@ -81,6 +86,8 @@ def test_models_are_offered_by_task_and_seeded():
     for key in MODELS:
         for task in ("classification", "regression"):
             if key in models_for(task):
-                assert hasattr(make_model(key, task), "fit")
+                assert (is_classifier if task == "classification" else is_regressor)(
+                    make_model(key, task)
+                )
     with pytest.raises(ValueError, match="No model 'ridge' for classification; choose from"):
         make_model("ridge")

@@ -1,4 +1,6 @@
 import io
+from itertools import count
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -142,9 +144,8 @@ def test_every_row_follows_the_weight_and_is_exported(every_row):
 
 
 def test_the_estimate_knows_the_folds(run, monkeypatch):
-    monkeypatch.setattr(
-        "ecoval_core.valuation.planning._seconds", lambda function: (1.0, function())
-    )
+    clock = SimpleNamespace(perf_counter=count().__next__)
+    monkeypatch.setattr("ecoval_core.valuation.planning.time", clock)
 
     def seconds(every_row):
         settings = Settings("naive_bayes", 12, "probability", every_row=every_row)

@@ -46,8 +46,12 @@ def test_a_run_is_repeated_with_other_seeds(every_row):
     found = stability_of(repeats, 0.5)
     assert found.n_rows == len(run.frame)
     assert 0.4 < found.rank_agreement < 1
-    assert found.seed_deviation > 0
-    assert 0 < found.n_above + found.n_below <= found.n_rows
+    values = np.array([one.reweight(0.5).values_ for one in repeats])
+    assert found.seed_deviation == pytest.approx(np.median(values.std(axis=0, ddof=1)))
+    errors = [one.reweight(0.5).standard_errors_ for one in repeats]
+    error = np.sqrt(values.var(axis=0, ddof=1) / 3 + np.mean(errors, axis=0) ** 2)
+    sure = np.abs(values.mean(axis=0)) > 2 * error
+    assert found.n_above + found.n_below == sure.sum() > 0
 
 
 def test_clusters_are_surely_harmful_beyond_two_standard_errors():

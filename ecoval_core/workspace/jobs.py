@@ -285,6 +285,11 @@ class JobRegistry:
                 self._touch(job)
             return job
 
+    def active(self) -> list[Job]:
+        """Return the jobs that are queued or running."""
+        with self._lock:
+            return [job for job in self._jobs.values() if job.is_active]
+
     def __len__(self) -> int:
         with self._lock:
             self._drop_old()
