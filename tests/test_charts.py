@@ -211,7 +211,7 @@ class TestMap:
         frame = make_frame(n=500)
         (trace,) = draw_map(frame).data
         limit = np.percentile(np.abs(frame["value"].astype(np.float32)), 98)
-        assert trace.marker.cmax == pytest.approx(limit)
+        assert trace.marker.cmax == pytest.approx(limit, rel=1e-5)  # single precision
         assert trace.marker.cmin == -trace.marker.cmax
         scale = dict(trace.marker.colorscale)
         assert (scale[0], scale[0.5], scale[1]) == (LIGHT.harm, LIGHT.zero, LIGHT.gain)

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -18,6 +19,8 @@ from ecoval_core.tables.preparation import prepare
 from ecoval_core.workspace.exports import exported_frame
 from ecoval_core.workspace.runs import Settings, value_prepared
 
+# Without it the last bit of a number may be lost in reading.
+read_csv = partial(pd.read_csv, float_precision="round_trip")
 COMMAND = [sys.executable, "-m", "ecoval_core"]
 
 
@@ -46,7 +49,7 @@ def expected_run(folder, name, settings, *, excluded=None, seed=0, **kinds):
     return value_prepared(prepare(table, random_state=seed, **kinds), settings)
 
 
-@pytest.mark.parametrize(("suffix", "read"), [("csv", pd.read_csv), ("parquet", pd.read_parquet)])
+@pytest.mark.parametrize(("suffix", "read"), [("csv", read_csv), ("parquet", pd.read_parquet)])
 def test_value_writes_every_row_with_part_and_values(folder, tmp_path, suffix, read):
     done = value(folder, "wine.csv", out=tmp_path / f"values.{suffix}")
     assert (done.exit_code, done.exception) == (0, None)
@@ -100,7 +103,7 @@ def test_every_option_reaches_the_engine(folder, tmp_path):
         folder, "diabetes.csv", Settings("k_neighbors", 9, "absolute_error", 0.2, 3),
         excluded=["age", "sex"], seed=3, proportions=(0.5, 0.3, 0.2),
     )  # fmt: skip
-    found = pd.read_csv(tmp_path / "values.csv").set_index("row_id")["value"].dropna()
+    found = read_csv(tmp_path / "values.csv").set_index("row_id")["value"].dropna()
     assert np.array_equal(found, expected.frame["value"])
     assert "from 8 columns" in done.stderr
 
@@ -137,7 +140,7 @@ def test_curves_writes_every_refit_and_tells_the_means(folder, tmp_path, balance
         of.ecoval.values_, clusters=of.ecoval.labels_, strategies=("lowest", "random_clusters"),
         class_balanced=balanced, n_random=2,
     )  # fmt: skip
-    pd.testing.assert_frame_equal(pd.read_csv(out), expected, check_exact=True, check_dtype=False)
+    pd.testing.assert_frame_equal(read_csv(out), expected, check_exact=True, check_dtype=False)
     title, header, *lines, last = done.stdout.splitlines()
     assert title == "Mean test accuracy by share of the training rows removed"
     assert header.split() == ["removed", "lowest", "random_clusters"]
@@ -250,7 +253,7 @@ def test_a_full_disk_is_one_sentence(folder, tmp_path):
 
 
 def test_a_column_that_parquet_cannot_hold_is_named_before_the_work(folder, tmp_path):
-    mixed = pd.read_csv(folder / "wine.csv").dropna()
+    mixed = read_csv(folder / "wine.csv").dropna()
     mixed["note"] = pd.Series([1, "two", 2.5] * 60, dtype=object)[: len(mixed)].to_list()
     mixed.to_excel(tmp_path / "mixed.xlsx", index=False)
     done = value(tmp_path, "mixed.xlsx", out=tmp_path / "values.parquet")
