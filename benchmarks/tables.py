@@ -24,12 +24,16 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 TRAIN, VALIDATION = 0.5, 0.2
 MAX_TRAIN, MAX_VALIDATION, MAX_TEST = 1000, 300, 1000
 IMAGE_COMPONENTS = 50
+MIN_CLASS_ROWS = 6
 
 _BUNDLED = {
     "digits": datasets.load_digits,
     "breast_cancer": datasets.load_breast_cancer,
     "wine": datasets.load_wine,
 }
+# One class against the rest, thinned out where it is too frequent to be rare.
+_ONE_AGAINST_REST = ("segment", "penbased", "vowel", "magic")
+RARE_SHARE = 0.1
 _FILES = {
     "phoneme": ("phoneme.parquet", "label"),
     "segment": ("segment.parquet", "label"),
@@ -41,6 +45,15 @@ _FILES = {
     "penguins": ("penguins.csv", "species"),
     "titanic": ("titanic.csv", "survived"),
 }
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many rows of a table are taken at most, for training, validation and test."""
+
+    train: int = MAX_TRAIN
+    validation: int = MAX_VALIDATION
+    test: int = MAX_TEST
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +121,14 @@ def load_rows(name: str, folder: Path = DATA) -> tuple[pd.DataFrame, NDArray[np.
     codes : ndarray of shape (n_rows,), int
         Class index of each row.
     """
+    if name.endswith(" (rare)"):
+        return _one_against_rest(*load_rows(name.removesuffix(" (rare)"), folder))
+    array = next(iter(folder.glob(f"*/{name}.npz")), None)
     if name in _BUNDLED:
         X, y = _BUNDLED[name](return_X_y=True, as_frame=True)
+    elif array is not None:
+        with np.load(array) as arrays:
+            X, y = pd.DataFrame(arrays["X"]).add_prefix("x"), pd.Series(arrays["y"])
     else:
         file, target = _FILES[name]
         path = folder / file
@@ -118,7 +137,33 @@ def load_rows(name: str, folder: Path = DATA) -> tuple[pd.DataFrame, NDArray[np.
     return X, pd.factorize(y, sort=True)[0]
 
 
-def load_benchmark(name: str, seed: int = 0, noise: float = 0.15, folder: Path = DATA) -> Benchmark:
+def _one_against_rest(
+    X: pd.DataFrame, codes: NDArray[np.int64]
+) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """Make the last class the rare one, of at most a tenth of the rows."""
+    is_rare = codes == codes.max()
+    rare, rest = np.flatnonzero(is_rare), np.flatnonzero(~is_rare)
+    n_rare = min(len(rare), round(len(rest) * RARE_SHARE / (1 - RARE_SHARE)))
+    kept = np.sort(np.r_[rest, np.random.default_rng(0).permutation(rare)[:n_rare]])
+    return X.iloc[kept], is_rare[kept].astype(np.int64)
+
+
+def wide_suite(folder: Path = DATA) -> list[str]:
+    """Names of the 28 balanced tables, alphabetically."""
+    files = [path.stem for path in (folder / "suite").glob("*.npz")]
+    large = [name for name, (file, _) in _FILES.items() if file.endswith(".parquet")]
+    return sorted([*files, "digits", "wine", *large])
+
+
+def imbalanced_suite(folder: Path = DATA) -> list[str]:
+    """Names of the 16 imbalanced tables, alphabetically."""
+    files = [path.stem for path in (folder / "imbalanced").glob("*.npz")]
+    return sorted([*files, *(f"{name} (rare)" for name in _ONE_AGAINST_REST)])
+
+
+def load_benchmark(
+    name: str, seed: int = 0, noise: float = 0.15, folder: Path = DATA, limits: Limits | None = None
+) -> Benchmark:
     """Split, standardise and spoil a table.
 
     Parameters
@@ -131,19 +176,24 @@ def load_benchmark(name: str, seed: int = 0, noise: float = 0.15, folder: Path =
         Share of training labels turned into another class, uniformly.
     folder : Path
         Holds the files.
+    limits : Limits or None, default=None
+        Rows taken at most.
 
     Returns
     -------
     Benchmark
-        The problem.
+        The problem. Classes of fewer than six rows are left out: no split could hold them.
     """
+    limits = limits or Limits()
     X, y = load_rows(name, folder)
-    n_train = min(MAX_TRAIN, int(TRAIN * len(y)))
-    n_val = min(MAX_VALIDATION, int(VALIDATION * len(y)))
+    common = np.bincount(y)[y] >= MIN_CLASS_ROWS
+    X, y = X[common], np.unique(y[common], return_inverse=True)[1]
+    n_train = min(limits.train, int(TRAIN * len(y)))
+    n_val = min(limits.validation, int(VALIDATION * len(y)))
     train, rest = _split(np.arange(len(y)), y, n_train, seed)
     val, test = _split(rest, y, n_val, seed)
-    if len(test) > MAX_TEST:
-        test, _ = _split(test, y, MAX_TEST, seed)
+    if len(test) > limits.test:
+        test, _ = _split(test, y, limits.test, seed)
     scaler = _make_scaler(X, seed)
     X_train = scaler.fit_transform(X.iloc[train])
     labels, positions = plant_label_noise(y[train], noise, task="classification", random_state=seed)

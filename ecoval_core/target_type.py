@@ -10,6 +10,8 @@ Task = Literal["classification", "regression"]
 
 
 MAX_INTEGER_CLASSES = 20
+# Beyond this, squares (variances, distances) overflow a float64.
+LARGEST_NUMBER = 1e100
 
 
 def detect_task(y: pd.Series) -> Task:

@@ -30,6 +30,16 @@ def split_and_spoil(X, y, n_train, n_val, share=0.15, seed=0):
     )  # fmt: skip
 
 
+def check_cluster_consistency(ecoval):
+    """Members share the prediction, and of its difference to Phi what is reliable."""
+    valued = ecoval.labels_ >= 0
+    by_cluster = np.bincount(ecoval.labels_[valued], ecoval.raw_extrinsic_[valued])
+    predicted, rho = ecoval.cluster_predictions_, ecoval.cluster_reliability_
+    expected = predicted + rho * (ecoval.cluster_values_ - predicted)
+    np.testing.assert_allclose(by_cluster, expected, atol=1e-9)
+    assert ((rho >= 0) & (rho <= 1)).all()
+
+
 @pytest.fixture(scope="session")
 def digits():
     return split_and_spoil(*load_digits(return_X_y=True), n_train=600, n_val=300)

@@ -99,7 +99,7 @@ def test_models_can_be_forgotten_without_a_change_of_values(wine):
         # The full model stands in: other numbers, much the same order.
         again = one.value_samples(*wine).extrinsic
         assert not np.array_equal(again, known)
-        assert spearmanr(again, known).statistic > 0.5
+        assert spearmanr(again, known).statistic > 0.3
 
 
 def test_classes_smaller_than_the_number_of_folds_are_valued():

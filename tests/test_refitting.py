@@ -3,7 +3,6 @@ import pytest
 from joblib import parallel_config
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
@@ -15,7 +14,6 @@ from ecoval_core.valuation.clustering import cluster_groups
 from ecoval_core.valuation.fitting import (
     RefitError,
     fit_model,
-    is_linear,
     seed_estimator,
     starts_from_solution,
 )
@@ -32,7 +30,7 @@ from ecoval_core.valuation.scoring import Scale
 def make_problem(data, estimator):
     return Problem(
         estimator, data.X, data.y, data.y, data.X_val, data.y_val, np.unique(data.y),
-        Scale.of(data.y, "classification"), "probability", True,
+        Scale.of(data.y, "classification"), "probability", True, np.ones(len(data.y_val)),
     )  # fmt: skip
 
 
@@ -97,16 +95,6 @@ def test_training_that_was_cut_short_does_not_go_on_in_the_refits(cancer, labels
         for c in range(labels.max() + 1)
     ]
     np.testing.assert_allclose(found, expected, atol=1e-9)
-
-
-def test_linear_models_are_told_from_others(cancer):
-    def fitted(model):
-        return model.fit(cancer.X, cancer.y)
-
-    assert is_linear(fitted(LogisticRegression()))
-    assert is_linear(fitted(make_pipeline(StandardScaler(), "passthrough", LogisticRegression())))
-    assert not is_linear(fitted(make_pipeline(Nystroem(n_components=5), LogisticRegression())))
-    assert not is_linear(fitted(GaussianNB()))
 
 
 def test_warm_start_saves_iterations(cancer):

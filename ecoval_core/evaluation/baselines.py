@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.neighbors import NearestNeighbors
 
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.propagation import BLOCK_PAIRS
+from ecoval_core.valuation.kernels import BLOCK_PAIRS, shapley_by_rank
 
 
 def random_values(n_samples: int, random_state: int | None = None) -> NDArray[np.float64]:
@@ -91,18 +91,11 @@ def knn_shapley_values(
     VLDB 2019, theorem 1.
     """
     X, y, X_val, y_val = map(np.asarray, (X, y, X_val, y_val))
-    n_samples = len(X)
-    # Position j (from 1) in the order of distance enters by min(k, j) / j.
-    position = np.arange(1, n_samples)
-    weight = np.minimum(n_neighbors, position) / (n_neighbors * position)
-    values = np.zeros(n_samples)
-    index = NearestNeighbors(n_neighbors=n_samples).fit(X)
-    step = max(1, BLOCK_PAIRS // n_samples)
+    values = np.zeros(len(X))
+    index = NearestNeighbors(n_neighbors=len(X)).fit(X)
+    step = max(1, BLOCK_PAIRS // len(X))
     for start in range(0, len(X_val), step):
         order = index.kneighbors(X_val[start : start + step], return_distance=False)
-        match = (y[order] == y_val[start : start + step, None]).astype(np.float64)
-        farthest = match[:, -1:] * min(n_neighbors, n_samples) / (n_neighbors * n_samples)
-        gains = (match[:, :-1] - match[:, 1:]) * weight
-        shapley = np.hstack([gains[:, ::-1].cumsum(axis=1)[:, ::-1], np.zeros((len(order), 1))])
-        np.add.at(values, order, shapley + farthest)
+        match = y[order] == y_val[start : start + step, None]
+        np.add.at(values, order, shapley_by_rank(match, n_neighbors))
     return values / len(X_val)

@@ -7,12 +7,16 @@ import pandas as pd
 from pandas.api import types
 
 from ecoval_core.tables.reading import TableError
-from ecoval_core.target_type import MAX_INTEGER_CLASSES, Task, detect_task, numeric_values
+from ecoval_core.target_type import (
+    LARGEST_NUMBER,
+    MAX_INTEGER_CLASSES,
+    Task,
+    detect_task,
+    numeric_values,
+)
 
 MAX_CLASSES = 1_000
 MIN_ROWS = 10
-# Beyond this, squares (variances, distances) overflow a float64.
-LARGEST_NUMBER = 1e100
 TARGET_NAMES = (
     *("target", "label", "class", "outcome", "response", "output"),
     *("species", "survived", "diagnosis", "price", "y"),

@@ -15,7 +15,7 @@ from sklearn.utils import _safe_indexing, check_random_state, indexable
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
 from ecoval_core.valuation.propagation import LEAST_SURPLUS
-from ecoval_core.valuation.targets import resolve_task
+from ecoval_core.valuation.targets import resolve_task, suggest
 
 N_VALIDATION_FOLDS = 5
 
@@ -42,8 +42,12 @@ class CrossValuation:
         Means over the folds of what :class:`EcoVal` calls so, in units of the score.
     standard_errors_ : ndarray of shape (n_samples,)
         Standard error of each value over a bootstrap of the validation sets, which share no row.
-    quality_ : ndarray of shape (n_samples,)
-        Mean over the folds that valued the row, in [0, 1].
+    quality_, label_quality_ : ndarray of shape (n_samples,)
+        Means over the folds that valued the row, in [0, 1].
+    judged_ : ndarray of shape (n_samples, n_outputs)
+        The same of the judges' pooled probabilities or predicted targets.
+    suggested_labels_ : ndarray of shape (n_samples,)
+        What the judges find likeliest; a row that no fold valued has NaN or the first label.
     labels_ : ndarray of shape (n_samples,)
         Clusters of the first fold. Rows that validated there join the nearest centre of their label.
     cluster_values_, cluster_standard_errors_ : ndarray of shape (n_clusters_,)
@@ -80,23 +84,31 @@ class CrossValuation:
         self.raw_extrinsic_ = self._sum("raw_extrinsic_") / n_folds
         self.values_ = self.intrinsic_ + self.extrinsic_
         self.standard_errors_ = np.sqrt(self._sum("standard_errors_", power=2)) / n_folds
-        self.quality_ = self._sum("quality_") / np.maximum(self._sum("quality_", power=0), 1)
+        self.quality_ = self._mean("quality_")
+        self.label_quality_ = self._mean("label_quality_")
+        self.judged_ = self._mean("judged_")
+        self.suggested_labels_ = suggest(self.judged_, getattr(first, "classes_", None))
         self.surplus_, self.full_score_, self.prior_score_ = (
             float(np.mean([getattr(one, name) for one in self.estimators_]))
             for name in ("surplus_", "full_score_", "prior_score_")
         )
         known = self.surplus_ > LEAST_SURPLUS
-        shares = (self.intrinsic_.sum(), self.raw_extrinsic_.sum())
+        claimed = float(np.mean([one.cluster_values_.sum() for one in self.estimators_]))
         self.intrinsic_share_, self.returns_to_scale_ = (
-            float(amount / self.surplus_) if known else float("nan") for amount in shares
+            amount / self.surplus_ if known else float("nan")
+            for amount in (float(self.intrinsic_.sum()), claimed)
         )
         self.reliable_ = all(one.reliable_ for one in self.estimators_)
 
     def _sum(self, name: str, power: int = 1) -> NDArray[np.float64]:
-        total = np.zeros(len(self.fold_))
+        shape = getattr(self.estimators_[0], name).shape[1:]
+        total = np.zeros((len(self.fold_), *shape))
         for one, rows in zip(self.estimators_, self._trained, strict=True):
             total[rows] += getattr(one, name) ** power
         return total
+
+    def _mean(self, name: str) -> NDArray[np.float64]:
+        return self._sum(name) / np.maximum(self._sum(name, power=0), 1)
 
     def forget_models(self) -> None:
         """Free the models without each cluster of every fold; see :meth:`EcoVal.forget_models`."""
@@ -163,7 +175,7 @@ def cross_value(
     """
     X, y = indexable(X, y)
     y = np.asarray(y)
-    task = resolve_task(ecoval.estimator, y)
+    task = resolve_task(ecoval.estimator, y, ecoval.task)
     if isinstance(cv, Integral):
         cv = _deal(y if task == "classification" else np.zeros(len(y)), int(cv), ecoval)
     splits = list(check_cv(cv, y, classifier=task == "classification").split(X, y))
@@ -171,7 +183,7 @@ def cross_value(
     fold = np.full(len(y), -1)
     fitted = []
     for number, (train, held) in enumerate(splits):
-        one = clone(ecoval).fit(
+        one = clone(ecoval).set_params(task=task).fit(
             _safe_indexing(X, train), y[train], _safe_indexing(X, held), y[held],
             progress=monitor.part(number, len(splits)), should_stop=should_stop,
         )  # fmt: skip

@@ -12,16 +12,23 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import Bunch, check_array, check_consistent_length, check_random_state
+from sklearn.utils import (
+    Bunch,
+    check_array,
+    check_consistent_length,
+    check_random_state,
+    column_or_1d,
+)
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ecoval_core.target_type import Task
 from ecoval_core.valuation.attribution import attribute
-from ecoval_core.valuation.fitting import MAX_FIT_SAMPLES, seed_estimator
+from ecoval_core.valuation.fitting import MAX_FIT_SAMPLES, seed_estimator, weigh_classes
 from ecoval_core.valuation.models import make_model
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT, distribute
+from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT, LEAST_SURPLUS, distribute
+from ecoval_core.valuation.quality import JUDGES
 from ecoval_core.valuation.refitting import Problem
 from ecoval_core.valuation.scoring import (
     SCORINGS,
@@ -30,9 +37,19 @@ from ecoval_core.valuation.scoring import (
     has_probabilities,
     prior_scores,
 )
-from ecoval_core.valuation.targets import check_classes, encode, resolve_task, set_validation_aside
+from ecoval_core.valuation.targets import (
+    check_classes,
+    check_magnitude,
+    encode,
+    resolve_task,
+    set_validation_aside,
+    suggest,
+    weigh,
+)
 
 _FLOATS = [np.float64, np.float32]
+# Beyond it values are all extrinsic anyway, and products overflow.
+MAX_EXTRINSIC_WEIGHT = 1e6
 
 
 class EcoVal(BaseEstimator):
@@ -50,8 +67,8 @@ class EcoVal(BaseEstimator):
 
         value_i = b E_i + (Y - b \sum_j E_j) \, q_i / \sum_j q_j
 
-    where :math:`\sum_{i \in c} E_i = \Phi_c` is the leave-cluster-out value of cluster c. The two stages
-    are those of the paper [1]_; the formulas of the second are this project's own derivation, since
+    where :math:`E_i` is the row's part in the leave-cluster-out value :math:`\Phi_c` of its cluster. The
+    two stages are those of the paper [1]_; the formulas of the second are this project's own derivation, since
     the authors' are not public.
 
     Parameters
@@ -71,13 +88,23 @@ class EcoVal(BaseEstimator):
         b, the payment per unit of measured marginal product. Changed without refitting by
         :meth:`reweight`. More of it finds the rows whose removal costs most, less of it the wrong labels.
     n_neighbors : int, default=10
-        Neighbours that judge whether a label is coherent.
+        Neighbours that judge labels, beside the model out of fold and a forest out of bag.
     max_fit_samples : int or None, default=10_000
         Above it the refits use a sample stratified by cluster; every point is still valued.
     n_jobs : int or None, default=None
         Refits at once, as in joblib; :func:`joblib.parallel_config` moves them to a cluster.
     random_state : int, RandomState instance or None, default=None
-        Seeds clusters, folds, the sample, and every random state of `estimator` that is None.
+        Seeds clusters, folds, the judging forest, the sample, and every random state of `estimator` that is
+        None.
+    class_weight : "balanced", dict or None, default=None
+        "balanced" lets every class count alike, however rare: validation rows are weighted by class in
+        every score, effect and error, judgements and the prior predictor divide the class shares out, and
+        every ``class_weight`` of `estimator` that is None is set too. A dict weighs by label, 1 where it
+        names none. With None, removing the lowest values of an imbalanced table removes its rare class.
+    task : {"auto", "classification", "regression"}, default="auto"
+        What `y` poses. "auto" asks the estimator, and without one
+        :func:`~sklearn.utils.multiclass.type_of_target`; where whole numbers could be either, a warning
+        names the choice.
 
     Attributes
     ----------
@@ -91,14 +118,29 @@ class EcoVal(BaseEstimator):
     raw_extrinsic_ : ndarray of shape (n_samples,)
         E, before the weight.
     quality_ : ndarray of shape (n_samples,)
-        q in [0, 1]: geometric mean of coherence with neighbours and of the model's confidence, each
-        relative to the likeliest label.
+        q in [0, 1]: the judges' probability of the label over that of the likeliest.
+    label_quality_ : ndarray of shape (n_samples,)
+        Probability of the given label (regression: a likelihood relative to the best) by three judges
+        pooled, none of which has seen it: the order in which to look for wrong labels.
+    suggested_labels_ : ndarray of shape (n_samples,)
+        What the judges find likeliest: a label, or a target. Rows set aside keep their own.
+    judged_ : ndarray of shape (n_samples, n_classes) or (n_samples, 1)
+        The judges' pooled probabilities, in the order of `classes_`, or their predicted target.
+    judge_weights_ : dict of str to float
+        Elasticities of the judges "neighbors", "model" and "forest".
+    kernel_weights_ : dict of str to float
+        How much the measured effects made of the kernels "proximity" and, for classification, "shapley".
     labels_ : ndarray of shape (n_samples,)
         Cluster of each row, -1 for rows set aside.
     cluster_values_ : ndarray of shape (n_clusters_,)
         Phi, the leave-cluster-out values.
     cluster_standard_errors_ : ndarray of shape (n_clusters_,)
         Standard error of each over a bootstrap of the validation set.
+    cluster_predictions_ : ndarray of shape (n_clusters_,)
+        Sum of what the kernels predict for the members.
+    cluster_reliability_ : ndarray of shape (n_clusters_,)
+        In [0, 1]: how much of ``cluster_values_ - cluster_predictions_`` is passed on to the members. Their
+        `raw_extrinsic_` sum to ``predictions + reliability * (values - predictions)``.
     cluster_centers_ : ndarray of shape (n_clusters_, n_features)
         Cluster means, in the units of `X`.
     n_clusters_ : int
@@ -144,11 +186,13 @@ class EcoVal(BaseEstimator):
         "estimator": [HasMethods(["fit", "predict"]), None],
         "n_clusters": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "scoring": [StrOptions(set(SCORINGS)), None],
-        "extrinsic_weight": [Interval(Real, 0, None, closed="left")],
+        "extrinsic_weight": [Interval(Real, 0, MAX_EXTRINSIC_WEIGHT, closed="both")],
         "n_neighbors": [Interval(Integral, 1, None, closed="left")],
         "max_fit_samples": [Interval(Integral, 2, None, closed="left"), None],
         "n_jobs": [Integral, None],
         "random_state": ["random_state"],
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+        "task": [StrOptions({"auto", "classification", "regression"})],
     }
 
     def __init__(
@@ -161,6 +205,8 @@ class EcoVal(BaseEstimator):
         max_fit_samples: int | None = MAX_FIT_SAMPLES,
         n_jobs: int | None = None,
         random_state: Any = None,
+        class_weight: Any = None,
+        task: str = "auto",
     ) -> None:
         self.estimator = estimator
         self.n_clusters = n_clusters
@@ -170,6 +216,8 @@ class EcoVal(BaseEstimator):
         self.max_fit_samples = max_fit_samples
         self.n_jobs = n_jobs
         self.random_state = random_state
+        self.class_weight = class_weight
+        self.task = task
 
     def fit(
         self,
@@ -224,7 +272,7 @@ class EcoVal(BaseEstimator):
         self._validate_params()
         checked: Any = validate_data(self, X, y, dtype=_FLOATS)
         X, y = checked
-        task = resolve_task(self.estimator, y)
+        task = resolve_task(self.estimator, y, self.task)
         classes = check_classes(y) if task == "classification" else None
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         if (X_val is None) != (y_val is None):
@@ -247,11 +295,13 @@ class EcoVal(BaseEstimator):
         )
         self._train_rows, self._n_rows = train, len(X)
         self._publish()
+        self.suggested_labels_ = np.array(y)
+        self.suggested_labels_[train] = suggest(self._attribution.judged, classes)
         return self
 
     def _check_points(self, X: Any, y: Any) -> tuple[NDArray, NDArray]:
         X = validate_data(self, X, reset=False, dtype=_FLOATS)
-        y = check_array(y, ensure_2d=False, dtype=None)
+        y = column_or_1d(check_array(y, ensure_2d=False, dtype=None), warn=True)
         check_consistent_length(X, y)
         return X, y
 
@@ -266,8 +316,16 @@ class EcoVal(BaseEstimator):
             default = make_model("ridge" if classes is None else "logistic_regression", task)
             estimator = make_pipeline(StandardScaler(), default)
         estimator = seed_estimator(estimator, seed)
+        if self.class_weight is not None:
+            estimator = weigh_classes(estimator, self.class_weight)
         proba = classes is not None and has_probabilities(estimator)
         codes, codes_val = encode(y, classes, "y"), encode(y_val, classes, "y_val")
+        check_magnitude(X, "X")
+        check_magnitude(X_val, "X_val")
+        if classes is None:
+            check_magnitude(codes, "y")
+            check_magnitude(codes_val, "y_val")
+        weights = weigh(self.class_weight, classes, codes, codes_val)
         return Problem(
             estimator=estimator,
             X=X,
@@ -276,18 +334,19 @@ class EcoVal(BaseEstimator):
             X_val=X_val,
             codes_val=codes_val,
             classes=classes,
-            scale=Scale.of(codes, task),
+            scale=Scale.of(codes, task, weights.of_classes),
             scoring=check_scoring(self.scoring, task, proba or classes is None),
             proba=proba,
+            row_weights=weights.of_rows,
+            class_weights=weights.of_classes,
         )
 
     def _publish(self) -> None:
-        problem, refits = self._attribution.problem, self._attribution.refits
-        clustering = self._attribution.clustering
-        self.full_score_ = float(refits.scores_full.mean())
-        self.prior_score_ = float(
-            prior_scores(problem.codes_val, problem.scoring, problem.scale).mean()
-        )
+        found = self._attribution
+        problem, refits, clustering = found.problem, found.refits, found.clustering
+        prior = prior_scores(problem.codes_val, problem.scoring, problem.scale)
+        self.full_score_ = float((refits.scores_full * problem.row_weights).mean())
+        self.prior_score_ = float((prior * problem.row_weights).mean())
         self.surplus_ = self.full_score_ - self.prior_score_
         self.scoring_ = problem.scoring
         self.task_ = problem.scale.task
@@ -295,20 +354,30 @@ class EcoVal(BaseEstimator):
             self.classes_ = problem.classes
         self.estimator_ = refits.estimator
         self.n_clusters_ = clustering.n_clusters
-        self.cluster_values_ = refits.effects.mean(axis=1)
-        self.cluster_standard_errors_ = refits.effects.std(axis=1) / np.sqrt(
-            refits.effects.shape[1]
-        )
-        self.cluster_centers_ = self._attribution.scaler.inverse_transform(clustering.centers)
+        self.cluster_values_ = (refits.effects * problem.row_weights).mean(axis=1)
+        is_known = self.surplus_ > LEAST_SURPLUS
+        claimed = float(self.cluster_values_.sum())
+        self.returns_to_scale_ = claimed / self.surplus_ if is_known else float("nan")
+        self.cluster_standard_errors_ = found.errors
+        self.cluster_predictions_ = found.credit.predicted
+        self.cluster_reliability_ = found.credit.reliability
+        self.cluster_centers_ = found.scaler.inverse_transform(clustering.centers)
         self.labels_ = self._spread(clustering.labels, -1)
-        self.quality_ = self._spread(self._attribution.quality)
-        self.raw_extrinsic_ = self._spread(self._attribution.credit)
+        self.quality_ = self._spread(found.quality)
+        self.label_quality_ = self._spread(found.label_quality)
+        self.judged_ = self._spread(found.judged)
+        self.judge_weights_ = dict(zip(JUDGES, found.pool.weights.tolist(), strict=True))
+        self.kernel_weights_ = {
+            kernel.name: float(weight)
+            for kernel, weight in zip(found.weighting.kernels, found.weighting.weights, strict=True)
+        }
+        self.raw_extrinsic_ = self._spread(found.credit.extrinsic)
         self._distribute()
 
     def _distribute(self) -> None:
         paid = distribute(
             self.surplus_,
-            self._attribution.credit,
+            self._attribution.credit.extrinsic,
             self._attribution.quality,
             self.extrinsic_weight,
         )
@@ -317,16 +386,15 @@ class EcoVal(BaseEstimator):
         self.extrinsic_ = self._spread(paid.extrinsic)
         self.values_ = self.intrinsic_ + self.extrinsic_
         self.intrinsic_share_ = paid.intrinsic_share
-        self.returns_to_scale_ = paid.returns_to_scale
         self.reliable_ = paid.reliable
         self.standard_errors_ = self._spread(
-            self._attribution.sampling.standard_errors(
+            self._attribution.credit.sampling.standard_errors(
                 paid, self._attribution.quality, self.extrinsic_weight
             )
         )
 
     def _spread(self, of_train: NDArray, missing: float = np.nan) -> NDArray:
-        of_all = np.full(self._n_rows, missing, dtype=of_train.dtype)
+        of_all = np.full((self._n_rows, *of_train.shape[1:]), missing, dtype=of_train.dtype)
         of_all[self._train_rows] = of_train
         return of_all
 
@@ -395,7 +463,7 @@ class EcoVal(BaseEstimator):
         Each point is valued as if it alone joined the nearest cluster of its own label and shared the
         demand for it with the members. To decide which points to *add*, rank them by ``extrinsic``: in the
         benchmark of a pool on MNIST it beat random choice, while the total value, which also pays for
-        being typical, did not. To find wrong labels, rank by ``value``.
+        being typical, did not. To find wrong labels, rank by ``label_quality``.
 
         Parameters
         ----------
@@ -407,8 +475,8 @@ class EcoVal(BaseEstimator):
         Returns
         -------
         Bunch
-            ``value``, ``intrinsic``, ``extrinsic`` (float) and ``cluster`` (int), each an ndarray of
-            shape (n_new,).
+            ``value``, ``intrinsic``, ``extrinsic``, ``label_quality`` (float), ``suggested_label`` and
+            ``cluster`` (int), each an ndarray of shape (n_new,).
 
         Raises
         ------
@@ -429,5 +497,7 @@ class EcoVal(BaseEstimator):
             value=intrinsic + extrinsic,
             intrinsic=intrinsic,
             extrinsic=extrinsic,
+            label_quality=joined.label_quality,
+            suggested_label=suggest(joined.judged, self._attribution.problem.classes),
             cluster=joined.cluster,
         )

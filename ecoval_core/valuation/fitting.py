@@ -13,7 +13,6 @@ from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from threadpoolctl import ThreadpoolController
 
 # For forests and boosting `warm_start` means "add trees": with the same number of trees nothing is
@@ -24,7 +23,6 @@ _WARM_STARTING = (LogisticRegression,)
 
 # Above it, refits use a sample stratified by cluster.
 MAX_FIT_SAMPLES = 10_000
-_SCALERS = (StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler)
 
 
 class RefitError(ValueError):
@@ -75,6 +73,29 @@ def seed_estimator(estimator: Any, seed: int) -> Any:
     return seeded.set_params(**unset)
 
 
+def weigh_classes(estimator: Any, class_weight: Any) -> Any:
+    """Set every ``class_weight`` that was left None.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted; changed in place.
+    class_weight : "balanced" or dict
+        Value for each such parameter, nested ones included.
+
+    Returns
+    -------
+    estimator
+        The same estimator; unchanged if it has no such parameter.
+    """
+    unset = {
+        name: class_weight
+        for name, value in estimator.get_params().items()
+        if name.split("__")[-1] == "class_weight" and value is None
+    }
+    return estimator.set_params(**unset)
+
+
 def starts_from_solution(estimator: Any) -> bool:
     """Whether refits may start from the solution of a fitted model.
 
@@ -90,26 +111,9 @@ def starts_from_solution(estimator: Any) -> bool:
         ``warm_start`` adds trees, nor where training would continue instead of starting again.
     """
     last = _last_step(estimator)
-    return isinstance(last, _WARM_STARTING) and bool(np.max(last.n_iter_) < last.max_iter)
-
-
-def is_linear(estimator: Any) -> bool:
-    """Whether a fitted model is linear in the features it was given, up to their scale.
-
-    Parameters
-    ----------
-    estimator : estimator
-        A fitted estimator, or a pipeline of scalers and a last step.
-
-    Returns
-    -------
-    bool
-        True if it has ``coef_`` and nothing but scalers before it.
-    """
-    before = [step for _, step in estimator.steps[:-1]] if isinstance(estimator, Pipeline) else []
-    return hasattr(_last_step(estimator), "coef_") and all(
-        step == "passthrough" or isinstance(step, _SCALERS) for step in before
-    )
+    # LogisticRegressionCV is a LogisticRegression too, but begins its own search each time.
+    can_start = isinstance(last, _WARM_STARTING) and "warm_start" in last.get_params(deep=False)
+    return can_start and bool(np.max(last.n_iter_) < last.max_iter)
 
 
 def name_of(estimator: Any) -> str:

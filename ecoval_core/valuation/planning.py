@@ -20,8 +20,10 @@ from ecoval_core.valuation.fitting import (
     seed_estimator,
     single_threaded,
 )
-from ecoval_core.valuation.propagation import Points, extrinsic_of_cluster
+from ecoval_core.valuation.forest import Forest
+from ecoval_core.valuation.kernels import ProximityKernel
 from ecoval_core.valuation.quality import N_CONFIDENCE_FOLDS, nearest_neighbors
+from ecoval_core.valuation.scoring import Scale
 
 N_NEIGHBORS = 10
 N_TIMED_REFITS, ENOUGH_SECONDS = 3, 0.5
@@ -136,17 +138,24 @@ def _time_fits(estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_cluster
 
 def _time_stages(estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clusters: int) -> float:
     n_rows, n_part = len(X), min(len(X), N_TIMED_ROWS)
-    codes: NDArray[np.int64] = np.zeros(n_part, dtype=np.int64)
     if is_classifier(estimator):
         codes = np.unique(y[:n_part], return_inverse=True)[1]
-    n_outputs = max(1, int(codes.max()))
+        scale = Scale.of(codes, "classification")
+    else:
+        codes, scale = y[:n_part].astype(float), Scale.of(y[:n_part].astype(float), "regression")
+    groups = codes if is_classifier(estimator) else np.zeros(n_part, dtype=np.int64)
     k_part = n_part if n_clusters >= n_rows else min(n_clusters, max(1, n_part // 2))
-    clustering, _ = _seconds(lambda: cluster_groups(X[:n_part], codes, k_part, 0))
+    clustering, _ = _seconds(lambda: cluster_groups(X[:n_part], groups, k_part, 0))
     neighbors, _ = _seconds(lambda: nearest_neighbors(X, N_NEIGHBORS, X[:n_part]))
-    size = max(1, n_rows // n_clusters)
-    members = Points(X[:size], np.ones((size, n_outputs)))
-    validation = Points(X_val, np.ones((len(X_val), n_outputs)))
-    effect, totals = np.ones(len(X_val)), np.ones((len(X_val), 2))
-    propagation, _ = _seconds(lambda: extrinsic_of_cluster(members, validation, effect, totals))
+    everything = np.arange(n_part)
+    judging, forest = _seconds(lambda: Forest(X[:n_part], codes, scale, everything, 0))
+    kernel = ProximityKernel(forest, X[:n_part], X_val)
+    members = np.arange(min(n_part, max(1, n_rows // n_clusters)))
+    agreement = np.ones((len(members), len(X_val)))
+    propagation, _ = _seconds(lambda: kernel.of_members(members, agreement))
+    # The weights take a pass over the members, the sums of clusters another, the credits a third.
+    propagation *= 3 * max(1, n_rows // n_clusters) / len(members)
+    fitted = min(n_rows, MAX_FIT_SAMPLES)
+    neighbors += judging * fitted / n_rows
     per_row = clustering * n_clusters / k_part + neighbors
     return per_row * n_rows / n_part + propagation * n_clusters

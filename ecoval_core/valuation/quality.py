@@ -1,21 +1,30 @@
-"""Intrinsic quality: how well a point's label fits its neighbours and the model.
+"""Label quality: what judges who have not seen a row's label say of it.
 
-Neighbours, folds and the judgement itself; none of it looks at the validation points.
+Three judges give every training row class probabilities (a predicted target): its neighbours, the model
+of the run out of fold, and a forest out of bag. They are pooled by a Cobb-Douglas function whose
+elasticities the given labels choose. None of it looks at the validation points.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.optimize import minimize, nnls
+from scipy.special import logsumexp, softmax
 from sklearn.neighbors import NearestNeighbors
 
 from ecoval_core.valuation.scoring import Scale, agreement, residuals
 
 N_CONFIDENCE_FOLDS = 5
-SUSPECT_SHARE = 0.1
+JUDGES = ("neighbors", "model", "forest")
+# So much of each judge's probability is spread over all classes: no judge is ever certain.
+SMOOTHING = 0.02
+# Rows that decide on the elasticities; more of them change nothing.
+MAX_POOLED_ROWS = 10_000
 MAX_REFERENCE_POINTS = 20_000
 
 
@@ -69,123 +78,195 @@ def make_folds(groups: NDArray[np.int64], codes: NDArray, scale: Scale, seed: in
     return folds[groups]
 
 
+def neighbor_output(neighbor_codes: NDArray, scale: Scale) -> NDArray[np.float64]:
+    """Judge by neighbours: the shares of their labels, or the median of their targets.
+
+    Parameters
+    ----------
+    neighbor_codes : ndarray of shape (n_points, n_neighbors)
+        Codes of each point's nearest training points.
+    scale : Scale
+        Scale of the training target.
+
+    Returns
+    -------
+    ndarray of shape (n_points, n_outputs)
+        Class probabilities or predicted targets.
+    """
+    if scale.task == "regression":
+        return np.median(neighbor_codes, axis=1)[:, None]
+    counts = np.zeros((len(neighbor_codes), scale.n_classes))
+    rows = np.arange(len(neighbor_codes))
+    for column in neighbor_codes.T:
+        counts[rows, column] += 1
+    return counts / neighbor_codes.shape[1]
+
+
 @dataclass(frozen=True)
-class Judge:
-    """Judges intrinsic quality: how well labels fit the neighbourhood and the model.
+class Pool:
+    """Pools the outputs of judges.
+
+    Classification: p(c) is proportional to the product of the judges' smoothed probabilities, each to the
+    power of its elasticity. Regression: the prediction is the training mean plus the weighted deviations
+    of the judges from it.
 
     Attributes
     ----------
     scale : Scale
         Scale of the training target.
-    neighbor_spread, model_spread : float
-        Regression: median absolute residual of the neighbours' median and of the model, over the training
-        points, by which residuals are measured; unused for classification.
+    weights : ndarray of shape (n_judges,)
+        Elasticities, at least 0; by maximum likelihood of the given labels, or least squares of the given
+        targets.
+    spread : float
+        Regression: median absolute residual of the pooled prediction over the training points, in units of
+        the target's deviation; unused for classification.
     """
 
     scale: Scale
-    neighbor_spread: float = 1.0
-    model_spread: float = 1.0
+    weights: NDArray[np.float64]
+    spread: float = 1.0
 
     @classmethod
-    def of(cls, neighbor_codes: NDArray, output: NDArray, codes: NDArray, scale: Scale) -> Judge:
-        """Judge that measures residuals by those of the training points.
+    def fit(cls, outputs: Sequence[NDArray], codes: NDArray, scale: Scale) -> Pool:
+        """Choose the elasticities under which the given labels are likeliest.
 
         Parameters
         ----------
-        neighbor_codes : ndarray of shape (n_samples, n_neighbors)
-            Codes of each training point's neighbours.
-        output : ndarray of shape (n_samples, n_outputs)
-            Out-of-fold output of the model.
+        outputs : sequence of ndarray of shape (n_samples, n_outputs)
+            What each judge says of the training points, none having seen the label it judges.
         codes : ndarray of shape (n_samples,)
-            Class indices or targets.
+            Given class indices or targets.
         scale : Scale
             Scale of the training target.
 
         Returns
         -------
-        Judge
-            The judge.
+        Pool
+            The pool.
         """
+        step = -(-len(codes) // MAX_POOLED_ROWS)
+        some, given = [output[::step] for output in outputs], codes[::step]
         if scale.task == "classification":
-            return cls(scale)
-        expected = np.median(neighbor_codes, axis=1)[:, None]
-        return cls(
-            scale,
-            float(np.median(np.abs(residuals(expected, codes, scale)))),
-            float(np.median(np.abs(residuals(output, codes, scale)))),
-        )
+            return cls(scale, _likeliest_weights(np.array([_log(p) for p in some]), given))
+        deviations = np.column_stack([_standardised(p, scale) for p in some])
+        weights, _ = nnls(deviations, (given - scale.prior[0]) / scale.deviation)
+        pool = cls(scale, weights)
+        residual = residuals(pool.output(outputs), codes, scale)
+        return cls(scale, weights, float(np.median(np.abs(residual))))
 
-    def quality(
-        self,
-        neighbor_codes: NDArray,
-        output: NDArray,
-        codes: NDArray,
-        trusted: NDArray | None = None,
-    ) -> NDArray[np.float64]:
-        """Intrinsic quality: the Cobb-Douglas of two inputs with equal elasticities.
+    def output(self, outputs: Sequence[NDArray]) -> NDArray[np.float64]:
+        """Pool what the judges say.
 
         Parameters
         ----------
-        neighbor_codes : ndarray of shape (n_points, n_neighbors)
-            Codes of each point's nearest training points.
-        output : ndarray of shape (n_points, n_outputs)
-            Output, at each point, of a model that was not fitted on it.
+        outputs : sequence of ndarray of shape (n_points, n_outputs)
+            What each judge says.
+
+        Returns
+        -------
+        ndarray of shape (n_points, n_outputs)
+            Class probabilities or predicted targets.
+        """
+        if self.scale.task == "classification":
+            logits = sum(w * _log(p) for w, p in zip(self.weights, outputs, strict=True))
+            return softmax(logits, axis=1)
+        deviations = np.column_stack([_standardised(p, self.scale) for p in outputs])
+        return (self.scale.prior[0] + deviations @ self.weights * self.scale.deviation)[:, None]
+
+    def label_quality(self, pooled: NDArray, codes: NDArray) -> NDArray[np.float64]:
+        """Judge given labels by the pooled output.
+
+        Parameters
+        ----------
+        pooled : ndarray of shape (n_points, n_outputs)
+            From :meth:`output`.
         codes : ndarray of shape (n_points,)
             Given class indices or targets.
-        trusted : ndarray of bool of shape (n_points, n_neighbors) or None, default=None
-            Neighbours that have a say; all of them where None, or where none is trusted.
 
         Returns
         -------
         ndarray of shape (n_points,)
-            sqrt(coherence * confidence), in [0, 1]. Coherence is the number of neighbours with the same
-            label over that of the most frequent label, confidence the probability of the label over that
-            of the likeliest: a row that fits as well as any is not worth less for lying in a mixed
-            region. For regression both are exp(-|residual| / (2 * 1.4826 * MAD)), of the neighbours'
-            median and of the prediction.
+            In [0, 1]: the pooled probability of the given class; regression: exp(-|residual| /
+            (2 * 1.4826 * spread)).
         """
-        if trusted is None:
-            trusted = np.ones(neighbor_codes.shape, dtype=bool)
-        trusted = trusted | ~trusted.any(axis=1, keepdims=True)
-        confidence = agreement(output, codes, self.scale, self.model_spread)
-        if self.scale.task == "classification":
-            confidence = confidence / output.max(axis=1)
-            coherence = _share_of_mode(neighbor_codes, codes, trusted)
-        else:
-            expected = np.nanmedian(np.where(trusted, neighbor_codes, np.nan), axis=1)[:, None]
-            coherence = agreement(expected, codes, self.scale, self.neighbor_spread)
-        return np.sqrt(np.clip(coherence * confidence, 0.0, 1.0))
+        return agreement(pooled, codes, self.scale, self.spread)
+
+    def quality(
+        self, pooled: NDArray, codes: NDArray, class_weights: NDArray | None = None
+    ) -> NDArray[np.float64]:
+        """Quality as the production function takes it: relative to the likeliest label.
+
+        A row that fits as well as any is not worth less for lying in a mixed region.
+
+        Parameters
+        ----------
+        pooled : ndarray of shape (n_points, n_outputs)
+            From :meth:`output`.
+        codes : ndarray of shape (n_points,)
+            Given class indices or targets.
+        class_weights : ndarray of shape (n_classes,) or None, default=None
+            Multiply the probabilities first; one over the class shares divides the priors out.
+
+        Returns
+        -------
+        ndarray of shape (n_points,)
+            In [0, 1]; for regression the label quality.
+        """
+        if self.scale.task == "regression":
+            return self.label_quality(pooled, codes)
+        weighted = pooled if class_weights is None else pooled * class_weights
+        highest = weighted.max(axis=1)
+        given = weighted[np.arange(len(codes)), codes]
+        return np.divide(given, highest, out=np.zeros(len(codes)), where=highest > 0)
 
 
-def _share_of_mode(
-    neighbor_codes: NDArray, codes: NDArray, trusted: NDArray
-) -> NDArray[np.float64]:
-    same = ((neighbor_codes == codes[:, None]) & trusted).sum(axis=1)
-    mode = np.zeros(len(codes), dtype=np.int64)
-    for column in neighbor_codes.T:
-        np.maximum(mode, ((neighbor_codes == column[:, None]) & trusted).sum(axis=1), out=mode)
-    return same / mode
+def _log(probabilities: NDArray) -> NDArray[np.float64]:
+    return np.log((1 - SMOOTHING) * probabilities + SMOOTHING / probabilities.shape[1])
 
 
-def find_suspects(first_look: NDArray, groups: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Find the rows whose label neither neighbours nor model support; they do not judge the others.
+def _standardised(predicted: NDArray, scale: Scale) -> NDArray[np.float64]:
+    return (predicted[:, 0] - scale.prior[0]) / scale.deviation
+
+
+def _likeliest_weights(logs: NDArray, codes: NDArray) -> NDArray[np.float64]:
+    rows = np.arange(len(codes))
+
+    def loss(weights: NDArray) -> tuple[float, NDArray]:
+        logits = np.tensordot(weights, logs, axes=1)
+        normaliser = logsumexp(logits, axis=1)
+        expected = np.einsum("nc,jnc->jn", np.exp(logits - normaliser[:, None]), logs)
+        slope = (expected - logs[:, rows, codes]).mean(axis=1)
+        return float((normaliser - logits[rows, codes]).mean()), slope
+
+    start = np.full(len(logs), 1 / len(logs))
+    bounds = [(0, None)] * len(logs)
+    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    # With labels that no judge can predict, all would fall silent: they then have equal say.
+    return found if found.any() else start
+
+
+def mean_of_identical(values: NDArray, identical: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Give identical rows the mean of what was found for them.
 
     Parameters
     ----------
-    first_look : ndarray of shape (n_samples,)
-        A first estimate of quality.
-    groups : ndarray of shape (n_samples,), int
-        Class or target bin of each row, 0 to n_groups - 1.
+    values : ndarray of shape (n_samples,) or (n_samples, n_columns)
+        What was found for each row.
+    identical : ndarray of shape (n_samples,), int
+        From :func:`identical_rows`.
 
     Returns
     -------
-    ndarray of bool of shape (n_samples,)
-        The lowest tenth (with all that tie), but in no group more than the lower half, so that a rare
-        class is not silenced.
+    ndarray
+        Of the same shape.
     """
-    frame = pd.Series(first_look)
-    half = frame.groupby(groups).transform("median").to_numpy()
-    return (first_look <= np.quantile(first_look, SUSPECT_SHARE)) & (first_look < half)
+    counts = np.bincount(identical)
+    if counts.max() == 1:
+        return values
+    order = np.argsort(identical, kind="stable")
+    starts = np.r_[0, np.cumsum(counts)[:-1]]
+    sums = np.add.reduceat(values[order], starts, axis=0)
+    return (sums.T / counts).T.astype(values.dtype, copy=False)[identical]
 
 
 def nearest_neighbors(

@@ -51,6 +51,11 @@ class Problem:
         Per-sample score.
     proba : bool
         Whether the model gives probabilities.
+    row_weights : ndarray of shape (n_val,)
+        Weights of the validation rows, of mean 1.
+    class_weights : ndarray of shape (n_classes,) or None, default=None
+        By which a judgement's probabilities are multiplied, one over the class shares if classes are
+        balanced; None for no weights.
     """
 
     estimator: Any
@@ -63,6 +68,8 @@ class Problem:
     scale: Scale
     scoring: str
     proba: bool
+    row_weights: NDArray
+    class_weights: NDArray | None = None
 
     def __sizeof__(self) -> int:
         # Dask sends an argument once per worker, not once per task, if `__sizeof__` shows that it is large.
@@ -101,7 +108,7 @@ class Refits:
         s(f_D; v).
     effects : ndarray of shape (K, n_val)
         Delta_c(v) = s(f_D; v) - s(f_{-c}; v).
-    output_val : ndarray of shape (K, n_val, n_outputs), float32
+    output_val : ndarray of shape (K, n_val, n_outputs), float32 (float64 for regression)
         f_{-c} at the validation points.
     output_own : ndarray of shape (n_samples, n_outputs)
         f_{-c(i)} at x_i: the model's output at a point without its cluster.
@@ -112,7 +119,7 @@ class Refits:
     estimator: Any
     scores_full: NDArray[np.float64]
     effects: NDArray[np.float64]
-    output_val: NDArray[np.float32]
+    output_val: NDArray
     output_own: NDArray[np.float64]
     models: tuple[Any, ...] | None
 
@@ -172,6 +179,14 @@ def sample_by_cluster(labels: NDArray, n_rows: int, random_state: int) -> NDArra
     return np.sort(by_cluster[rank < np.repeat(quota, counts)])
 
 
+def _size_of(model: Any) -> float:
+    """Bytes of a model, infinite for one that does not pickle."""
+    try:
+        return len(pickle.dumps(model))
+    except Exception:  # a lambda, a lock, an open file: each raises an error of its own
+        return float("inf")
+
+
 def leave_clusters_out(
     problem: Problem, labels: NDArray, *, rows: NDArray | None = None, n_jobs: int | None = None,
     monitor: Monitor | None = None,
@@ -213,9 +228,11 @@ def leave_clusters_out(
     monitor.step()
     n_outputs = problem.scale.n_classes
     effects = np.empty((n_clusters, len(problem.X_val)))
-    output_val = np.empty((n_clusters, len(problem.X_val), n_outputs), dtype=np.float32)
+    # Probabilities fit into half the memory; amounts can be too large for it.
+    precision = np.float64 if problem.classes is None else np.float32
+    output_val = np.empty((n_clusters, len(problem.X_val), n_outputs), dtype=precision)
     output_own = np.empty((len(labels), n_outputs))
-    keep = len(pickle.dumps(full)) * n_clusters <= MAX_KEPT_BYTES
+    keep = _size_of(full) * n_clusters <= MAX_KEPT_BYTES
     models = []
     # A large forest need not travel with every task when nothing starts from it.
     start = full if starts_from_solution(full) else None

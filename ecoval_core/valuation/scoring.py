@@ -128,7 +128,7 @@ class Scale:
     n_classes : int
         Number of classes; 1 for regression.
     prior : ndarray of shape (n_classes,)
-        Output of the prior predictor: class frequencies, or the target's mean.
+        Output of the prior predictor: (weighted) class frequencies, or the target's mean.
     deviation : float
         Standard deviation of the target (regression), 1 for classification.
     """
@@ -139,7 +139,7 @@ class Scale:
     deviation: float
 
     @classmethod
-    def of(cls, codes: NDArray, task: Task) -> Scale:
+    def of(cls, codes: NDArray, task: Task, class_weights: NDArray | None = None) -> Scale:
         """Scale of a training target.
 
         Parameters
@@ -148,6 +148,8 @@ class Scale:
             Class indices, or continuous targets.
         task : {"classification", "regression"}
             The task.
+        class_weights : ndarray of shape (n_classes,) or None, default=None
+            Multiply the class frequencies in the prior predictor.
 
         Returns
         -------
@@ -155,8 +157,8 @@ class Scale:
             The scale of that target.
         """
         if task == "classification":
-            counts = np.bincount(codes)
-            return cls(task, len(counts), counts / counts.sum(), 1.0)
+            prior = np.bincount(codes) * (1.0 if class_weights is None else class_weights)
+            return cls(task, len(prior), prior / prior.sum(), 1.0)
         return cls(task, 1, np.array([codes.mean()]), float(codes.std()) or 1.0)
 
 

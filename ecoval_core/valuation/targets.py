@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import is_classifier, is_regressor
 from sklearn.model_selection import train_test_split
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from ecoval_core.target_type import Task, detect_task
+from ecoval_core.target_type import LARGEST_NUMBER, MAX_INTEGER_CLASSES, Task, numeric_values
 
 MAX_VALIDATION_ROWS = 10_000
+# Beyond it a float is whole for want of digits.
+MAX_EXACT_INTEGER = 2**53
 
 
-def resolve_task(estimator: Any, y: NDArray) -> Task:
+def resolve_task(estimator: Any, y: NDArray, task: str = "auto") -> Task:
     """Task that an estimator and a target pose.
 
     Parameters
@@ -24,7 +28,10 @@ def resolve_task(estimator: Any, y: NDArray) -> Task:
     estimator : estimator or None
         Decides, if it is a classifier or a regressor.
     y : ndarray of shape (n_samples,)
-        Decides otherwise, by :func:`ecoval_core.target_type.detect_task`.
+        Decides otherwise, as scikit-learn's :func:`~sklearn.utils.multiclass.type_of_target` does. Whole
+        numbers with fewer than three rows a value are taken for amounts all the same.
+    task : {"auto", "classification", "regression"}, default="auto"
+        Decides before both.
 
     Returns
     -------
@@ -34,15 +41,120 @@ def resolve_task(estimator: Any, y: NDArray) -> Task:
     Raises
     ------
     ValueError
-        If the estimator is a classifier and the target is continuous.
+        If the task contradicts the estimator, or classes are asked of a continuous target.
+
+    Warns
+    -----
+    UserWarning
+        If the target alone decides and its whole numbers could be either; names the choice and `task`.
     """
+    declared: Task | None = None
     if estimator is not None and is_regressor(estimator):
+        declared = "regression"
+    elif estimator is not None and is_classifier(estimator):
+        declared = "classification"
+    if task == "auto":
+        chosen = declared or _guess_task(y)
+    elif declared not in (None, task):
+        raise ValueError(f"task={task!r} contradicts the estimator, which serves {declared}.")
+    else:
+        chosen = cast("Task", task)
+    if chosen == "classification":
+        check_classification_targets(y)
+    elif numeric_values(pd.Series(y)) is None:
+        raise ValueError(f"task='regression' needs numbers, but y holds {str(y[0])!r}.")
+    return chosen
+
+
+def _guess_task(y: NDArray) -> Task:
+    values = numeric_values(pd.Series(y))
+    if values is not None and np.abs(values).max() > MAX_EXACT_INTEGER:
         return "regression"
-    is_declared = estimator is not None and is_classifier(estimator)
-    if not is_declared and detect_task(pd.Series(y)) == "regression":
-        return "regression"
-    check_classification_targets(y)
-    return "classification"
+    with warnings.catch_warnings():
+        # Its own warning, of more classes than half the rows, is contained in ours.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        if type_of_target(y, input_name="y").startswith("continuous"):
+            return "regression"
+    n_distinct = len(np.unique(y))
+    if values is None or n_distinct <= 2:
+        return "classification"
+    task: Task = "classification" if n_distinct <= len(y) / 3 else "regression"
+    if task == "regression" or n_distinct > MAX_INTEGER_CLASSES:
+        taken, other = ("classes", "regression") if task == "classification" else (
+            "amounts", "classification"
+        )  # fmt: skip
+        warnings.warn(
+            f"y holds whole numbers with {n_distinct} distinct values, taken for {taken}; pass "
+            f"task={other!r} if they are not, or task={task!r} to say so.",
+            stacklevel=5,
+        )  # fmt: skip
+    return task
+
+
+@dataclass(frozen=True)
+class ClassWeights:
+    """What a class weight means for each part of a valuation.
+
+    Attributes
+    ----------
+    of_rows : ndarray of shape (n_val,)
+        Weights of the validation rows, of mean 1.
+    of_classes : ndarray of shape (n_classes,) or None
+        By which judgements and the prior predictor multiply the probabilities of the classes; None for
+        no weights.
+    """
+
+    of_rows: NDArray[np.float64]
+    of_classes: NDArray[np.float64] | None
+
+
+def weigh(
+    class_weight: Any, classes: NDArray | None, codes: NDArray, codes_val: NDArray
+) -> ClassWeights:
+    """Work out the weights of validation rows and of classes.
+
+    Parameters
+    ----------
+    class_weight : None, "balanced" or dict
+        "balanced" lets every class count alike: validation rows by one over the share of their class among
+        the validation rows, judgements by one over its share among the training rows. A dict gives the
+        weight of each label, 1 where it names none.
+    classes : ndarray of shape (n_classes,) or None
+        Sorted labels; None for regression.
+    codes, codes_val : ndarray of shape (n_samples,), (n_val,)
+        Class indices of the training and validation rows.
+
+    Returns
+    -------
+    ClassWeights
+        The weights.
+
+    Raises
+    ------
+    ValueError
+        If the task is regression, the dict names an unknown label, or a weight is negative or not finite.
+    """
+    uniform = np.ones(len(codes_val))
+    if class_weight is None:
+        return ClassWeights(uniform, None)
+    if classes is None:
+        raise ValueError("class_weight needs classes, but the task is regression: leave it None.")
+    if class_weight == "balanced":
+        shares = np.bincount(codes, minlength=len(classes)) / len(codes)
+        shares_val = np.bincount(codes_val, minlength=len(classes)) / len(codes_val)
+        of_rows = 1 / shares_val[codes_val]
+        return ClassWeights(of_rows / of_rows.mean(), 1 / shares)
+    unknown = [label for label in class_weight if label not in classes]
+    if unknown:
+        raise ValueError(f"class_weight names the label {unknown[0]!s}, which y does not hold.")
+    weights = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], dtype=float)
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights[codes_val].any()):
+        raise ValueError(
+            "class_weight must give finite weights of at least 0, not all of them 0, but it is "
+            f"{class_weight}."
+        )
+    of_rows = weights[codes_val]
+    return ClassWeights(of_rows / of_rows.mean(), weights)
 
 
 def check_classes(y: NDArray) -> NDArray:
@@ -102,6 +214,47 @@ def encode(y: NDArray, classes: NDArray | None, name: str) -> NDArray:
             f"{', '.join(map(str, classes[:10]))}{', …' if len(classes) > 10 else ''}."
         )
     return np.searchsorted(classes, y)
+
+
+def suggest(judged: NDArray, classes: NDArray | None) -> NDArray:
+    """Labels that judges find likeliest.
+
+    Parameters
+    ----------
+    judged : ndarray of shape (n_points, n_outputs)
+        Pooled probabilities, or predicted targets.
+    classes : ndarray of shape (n_classes,) or None
+        Sorted labels; None for regression.
+
+    Returns
+    -------
+    ndarray of shape (n_points,)
+        Labels, or the predicted targets.
+    """
+    return judged[:, 0] if classes is None else classes[judged.argmax(axis=1)]
+
+
+def check_magnitude(numbers: NDArray, name: str) -> None:
+    """Refuse numbers whose squares would overflow.
+
+    Parameters
+    ----------
+    numbers : ndarray
+        Features or targets.
+    name : str
+        What to call them in an error.
+
+    Raises
+    ------
+    ValueError
+        If one is beyond `LARGEST_NUMBER`.
+    """
+    largest = float(np.abs(numbers).max(initial=0.0))
+    if largest > LARGEST_NUMBER:
+        raise ValueError(
+            f"{name} holds a number of size {largest:.3g}, too large to compute with: divide by a power "
+            f"of ten, so that all lie within {LARGEST_NUMBER:g}."
+        )
 
 
 def target_groups(codes: NDArray, edges: NDArray | None) -> NDArray[np.int64]:

@@ -1,0 +1,312 @@
+"""Which task a target poses, and what class weights mean."""
+
+import threading
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import check_cluster_consistency
+from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ecoval_core import EcoVal, cross_value
+from ecoval_core.valuation.fitting import weigh_classes
+from ecoval_core.valuation.targets import resolve_task, weigh
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def rare():
+    """A table whose second class has a tenth of the rows and overlaps the first."""
+    random = np.random.default_rng(4)
+
+    def draw(n):
+        y = np.where(random.random(n) < 0.1, "bad", "good")
+        return random.normal(size=(n, 3)) + 1.2 * (y == "bad")[:, None], y
+
+    return *draw(500), *draw(300), *draw(2000)
+
+
+# --- Task ------------------------------------------------------------------------------------
+
+
+def test_integer_classes_are_classes_whatever_their_number_and_a_warning_says_so():
+    X = RNG.normal(size=(260, 2))
+    y = np.arange(260) % 26
+    with pytest.warns(UserWarning, match="26 distinct values, taken for classes; pass task='regre"):
+        ecoval = EcoVal(n_clusters=26, random_state=0).fit(X, y)
+    assert ecoval.task_ == "classification"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ecoval = EcoVal(n_clusters=5, task="regression", random_state=0).fit(X, y)
+    assert ecoval.task_ == "regression"
+
+
+@pytest.mark.parametrize(
+    ("y", "task", "warns"),
+    [
+        (np.arange(60) % 20, "classification", False),
+        (np.arange(60) % 2 * 1.0, "classification", False),
+        (np.arange(60) % 7 / 3, "regression", False),
+        (np.arange(60), "regression", True),
+        (np.arange(66) % 21, "classification", True),
+        (np.repeat([f"c{i}" for i in range(30)], 2), "classification", False),
+        (np.arange(60) % 2 == 0, "classification", False),
+    ],
+)
+def test_auto_follows_the_type_of_the_target(y, task, warns):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert resolve_task(None, y) == task
+    assert len(caught) == warns
+    assert not warns or "task=" in str(caught[0].message)
+
+
+def test_the_estimator_decides_and_may_not_be_contradicted():
+    y = np.arange(60) % 30
+    assert resolve_task(Ridge(), y) == "regression"
+    assert resolve_task(LogisticRegression(), y) == "classification"
+    with pytest.raises(ValueError, match="contradicts the estimator, which serves regression"):
+        resolve_task(Ridge(), y, "classification")
+    with pytest.raises(ValueError, match="needs numbers, but y holds 'a'"):
+        resolve_task(None, np.array(["a", "b"]), "regression")
+
+
+def test_the_folds_warn_once_for_all():
+    X, y = RNG.normal(size=(130, 2)), np.arange(130) % 26
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        cross_value(EcoVal(n_clusters=26, random_state=0), X, y, cv=2)
+    assert len([w for w in caught if "task=" in str(w.message)]) == 1
+
+
+# --- Class weights ---------------------------------------------------------------------------
+
+
+def test_balanced_weights_make_every_class_count_alike():
+    codes, codes_val = np.repeat([0, 1, 2], [6, 3, 1]), np.repeat([0, 1, 2], [10, 5, 5])
+    weights = weigh("balanced", np.array(["a", "b", "c"]), codes, codes_val)
+    assert weights.of_rows.mean() == pytest.approx(1)
+    sums = np.bincount(codes_val, weights.of_rows)
+    np.testing.assert_allclose(sums, sums[0])
+    np.testing.assert_allclose(weights.of_classes * np.bincount(codes), 10)
+
+
+def test_a_dict_weighs_by_label_and_1_where_it_names_none():
+    weights = weigh({"b": 3}, np.array(["a", "b"]), np.array([0, 0, 1]), np.array([0, 1]))
+    np.testing.assert_allclose(weights.of_rows, [0.5, 1.5])
+    np.testing.assert_allclose(weights.of_classes, [1, 3])
+
+
+@pytest.mark.parametrize(
+    ("class_weight", "classes", "message"),
+    [
+        ({"z": 1}, np.array(["a", "b"]), "names the label z, which y does not hold"),
+        ({"a": -1}, np.array(["a", "b"]), "at least 0"),
+        ({"a": 0, "b": 0}, np.array(["a", "b"]), "not all of them 0"),
+        ({"a": np.nan}, np.array(["a", "b"]), "finite"),
+        ("balanced", None, "the task is regression: leave it None"),
+    ],
+)
+def test_impossible_weights_are_refused_in_one_sentence(class_weight, classes, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        weigh(class_weight, classes, np.array([0, 1]), np.array([0, 1]))
+    assert "\n" not in str(caught.value)
+
+
+def test_the_model_is_weighted_too_where_that_was_left_open():
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression())
+    assert weigh_classes(pipeline, "balanced")[-1].class_weight == "balanced"
+    own = LogisticRegression(class_weight={0: 2})
+    assert weigh_classes(own, "balanced").class_weight == {0: 2}
+    assert isinstance(weigh_classes(KNeighborsClassifier(), "balanced"), KNeighborsClassifier)
+
+
+def test_the_utility_is_the_mean_over_classes_of_balanced_refits(rare):
+    X, y, X_val, y_val, *_ = rare
+    model = LogisticRegression(tol=1e-8, max_iter=2000)
+    ecoval = EcoVal(model, n_clusters=12, random_state=0, class_weight="balanced")
+    ecoval.fit(X, y, X_val, y_val)
+    balanced = clone(model).set_params(class_weight="balanced")
+
+    def utility(kept):
+        if len(np.unique(y[kept])) < 2:
+            return 0.5
+        fitted = clone(balanced).fit(X[kept], y[kept])
+        proba = fitted.predict_proba(X_val)[np.arange(300), np.searchsorted(fitted.classes_, y_val)]
+        return np.mean([proba[y_val == label].mean() for label in ("bad", "good")])
+
+    whole = utility(ecoval.labels_ >= 0)
+    assert ecoval.full_score_ == pytest.approx(whole, abs=1e-5)
+    assert ecoval.prior_score_ == pytest.approx(0.5)
+    assert ecoval.values_.sum() == pytest.approx(ecoval.surplus_)
+    for cluster in (0, 5, 11):
+        expected = whole - utility(ecoval.labels_ != cluster)
+        assert ecoval.cluster_values_[cluster] == pytest.approx(expected, abs=1e-5)
+    check_cluster_consistency(ecoval)
+    assert ecoval.estimator_.class_weight == "balanced"
+    assert model.class_weight is None
+
+
+def test_cluster_errors_are_those_of_a_weighted_bootstrap(rare):
+    X, y, X_val, y_val, *_ = rare
+    weight = {"bad": 5.0, "good": 1.0}
+    ecoval = EcoVal(GaussianNB(), n_clusters=6, random_state=0, class_weight=weight)
+    ecoval.fit(X, y, X_val, y_val)
+    w = np.where(y_val == "bad", 5.0, 1.0)
+    truth = np.arange(300), (y_val == "good").astype(int)
+
+    def given(kept):
+        if len(np.unique(y[kept])) < 2:
+            return (y_val == y[kept][0]).astype(float)
+        return GaussianNB().fit(X[kept], y[kept]).predict_proba(X_val)[truth]
+
+    rows = np.random.default_rng(0).integers(300, size=(4000, 300))
+    everything = given(ecoval.labels_ >= 0)
+    for c in range(6):
+        effect = everything - given(ecoval.labels_ != c)
+        assert ecoval.cluster_values_[c] == pytest.approx(np.average(effect, weights=w))
+        drawn = (effect * w)[rows].sum(axis=1) / w[rows].sum(axis=1)
+        assert ecoval.cluster_standard_errors_[c] == pytest.approx(drawn.std(), rel=0.1)
+
+
+def test_removing_the_lowest_values_spares_the_rare_class_only_with_weights(rare):
+    X, y, X_val, y_val, X_test, y_test = rare
+    gone, scores = {}, {}
+    for weight in (None, "balanced"):
+        ecoval = EcoVal(random_state=0, class_weight=weight).fit(X, y, X_val, y_val)
+        kept = np.argsort(ecoval.values_)[75:]
+        model = LogisticRegression(class_weight="balanced").fit(X[kept], y[kept])
+        scores[weight] = balanced_accuracy_score(y_test, model.predict(X_test))
+        gone[weight] = 1 - (y[kept] == "bad").sum() / (y == "bad").sum()
+    assert gone[None] > 0.5
+    assert gone["balanced"] < 0.25
+    assert scores["balanced"] > scores[None]
+
+
+def test_weights_follow_the_folds_and_a_new_weight(rare):
+    X, y = rare[:2]
+    valued = cross_value(EcoVal(random_state=0, class_weight="balanced"), X, y, cv=3)
+    assert valued.prior_score_ == pytest.approx(0.5)
+    assert valued.reweight(0.9).values_.sum() == pytest.approx(valued.surplus_)
+
+
+# --- Label quality ---------------------------------------------------------------------------
+
+
+def test_label_quality_and_suggestions_find_and_mend_wrong_labels(cancer, valued_cancer):
+    ecoval = valued_cancer
+    wrong = cancer.flipped
+    quality = ecoval.label_quality_
+    assert quality[wrong].max() < np.median(quality[~wrong])
+    mended = ecoval.suggested_labels_ == cancer.y_clean
+    assert mended[wrong].mean() > 0.85
+    assert mended[~wrong].mean() > 0.9
+    np.testing.assert_allclose(quality, ecoval.judged_[np.arange(len(cancer.y)), cancer.y])
+    assert set(ecoval.judge_weights_) == {"neighbors", "model", "forest"}
+    new = ecoval.value_samples(cancer.X_test, cancer.y_test)
+    assert (new.suggested_label == cancer.y_test).mean() > 0.9
+    assert new.label_quality[cancer.y_test != new.suggested_label].max() < 0.5
+
+
+def test_rows_set_aside_keep_their_label_and_have_no_quality(rare):
+    X, y = rare[:2]
+    ecoval = EcoVal(random_state=0).fit(X, y)
+    aside = ecoval.labels_ < 0
+    assert (ecoval.suggested_labels_[aside] == y[aside]).all()
+    assert np.isnan(ecoval.label_quality_[aside]).all()
+    assert np.isnan(ecoval.judged_[aside]).all()
+    assert ecoval.suggested_labels_.dtype == y.dtype
+
+
+def test_every_row_has_a_suggestion_over_folds(rare):
+    X, y = rare[:2]
+    valued = cross_value(EcoVal(random_state=0), X, y, cv=3)
+    assert valued.judged_.shape == (500, 2)
+    np.testing.assert_allclose(valued.judged_.sum(axis=1), 1)
+    assert ((valued.suggested_labels_ == y) == (valued.label_quality_ > 0.5)).mean() > 0.99
+
+
+def test_targets_are_suggested_for_regression():
+    X = RNG.normal(size=(300, 3))
+    y = X[:, 0] * 4 + RNG.normal(size=300) / 4
+    y[:10] += 30
+    ecoval = EcoVal(Ridge(), random_state=0).fit(X, y, X[:50], X[:50, 0] * 4)
+    assert set(np.argsort(ecoval.label_quality_)[:10]) == set(range(10))
+    assert np.abs(ecoval.suggested_labels_[:10] - X[:10, 0] * 4).max() < 8
+
+
+# --- What used to break ----------------------------------------------------------------------
+
+
+def test_a_search_over_penalties_is_refitted_from_scratch(cancer):
+    model = make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=[0.1, 1], cv=2, max_iter=5000))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        ecoval = EcoVal(model, n_clusters=4, random_state=0)
+        ecoval.fit(cancer.X, cancer.y, cancer.X_val, cancer.y_val)
+    assert ecoval.values_.sum() == pytest.approx(ecoval.surplus_)
+
+
+class Locked(GaussianNB):
+    """Does not pickle once fitted."""
+
+    def fit(self, X, y):
+        self.lock_ = threading.Lock()
+        return super().fit(X, y)
+
+
+def test_a_model_that_does_not_pickle_serves_in_one_process(cancer):
+    data = cancer.X, cancer.y, cancer.X_val, cancer.y_val
+    locked, plain = (
+        EcoVal(m, n_clusters=6, random_state=0).fit(*data) for m in (Locked(), GaussianNB())
+    )
+    assert np.array_equal(locked.values_, plain.values_)
+    assert np.isfinite(locked.value_samples(cancer.X_test, cancer.y_test).value).all()
+
+
+def test_targets_of_the_validation_rows_may_be_a_column_or_a_frame(cancer):
+    def values(y_val):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataConversionWarning)
+            ecoval = EcoVal(GaussianNB(), n_clusters=6, random_state=0)
+            return ecoval.fit(cancer.X, cancer.y, cancer.X_val, y_val).values_
+
+    expected = values(cancer.y_val)
+    for same in (cancer.y_val[:, None], pd.DataFrame({"y": cancer.y_val}), cancer.y_val.tolist()):
+        assert np.array_equal(values(same), expected)
+    with pytest.raises(ValueError, match="1d array"):
+        values(np.column_stack([cancer.y_val, cancer.y_val]))
+
+
+@pytest.mark.parametrize("power", [60, 90, 99, 101, 120, 150])
+@pytest.mark.parametrize("what", ["features", "targets"])
+def test_huge_numbers_give_finite_values_or_one_clear_error(power, what):
+    X = RNG.normal(size=(80, 3))
+    y = X[:, 0] + RNG.normal(size=80) / 5
+    X, y = (X * 10.0**power, y) if what == "features" else (X, y * 10.0**power)
+    name = "X" if what == "features" else "y"
+    ecoval = EcoVal(n_clusters=8, random_state=0)
+    if power > 99:
+        with pytest.raises(ValueError, match=rf"^{name} holds a number of size .* divide by"):
+            ecoval.fit(X, y, X[:20], y[:20])
+        return
+    with np.errstate(over="ignore"):
+        ecoval.fit(X, y, X[:20], y[:20])
+    assert np.isfinite(ecoval.values_).all()
+    assert np.isfinite(ecoval.standard_errors_).all()
+    assert np.isfinite(ecoval.value_samples(X[:5], y[:5]).value).all()
+
+
+def test_an_absurd_weight_is_refused(valued_cancer):
+    with pytest.raises(ValueError, match="extrinsic_weight"):
+        valued_cancer.reweight(1e300)
+    assert np.isfinite(valued_cancer.reweight(1e6).values_).all()
