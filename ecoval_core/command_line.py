@@ -18,20 +18,16 @@ import click
 import pandas as pd
 from joblib import Parallel, delayed, effective_n_jobs
 
-from ecoval_core.evaluation.curves import (
-    STRATEGIES,
-    default_metric,
-    removal_curves,
-    summarise_curves,
-)
-from ecoval_core.tables import Table, make_table, read_frame, suggest_exclusions
-from ecoval_core.tables.preparation import prepare
+from ecoval_core.evaluation.curves import STRATEGIES, removal_curves, summarise_curves
+from ecoval_core.evaluation.measures import main_measure
+from ecoval_core.tables import Prepared, Table, make_table, prepare, read_frame, suggest_exclusions
 from ecoval_core.target_type import Task
 from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.models import MODELS, make_model, models_for
 from ecoval_core.valuation.parallel import Progress
 from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import SCORINGS, check_scoring, has_probabilities
+from ecoval_core.valuation.targets import EVEN_SHARE, rarest_of_even_share
 from ecoval_core.valuation.uncertainty import reliability_warning
 from ecoval_core.workspace.exports import check_parquet, exported_frame
 from ecoval_core.workspace.runs import Run, Settings, value_prepared
@@ -113,6 +109,12 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             help="Pay for a unit of measured effect; the rest of the surplus pays for quality.",
         ),
         click.option(
+            "--class-weight", type=click.Choice(["auto", "none", "balanced"]), default="auto",
+            show_default=True,
+            help="Let every class count alike (balanced); auto does so where the rarest class has less than "
+            "a third of its even share, and says so.",
+        ),
+        click.option(
             "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
             help="The same seed gives the same values to the last bit.",
         ),
@@ -132,8 +134,8 @@ def value(table: Path, out: Path, **options: Any) -> None:
     """Value the training rows of TABLE (CSV, Parquet or Excel).
 
     Writes every row of TABLE with its row_id (from 0), the part it was in (train, validation, test)
-    and, for training rows, value, its standard error over the validation rows, intrinsic, extrinsic and
-    cluster.
+    and, for training rows, value, its standard error over the validation rows, intrinsic, extrinsic,
+    cluster, label_quality and suggested_label.
 
     Example: python -m ecoval_core value houses.csv --target price --out values.parquet
     """
@@ -167,16 +169,16 @@ def curves(
     """
     run = _value(table, out, class_balanced=class_balanced, **options)
     prepared, ecoval = run.prepared, run.ecoval
+    metric = main_measure(run.make_estimator(), balanced=run.settings.balanced)
     with _progress("Removing rows") as progress:
         found = removal_curves(
             run.make_estimator(), prepared.X_train, prepared.y_train, prepared.X_test, prepared.y_test,
             ecoval.values_, clusters=ecoval.labels_, strategies=tuple(dict.fromkeys(strategies)),
-            class_balanced=class_balanced, n_random=n_random,
+            class_balanced=class_balanced, n_random=n_random, metric=metric,
             random_state=run.settings.random_state, n_jobs=options["jobs"], progress=progress,
         )  # fmt: skip
     _write(found, out)
-    metric = default_metric(run.make_estimator())
-    click.echo(f"Mean test {metric} by share of the training rows removed")
+    click.echo(f"Mean test {metric.replace('_', ' ')} by share of the training rows removed")
     means = summarise_curves(found).pivot_table(index="share", columns="strategy", values="mean")
     means = means[list(dict.fromkeys(found["strategy"]))].rename("{:.0%}".format)
     click.echo(means.rename_axis(index=None, columns="removed").to_string(float_format="%.4f"))
@@ -186,7 +188,8 @@ def curves(
 def _value(
     path: Path, out: Path, *, target: str, task: Task | None, exclude: Sequence[str],
     include: Sequence[str], proportions: Sequence[float], model: str | None, n_clusters: int | None,
-    scoring: str | None, extrinsic_weight: float, seed: int, jobs: int, class_balanced: bool = False,
+    scoring: str | None, extrinsic_weight: float, class_weight: str, seed: int, jobs: int,
+    class_balanced: bool = False,
 ) -> Run:  # fmt: skip
     """Value a table from its file, after refusing whatever could only fail once it is valued."""
     _check_out(out, path)
@@ -209,7 +212,8 @@ def _value(
     scoring = check_scoring(scoring, table.task, proba)
     prepared = prepare(table, proportions=proportions, random_state=seed)
     n_clusters = n_clusters or auto_n_clusters(len(prepared.y_train))
-    settings = Settings(model, n_clusters, scoring, extrinsic_weight, seed)
+    balanced = _is_balanced(class_weight, prepared)
+    settings = Settings(model, n_clusters, scoring, extrinsic_weight, seed, balanced=balanced)
     _print_table(table)
     _start_workers(jobs)
     with _progress("Valuing rows") as progress:
@@ -217,6 +221,24 @@ def _value(
     if warning := reliability_warning(run.ecoval):
         click.echo(f"Warning: {warning}", err=True)
     return run
+
+
+def _is_balanced(class_weight: str, prepared: Prepared) -> bool:
+    """Decide whether every class counts alike, and say so where that was left open."""
+    if prepared.task == "regression":
+        if class_weight == "balanced":
+            raise ValueError("--class-weight balanced needs classes, and the task is regression.")
+        return False
+    if class_weight != "auto":
+        return class_weight == "balanced"
+    share = rarest_of_even_share(prepared.y_train)
+    if share < EVEN_SHARE:
+        click.echo(
+            f"Every class counts alike: the rarest has {share:.0%} of its even share "
+            "(--class-weight none to leave that out).",
+            err=True,
+        )
+    return share < EVEN_SHARE
 
 
 def _start_workers(jobs: int) -> None:

@@ -9,14 +9,14 @@ from ecoval_core import charts
 from ecoval_core.evaluation.curves import (
     STRATEGIES,
     count_refits,
-    default_metric,
     removal_curves,
     summarise_curves,
 )
+from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.workspace.jobs import Job
 from ecoval_core.workspace.runs import Run
-from pages.shared import formats, layout, progress, state
-from pages.shared.session import session
+from pages.shared import effects, formats, layout, progress, state
+from pages.shared.session import Session, session
 
 N_RANDOM = 10
 QUESTIONS = {
@@ -49,6 +49,7 @@ def start(run: Run, *, balanced: bool) -> None:
             class_balanced=balanced,
             n_random=N_RANDOM,
             random_state=run.settings.random_state,
+            every_measure=True,
             progress=report,
             should_stop=should_stop,
         ),
@@ -68,10 +69,67 @@ def _describe_peak(summary: pd.DataFrame) -> str:
     )
 
 
+def _draw_before_and_after(curves: pd.DataFrame) -> None:
+    """Draw every measure with all rows and without a share of the lowest, with intervals."""
+    lowest = curves[(curves["strategy"] == "lowest") & (curves["repeat"] == 0)]
+    shares = sorted(share for share in lowest["share"].unique() if share)
+    share = st.select_slider(
+        "Every score before and after removing the lowest",
+        shares,
+        value=0.15 if 0.15 in shares else shares[0],
+        key="curve_share",
+        format_func="{:.0%}".format,
+    )
+    columns = ["score", "low", "high"]
+    by_share = lowest.set_index(["share", "measure"])[columns]
+    table = by_share.loc[0.0].join(by_share.loc[share], lsuffix="_before", rsuffix="_after")
+    shown = pd.DataFrame(
+        {
+            "measure": [effects.title(name) for name in table.index],
+            "all rows": table["score_before"],
+            "interval, all rows": _intervals(table["low_before"], table["high_before"]),
+            "without them": table["score_after"],
+            "interval, without them": _intervals(table["low_after"], table["high_after"]),
+        }
+    )
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        shown,
+        key="curve_measures",
+        hide_index=True,
+        column_config={
+            "all rows": number("all rows", format="%.3f"),
+            "without them": number("without them", format="%.3f"),
+        },
+    )
+    st.caption(
+        "Intervals hold 90 % of a bootstrap of the test rows. *Prune* measures the difference itself, which "
+        "is surer than either score."
+    )
+
+
+def _intervals(low: pd.Series, high: pd.Series) -> list[str]:
+    return [f"{a:.3f} to {b:.3f}" for a, b in zip(low, high, strict=True)]
+
+
 def draw(curves: pd.DataFrame, job: Job, run: Run) -> None:
     """One chart a question, then the data."""
-    metric = default_metric(run.make_estimator())
-    summary = summarise_curves(curves)
+    main = main_measure(run.make_estimator(), balanced=run.settings.balanced)
+    on_offer = curves["measure"].unique().tolist()
+    on_offer = [main, *(name for name in on_offer if name != main)]
+    if session.curve_measure not in on_offer:
+        session.curve_measure = main
+    chosen = st.selectbox(
+        "Test score drawn",
+        on_offer,
+        format_func=effects.title,
+        key=Session.curve_measure.key,
+        persist_state="session",
+        help="Look at the recall of each class as well: an overall score hides what a rare class pays.",
+    )
+    metric = effects.title(chosen)
+    of_measure = curves[curves["measure"] == chosen]
+    summary = summarise_curves(of_measure)
     baseline = float(summary.loc[summary["share"] == 0, "mean"].iloc[0])
     for column, (strategy, question) in zip(st.columns(2), QUESTIONS.items(), strict=True):
         shown = summary[summary["strategy"].isin([strategy, "random", "random_clusters"])]
@@ -79,12 +137,13 @@ def draw(curves: pd.DataFrame, job: Job, run: Run) -> None:
         with column:
             layout.chart(figure, key=f"curve_{strategy}")
             peak = _describe_peak(summary) if strategy == "lowest" else ""
-            st.caption(f"Test {metric} with all rows {baseline:.3f}{peak}.")
+            st.caption(f"Test {formats.plain(metric)} with all rows {baseline:.3f}{peak}.")
     st.caption(
         f"{job.total:,} refits in {formats.seconds(job.seconds)}. Bands hold the middle 80 % of "
         f"{N_RANDOM} random orders. Random clusters are a control: if removing whole clusters at "
         "random hurts as much as removing the best rows, it is the missing kinds of rows that hurt."
     )
+    _draw_before_and_after(curves)
     with st.expander("The data"):
         st.dataframe(summary, key="curve_data", hide_index=True)
         st.download_button(

@@ -10,7 +10,7 @@ import streamlit as st
 from ecoval_core.evaluation.pruning import Effect, detection
 from ecoval_core.workspace.exports import Format, Which, check_parquet, export_table
 from ecoval_core.workspace.runs import Run
-from pages.shared import formats, layout, menu, progress, prunelist, rows
+from pages.shared import effects, formats, labelling, layout, menu, progress, prunelist, rows
 from pages.shared.session import Session, prune_thresholds, session
 
 _KINDS: dict[str, tuple[Which, str]] = {
@@ -22,6 +22,8 @@ _KINDS: dict[str, tuple[Which, str]] = {
         "extrinsic, cluster",
     ),
 }
+# Classes named in a line; the rest are counted.
+N_CLASSES = 6
 _FORMATS: tuple[Format, ...] = ("csv", "parquet")
 _MIME: dict[Format, str] = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 
@@ -47,44 +49,42 @@ def draw_figures(run: Run, ids: list[int]) -> None:
         unit = formats.unit_of(run)
         figures[1].metric("Their value together", unit.number(frame.loc[ids, "value"].sum()))
         figures[1].caption(unit.label)
-    with figures[2].container(), st.container():
-        draw_effect(run, ids)
-    with figures[3]:
-        counts = frame.loc[ids, "label"].astype("str").value_counts().head(5)
-        st.caption(f"**By {formats.target_word(run)}**")
-        st.caption(
-            " · ".join(f"{formats.plain(label)}: {n:,}" for label, n in counts.items()) or "none"
+    with figures[2]:
+        spared = [int(row) for row in prunelist.decide(run).spared]
+        st.metric(
+            "Spared by the quota",
+            f"{len(spared):,}",
+            help="Rows that the rules name, but that stay because too few of their class would be left.",
         )
+        st.caption(_by_class(run, spared) or "no row")
+    with figures[3]:
+        st.caption(f"**Pruned by {formats.target_word(run)}**")
+        st.caption(_by_class(run, ids) or "none")
+
+
+def _by_class(run: Run, ids: list[int]) -> str:
+    """Count rows by class, with the size of each class; the hardest hit first."""
+    labels = run.class_labels
+    if labels is None or not ids:
+        return ""
+    sizes, counts = labels.value_counts(), labels.loc[ids].value_counts()
+    hit = (counts / sizes).dropna().sort_values(ascending=False, kind="stable")
+    parts = [
+        f"{formats.plain(label)}: {counts[label]:,} of {sizes[label]:,}" for label in hit.index
+    ]
+    more = f" · and {len(parts) - N_CLASSES:,} more" if len(parts) > N_CLASSES else ""
+    return " · ".join(parts[:N_CLASSES]) + more
 
 
 def draw_effect(run: Run, ids: list[int]) -> None:
-    """Draw the test score before and after, with its uncertainty."""
+    """Draw what pruning does to the test scores."""
+    st.subheader("What pruning does to the model", anchor=False)
     if not ids:
-        st.metric("Test score", "–")
-        st.caption("measured as soon as a row is on the list")
+        st.caption("Measured as soon as a row is on the list.")
         return
     effect: Effect | None = progress.result_of(prunelist.effect(run, ids), "Measuring the effect")
-    if effect is None:
-        return
-    st.metric(
-        f"Test {effect.metric}",
-        f"{effect.after:.3f}",
-        f"{effect.difference:+.3f}",
-        delta_color="off" if f"{abs(effect.difference):.3f}" == "0.000" else "normal",
-        help="The model of the run, fitted on all valued rows and on those left, scored on the "
-        "test rows, which played no part in valuing.",
-    )
-    verdict = (
-        "better"
-        if effect.low > 0
-        else "worse"
-        if effect.high < 0
-        else "no difference to be sure of"
-    )
-    st.caption(
-        f"before {effect.before:.3f}; 90 % interval of the change {effect.low:+.3f} to "
-        f"{effect.high:+.3f} on {effect.n_test:,} test rows: {verdict}"
-    )
+    if effect is not None:
+        effects.draw(effect, run, "effect")
 
 
 def draw_rules(run: Run) -> None:
@@ -97,6 +97,7 @@ def draw_rules(run: Run) -> None:
             Session.prune_share.key: 100 * rules.share,
             Session.prune_by_threshold.key: rules.threshold is not None,
             threshold_key: (rules.threshold or 0.0) * unit.factor,
+            Session.prune_quota.key: round(100 * rules.quota),
         }
     )
 
@@ -107,6 +108,9 @@ def draw_rules(run: Run) -> None:
         is_on = session.prune_by_threshold
         threshold = (prune_thresholds.get(kind) or 0.0) / unit.factor
         prunelist.change_by(threshold=threshold if is_on else None)
+
+    def change_quota() -> None:
+        prunelist.change_by(quota=(session.prune_quota or 0) / 100)
 
     share, below, picks = st.columns(3, gap="medium")
     share.slider(
@@ -130,6 +134,16 @@ def draw_rules(run: Run) -> None:
         disabled=rules.threshold is None,
         on_change=change_threshold,
     )
+    if run.prepared.task == "classification":
+        picks.slider(
+            "Of each class at least this stays, percent",
+            0,
+            100,
+            step=5,
+            key=Session.prune_quota.key,
+            on_change=change_quota,
+            help="Keeps the highest-valued rows of a class that the rules would empty. 0 switches it off.",
+        )
     picks.markdown(
         f"**Picked by hand:** {len(rules.picked):,} rows  \n**Restored:** {len(rules.restored):,} rows"
     )
@@ -155,7 +169,7 @@ def draw_list(run: Run, ids: list[int]) -> None:
             height=360,
             on_select="rerun",
             selection_mode="multi-row",
-            notes=prunelist.reasons(run),
+            notes=prunelist.decide(run).reasons,
         )
         marked = rows.ids_at(ids, key)
         st.button(
@@ -185,6 +199,7 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
     pruned_ids : list of int
         Row ids that go.
     """
+    new_labels = labelling.relabelled(run)
     stem = PurePath(run.prepared.table.name).stem
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
@@ -200,7 +215,7 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
         for label, (which, explanation) in _KINDS.items():
             st.download_button(
                 label,
-                partial(export_table, run, which, pruned_ids, kind),
+                partial(export_table, run, which, pruned_ids, kind, new_labels),
                 f"{stem}_{which}.{kind}",
                 _MIME[kind],
                 key=f"download_{which}",
@@ -231,6 +246,7 @@ layout.warn_if_unreliable(run)
 ids = prunelist.pruned_ids(run)
 draw_figures(run, ids)
 draw_rules(run)
+draw_effect(run, ids)
 draw_list(run, ids)
 st.subheader("Download", anchor=False)
 draw_downloads(run, ids)

@@ -107,3 +107,21 @@ UNFIT = {
         "10,000 distinct labels",
     ),
 }
+
+
+def loan_csv(n_rows=700, seed=5):
+    """A loan-like table: one loan in nine is charged off, and a rule tells much of which."""
+    random = np.random.default_rng(seed)
+    income = random.lognormal(10.6, 0.5, n_rows).round()
+    debt = random.beta(2, 5, n_rows).round(3)
+    late = random.poisson(0.4, n_rows)
+    purpose = random.choice(["car", "house", "debt", "other"], n_rows)
+    risk = 6 * debt + 0.9 * late - 0.8 * np.log(income / 40_000) + random.normal(0, 0.7, n_rows)
+    charged_off = risk >= np.quantile(risk, 1 - 1 / 9)
+    frame = pd.DataFrame(
+        {
+            "income": income, "debt_ratio": debt, "late_payments": late, "purpose": purpose,
+            "status": np.where(charged_off, "charged off", "paid"),
+        }
+    )  # fmt: skip
+    return csv_bytes(frame)

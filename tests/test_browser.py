@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PAGES = {
     "": "Data", "value": "Value", "explore": "Explore", "decompose": "Decompose",
-    "curves": "Curves", "prune": "Prune", "method": "Method",
+    "labels": "Wrong labels", "curves": "Curves", "prune": "Prune", "method": "Method",
 }  # fmt: skip
 PATIENCE = 180_000
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from data_files import loan_csv
 from sklearn.datasets import load_diabetes, load_wine
 
 from ecoval_core.command_line import main
@@ -40,8 +41,8 @@ def run(*arguments):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def value(folder, name, *options, out):
-    return run("value", folder / name, "--target", "target", "--out", out, *options)
+def value(folder, name, *options, out, target="target"):
+    return run("value", folder / name, "--target", target, "--out", out, *options)
 
 
 def expected_run(folder, name, settings, *, excluded=None, seed=0, **kinds):
@@ -64,8 +65,9 @@ def test_value_writes_every_row_with_part_and_values(folder, tmp_path, suffix, r
     assert found.groupby("part").size().to_dict() == {
         "train": 106, "validation": 35, "test": 35, "no target": 2,
     }  # fmt: skip
-    assert found.columns[-6:].tolist() == [
-        "part", "value", "standard_error", "intrinsic", "extrinsic", "cluster"
+    assert found.columns[-8:].tolist() == [
+        "part", "value", "standard_error", "intrinsic", "extrinsic", "cluster", "label_quality",
+        "suggested_label",
     ]  # fmt: skip
 
 
@@ -114,13 +116,28 @@ def test_a_column_left_out_can_be_included(folder, tmp_path):
     assert "from 14 columns" in done.stderr
 
 
+def test_a_rare_class_counts_alike_by_itself_and_that_is_said(tmp_path):
+    (tmp_path / "loans.csv").write_bytes(loan_csv())
+    done = value(tmp_path, "loans.csv", out=tmp_path / "values.csv", target="status")
+    assert "Every class counts alike: the rarest has 2" in done.stderr
+    plain = value(
+        tmp_path, "loans.csv", "--class-weight", "none", out=tmp_path / "plain.csv", target="status"
+    )
+    assert "counts alike" not in plain.stderr
+    lowest = {}
+    for name in ("values", "plain"):
+        found = read_csv(tmp_path / f"{name}.csv").dropna(subset="value").sort_values("value")
+        lowest[name] = (found["status"].head(len(found) // 7) == "charged off").sum()
+    assert lowest["values"] < lowest["plain"] / 2
+
+
 def test_values_not_to_be_trusted_come_with_a_warning(folder, tmp_path):
     random = np.random.default_rng(0)
     noise = pd.DataFrame(random.normal(size=(60, 2)), columns=["a", "b"])
     noise.assign(target=random.permutation([0, 1] * 30)).to_csv(tmp_path / "noise.csv", index=False)
     done = value(tmp_path, "noise.csv", "--extrinsic-weight", 50, out=tmp_path / "values.csv")
     assert done.exit_code == 0
-    assert "Warning: These values are not reliable." in done.stderr
+    assert "Warning: These values are not reliable:" in done.stderr
     assert "not reliable" not in value(folder, "wine.csv", out=tmp_path / "values.csv").stderr
 
 

@@ -2,9 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score
 
-from ecoval_core.evaluation.pruning import PruneList, detection, measure_effect
+from ecoval_core.evaluation.measures import Change
+from ecoval_core.evaluation.pruning import Effect, PruneList, detection, measure_effect
 
 
 @pytest.fixture
@@ -45,6 +46,34 @@ def test_detection_counts_planted_errors():
     assert np.isnan(detection([1], []).recall)
 
 
+def test_a_quota_spares_the_highest_valued_of_a_class_and_names_them():
+    values = pd.Series(np.arange(10.0) - 20, index=range(100, 110))
+    labels = pd.Series(["rare"] * 4 + ["many"] * 6, index=values.index)
+    found = PruneList(threshold=0.0).decide(values, labels)
+    assert found.reasons.index.tolist() == [100, 101, 104, 105, 106]
+    assert found.spared.tolist() == [102, 103, 107, 108, 109]
+    none = PruneList(threshold=0.0, quota=0.0).decide(values, labels)
+    assert (len(none.reasons), len(none.spared)) == (10, 0)
+    every = PruneList(threshold=0.0, quota=1.0).decide(values, labels)
+    assert (len(every.reasons), len(every.spared)) == (0, 10)
+    assert len(PruneList(threshold=0.0).decide(values).reasons) == 10
+
+
+def test_at_least_the_quota_stays_and_rows_picked_by_hand_go_first():
+    values = pd.Series([1.0, 2.0, 3.0], index=[7, 8, 9])
+    labels = pd.Series("a", index=values.index)
+    # Half of three rows is one and a half, so two stay.
+    assert PruneList(threshold=9).decide(values, labels).reasons.index.tolist() == [7]
+    found = PruneList(threshold=9).pick([9]).decide(values, labels)
+    assert found.reasons.to_dict() == {9: "threshold + picked"}
+    assert found.spared.tolist() == [7, 8]
+
+
+def test_a_quota_outside_its_range_is_refused():
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\], but it is 1.5"):
+        PruneList(quota=1.5)
+
+
 def test_the_effect_is_measured_on_the_test_rows(cancer):
     model = LogisticRegression(max_iter=1000)
     effect = measure_effect(
@@ -54,18 +83,41 @@ def test_the_effect_is_measured_on_the_test_rows(cancer):
     for rows in (np.full(len(cancer.y), True), ~cancer.flipped):
         model.fit(cancer.X[rows], cancer.y[rows])
         scores.append(accuracy_score(cancer.y_test, model.predict(cancer.X_test)))
-    assert [effect.before, effect.after] == scores
-    assert effect.difference == pytest.approx(scores[1] - scores[0])
-    assert effect.low <= effect.difference <= effect.high
-    assert effect.high - effect.low < 0.2
-    assert effect.n_test == len(cancer.y_test)
+    assert [effect.overall.before, effect.overall.after] == pytest.approx(scores)
+    assert effect.overall.n_test == len(cancer.y_test)
+    assert [c.measure for c in effect.by_class] == ["recall: 0", "recall: 1"]
+    assert effect.of("roc_auc").after > 0.9
 
 
-def test_the_interval_is_that_of_resampled_test_rows():
-    X = np.arange(40.0)[:, None]
-    y = np.repeat(["a", "b"], 20)
-    effect = measure_effect(LogisticRegression(), X, y, X, y, np.full(40, True))
-    assert (effect.low, effect.difference, effect.high) == (0, 0, 0)
+def test_relabelling_is_measured_as_a_change_of_labels(cancer):
+    model = LogisticRegression(max_iter=1000)
+    everything = np.full(len(cancer.y), True)
+    effect = measure_effect(
+        model, cancer.X, cancer.y, cancer.X_test, cancer.y_test, everything,
+        y_after=cancer.y_clean, balanced=True,
+    )  # fmt: skip
+    clean = model.fit(cancer.X, cancer.y_clean).predict(cancer.X_test)
+    assert effect.main == "balanced_accuracy"
+    assert effect.overall.after == pytest.approx(balanced_accuracy_score(cancer.y_test, clean))
+
+
+def some_effect(overall, *classes):
+    changes = [Change("accuracy", 0.8, 0.8 + sum(overall) / 2, *overall, 100)]
+    changes += [
+        Change(f"recall: {name}", 0.5, 0.5 + (low + high) / 2, low, high, 50)
+        for name, (low, high) in zip("abc", classes, strict=False)
+    ]
+    return Effect("accuracy", tuple(changes))
+
+
+def test_the_verdict_speaks_of_the_class_that_is_hit_worst():
+    hidden = some_effect((0.01, 0.05), (0.0, 0.04), (-0.3, -0.1), (-0.5, 0.0))
+    assert hidden.worst_hit.measure == "recall: b"
+    assert hidden.verdict == "worse"
+    assert some_effect((0.01, 0.05), (0.0, 0.04), (-0.1, 0.1)).verdict == "better"
+    assert some_effect((-0.01, 0.05), (0.0, 0.04)).verdict == "unsure"
+    assert some_effect((-0.05, -0.01), (-0.1, 0.1)).verdict == "worse"
+    assert some_effect((0.01, 0.05)).worst_hit is None
 
 
 def test_regression_is_scored_by_r2():
@@ -74,8 +126,10 @@ def test_regression_is_scored_by_r2():
     y = X @ [1.0, 2.0] + random.normal(size=80) / 5
     keep = np.arange(80) % 2 == 0
     effect = measure_effect(Ridge(), X, y, X, y, keep)
-    assert effect.metric == "r2"
-    assert effect.after == pytest.approx(r2_score(y, Ridge().fit(X[keep], y[keep]).predict(X)))
+    expected = r2_score(y, Ridge().fit(X[keep], y[keep]).predict(X))
+    assert effect.overall.measure == "r2"
+    assert effect.overall.after == pytest.approx(expected)
+    assert effect.worst_hit is None
 
 
 @pytest.mark.parametrize(

@@ -9,30 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import is_regressor
-from sklearn.metrics import get_scorer
 from sklearn.utils.parallel import delayed
 
-from ecoval_core.valuation.fitting import fit_model, seed_estimator, single_threaded
+from ecoval_core.evaluation.measures import draw_rows, interval, main_measure, measure, predict
+from ecoval_core.valuation.fitting import seed_estimator
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop, run_tasks
 
 STRATEGIES = ("lowest", "highest", "random", "random_clusters")
+# Bootstrap samples of the test rows at every step of a curve.
+N_DRAWS = 200
 DEFAULT_SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
-
-
-def default_metric(estimator: Any) -> str:
-    """Name of the test score of a model.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Any scikit-learn estimator.
-
-    Returns
-    -------
-    str
-        A scorer name of scikit-learn: "r2" for a regressor, else "accuracy".
-    """
-    return "r2" if is_regressor(estimator) else "accuracy"
 
 
 def removal_order(
@@ -112,26 +98,40 @@ def score_on_test(
     X, y, X_test, y_test : ndarray
         Data.
     metric : str
-        Scorer name of scikit-learn.
+        A measure, see :func:`ecoval_core.evaluation.measures.measure`.
 
     Returns
     -------
     float
         The score; NaN if the rows left cannot be fitted (one class only, or too few).
     """
-    if len(X) == 0 or (not is_regressor(estimator) and len(np.unique(y)) < 2):
-        return float("nan")
-    with single_threaded():
-        model = fit_model(estimator, X, y, f"on the {len(X)} rows left")
-        return float(get_scorer(metric)(model, X_test, y_test))
+    found = _score_rows(estimator, X, y, X_test, y_test, None)
+    return found.get(metric, (np.nan,))[0]
+
+
+def _score_rows(
+    estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray,
+    draws: NDArray | None,
+) -> dict[str, tuple[float, float, float]]:  # fmt: skip
+    """Score and interval of every measure; nothing if the rows cannot be fitted."""
+    regression = is_regressor(estimator)
+    if len(X) == 0 or (not regression and len(np.unique(y)) < 2):
+        return {}
+    classes = None if regression else np.unique(np.concatenate([y, y_test]))
+    prediction = predict(estimator, X, y, X_test, classes, f"on the {len(X)} rows left")
+    scores = measure(y_test, prediction, np.ones((1, len(y_test))))
+    if draws is None:
+        return {name: (float(score[0]), np.nan, np.nan) for name, score in scores.items()}
+    drawn = measure(y_test, prediction, draws)
+    return {name: (float(score[0]), *interval(drawn[name])) for name, score in scores.items()}
 
 
 def _score_without(
-    estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray, metric: str,
+    estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray, draws: NDArray | None,
     removed: NDArray,
-) -> float:  # fmt: skip
+) -> dict[str, tuple[float, float, float]]:  # fmt: skip
     kept = np.delete(np.arange(len(X)), removed)
-    return score_on_test(estimator, X[kept], y[kept], X_test, y_test, metric)
+    return _score_rows(estimator, X[kept], y[kept], X_test, y_test, draws)
 
 
 def removal_curves(
@@ -148,6 +148,7 @@ def removal_curves(
     class_balanced: bool = False,
     n_random: int = 10,
     metric: str | None = None,
+    every_measure: bool = False,
     random_state: int = 0,
     n_jobs: int | None = None,
     progress: Progress | None = None,
@@ -177,7 +178,10 @@ def removal_curves(
     n_random : int, default=10
         Orders drawn for each random strategy.
     metric : str or None, default=None
-        Scorer name of scikit-learn; None is accuracy, or R2 for a regressor.
+        A measure, see :func:`ecoval_core.evaluation.measures.measure`; None is accuracy, or R2 for a
+        regressor.
+    every_measure : bool, default=False
+        Return every measure, with its interval over a bootstrap of the test rows.
     random_state : int, default=0
         Seeds the random orders and the model.
     n_jobs : int or None, default=None
@@ -189,7 +193,8 @@ def removal_curves(
     -------
     DataFrame
         Columns strategy, repeat, share, n_removed, score; a row a refit, in a fixed order. The score is
-        NaN where the rows left hold one class only.
+        NaN where the rows left hold one class only. With `every_measure` also measure, low and high (a
+        90 % interval), and a row for each refit and measure.
 
     Raises
     ------
@@ -204,7 +209,7 @@ def removal_curves(
     if invalid:
         raise ValueError(f"A share to remove must lie in [0, 1), but one is {invalid[0]}.")
     estimator = seed_estimator(estimator, random_state)
-    metric = metric or default_metric(estimator)
+    metric = metric or main_measure(estimator)
     classes = y if class_balanced and not is_regressor(estimator) else None
     random = np.random.default_rng(random_state)
     steps: list[tuple[str, int, float]] = []
@@ -218,16 +223,29 @@ def removal_curves(
     distinct = [i for i, gone in enumerate(removals) if len(gone)]
     whole = [i for i, gone in enumerate(removals) if not len(gone)]
     todo = ([whole[0]] if whole else []) + distinct
+    draws = draw_rows(len(y_test), random_state, N_DRAWS) if every_measure else None
     tasks = [
-        delayed(_score_without)(estimator, X, y, X_test, y_test, metric, removals[i]) for i in todo
+        delayed(_score_without)(estimator, X, y, X_test, y_test, draws, removals[i]) for i in todo
     ]
     monitor = Monitor(progress, should_stop, total=len(tasks))
-    scores = np.full(len(steps), np.nan)
-    scores[todo] = list(run_tasks(tasks, n_jobs, monitor))
-    if whole:
-        scores[whole] = scores[whole[0]]
+    found = dict(zip(todo, run_tasks(tasks, n_jobs, monitor), strict=True))
+    found |= dict.fromkeys(whole, found[whole[0]] if whole else {})
     frame = pd.DataFrame(steps, columns=["strategy", "repeat", "share"])
-    return frame.assign(n_removed=[len(gone) for gone in removals], score=scores)
+    frame["n_removed"] = [len(gone) for gone in removals]
+    if not every_measure:
+        return frame.assign(score=[found[i].get(metric, (np.nan,))[0] for i in range(len(steps))])
+    measures = list(dict.fromkeys(name for scores in found.values() for name in scores))
+    unknown = (np.nan, np.nan, np.nan)
+    parts = [
+        frame.assign(measure=name).join(
+            pd.DataFrame(
+                [found[i].get(name, unknown) for i in range(len(steps))],
+                columns=["score", "low", "high"],
+            )
+        )
+        for name in measures
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def count_refits(
@@ -260,12 +278,13 @@ def summarise_curves(curves: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     curves : DataFrame
-        From :func:`removal_curves`.
+        From :func:`removal_curves`, of one measure.
 
     Returns
     -------
     DataFrame
-        Columns strategy, share, n_removed, mean, low, high; low and high are the 10th and 90th percentile.
+        Columns strategy, share, n_removed, mean, low, high; low and high are the 10th and 90th percentile
+        of the repeats.
     """
     grouped = curves.groupby(["strategy", "share"], sort=False)
     summary = grouped.agg(

@@ -1,26 +1,42 @@
-"""Which rows to prune, whether they were the right ones, and what pruning does to the test score."""
+"""Which rows to prune, whether they were the right ones, and what a change of rows does to test scores."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import bootstrap
 from sklearn.base import is_regressor
-from sklearn.metrics import accuracy_score, r2_score
 
-from ecoval_core.valuation.fitting import fit_model, seed_estimator, single_threaded
+from ecoval_core.evaluation.measures import Change, compare, main_measure, predict
+from ecoval_core.valuation.fitting import seed_estimator
 
-N_BOOTSTRAP = 500
+DEFAULT_QUOTA = 0.5
+
+
+class Decision(NamedTuple):
+    """What a prune list decides.
+
+    Attributes
+    ----------
+    reasons : Series of str
+        Why each row goes, indexed by the ids of the rows that go, lowest value first: "share",
+        "threshold", "picked", or several joined by " + ".
+    spared : ndarray of int
+        Row ids that the rules name and the quota of their class keeps, lowest value first.
+    """
+
+    reasons: pd.Series
+    spared: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class PruneList:
-    """Rules that together say which rows go: those any rule names, less those restored.
+    """Rules that together say which rows go: those any rule names, less those restored or spared.
 
     Attributes
     ----------
@@ -32,30 +48,37 @@ class PruneList:
         Row ids picked by hand.
     restored : frozenset of int
         Row ids that stay whatever the rules say.
+    quota : float, default=0.5
+        Part of the rows of each class that stays at least, whatever the rules say.
     """
 
     share: float = 0.0
     threshold: float | None = None
     picked: frozenset[int] = frozenset()
     restored: frozenset[int] = frozenset()
+    quota: float = DEFAULT_QUOTA
 
     def __post_init__(self) -> None:
         if not 0 <= self.share < 1:
             raise ValueError(f"The share to prune must lie in [0, 1), but it is {self.share}.")
+        if not 0 <= self.quota <= 1:
+            raise ValueError(f"The quota of a class must lie in [0, 1], but it is {self.quota}.")
 
-    def reasons(self, values: pd.Series) -> pd.Series:
-        """Return why each pruned row goes.
+    def decide(self, values: pd.Series, labels: pd.Series | None = None) -> Decision:
+        """Decide which rows go.
 
         Parameters
         ----------
         values : Series
             Value of each row, indexed by row id.
+        labels : Series or None, default=None
+            Class of each row, indexed alike; None where there are no classes, and no quota.
 
         Returns
         -------
-        Series of str
-            Indexed by the ids of the rows that go, lowest value first: "share", "threshold", "picked",
-            or several joined by " + ".
+        Decision
+            Rows that go, and rows that the quota spares: those of the highest value, and rows picked by
+            hand only when no others are left.
         """
         ranked = values.sort_values(kind="stable")
         ids = ranked.index
@@ -71,17 +94,30 @@ class PruneList:
             reasons[named] = (
                 reasons[named].where(reasons[named] == "", reasons[named] + " + ") + name
             )
-        return reasons[(reasons != "") & ~ids.isin(self.restored)]
+        reasons = reasons[(reasons != "") & ~ids.isin(self.restored)]
+        if labels is None:
+            return Decision(reasons, np.empty(0, dtype=np.int64))
+        classes = labels.loc[reasons.index]
+        by_hand_first = np.argsort(~reasons.index.isin(self.picked), kind="stable")
+        place = classes.iloc[by_hand_first].groupby(classes.iloc[by_hand_first]).cumcount()
+        sizes = labels.value_counts()
+        room = classes.map(sizes - np.ceil(sizes * self.quota - 1e-9)).astype(float)
+        goes = place.loc[reasons.index] < room
+        return Decision(reasons[goes], reasons.index[~goes].to_numpy(np.int64))
+
+    def reasons(self, values: pd.Series, labels: pd.Series | None = None) -> pd.Series:
+        """Return why each pruned row goes; see :meth:`decide`."""
+        return self.decide(values, labels).reasons
 
     def pick(self, rows: Iterable[int]) -> PruneList:
         """Add rows by hand; rows that were restored go again."""
         rows = frozenset(map(int, rows))
-        return PruneList(self.share, self.threshold, self.picked | rows, self.restored - rows)
+        return replace(self, picked=self.picked | rows, restored=self.restored - rows)
 
     def restore(self, rows: Iterable[int]) -> PruneList:
         """Keep rows whatever the rules say."""
         rows = frozenset(map(int, rows))
-        return PruneList(self.share, self.threshold, self.picked - rows, self.restored | rows)
+        return replace(self, picked=self.picked - rows, restored=self.restored | rows)
 
 
 @dataclass(frozen=True)
@@ -128,40 +164,58 @@ def detection(pruned: Collection[int], flipped: Collection[int]) -> Detection:
 
 @dataclass(frozen=True)
 class Effect:
-    """Test score with all rows and without the pruned ones.
+    """What a change of the training rows does to the test scores.
 
     Attributes
     ----------
-    metric : str
-        Scorer name of scikit-learn.
-    before, after : float
-        Test scores.
-    difference : float
-        ``after - before``.
-    low, high : float
-        90 % interval of the difference over a bootstrap of the test rows, the same rows for both models.
-    n_test : int
-        Test rows.
+    main : str
+        The measure that stands for all.
+    changes : tuple of Change
+        Every measure before and after.
     """
 
-    metric: str
-    before: float
-    after: float
-    low: float
-    high: float
-    n_test: int
+    main: str
+    changes: tuple[Change, ...]
+
+    def of(self, measure: str) -> Change:
+        """Return the change of a measure."""
+        return next(change for change in self.changes if change.measure == measure)
 
     @property
-    def difference(self) -> float:
-        """Gain of the test score by pruning."""
-        return self.after - self.before
+    def overall(self) -> Change:
+        """The change of the main measure."""
+        return self.of(self.main)
+
+    @property
+    def by_class(self) -> tuple[Change, ...]:
+        """The changes of the recall of each class; none for regression."""
+        return tuple(c for c in self.changes if c.measure.startswith("recall: "))
+
+    @property
+    def worst_hit(self) -> Change | None:
+        """The class that loses most: of those that lose for sure, or else of all; None without classes."""
+        known = [c for c in self.by_class if not math.isnan(c.difference)]
+        surely = [c for c in known if c.high < 0]
+        return min(surely or known, key=lambda c: c.difference, default=None)
+
+    @property
+    def verdict(self) -> str:
+        """Say "worse", "better" or "unsure".
+
+        Worse if the main measure or any class surely falls; better if the main measure surely rises and no
+        class surely falls.
+        """
+        hit = self.worst_hit
+        if self.overall.high < 0 or (hit is not None and hit.high < 0):
+            return "worse"
+        return "better" if self.overall.low > 0 else "unsure"
 
 
 def measure_effect(
     estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray, keep: NDArray,
-    *, random_state: int = 0,
+    *, y_after: NDArray | None = None, random_state: int = 0, balanced: bool = False,
 ) -> Effect:  # fmt: skip
-    """Measure what pruning does to the test score, with its uncertainty.
+    """Measure what pruning or relabelling does to the test scores, with its uncertainty.
 
     Parameters
     ----------
@@ -170,16 +224,21 @@ def measure_effect(
     X, y : ndarray of shape (n_samples, n_features), (n_samples,)
         Training rows.
     X_test, y_test : ndarray
-        Test rows.
-    keep : ndarray of bool of shape (n_samples,)
+        Test rows, used neither to fit nor to value.
+    keep : ndarray of shape (n_samples,), bool
         Rows that stay.
+    y_after : ndarray of shape (n_samples,) or None, default=None
+        Labels after the change; None leaves them as they are.
     random_state : int, default=0
-        Seeds the model and the bootstrap.
+        Seeds model and bootstrap.
+    balanced : bool, default=False
+        Whether balanced accuracy stands for all instead of accuracy.
 
     Returns
     -------
     Effect
-        Accuracy (R2 for a regressor) before and after, and a 90 % interval of the difference.
+        Accuracy, balanced accuracy, ROC AUC and the recall of each class (R2 for a regressor) before and
+        after, with 90 % intervals of the difference.
 
     Raises
     ------
@@ -187,32 +246,19 @@ def measure_effect(
         If too little is left to fit: no row, or one class only.
     """
     regression = is_regressor(estimator)
+    y_after = y if y_after is None else y_after
     if not keep.any():
         raise ValueError("Pruning would leave no row to train on; prune fewer rows.")
-    if not regression and len(left := np.unique(y[keep])) < 2:
+    if not regression and len(left := np.unique(y_after[keep])) < 2:
         raise ValueError(
-            f"Pruning would leave only the class {left[0]!s} to train on; prune fewer rows or "
-            "restore some."
+            f"The change would leave only the class {left[0]!s} to train on; prune or relabel fewer "
+            "rows, or restore some."
         )
     estimator = seed_estimator(estimator, random_state)
-    score = r2_score if regression else accuracy_score
-    with single_threaded():
-        all_rows = fit_model(estimator, X, y, "on all rows").predict(X_test)
-        where = f"on the {int(keep.sum())} rows left"
-        kept_rows = fit_model(estimator, X[keep], y[keep], where).predict(X_test)
-
-    def gain(rows: NDArray) -> float:
-        return score(y_test[rows], kept_rows[rows]) - score(y_test[rows], all_rows[rows])
-
-    interval = bootstrap(
-        (np.arange(len(y_test)),), gain, n_resamples=N_BOOTSTRAP, vectorized=False,
-        confidence_level=0.9, method="percentile", rng=random_state,
-    ).confidence_interval  # fmt: skip
+    classes = None if regression else np.unique(np.concatenate([y, y_after, y_test]))
+    before = predict(estimator, X, y, X_test, classes, "on all rows")
+    where = f"on the {int(keep.sum())} rows left"
+    after = predict(estimator, X[keep], y_after[keep], X_test, classes, where)
     return Effect(
-        metric="r2" if regression else "accuracy",
-        before=float(score(y_test, all_rows)),
-        after=float(score(y_test, kept_rows)),
-        low=float(interval.low),
-        high=float(interval.high),
-        n_test=len(y_test),
+        main_measure(estimator, balanced=balanced), compare(y_test, before, after, random_state)
     )

@@ -56,6 +56,8 @@ class CrossValuation:
         Clusters of the first fold.
     surplus_, full_score_, prior_score_ : float
         Means over the folds.
+    surplus_standard_error_ : float
+        Standard error of the mean surplus over a bootstrap of the validation sets.
     returns_to_scale_, intrinsic_share_ : float
         Parts of the mean surplus, as in :class:`EcoVal`; NaN without a surplus.
     reliable_ : bool
@@ -92,6 +94,8 @@ class CrossValuation:
             float(np.mean([getattr(one, name) for one in self.estimators_]))
             for name in ("surplus_", "full_score_", "prior_score_")
         )
+        errors = [one.surplus_standard_error_ for one in self.estimators_]
+        self.surplus_standard_error_ = float(np.sqrt(np.sum(np.square(errors))) / n_folds)
         known = self.surplus_ > LEAST_SURPLUS
         claimed = float(np.mean([one.cluster_values_.sum() for one in self.estimators_]))
         self.intrinsic_share_, self.returns_to_scale_ = (

@@ -67,9 +67,9 @@ class EcoVal(BaseEstimator):
 
         value_i = b E_i + (Y - b \sum_j E_j) \, q_i / \sum_j q_j
 
-    where :math:`E_i` is the row's part in the leave-cluster-out value :math:`\Phi_c` of its cluster. The
-    two stages are those of the paper [1]_; the formulas of the second are this project's own derivation, since
-    the authors' are not public.
+    where :math:`E_i` is the row's part in the leave-cluster-out value :math:`\Phi_c` of its cluster. The two
+    stages are those of the paper [1]_; the formulas of the second are this project's own derivation,
+    since the authors' are not public.
 
     Parameters
     ----------
@@ -147,6 +147,8 @@ class EcoVal(BaseEstimator):
         Clusters made.
     surplus_ : float
         Y, the utility of the model less that of the prior predictor.
+    surplus_standard_error_ : float
+        Standard error of the surplus over a bootstrap of the validation set.
     full_score_, prior_score_ : float
         The two utilities.
     returns_to_scale_ : float
@@ -348,6 +350,8 @@ class EcoVal(BaseEstimator):
         self.full_score_ = float((refits.scores_full * problem.row_weights).mean())
         self.prior_score_ = float((prior * problem.row_weights).mean())
         self.surplus_ = self.full_score_ - self.prior_score_
+        deviation = (refits.scores_full - prior - self.surplus_) * problem.row_weights
+        self.surplus_standard_error_ = float(np.sqrt((deviation**2).mean() / len(prior)))
         self.scoring_ = problem.scoring
         self.task_ = problem.scale.task
         if problem.classes is not None:

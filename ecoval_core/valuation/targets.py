@@ -16,6 +16,8 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from ecoval_core.target_type import LARGEST_NUMBER, MAX_INTEGER_CLASSES, Task, numeric_values
 
 MAX_VALIDATION_ROWS = 10_000
+# Below this part of its even share a class is too rare for an unweighted utility to see.
+EVEN_SHARE = 1 / 3
 # Beyond it a float is whole for want of digits.
 MAX_EXACT_INTEGER = 2**53
 
@@ -89,6 +91,23 @@ def _guess_task(y: NDArray) -> Task:
             stacklevel=5,
         )  # fmt: skip
     return task
+
+
+def rarest_of_even_share(labels: NDArray) -> float:
+    """Share of the rarest class over the share it would have if all had the same.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_samples,)
+        Labels.
+
+    Returns
+    -------
+    float
+        1 where classes are even; below `EVEN_SHARE` they should count alike, whatever their number.
+    """
+    counts = np.unique(labels, return_counts=True)[1]
+    return float(counts.min() * len(counts) / counts.sum())
 
 
 @dataclass(frozen=True)

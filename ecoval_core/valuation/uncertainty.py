@@ -14,18 +14,21 @@ from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
 
 _NO_SURPLUS = (
-    "These values are not reliable. On the validation rows the model does no better than a guess that knows "
-    "no features, so there is no surplus to share out. Try another model, other columns, or more rows."
+    "These values are not reliable: the model does not surely beat a guess that ignores the features "
+    "(surplus {surplus:+.4f}, standard error {error:.4f}). Try another model, other columns, or more rows."
 )
 _ALL_CLAIMED = (
-    "These values are not reliable. At this extrinsic weight the clusters claim the whole surplus or more, "
-    "so nothing is left to pay for quality: the model hardly beats a guess on the validation rows. Try a "
-    "lower extrinsic weight, another model or fewer clusters."
+    "These values are not reliable: at this extrinsic weight measured effects claim {claimed:+.4f} of a "
+    "surplus of {surplus:+.4f} (standard error {error:.4f}), so nothing is surely left to pay for quality. "
+    "Try a lower extrinsic weight, fewer clusters, or another model."
 )
 
 
 def reliability_warning(ecoval: EcoVal | CrossValuation) -> str | None:
     """Explain in plain words why values should not be trusted.
+
+    One rule: what is left of the surplus to pay for quality, after the measured effects are paid, must
+    exceed two standard errors of the surplus.
 
     Parameters
     ----------
@@ -35,11 +38,14 @@ def reliability_warning(ecoval: EcoVal | CrossValuation) -> str | None:
     Returns
     -------
     str or None
-        A warning with what to do about it; None where there is no reason for one.
+        A warning with the figures and what to do about it; None where the rule is kept.
     """
-    if ecoval.reliable_:
+    surplus, error = ecoval.surplus_, ecoval.surplus_standard_error_
+    claimed = float(np.nansum(ecoval.extrinsic_))
+    if surplus - claimed > 2 * error and ecoval.reliable_:
         return None
-    return _ALL_CLAIMED if ecoval.surplus_ > 0 else _NO_SURPLUS
+    template = _NO_SURPLUS if surplus <= 2 * error else _ALL_CLAIMED
+    return template.format(surplus=surplus, error=error, claimed=claimed)
 
 
 def seed_deviation(values: NDArray) -> NDArray[np.float64]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection
-from typing import Literal
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -21,7 +21,12 @@ def _unique_name(name: str, taken: Collection[str]) -> str:
     return name
 
 
-def exported_frame(run: Run, which: Which, pruned_ids: Collection[int] = ()) -> pd.DataFrame:
+def exported_frame(
+    run: Run,
+    which: Which,
+    pruned_ids: Collection[int] = (),
+    relabelled: Mapping[int, Any] | None = None,
+) -> pd.DataFrame:
     """Table to download: original columns and order, with the row id in front.
 
     Parameters
@@ -33,19 +38,23 @@ def exported_frame(run: Run, which: Which, pruned_ids: Collection[int] = ()) -> 
         values; or all rows with the part they were in and, for those that were valued, their values.
     pruned_ids : collection of int, default=()
         Row ids that go.
+    relabelled : mapping of int to object or None, default=None
+        New label, or target, of the rows whose own was judged wrong.
 
     Returns
     -------
     DataFrame
         Added columns are row_id, and with values also part, value, standard_error, intrinsic, extrinsic,
-        cluster, and, where noise was planted, planted_noise and label_used; a name that the table has
-        already gets "ecoval_" in front.
+        cluster, label_quality, suggested_label, and, where noise was planted, planted_noise and label_used;
+        where rows were relabelled, corrected_label, which is the target as it was for the other rows. A name
+        that the table has already gets "ecoval_" in front.
     """
     original = run.prepared.table.frame
     pruned = original.index.isin(list(pruned_ids))
     frame = original
     if which != "kept":
         columns = ["value", "standard_error", "intrinsic", "extrinsic", "cluster"]
+        columns += ["label_quality", "suggested_label"]
         values = run.frame[columns].astype({"cluster": "Int64"})
         added = pd.concat([run.prepared.parts, values], axis=1)
         if len(run.prepared.flipped_ids):
@@ -53,6 +62,11 @@ def exported_frame(run: Run, which: Which, pruned_ids: Collection[int] = ()) -> 
             added["label_used"] = run.frame["label"]
         added.columns = [_unique_name(name, original.columns) for name in added.columns]
         frame = pd.concat([original, added], axis=1)
+    if relabelled:
+        target = original[run.prepared.table.target].astype(object)
+        target.loc[list(relabelled)] = list(relabelled.values())
+        name = _unique_name("corrected_label", frame.columns)
+        frame = frame.assign(**{name: target.infer_objects()})
     frame = {"kept": frame[~pruned], "removed": frame[pruned], "all_values": frame}[which]
     row_id = _unique_name("row_id", original.columns)
     return frame.rename_axis(row_id).reset_index()
@@ -84,8 +98,9 @@ def check_parquet(frame: pd.DataFrame, csv: str = "CSV", parquet: str = "Parquet
 
 
 def export_table(
-    run: Run, which: Which, pruned_ids: Collection[int] = (), file_format: Format = "csv"
-) -> bytes:
+    run: Run, which: Which, pruned_ids: Collection[int] = (), file_format: Format = "csv",
+    relabelled: Mapping[int, Any] | None = None,
+) -> bytes:  # fmt: skip
     """Contents of a file to download.
 
     Parameters
@@ -98,6 +113,8 @@ def export_table(
         Row ids that go.
     file_format : {"csv", "parquet"}, default="csv"
         Format; CSV is UTF-8 with commas.
+    relabelled : mapping of int to object or None, default=None
+        See :func:`exported_frame`.
 
     Returns
     -------
@@ -109,7 +126,7 @@ def export_table(
     ValueError
         If Parquet cannot hold a column.
     """
-    frame = exported_frame(run, which, pruned_ids)
+    frame = exported_frame(run, which, pruned_ids, relabelled)
     if file_format == "csv":
         return frame.to_csv(index=False).encode()
     check_parquet(frame)

@@ -18,6 +18,7 @@ from ecoval_core.valuation.cross_valuation import (
     cross_value,
 )
 from ecoval_core.valuation.estimator import EcoVal
+from ecoval_core.valuation.fitting import weigh_classes
 from ecoval_core.valuation.models import make_model
 from ecoval_core.valuation.parallel import Progress, ShouldStop
 from ecoval_core.valuation.planning import estimate_seconds
@@ -43,6 +44,8 @@ class Settings:
     every_row : bool, default=False
         Value training and validation rows, each of five folds in turn being the validation set, instead
         of the training rows alone. Test rows stay apart.
+    balanced : bool, default=False
+        Let every class count alike, in the utility and in the model.
     """
 
     model: str
@@ -51,6 +54,7 @@ class Settings:
     extrinsic_weight: float = DEFAULT_EXTRINSIC_WEIGHT
     random_state: int = 0
     every_row: bool = False
+    balanced: bool = False
 
     @property
     def n_folds(self) -> int:
@@ -167,7 +171,8 @@ class Run:
         """One row per valued row, indexed by row id, in the order of the table.
 
         Columns value, standard_error (over a bootstrap of the validation rows), intrinsic, extrinsic,
-        cluster, label (as used in training), original_label, flipped, quality, raw_extrinsic.
+        cluster, label (as used in training), original_label, flipped, quality, label_quality,
+        suggested_label, raw_extrinsic.
         """
         ecoval = self.ecoval
         return pd.DataFrame(
@@ -181,6 +186,8 @@ class Run:
                 "original_label": self._rows.y_clean,
                 "flipped": np.isin(self.ids, self.prepared.flipped_ids),
                 "quality": ecoval.quality_,
+                "label_quality": ecoval.label_quality_,
+                "suggested_label": ecoval.suggested_labels_,
                 "raw_extrinsic": ecoval.raw_extrinsic_,
             },
             index=pd.Index(self.ids, name="row_id"),
@@ -210,8 +217,14 @@ class Run:
         return table.sort_values("value", kind="stable").reset_index()
 
     def make_estimator(self) -> Any:
-        """Make the unfitted model of the run."""
-        return make_model(self.settings.model, self.prepared.task, self.settings.random_state)
+        """Make the unfitted model of the run, its classes weighted as in the run."""
+        model = make_model(self.settings.model, self.prepared.task, self.settings.random_state)
+        return weigh_classes(model, "balanced") if self.settings.balanced else model
+
+    @property
+    def class_labels(self) -> pd.Series | None:
+        """Class of each row that was valued, by row id; None for regression."""
+        return self.frame["label"] if self.prepared.task == "classification" else None
 
     def reweight(self, extrinsic_weight: float) -> Run:
         """Value the same fits with another extrinsic weight.
@@ -257,6 +270,8 @@ def make_ecoval(prepared: Prepared, settings: Settings, n_jobs: int | None = Non
         extrinsic_weight=settings.extrinsic_weight,
         n_jobs=n_jobs,
         random_state=settings.random_state,
+        class_weight="balanced" if settings.balanced else None,
+        task=prepared.task,
     )
 
 
@@ -323,6 +338,8 @@ def estimate_run(prepared: Prepared, settings: Settings) -> float:
         If the model cannot be fitted.
     """
     model = make_model(settings.model, prepared.task, settings.random_state)
+    if settings.balanced:
+        weigh_classes(model, "balanced")
     if not settings.every_row:
         return estimate_seconds(
             model, prepared.X_train, prepared.y_train, prepared.X_val, settings.n_clusters

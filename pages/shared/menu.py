@@ -7,6 +7,7 @@ _SCREENS = {
     "value": ("Value", ":material/price_check:"),
     "explore": ("Explore", ":material/scatter_plot:"),
     "decompose": ("Decompose", ":material/call_split:"),
+    "labels": ("Wrong labels", ":material/spellcheck:"),
     "curves": ("Curves", ":material/show_chart:"),
     "prune": ("Prune", ":material/content_cut:"),
     "method": ("Method", ":material/menu_book:"),

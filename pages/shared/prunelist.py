@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ecoval_core.evaluation.pruning import PruneList, measure_effect
+from ecoval_core.evaluation.pruning import Decision, PruneList, measure_effect
 from ecoval_core.workspace.jobs import Job
 from ecoval_core.workspace.runs import Run
 from pages.shared import progress, state
@@ -24,8 +25,8 @@ def current() -> PruneList:
     return session.prune_list
 
 
-def reasons(run: Run) -> pd.Series:
-    """Why each row on the list goes; worked out once for each run, weight and set of rules.
+def decide(run: Run) -> Decision:
+    """Decide which rows go and which a quota spares; once for each run, weight and set of rules.
 
     Parameters
     ----------
@@ -34,20 +35,20 @@ def reasons(run: Run) -> pd.Series:
 
     Returns
     -------
-    Series of str
-        Indexed by row id, lowest value first.
+    Decision
+        Reasons by row id, lowest value first, and the rows spared.
     """
     rules, kept = current(), session.prune_reasons
     asked = (state.run_id(), state.extrinsic_weight(), rules)
     if kept is None or kept[0] != asked:
-        kept = (asked, rules.reasons(run.frame["value"]))
+        kept = (asked, rules.decide(run.frame["value"], run.class_labels))
         session.prune_reasons = kept
     return kept[1]
 
 
 def pruned_ids(run: Run) -> list[int]:
     """Row ids that go, lowest value first."""
-    return [int(row) for row in reasons(run).index]
+    return [int(row) for row in decide(run).reasons.index]
 
 
 def _show(rules: PruneList) -> None:
@@ -120,8 +121,10 @@ def can_redo() -> bool:
     return bool(session.prune_future)
 
 
-def effect(run: Run, ids: list[int]) -> Job:
-    """Measure in the background what pruning some rows does to the test score.
+def effect(
+    run: Run, ids: list[int], relabelled: Mapping[int, Any] | None = None, slot: str = "effect"
+) -> Job:
+    """Measure in the background what pruning or relabelling some rows does to the test scores.
 
     Parameters
     ----------
@@ -129,20 +132,28 @@ def effect(run: Run, ids: list[int]) -> Job:
         The run.
     ids : list of int
         Row ids that go.
+    relabelled : mapping of int to object or None, default=None
+        New labels by row id.
+    slot : str, default="effect"
+        Kind of job, of which a visitor has one at a time.
 
     Returns
     -------
     Job
         Its result is an `ecoval_core.evaluation.pruning.Effect`.
     """
-    prepared = run.prepared
-    seed = run.settings.random_state
+    prepared, settings = run.prepared, run.settings
     X, y, keep = run.X, run.y, ~np.isin(run.ids, ids)
-    digest = hashlib.blake2b(keep.tobytes(), digest_size=12).hexdigest()
+    y_after = pd.Series(y, index=run.ids)
+    if relabelled:
+        y_after[list(relabelled)] = list(relabelled.values())
+    changed = y_after.to_numpy().astype(y.dtype)
+    digest = hashlib.blake2b(keep.tobytes() + repr(relabelled).encode(), digest_size=12).hexdigest()
+    key = f"{prepared.fingerprint} {replace(settings, extrinsic_weight=0)} {digest}"
     return progress.submit(
-        "effect",
-        f"effect {prepared.fingerprint} {run.settings.model} {run.settings.every_row} {seed} {digest}",
-        "Measuring the effect of pruning",
+        slot,
+        f"effect {key}",
+        "Measuring the effect",
         lambda _report, _should_stop: measure_effect(
             run.make_estimator(),
             X,
@@ -150,6 +161,8 @@ def effect(run: Run, ids: list[int]) -> Job:
             prepared.X_test,
             prepared.y_test,
             keep,
-            random_state=seed,
+            y_after=changed,
+            random_state=settings.random_state,
+            balanced=settings.balanced,
         ),
     )

@@ -156,6 +156,9 @@ class Session:
     granularity_of = Entry[tuple[str, int] | None]()
     value_seed = Entry[int](0)
     every_row = Entry[bool](False)
+    balanced_classes = Entry[bool](False)
+    balance_of = Entry[str]()
+    curve_measure = Entry[str | None]()
     repeat_jobs = Entry[dict[str | None, str]](make=dict)
     curve_jobs = Entry[dict[tuple[str | None, bool], dict[float, str]]](make=dict)
     # Selection
@@ -178,6 +181,12 @@ class Session:
     prune_reasons = Entry[tuple[Any, Any] | None]()
     prune_widgets_are_old = Entry[bool](False)
     prune_share = Entry[float | None]()
+    prune_quota = Entry[int | None]()
+    # Labels
+    label_decisions = Entry[dict[int, str]](make=dict)
+    label_past = Entry[list[dict[int, str]]](make=list)
+    label_threshold = Entry[float](0.5)
+    label_undecided = Entry[bool](False)
     prune_by_threshold = Entry[bool | None]()
     # Everywhere
     page = Entry[str]("")

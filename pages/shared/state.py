@@ -24,6 +24,7 @@ MAX_PREPARED = 24
 MAX_DESKS = 500
 _ON_DESK: tuple[Entry[Any], ...] = (
     Session.selected_ids, Session.picked_id, Session.prune_list, Session.prune_past, Session.prune_future,
+    Session.label_decisions, Session.label_past,
 )  # fmt: skip
 
 

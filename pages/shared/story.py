@@ -11,13 +11,47 @@ from pages.shared import formats, rows
 
 N_NEIGHBORS = 10
 _EFFECTS = {
-    1: "It **pushes the model towards** the right answer on validation rows, and without its "
-    "cluster the model does worse there.",
+    1: "It **pushes the model towards** the right answer on validation rows.",
     0: "Taking it away **changes little**: other rows do the same job, or what it does against the model "
     "weighs no more than its quality.",
-    -1: "It **pulls the model away** from the right answer on validation rows, so its cluster's "
-    "harm is charged to it.",
+    -1: "It **pulls the model away** from the right answer on validation rows, and that is charged to it.",
 }
+
+
+def about_cluster(run: Run, row_id: int) -> str:
+    """Sentence on the cluster of a row, and on how the row stands to it.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    row_id : int
+        A valued row.
+
+    Returns
+    -------
+    str
+        What the cluster is worth, whether that is sure, and where the row goes another way than its cluster.
+    """
+    frame, unit, ecoval = run.frame, formats.unit_of(run), run.ecoval
+    row = frame.loc[[row_id]].iloc[0]
+    cluster = int(row["cluster"])
+    worth = float(ecoval.cluster_values_[cluster])
+    error = float(ecoval.cluster_standard_errors_[cluster])
+    n_members = int((frame["cluster"] == cluster).sum())
+    told = (
+        f"**Its cluster** ({cluster}) has {n_members:,} row{'s' if n_members > 1 else ''} and is worth "
+        f"{unit.number(worth)} ± {unit.size(error)} {unit.label}"
+    )
+    if abs(worth) <= 2 * error:
+        return f"{told}: with or without it the model scores about the same."
+    told += f": without it the model scores {'worse' if worth > 0 else 'better'}."
+    kinds = {name: kind for kind, name in charts.QUADRANTS.items()}
+    _, effect = kinds[charts.quadrant_of(frame)[row_id]]
+    if effect * worth < 0:
+        gains, does = ("helps", "harms") if worth > 0 else ("harms", "helps")
+        told += f" The cluster as a whole {gains}; this row among its members {does}."
+    return told
 
 
 def neighbors_of(run: Run, row_id: int) -> list[int]:
@@ -101,8 +135,6 @@ def draw(run: Run, row_id: int) -> None:
     text, table = st.columns([1, 1.4], gap="large")
     near = neighbors_of(run, row_id)
     n_alike = int((frame.loc[near, "label"] == row["label"]).sum())
-    members = frame["cluster"] == row["cluster"]
-    cluster_value = float(run.ecoval.cluster_values_[int(row["cluster"])])
     with text:
         st.markdown(
             f"**Value {unit.number(row['value'])} ± {unit.size(row['standard_error'])} {unit.label}** = "
@@ -111,14 +143,15 @@ def draw(run: Run, row_id: int) -> None:
             help="± one standard error: how far the value would move with other validation rows.",
         )
         st.markdown(why(run, row_id, n_alike, len(near)))
-        n_members = int(members.sum())
-        effect = "worse" if cluster_value > 0 else "better"
         st.markdown(
-            f"**Its cluster** ({int(row['cluster'])}) has {n_members:,} "
-            f"row{'s' if n_members > 1 else ''} and is worth {unit.text(cluster_value)}: without it the "
-            f"model scores {effect}. On *Decompose* the row counts as "
+            f"{about_cluster(run, row_id)} On *Decompose* the row counts as "
             f"**{charts.quadrant_of(frame)[row_id].lower()}**."
         )
+        if run.prepared.task == "classification" and row["suggested_label"] != row["label"]:
+            st.markdown(
+                f"**Its label** has quality {row['label_quality']:.2f}; the judges suggest "
+                f"**{formats.plain(row['suggested_label'])}**. Decide on it on *Wrong labels*."
+            )
     with table:
         st.markdown("**The row and its nearest neighbours**, nearest first")
         rows.draw(run, [row_id, *near], key="neighbors")

@@ -10,9 +10,10 @@ from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.models import make_model, models_for
 from ecoval_core.valuation.planning import cluster_bounds
 from ecoval_core.valuation.scoring import SCORINGS, available_scorings
+from ecoval_core.valuation.targets import EVEN_SHARE, rarest_of_even_share
 from ecoval_core.workspace.jobs import Job
 from ecoval_core.workspace.runs import Settings, estimate_run, rows_per_fit, value_prepared
-from pages.shared import progress, state
+from pages.shared import formats, progress, state
 from pages.shared.session import Session, model_choices, scoring_choices, session
 
 MAX_STEPS = 24
@@ -82,7 +83,8 @@ def timing(prepared: Prepared, settings: Settings) -> Job:
     """
     return progress.submit(
         "timing",
-        f"time {prepared.fingerprint} {settings.model} {settings.n_clusters} {settings.every_row}",
+        f"time {prepared.fingerprint} {settings.model} {settings.n_clusters} {settings.every_row} "
+        f"{settings.balanced}",
         "Timing a few fits",
         lambda _report, _should_stop: estimate_run(prepared, settings),
     )
@@ -96,6 +98,8 @@ def _recall_settings(prepared: Prepared) -> None:
         scoring_choices.set(prepared.task, settings.scoring)
         session.value_seed = settings.random_state
         session.every_row = settings.every_row
+        session.balanced_classes = settings.balanced
+        session.balance_of = prepared.table.fingerprint
 
 
 def forget_granularity() -> None:
@@ -111,6 +115,36 @@ def _settle_granularity(prepared: Prepared, steps: list[int], automatic: int) ->
     if chosen not in steps or chosen == was_automatic or table != now[0]:
         session.granularity = automatic
     session.granularity_of = now
+
+
+def _choose_balance(prepared: Prepared) -> bool:
+    """Draw the switch that lets every class count alike, with the reason for where it stands."""
+    if prepared.task == "regression":
+        return False
+    table = prepared.table.fingerprint
+    labels, counts = np.unique(prepared.y_train, return_counts=True)
+    share = rarest_of_even_share(prepared.y_train)
+    if session.balance_of != table:
+        session.balance_of, session.balanced_classes = table, share < EVEN_SHARE
+    is_balanced = st.toggle(
+        "Weigh classes equally",
+        key=Session.balanced_classes.key,
+        persist_state="session",
+        help="Every class then counts alike in the score, in the effects and in the model, however few its "
+        "rows. Without it a row is valued for the overall score, in which a rare class hardly "
+        "counts: its rows get the lowest values, and pruning them removes the class.",
+    )
+    rarest, n = formats.plain(labels[counts.argmin()]), int(counts.min())
+    rule = (
+        "Below a third this is on by itself."
+        if share < EVEN_SHARE
+        else "Above a third it starts off."
+    )
+    st.caption(
+        f"The rarest class, {rarest}, has {n:,} of {int(counts.sum()):,} training rows: {share:.0%} of an "
+        f"even share. {rule}"
+    )
+    return is_balanced
 
 
 def choose(prepared: Prepared) -> Settings:
@@ -166,6 +200,7 @@ def choose(prepared: Prepared) -> Settings:
         help="The model whose rows are valued. A row's value is its value for this model.",
     )
     estimator = make_model(model, prepared.task)
+    balanced = _choose_balance(prepared)
     scorings = available_scorings(prepared.task, hasattr(estimator, "predict_proba"))
     scoring = st.selectbox(
         "Score of one validation row",
@@ -191,4 +226,5 @@ def choose(prepared: Prepared) -> Settings:
         n_clusters=int(n_clusters),
         random_state=int(seed),
         every_row=every_row,
+        balanced=balanced,
     )

@@ -1,0 +1,289 @@
+"""What a model scores on test rows: overall, and for each class, with its uncertainty.
+
+One number hides what a rare class pays, so every measurement holds the recall of each class beside
+accuracy, balanced accuracy and ROC AUC. Uncertainty is a bootstrap of the test rows, the same draws for every
+model that is compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import is_regressor
+
+from ecoval_core.valuation.fitting import fit_model, single_threaded
+
+N_DRAWS = 500
+CONFIDENCE = 0.9
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a fitted model says of the test rows.
+
+    Attributes
+    ----------
+    predicted : ndarray of shape (n_test,)
+        Labels or amounts.
+    scores : ndarray of shape (n_test, n_classes) or None
+        Probabilities or decision values of the classes; None for regression, or where a model has neither.
+    classes : ndarray of shape (n_classes,) or None
+        Labels of the columns of `scores`.
+    """
+
+    predicted: NDArray
+    scores: NDArray[np.float64] | None = None
+    classes: NDArray | None = None
+
+
+def predict(
+    estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, classes: NDArray | None, where: str
+) -> Prediction:
+    """Fit a model and let it predict the test rows.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Unfitted, its random states set.
+    X, y : ndarray of shape (n_samples, n_features), (n_samples,)
+        Rows to fit on.
+    X_test : ndarray of shape (n_test, n_features)
+        Test rows.
+    classes : ndarray of shape (n_classes,) or None
+        All labels, of which `y` may lack some; None for regression.
+    where : str
+        Names the rows for an error message.
+
+    Returns
+    -------
+    Prediction
+        The predictions.
+
+    Raises
+    ------
+    RefitError
+        If the model refuses the rows.
+    """
+    with single_threaded():
+        model = fit_model(estimator, X, y, where)
+        predicted = model.predict(X_test)
+        if classes is None:
+            return Prediction(predicted)
+        if hasattr(model, "predict_proba"):
+            found = model.predict_proba(X_test)
+        elif hasattr(model, "decision_function"):
+            found = model.decision_function(X_test)
+            found = np.column_stack([-found, found]) if found.ndim == 1 else found
+        else:
+            return Prediction(predicted)
+    scores = np.full((len(X_test), len(classes)), found.min())
+    scores[:, np.searchsorted(classes, model.classes_)] = found
+    return Prediction(predicted, scores, classes)
+
+
+def draw_rows(n_test: int, random_state: int = 0, n_draws: int = N_DRAWS) -> NDArray[np.float64]:
+    """How often each test row is drawn in each bootstrap sample.
+
+    Parameters
+    ----------
+    n_test : int
+        Test rows.
+    random_state : int, default=0
+        Seeds the draws.
+    n_draws : int, default=500
+        Samples.
+
+    Returns
+    -------
+    ndarray of shape (n_draws, n_test)
+        Counts, each row of them summing to `n_test`.
+    """
+    random = np.random.default_rng(random_state)
+    return random.multinomial(n_test, np.full(n_test, 1 / n_test), size=n_draws).astype(float)
+
+
+def measure(y_test: NDArray, prediction: Prediction, draws: NDArray) -> dict[str, NDArray]:
+    """Score predictions by every measure that fits the task, once for each draw of the test rows.
+
+    Parameters
+    ----------
+    y_test : ndarray of shape (n_test,)
+        True labels or amounts.
+    prediction : Prediction
+        What a model says of them.
+    draws : ndarray of shape (n_draws, n_test)
+        Weights of the test rows, a draw a row; all ones for the score itself.
+
+    Returns
+    -------
+    dict of str to ndarray of shape (n_draws,)
+        Classification: "accuracy", "balanced_accuracy", "roc_auc" (one class against the rest, the mean of
+        the classes) where the model gives scores, and "recall: LABEL" for each class of the test rows.
+        Regression: "r2". NaN where a draw holds no row of a class.
+    """
+    if y_test.dtype.kind == "f":
+        return {"r2": _r2(y_test, prediction.predicted, draws)}
+    labels = np.unique(y_test)
+    right = (prediction.predicted == y_test).astype(float)
+    found = {"accuracy": draws @ right / draws.sum(axis=1)}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        recalls = np.array(
+            [
+                (draws[:, y_test == label] @ right[y_test == label])
+                / draws[:, y_test == label].sum(axis=1)
+                for label in labels
+            ]
+        )
+    found["balanced_accuracy"] = _mean_known(recalls)
+    if prediction.scores is not None and prediction.classes is not None and len(labels) > 1:
+        areas = [
+            _area_under_roc(prediction.scores[:, column], y_test == label, draws)
+            for label, column in zip(
+                labels, np.searchsorted(prediction.classes, labels), strict=True
+            )
+        ]
+        found["roc_auc"] = _mean_known(np.array(areas))
+    return found | {recall_of(label): row for label, row in zip(labels, recalls, strict=True)}
+
+
+def recall_of(label: Any) -> str:
+    """Name of the measure that is the recall of a class."""
+    return f"recall: {label}"
+
+
+def _mean_known(by_class: NDArray) -> NDArray[np.float64]:
+    known = ~np.isnan(by_class)
+    return np.where(known, by_class, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+
+
+def _r2(y: NDArray, predicted: NDArray, draws: NDArray) -> NDArray[np.float64]:
+    n = draws.sum(axis=1)
+    scale = np.abs(y - y.mean()).max() or 1.0
+    centred, error = (y - y.mean()) / scale, (y - predicted) / scale
+    spread = draws @ centred**2 - (draws @ centred) ** 2 / n
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return 1 - draws @ error**2 / spread
+
+
+def _area_under_roc(score: NDArray, positive: NDArray, draws: NDArray) -> NDArray[np.float64]:
+    """Weighted area under the ROC curve for many weightings at once; ties count half."""
+    order = np.argsort(score, kind="stable")
+    positive, weights = positive[order], draws[:, order]
+    starts = np.flatnonzero(np.r_[True, np.diff(score[order]) > 0])
+    ups = np.add.reduceat(weights * positive, starts, axis=1)
+    downs = np.add.reduceat(weights * ~positive, starts, axis=1)
+    below = np.cumsum(downs, axis=1) - downs / 2
+    pairs = ups.sum(axis=1) * downs.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (ups * below).sum(axis=1) / pairs
+
+
+@dataclass(frozen=True)
+class Change:
+    """A measure before and after a change of the training rows.
+
+    Attributes
+    ----------
+    measure : str
+        A key of :func:`measure`.
+    before, after : float
+        Test scores.
+    low, high : float
+        90 % interval of the difference over a bootstrap of the test rows, the same rows for both models.
+    n_test : int
+        Test rows that the measure counts: all of them, or those of the class.
+    """
+
+    measure: str
+    before: float
+    after: float
+    low: float
+    high: float
+    n_test: int
+
+    @property
+    def difference(self) -> float:
+        """Gain of the test score by the change."""
+        return self.after - self.before
+
+
+def compare(
+    y_test: NDArray, before: Prediction, after: Prediction, random_state: int = 0
+) -> tuple[Change, ...]:
+    """Compare two models on the same test rows by every measure.
+
+    Parameters
+    ----------
+    y_test : ndarray of shape (n_test,)
+        True labels or amounts.
+    before, after : Prediction
+        What the two models say.
+    random_state : int, default=0
+        Seeds the bootstrap.
+
+    Returns
+    -------
+    tuple of Change
+        In the order of :func:`measure`.
+    """
+    draws = draw_rows(len(y_test), random_state)
+    whole = np.ones((1, len(y_test)))
+    points = [measure(y_test, p, whole) for p in (before, after)]
+    drawn = [measure(y_test, p, draws) for p in (before, after)]
+    changes = []
+    for name in points[0]:
+        if name not in points[1]:
+            continue
+        gain = drawn[1][name] - drawn[0][name]
+        low, high = interval(gain)
+        n_test = len(y_test)
+        if name.startswith("recall: "):
+            n_test = int(sum(recall_of(label) == name for label in y_test))
+        changes.append(
+            Change(name, float(points[0][name][0]), float(points[1][name][0]), low, high, n_test)
+        )
+    return tuple(changes)
+
+
+def interval(drawn: NDArray) -> tuple[float, float]:
+    """Return the middle 90 % of what bootstrap samples gave; NaN where none gave anything.
+
+    Parameters
+    ----------
+    drawn : ndarray of shape (n_draws,)
+        Scores or differences.
+
+    Returns
+    -------
+    low, high : float
+        5th and 95th percentile.
+    """
+    drawn = drawn[~np.isnan(drawn)]
+    if not len(drawn):
+        return float("nan"), float("nan")
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(drawn, (tail, 1 - tail))
+    return float(low), float(high)
+
+
+def main_measure(estimator: Any, *, balanced: bool = False) -> str:
+    """Name of the measure that stands for all.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Any scikit-learn estimator.
+    balanced : bool, default=False
+        Whether every class counts alike.
+
+    Returns
+    -------
+    str
+        "r2" for a regressor, else "balanced_accuracy" or "accuracy".
+    """
+    if is_regressor(estimator):
+        return "r2"
+    return "balanced_accuracy" if balanced else "accuracy"

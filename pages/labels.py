@@ -1,0 +1,141 @@
+"""Wrong labels: rows by label quality, accepted or kept one by one or in bulk, and what that changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from ecoval_core.evaluation.pruning import Effect
+from ecoval_core.workspace.runs import Run
+from pages.shared import effects, formats, labelling, layout, menu, progress, prunelist, rows
+from pages.shared.session import Session, session
+
+TABLE_KEY = "suspect_rows"
+MAX_LISTED = 2_000
+
+
+def list_suspects(run: Run) -> list[int]:
+    """Draw the doubtful rows and return the ids of those that are marked, or of all if none is."""
+    noun = formats.target_word(run)
+    left, right = st.columns([2, 1], gap="large", vertical_alignment="bottom")
+    left.slider(
+        f"Rows whose {noun} quality is below",
+        0.05,
+        1.0,
+        step=0.05,
+        key=Session.label_threshold.key,
+        persist_state="session",
+        help=f"{noun.capitalize()} quality: how likely the given {noun} is in the eyes of three judges that "
+        "have not seen it, in [0, 1]: the row's neighbours, the model fitted without the row, and a forest.",
+    )
+    right.toggle("Undecided only", key=Session.label_undecided.key, persist_state="session")
+    found = labelling.suspects(run, session.label_threshold, undecided_only=session.label_undecided)
+    ids = [int(row) for row in found.index[:MAX_LISTED]]
+    if not ids:
+        st.info(f"No row is left whose {noun} quality is below {session.label_threshold:.2f}.")
+        return []
+    table = found.loc[ids, ["label", "suggested_label", "label_quality", "decision"]]
+    original = rows.with_original(run, ids)
+    left_out = {*table, "intrinsic", "extrinsic", "standard_error"}
+    unit = formats.unit_of(run)
+    number = st.column_config.NumberColumn
+    columns: dict[str, Any] = {
+        "_index": number("row", format="%d", pinned=True),
+        "label": st.column_config.Column(f"given {noun}"),
+        "suggested_label": st.column_config.Column(f"suggested {noun}"),
+        "label_quality": st.column_config.ProgressColumn(
+            "quality", format="%.2f", min_value=0, max_value=1
+        ),
+        "value": number("value", format=unit.column_format, help=f"In {unit.label}"),
+        "flipped": st.column_config.CheckboxColumn("planted", help="Made wrong by you"),
+    }
+    drawn = st.dataframe(
+        table.join(original.drop(columns=[c for c in original if c in left_out])),
+        key=TABLE_KEY,
+        height=420,
+        column_config=columns,
+        on_select="rerun",
+        selection_mode="multi-row",
+    )
+    if len(found) > len(ids):
+        st.caption(f"Showing the first {len(ids):,} of {len(found):,} rows.")
+    marked = [ids[position] for position in drawn["selection"]["rows"] if position < len(ids)]
+    st.caption(
+        f"{len(found):,} of {len(run.frame):,} valued rows, the most doubtful first. Mark rows at the "
+        "left to decide on them alone; with none marked the buttons act on all that are listed."
+    )
+    return marked or ids
+
+
+def draw_decisions(run: Run, ids: list[int]) -> None:
+    """Draw the buttons that decide."""
+    noun = formats.target_word(run)
+    n = len(ids)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            f"Accept the suggestion for {n:,} rows",
+            key="accept_labels",
+            type="primary",
+            icon=":material/check:",
+            disabled=not n,
+            on_click=labelling.decide,
+            args=(ids, "accept"),
+        )
+        st.button(
+            f"Keep the {noun} of {n:,} rows",
+            key="keep_labels",
+            icon=":material/block:",
+            disabled=not n,
+            on_click=labelling.decide,
+            args=(ids, "keep"),
+        )
+        st.button(
+            "Undo", key="undo_labels", on_click=labelling.undo, disabled=not session.label_past
+        )
+        st.button(
+            "Clear",
+            key="clear_labels",
+            on_click=labelling.clear,
+            disabled=not session.label_decisions,
+        )
+    st.markdown(
+        f"**Accepted: {labelling.count('accept'):,}** · kept: {labelling.count('keep'):,}. Accepted rows "
+        f"get their new {noun} in the column *corrected_label* of every download on *Prune*."
+    )
+
+
+def draw_effects(run: Run) -> None:
+    """Draw the effect of relabelling the accepted rows beside that of removing them."""
+    st.subheader("Relabel or remove?", anchor=False)
+    new_labels = labelling.relabelled(run)
+    if not new_labels:
+        st.caption("Both are measured as soon as a suggestion is accepted.")
+        return
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.markdown(f"**Relabelling {len(new_labels):,} rows**")
+        _draw_effect(run, prunelist.effect(run, [], new_labels, "relabelling"), "relabel_effect")
+    with right:
+        st.markdown(f"**Removing the same {len(new_labels):,} rows**")
+        _draw_effect(run, prunelist.effect(run, list(new_labels), None, "removal"), "remove_effect")
+
+
+def _draw_effect(run: Run, job: Any, key: str) -> None:
+    effect: Effect | None = progress.result_of(job, "Measuring", can_cancel=False)
+    if effect is not None:
+        effects.draw(effect, run, key)
+
+
+layout.title(
+    "Wrong labels",
+    "**Label quality** answers which labels are wrong: how credible the given one is to judges that have not "
+    "seen it. **Value** answers what a row is worth to the model: a wrong label can do little harm, and a "
+    "right one can be redundant.",
+)
+run = layout.need_run()
+layout.warn_if_unreliable(run)
+marked = list_suspects(run)
+draw_decisions(run, marked)
+draw_effects(run)
+menu.link("prune", "Go on to prune and download")

@@ -1,0 +1,85 @@
+"""Decisions on labels that look wrong: accept the suggestion or keep the label, with undo."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pandas as pd
+
+from ecoval_core.workspace.runs import Run
+from pages.shared.session import session
+
+Verdict = Literal["accept", "keep"]
+MAX_UNDO = 200
+
+
+def suspects(run: Run, threshold: float, *, undecided_only: bool = False) -> pd.DataFrame:
+    """Rows whose label the judges doubt, the most doubtful first.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    threshold : float
+        Label quality below which a row is doubtful.
+    undecided_only : bool, default=False
+        Leave out rows that were decided on.
+
+    Returns
+    -------
+    DataFrame
+        Rows of :attr:`Run.frame` with a column decision.
+    """
+    frame = run.frame
+    is_doubted = frame["label_quality"] < threshold
+    if run.prepared.task == "classification":
+        is_doubted &= frame["suggested_label"] != frame["label"]
+    found = frame[is_doubted].sort_values("label_quality", kind="stable")
+    decided = found.index.map(lambda row: session.label_decisions.get(int(row), "")).astype("str")
+    found = found.assign(decision=decided)
+    return found[found["decision"] == ""] if undecided_only else found
+
+
+def relabelled(run: Run) -> dict[int, Any]:
+    """Return the new label, or target, of every row whose suggestion was accepted."""
+    accepted = [row for row, kind in session.label_decisions.items() if kind == "accept"]
+    known = run.frame.index.intersection(pd.Index(accepted, dtype="int64"))
+    return {int(row): label for row, label in run.frame.loc[known, "suggested_label"].items()}
+
+
+def count(kind: Verdict) -> int:
+    """Count the rows decided so."""
+    return sum(decision == kind for decision in session.label_decisions.values())
+
+
+def decide(ids: list[int], kind: Verdict) -> None:
+    """Accept the suggestion, or keep the label, of some rows.
+
+    Parameters
+    ----------
+    ids : list of int
+        Row ids.
+    kind : {"accept", "keep"}
+        The decision.
+    """
+    if ids:
+        _replace({**session.label_decisions, **dict.fromkeys(ids, kind)})
+
+
+def clear() -> None:
+    """Take every decision back; can be undone."""
+    if session.label_decisions:
+        _replace({})
+
+
+def _replace(decisions: dict[int, str]) -> None:
+    past = session.label_past
+    past.append(dict(session.label_decisions))
+    del past[:-MAX_UNDO]
+    session.label_decisions = decisions
+
+
+def undo() -> None:
+    """Go one decision back."""
+    if session.label_past:
+        session.label_decisions = session.label_past.pop()
