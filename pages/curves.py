@@ -82,7 +82,9 @@ def _draw_before_and_after(curves: pd.DataFrame) -> None:
     )
     columns = ["score", "low", "high"]
     by_share = lowest.set_index(["share", "measure"])[columns]
-    table = by_share.loc[0.0].join(by_share.loc[share], lsuffix="_before", rsuffix="_after")
+    table = pd.concat(
+        [by_share.loc[0.0].add_suffix("_before"), by_share.loc[share].add_suffix("_after")], axis=1
+    )
     shown = pd.DataFrame(
         {
             "measure": [effects.title(name) for name in table.index],

@@ -13,11 +13,14 @@ from pages.shared.session import Session, session
 
 TABLE_KEY = "suspect_rows"
 MAX_LISTED = 2_000
+MAX_HEIGHT, ROW_HEIGHT = 420, 35
 
 
 def list_suspects(run: Run) -> list[int]:
     """Draw the doubtful rows and return the ids of those that are marked, or of all if none is."""
     noun = formats.target_word(run)
+    if not Session.label_threshold.is_kept:
+        session.label_threshold = session.label_threshold
     left, right = st.columns([2, 1], gap="large", vertical_alignment="bottom")
     left.slider(
         f"Rows whose {noun} quality is below",
@@ -53,7 +56,7 @@ def list_suspects(run: Run) -> list[int]:
     drawn = st.dataframe(
         table.join(original.drop(columns=[c for c in original if c in left_out])),
         key=TABLE_KEY,
-        height=420,
+        height=min(MAX_HEIGHT, ROW_HEIGHT * (len(ids) + 1) + 3),
         column_config=columns,
         on_select="rerun",
         selection_mode="multi-row",
@@ -65,6 +68,11 @@ def list_suspects(run: Run) -> list[int]:
         f"{len(found):,} of {len(run.frame):,} valued rows, the most doubtful first. Mark rows at the "
         "left to decide on them alone; with none marked the buttons act on all that are listed."
     )
+    if run.settings.balanced:
+        st.caption(
+            "Judges do not weigh classes: in a rare class more rows look doubtful than are wrong. Decide on "
+            "those row by row."
+        )
     return marked or ids
 
 

@@ -23,8 +23,8 @@ digraph {{
   }}
   subgraph cluster_2 {{
     label="Stage 2: share it out (derived here)"; color="{line}"; style="rounded";
-    extrinsic [label="Extrinsic: who in the cluster\\nproduced the effect, and where"];
-    intrinsic [label="Intrinsic: quality, from\\nneighbours and confidence"];
+    extrinsic [label="Extrinsic: predicted for every row,\\ncorrected to what was measured"];
+    intrinsic [label="Intrinsic: quality, from\\nthree judges of its label"];
     value [label="Value of each row", penwidth=2];
     extrinsic -> value [label="weight b"];
     intrinsic -> value [label="the rest"];
@@ -62,10 +62,20 @@ OURS = """
 paper's. Stage 2, that is the formulas for extrinsic value, for quality, and for how the two are paid, is
 derived in this project from the paper's premises. Results may therefore differ from the authors'.
 """
+TWO_QUESTIONS = """
+**Label quality** says how credible a given label is to judges that have not seen it: sort by it to find wrong
+labels. **Value** says what a row, with the label it has, is worth to the model: sort by it to decide what to
+keep or to remove.
+"""
 LIMITS = """
 - If the model hardly beats the guess, there is no surplus to share out, and the app warns that the values
   are unreliable.
 - Few validation rows make values noisy: every value is an average over them.
+- Without equal weights a rare class hardly counts: its rows get the lowest values, and pruning them removes
+  the class. *Weigh classes equally* is on by itself where the rarest class has less than a third of its even
+  share; *Prune* keeps half of every class unless told otherwise. Neither makes a test row of a rare class
+  more: with few of them, no effect on it can be measured surely.
+- Judges do not weigh classes: among rare rows more look wrong than are. Look before accepting in bulk.
 - Above 10,000 training rows the fits use a sample; every row is still valued.
 - Errors that all point the same way in one region look like a rule to any model, and to this method too.
 - Accuracy as a score is coarse: most rows change no prediction. Prefer probability.
@@ -91,28 +101,43 @@ def draw_formulas() -> None:
     )
     st.latex(r"\Delta_c(v) = s(f_D; v) - s(f_{-c}; v), \qquad \Phi_c = \tfrac1m \sum_v \Delta_c(v)")
     st.markdown(
-        "**Extrinsic.** Each gain is credited to the members that push the model towards the right "
-        "answer at $v$, each harm charged to those that push it away. With residuals $r$ of the model "
-        "fitted without the cluster, and a kernel $k$ that measures how much a row acts at $v$:"
+        "Where **classes weigh equally**, every mean over $v$ is weighted by one over the share of the class "
+        "of $v$, the model gets the same weights, and the guess is the same for all classes.\n\n"
+        "**Extrinsic.** Two kernels predict what each row $i$ contributes at $v$: *proximity*, the share of "
+        "trees of a forest in which $i$ and $v$ fall into one leaf, times the agreement of their residuals "
+        "$r$ under the model without the cluster; and the *Shapley* value of $i$ at $v$ in the game "
+        "of the five "
+        "nearest neighbours. Their weights $\\beta \\ge 0$ are fitted to the measured effects by "
+        "least squares, "
+        "so that no model is a special case; the prediction is then corrected to what was measured, as far "
+        "as the difference is more than the noise of the measurement:"
     )
     st.latex(
-        r"a_{iv} = k_{iv} \, \langle r_i, r_v \rangle, \qquad "
-        r"E_i = \tfrac1m \sum_v \Big( [\Delta_c(v)]_+ \frac{[a_{iv}]_+}{\sum_{j \in c} [a_{jv}]_+} - "
-        r"[-\Delta_c(v)]_+ \frac{[-a_{iv}]_+}{\sum_{j \in c} [-a_{jv}]_+} \Big), \qquad "
-        r"\sum_{i \in c} E_i = \Phi_c"
+        r"s_i = \tfrac1m \sum_v \big( \beta_1 \, \kappa(i, v) \, \langle r_i, r_v \rangle + "
+        r"\beta_2 \, \varphi_i(v) \big), \qquad "
+        r"E_i = s_i + \rho_c \, \frac{\Phi_c - \sum_{j \in c} s_j}{|c|}, \qquad "
+        r"\rho_c = \frac{\tau^2}{\tau^2 + \mathrm{se}_c^2}"
     )
     st.markdown(
-        "The kernel is $k_{iv} = 1 / \\lVert x_i - x_v \\rVert^4$; for linear classifiers, where a row "
-        "acts on all that share its features, the first-order influence "
-        "$k_{iv} = 1 + x_i^\\top (C + 0.1\\, I)^{-1} x_v$ with the covariance $C$."
+        "$\\mathrm{se}_c$ is the standard error of $\\Phi_c$, $\\tau^2$ how much measured and "
+        "predicted values "
+        "differ beyond such errors. The rows of a cluster share $\\sum_j s_j + \\rho_c (\\Phi_c - "
+        "\\sum_j s_j)$; "
+        "where nothing is uncertain, exactly $\\Phi_c$."
     )
     st.markdown(
-        "**Intrinsic.** Quality is the geometric mean of *coherence* (how many of the ten nearest "
-        "neighbours carry the label, over how many carry the most frequent one) and *confidence* (the "
-        "model's probability of the label over that of the likeliest, from folds that did not see the "
-        "row). The tenth of the rows that fit worst at first look judge no other row:"
+        "**Intrinsic.** Three judges give every row class probabilities without having seen its "
+        "label: its ten "
+        "nearest neighbours, the model of the run out of fold, and the forest out of bag. They are pooled by "
+        "a Cobb-Douglas function whose elasticities $w \\ge 0$ make the given labels likeliest. **Label "
+        "quality** is the pooled probability of the given label; the quality that is paid is relative to the "
+        "likeliest label, after the class shares are divided out where classes weigh equally (regression: "
+        "predictions pooled by least squares, and $e^{-|r|}$ in units of the usual residual):"
     )
-    st.latex(r"q_i = \sqrt{\text{coherence}_i \cdot \text{confidence}_i}")
+    st.latex(
+        r"p_i(c) \propto \prod_j p_{ij}(c)^{w_j}, \qquad \text{label quality}_i = p_i(y_i), \qquad "
+        r"q_i = \frac{p_i(y_i)}{\max_c p_i(c)}"
+    )
     st.markdown("**Value.** Measured effect is paid at the weight $b$, quality is paid the rest:")
     st.latex(
         r"\text{value}_i = \underbrace{b \, E_i}_{\text{extrinsic}} + "
@@ -156,6 +181,8 @@ left.info(PAPERS)
 right.warning(OURS)
 st.subheader("How to read a value", anchor=False)
 st.markdown(READING)
+st.subheader("Label quality and value", anchor=False)
+st.markdown(TWO_QUESTIONS)
 st.subheader("The formulas", anchor=False)
 draw_formulas()
 with st.expander("Why these formulas"):

@@ -26,12 +26,15 @@ def title(measure: str) -> str:
     return _TITLES.get(measure) or "recall of " + measure.removeprefix(_RECALL)
 
 
+def _signed(difference: float) -> str:
+    return f"{difference:+.3f}".replace("-", "−") if abs(difference) >= 0.0005 else "0"
+
+
 def _figures(change: Change) -> str:
-    told = (
+    return (
         f"{change.before:.3f} before, {change.after:.3f} after; 90 % interval of the change "
-        f"{change.low:+.3f} to {change.high:+.3f}, on {change.n_test:,} test rows"
+        f"{_signed(change.low)} to {_signed(change.high)}, on {change.n_test:,} test rows"
     )
-    return told.replace("-0.", "−0.")
 
 
 def verdict(effect: Effect) -> str:
@@ -58,9 +61,10 @@ def verdict(effect: Effect) -> str:
     if effect.verdict == "worse":
         return f"**Worse**: the {main} falls ({_figures(overall)})."
     ending = ""
-    if hit is not None:
-        loses = "The largest fall" if hit.difference < 0 else "The smallest gain"
-        ending = f" No class surely loses. {loses} is in class {name}: {_figures(hit)}."
+    if hit is not None and hit.difference < 0:
+        ending = f" No class surely loses. The largest fall is in class {name}: {_figures(hit)}."
+    elif hit is not None:
+        ending = " No class loses."
     if effect.verdict == "better":
         return f"**Better**: the {main} rises ({_figures(overall)}).{ending}"
     return f"**No difference to be sure of** in the {main} ({_figures(overall)}).{ending}"
@@ -114,4 +118,4 @@ def draw(effect: Effect, run: Run, key: str) -> None:
 def _interval(change: Change) -> str:
     if math.isnan(change.low):
         return "–"
-    return f"{change.low:+.3f} to {change.high:+.3f}".replace("-", "−")
+    return f"{_signed(change.low)} to {_signed(change.high)}"
