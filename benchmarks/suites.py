@@ -42,7 +42,7 @@ Scores = dict[str, NDArray]
 
 
 def orders(
-    data: Benchmark, model: str, balanced: bool
+    data: Benchmark, model: str, balanced: bool, slow: bool
 ) -> tuple[dict[str, NDArray], dict[str, float]]:
     """Scores of every method, the lowest to be removed first, and the seconds each took."""
     estimator = make_model(model, random_state=data.seed)
@@ -62,7 +62,7 @@ def orders(
     }
     found, seconds = {}, {}
     for name, method in methods.items():
-        if name == "leave-one-out" and (balanced or (model == "random_forest" and data.seed)):
+        if name == "leave-one-out" and (balanced or (model == "random_forest" and not slow)):
             continue
         started = time.perf_counter()
         with single_threaded():
@@ -120,10 +120,12 @@ def measure(data: Benchmark, model: str, values: NDArray, balanced: bool) -> dic
     }
 
 
-def evaluate(name: str, seed: int, noise: float, model: str, balanced: bool, folder: Path) -> dict:
+def evaluate(
+    name: str, seed: int, noise: float, model: str, balanced: bool, folder: Path, slow: bool
+) -> dict:
     """Measure all methods on one table; random draws are averaged."""
     data = load_benchmark(name, seed, noise, folder, LIMITS)
-    values, seconds = orders(data, model, balanced)
+    values, seconds = orders(data, model, balanced, slow)
     rows = {method: measure(data, model, scores, balanced) for method, scores in values.items()}
     draws = pd.DataFrame([rows.pop(f"random {draw}") for draw in range(N_DRAWS)])
     rows["random"] = draws.mean().to_dict()
@@ -153,6 +155,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the tables")
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
+    parser.add_argument("--slow", action="store_true",
+                        help="leave-one-out of the forest too, about an hour a seed")  # fmt: skip
     parser.add_argument("--cache", type=Path, help="folder that keeps results")
     options = parser.parse_args()
     balanced = options.suite == "imbalanced"
@@ -164,7 +168,9 @@ def main() -> None:
             for seed in options.seeds:
                 for position, name in enumerate(names):
                     key = (name, seed, noise, model)
-                    compute = partial(evaluate, name, seed, noise, model, balanced, options.data)
+                    compute = partial(
+                        evaluate, name, seed, noise, model, balanced, options.data, options.slow
+                    )
                     for method, found in cache.get(key, compute).items():
                         rows.append({"table": name, "half": "AB"[position % 2], "model": model,
                                      "noise": noise, "method": method, **found})  # fmt: skip

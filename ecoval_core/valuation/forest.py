@@ -16,7 +16,8 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from ecoval_core.valuation.scoring import Scale
 
-N_TREES = 100
+# Twice as many raise the noise AUC of the label quality by at most 0.004 and double the cost.
+N_TREES = 50
 MIN_LEAF_ROWS = 5
 
 

@@ -61,8 +61,13 @@ def status_line(*, is_value_page: bool) -> None:
         text, weight, unit = st.columns([3, 1.3, 0.9], gap="medium", vertical_alignment="center")
     parts = [_describe_table(prepared), f"Run: {_describe_run(run)}"]
     if run is not None:
-        n_pruned = len(prunelist.pruned_ids(run))
-        parts.append(f"Selected: {len(state.selected_ids()):,} · To prune: {n_pruned:,}")
+        decided = prunelist.decide(run)
+        spared = (
+            f", {len(decided.spared):,} more spared by the quota" if len(decided.spared) else ""
+        )
+        parts.append(
+            f"Selected: {len(state.selected_ids()):,} · To prune: {len(decided.reasons):,}{spared}"
+        )
     text.markdown(
         "  \n".join(parts) if len(parts) < 3 else f"{parts[0]}  \n{parts[1]} · {parts[2]}"
     )
