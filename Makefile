@@ -11,7 +11,7 @@ test: $(VENV)/.test lint
 	$(BIN)/python -m pytest
 
 unit: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not browser and not pages"
+	$(BIN)/python -m pytest -n 2 -m "not browser and not pages"
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -27,8 +27,6 @@ def test_efficiency_values_sum_to_the_surplus(valued, request):
     ecoval = request.getfixturevalue(valued)
     assert ecoval.reliable_
     assert ecoval.values_.sum() == pytest.approx(ecoval.surplus_, abs=1e-12)
-    assert ecoval.surplus_ == pytest.approx(ecoval.full_score_ - ecoval.prior_score_)
-    assert np.array_equal(ecoval.values_, ecoval.intrinsic_ + ecoval.extrinsic_)
 
 
 @pytest.mark.parametrize("valued", ["valued_digits", "valued_cancer"])
@@ -220,7 +218,7 @@ def test_any_classifier_serves(cancer, estimator):
         cancer.X, cancer.y, cancer.X_val, cancer.y_val
     )
     assert roc_auc_score(cancer.flipped, -ecoval.values_) > 0.75
-    assert np.abs(ecoval.cluster_values_).max() > 0
+    assert (ecoval.cluster_values_ != 0).mean() > 0.5
     assert not hasattr(estimator, "classes_")
 
 
