@@ -307,6 +307,15 @@ def test_any_bytes_are_read_or_refused(content):
     assert outcome(content) == "x" or outcome(content).endswith(".")
 
 
+def test_an_open_quotation_is_refused_and_does_not_fill_the_memory():
+    # pandas 3.0 reads on for ever here, hence the lower bound of 3.1.
+    text = (
+        ';bé  ;.""\t,\n,\n--1\r.\t-b\'b\n.-éé\n""\r,."\na;;-..,.b\t\'--'
+        'b,-1.é"a"b1-.\n;\r ba\'\'\n\n\t;é..\r"é";.é;,\'b,\r\r\réb\t.a\n\t"'
+    )
+    assert "never closes it" in outcome(text.encode())
+
+
 @given(st.text("ab1,;\t\"'\n\r .-é", max_size=200))
 @settings(max_examples=150, deadline=None)
 def test_any_text_is_read_or_refused(content):

@@ -276,7 +276,7 @@ def nearest_neighbors(
 
     Above 20,000 training points, the neighbours are sought in a random reference sample of that size.
     Measured on 100,000 points of 50 features, one core: 73 s exact, 8 s by the sample, 6 s by an
-    approximate index (NN-descent, after 28 s of compilation); the planted noise that coherence alone finds
+    approximate index (NN-descent, after 28 s of compilation); the planted noise that neighbours alone find
     is the same within 0.003 of AUC between sample and index. The sample needs no compiler and gives
     the same bits each time.
 
