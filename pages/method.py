@@ -67,6 +67,18 @@ TWO_QUESTIONS = """
 labels. **Value** says what a row, with the label it has, is worth to the model: sort by it to decide what to
 keep or to remove.
 """
+MEASURED = """
+Three models (logistic regression, a random forest, nearest neighbours); rows are removed by value, accuracy is
+that on test rows.
+
+- 28 public tables with 15 % wrong labels: **label quality** finds them with an AUC of 0.90 to 0.91, the best
+  other method (Data-OOB or out-of-fold confidence) with 0.89. Removing the **lowest values** first leaves as
+  much accuracy as the best other method, with a forest 0.006 more; removing the highest first hurts more than
+  by KNN-Shapley (0.67 against 0.71, 0.69 against 0.71, 0.62 against 0.63).
+- 16 tables with a rare class, **classes weighing equally**: of the rare rows 7 to 10 % are among the lowest
+  15 % (by KNN-Shapley 84 %), and balanced accuracy stays above that of removing rows at random; with 10 %
+  wrong labels by 0.03 to 0.06.
+"""
 LIMITS = """
 - If the model hardly beats the guess, there is no surplus to share out, and the app warns that the values
   are unreliable.
@@ -187,6 +199,8 @@ st.subheader("The formulas", anchor=False)
 draw_formulas()
 with st.expander("Why these formulas"):
     draw_derivation()
+st.subheader("What was measured", anchor=False)
+st.markdown(MEASURED)
 st.subheader("Limits", anchor=False)
 st.markdown(LIMITS)
 st.subheader("How to cite the paper", anchor=False)
