@@ -68,8 +68,8 @@ labels. **Value** says what a row, with the label it has, is worth to the model:
 keep or to remove.
 """
 MEASURED = """
-Three models (logistic regression, a random forest, nearest neighbours); rows are removed by value, accuracy is
-that on test rows.
+Three models (logistic regression, a random forest, nearest neighbours); rows are removed by value, accuracy
+is that on test rows.
 
 - 28 public tables with 15 % wrong labels: **label quality** finds them with an AUC of 0.90 to 0.91, the best
   other method (Data-OOB or out-of-fold confidence) with 0.89. Removing the **lowest values** first leaves as
