@@ -7,14 +7,15 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
-from sklearn.utils import _safe_indexing, check_random_state, indexable
+from sklearn.utils import Bunch, _safe_indexing, check_random_state, indexable
 
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
 from ecoval_core.valuation.propagation import LEAST_SURPLUS
+from ecoval_core.valuation.record import Valuation
 from ecoval_core.valuation.targets import resolve_task, suggest
 
 N_VALIDATION_FOLDS = 5
@@ -27,7 +28,7 @@ class CrossValuation:
 
     Parameters
     ----------
-    estimators : sequence of EcoVal
+    estimators : sequence of EcoVal or Valuation
         Fitted, one a fold.
     trained : sequence of ndarray of int
         Rows that each of them valued.
@@ -66,15 +67,17 @@ class CrossValuation:
         As in :class:`EcoVal`.
     fold_ : ndarray of shape (n_samples,)
         Fold in which each row validated; -1 for a row that never did.
-    estimators_ : list of EcoVal
+    trained_ : list of ndarray of int
+        Rows that each fold valued.
+    estimators_ : list of EcoVal or Valuation
         The fitted folds.
     """
 
     def __init__(
-        self, estimators: Sequence[EcoVal], trained: Sequence[NDArray], fold: NDArray,
+        self, estimators: Sequence[EcoVal | Valuation], trained: Sequence[NDArray], fold: NDArray,
         labels: NDArray,
     ) -> None:  # fmt: skip
-        self.estimators_, self._trained = list(estimators), list(trained)
+        self.estimators_, self.trained_ = list(estimators), list(trained)
         self.fold_, self.labels_ = fold, labels
         first = self.estimators_[0]
         self.scoring_, self.task_ = first.scoring_, first.task_
@@ -107,7 +110,7 @@ class CrossValuation:
     def _sum(self, name: str, power: int = 1) -> NDArray[np.float64]:
         shape = getattr(self.estimators_[0], name).shape[1:]
         total = np.zeros((len(self.fold_), *shape))
-        for one, rows in zip(self.estimators_, self._trained, strict=True):
+        for one, rows in zip(self.estimators_, self.trained_, strict=True):
             total[rows] += getattr(one, name) ** power
         return total
 
@@ -117,7 +120,39 @@ class CrossValuation:
     def forget_models(self) -> None:
         """Free the models without each cluster of every fold; see :meth:`EcoVal.forget_models`."""
         for one in self.estimators_:
-            one.forget_models()
+            if isinstance(one, EcoVal):
+                one.forget_models()
+
+    def value_samples(self, X: ArrayLike, y: ArrayLike) -> Bunch:
+        """Value unseen points without a refit: means over the folds.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_new, n_features)
+            Unseen points.
+        y : array-like of shape (n_new,)
+            Their labels or targets.
+
+        Returns
+        -------
+        Bunch
+            As :meth:`EcoVal.value_samples` returns; clusters and labels are those of the first
+            fold.
+
+        Raises
+        ------
+        ValueError
+            If a label was never seen in training, or the folds hold no models any longer.
+        """
+        folds = [one for one in self.estimators_ if isinstance(one, EcoVal)]
+        if not folds:
+            raise ValueError(
+                "These values were read back without their models: value the rows again."
+            )
+        found = [one.value_samples(X, y) for one in folds]
+        amounts = ("value", "intrinsic", "extrinsic", "label_quality")
+        means = {name: np.mean([one[name] for one in found], axis=0) for name in amounts}
+        return Bunch(**means, cluster=found[0].cluster, suggested_label=found[0].suggested_label)
 
     def reweight(self, extrinsic_weight: float) -> CrossValuation:
         """Value the same rows with another extrinsic weight, without any refit.
@@ -137,8 +172,10 @@ class CrossValuation:
         ValueError
             If the weight is negative or not a number.
         """
-        reweighted = [one.reweight(extrinsic_weight) for one in self.estimators_]
-        return CrossValuation(reweighted, self._trained, self.fold_, self.labels_)
+        reweighted: list[EcoVal | Valuation] = [
+            one.reweight(extrinsic_weight) for one in self.estimators_
+        ]
+        return CrossValuation(reweighted, self.trained_, self.fold_, self.labels_)
 
 
 def cross_value(

@@ -27,8 +27,9 @@ from ecoval_core.valuation.attribution import attribute
 from ecoval_core.valuation.fitting import MAX_FIT_SAMPLES, seed_estimator, weigh_classes
 from ecoval_core.valuation.models import make_model
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT, LEAST_SURPLUS, distribute
+from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.quality import JUDGES
+from ecoval_core.valuation.record import Findings, Valuation
 from ecoval_core.valuation.refitting import Problem
 from ecoval_core.valuation.scoring import (
     SCORINGS,
@@ -164,6 +165,10 @@ class EcoVal(BaseEstimator):
         Labels; absent for regression.
     n_features_in_ : int
         Columns seen in fit.
+    intrinsic_rate_ : float
+        What a unit of quality is paid.
+    findings_ : Findings
+        All of this that holds at every extrinsic weight, without data and models.
 
     See Also
     --------
@@ -296,9 +301,7 @@ class EcoVal(BaseEstimator):
             monitor=monitor,
         )
         self._train_rows, self._n_rows = train, len(X)
-        self._publish()
-        self.suggested_labels_ = np.array(y)
-        self.suggested_labels_[train] = suggest(self._attribution.judged, classes)
+        self._publish(y)
         return self
 
     def _check_points(self, X: Any, y: Any) -> tuple[NDArray, NDArray]:
@@ -343,59 +346,47 @@ class EcoVal(BaseEstimator):
             class_weights=weights.of_classes,
         )
 
-    def _publish(self) -> None:
+    def _publish(self, y: NDArray) -> None:
         found = self._attribution
         problem, refits, clustering = found.problem, found.refits, found.clustering
         prior = prior_scores(problem.codes_val, problem.scoring, problem.scale)
-        self.full_score_ = float((refits.scores_full * problem.row_weights).mean())
-        self.prior_score_ = float((prior * problem.row_weights).mean())
-        self.surplus_ = self.full_score_ - self.prior_score_
-        deviation = (refits.scores_full - prior - self.surplus_) * problem.row_weights
-        self.surplus_standard_error_ = float(np.sqrt((deviation**2).mean() / len(prior)))
-        self.scoring_ = problem.scoring
-        self.task_ = problem.scale.task
-        if problem.classes is not None:
-            self.classes_ = problem.classes
+        full_score = float((refits.scores_full * problem.row_weights).mean())
+        prior_score = float((prior * problem.row_weights).mean())
+        deviation = refits.scores_full - prior - (full_score - prior_score)
+        deviation *= problem.row_weights
         self.estimator_ = refits.estimator
-        self.n_clusters_ = clustering.n_clusters
-        self.cluster_values_ = (refits.effects * problem.row_weights).mean(axis=1)
-        is_known = self.surplus_ > LEAST_SURPLUS
-        claimed = float(self.cluster_values_.sum())
-        self.returns_to_scale_ = claimed / self.surplus_ if is_known else float("nan")
-        self.cluster_standard_errors_ = found.errors
         self.cluster_predictions_ = found.credit.predicted
         self.cluster_reliability_ = found.credit.reliability
         self.cluster_centers_ = found.scaler.inverse_transform(clustering.centers)
-        self.labels_ = self._spread(clustering.labels, -1)
-        self.quality_ = self._spread(found.quality)
-        self.label_quality_ = self._spread(found.label_quality)
-        self.judged_ = self._spread(found.judged)
         self.judge_weights_ = dict(zip(JUDGES, found.pool.weights.tolist(), strict=True))
         self.kernel_weights_ = {
             kernel.name: float(weight)
             for kernel, weight in zip(found.weighting.kernels, found.weighting.weights, strict=True)
         }
-        self.raw_extrinsic_ = self._spread(found.credit.extrinsic)
-        self._distribute()
+        suggested = np.array(y)
+        suggested[self._train_rows] = suggest(found.judged, problem.classes)
+        self.findings_ = Findings(
+            labels=self._spread(clustering.labels, -1),
+            quality=self._spread(found.quality),
+            label_quality=self._spread(found.label_quality),
+            raw_extrinsic=self._spread(found.credit.extrinsic),
+            judged=self._spread(found.judged),
+            suggested_labels=suggested,
+            sampling=found.credit.sampling,
+            cluster_values=(refits.effects * problem.row_weights).mean(axis=1),
+            cluster_standard_errors=found.errors,
+            full_score=full_score,
+            prior_score=prior_score,
+            surplus_standard_error=float(np.sqrt((deviation**2).mean() / len(prior))),
+            scoring=problem.scoring,
+            task=problem.scale.task,
+            classes=problem.classes,
+        )
+        self._take(Valuation(self.findings_, self.extrinsic_weight))
 
-    def _distribute(self) -> None:
-        paid = distribute(
-            self.surplus_,
-            self._attribution.credit.extrinsic,
-            self._attribution.quality,
-            self.extrinsic_weight,
-        )
-        self._rate = paid.intrinsic_rate
-        self.intrinsic_ = self._spread(paid.intrinsic)
-        self.extrinsic_ = self._spread(paid.extrinsic)
-        self.values_ = self.intrinsic_ + self.extrinsic_
-        self.intrinsic_share_ = paid.intrinsic_share
-        self.reliable_ = paid.reliable
-        self.standard_errors_ = self._spread(
-            self._attribution.credit.sampling.standard_errors(
-                paid, self._attribution.quality, self.extrinsic_weight
-            )
-        )
+    def _take(self, valuation: Valuation) -> None:
+        published = {name: kept for name, kept in vars(valuation).items() if name.endswith("_")}
+        self.__dict__.update(published)
 
     def _spread(self, of_train: NDArray, missing: float = np.nan) -> NDArray:
         of_all = np.full((self._n_rows, *of_train.shape[1:]), missing, dtype=of_train.dtype)
@@ -424,7 +415,7 @@ class EcoVal(BaseEstimator):
         other = copy.copy(self)
         other.extrinsic_weight = extrinsic_weight
         other._validate_params()
-        other._distribute()
+        other._take(Valuation(self.findings_, extrinsic_weight))
         return other
 
     def assign_clusters(self, X: ArrayLike, y: ArrayLike) -> NDArray[np.int64]:
@@ -496,7 +487,10 @@ class EcoVal(BaseEstimator):
         X_new, y_new = self._check_points(X, y)
         codes = encode(y_new, self._attribution.problem.classes, "y")
         joined = self._attribution.join(X_new, codes)
-        intrinsic, extrinsic = self._rate * joined.quality, self.extrinsic_weight * joined.credit
+        intrinsic, extrinsic = (
+            self.intrinsic_rate_ * joined.quality,
+            self.extrinsic_weight * joined.credit,
+        )
         return Bunch(
             value=intrinsic + extrinsic,
             intrinsic=intrinsic,
