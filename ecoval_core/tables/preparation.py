@@ -36,8 +36,9 @@ class Prepared:
         int64 or text labels, or float64 amounts; `y_train` holds the planted noise.
     ids_train, ids_val, ids_test : ndarray of shape (n_part,)
         Row ids into ``table.frame``, int64, ascending.
-    vectorizer : Pipeline
-        Fitted on the training part; takes ``table.frame[table.features]``.
+    vectorizer : Pipeline or None
+        Fitted on the training part; takes ``table.frame[table.features]``. None for data that were kept
+        and read back: :func:`prepare` makes it again, to the last bit.
     flipped_ids : ndarray of shape (n_flipped,)
         Row ids whose training target was changed by planted noise, int64, ascending.
     y_train_clean : ndarray of shape (n_train,)
@@ -63,7 +64,7 @@ class Prepared:
     ids_train: np.ndarray
     ids_val: np.ndarray
     ids_test: np.ndarray
-    vectorizer: Pipeline
+    vectorizer: Pipeline | None
     flipped_ids: np.ndarray
     y_train_clean: np.ndarray
     proportions: tuple[float, float, float]

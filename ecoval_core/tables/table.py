@@ -48,6 +48,8 @@ class Table:
         Columns that are not used as features, with the reason.
     fingerprint : str
         Digest of the content and of the choices above; equal tables have equal ones.
+    content : str
+        Digest of the frame alone.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Table:
     task: Task
     excluded: Mapping[str, str]
     fingerprint: str
+    content: str
 
     @property
     def n_rows(self) -> int:
@@ -150,14 +153,29 @@ def make_table(
         raise TableError(f"Column {target!r} is the target: it cannot be left out as well.")
     if task is None:
         task = detect_task(frame[target])
-    table = Table(name, frame, target, task, dict(excluded), _digest(frame, target, task, excluded))
+    content = content_digest(frame)
+    choices = repr((content, target, task, sorted(excluded)))
+    fingerprint = blake2b(choices.encode(), digest_size=16).hexdigest()
+    table = Table(name, frame, target, task, dict(excluded), fingerprint, content)
     check_target(frame[target], task)
     _check_features(table)
     return table
 
 
-def _digest(frame: pd.DataFrame, target: str, task: Task, excluded: Iterable[str]) -> str:
-    digest = blake2b(repr((target, task, sorted(excluded))).encode(), digest_size=16)
+def content_digest(frame: pd.DataFrame) -> str:
+    """Return the digest of a frame's columns, dtypes and cells.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_rows, n_columns)
+        Columns named by text.
+
+    Returns
+    -------
+    digest : str
+        32 hexadecimal digits.
+    """
+    digest = blake2b(digest_size=16)
     for column in frame:
         values = frame[column]
         digest.update(f"{column!r} {values.dtype} ".encode())
