@@ -1,0 +1,228 @@
+"""The app's door: nobody signs in on their own machine, everybody does where it is served to others.
+
+Reached in any other way than on a loopback address, the app shows nothing until `[auth]` in `secrets.toml`
+names an identity provider, or ``ECOVAL_OPEN=1`` lets everybody in. Pages call :func:`require` first.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import streamlit as st
+from streamlit import runtime
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from pages.shared import formats, identity
+from pages.shared.identity import LOCAL, SHARED, User, workspace_root
+
+__all__ = [
+    "LOCAL", "SHARED", "User", "admitted_user", "draw_user", "forget_ended_sessions", "is_admitted",
+    "require", "user", "workspace_root",
+]  # fmt: skip
+OPEN = "ECOVAL_OPEN"
+ALLOWED = "ECOVAL_ALLOWED"
+SESSION_HOURS = 24.0
+_REFUSED = (
+    "EcoVal is reached from other machines here, but nobody has said who may use it, so it shows nothing: "
+    "name an identity provider in the section [auth] of .streamlit/secrets.toml (the README says how under "
+    "*Serving it to others*), or let it listen on localhost only, or set ECOVAL_OPEN=1 if everybody who can "
+    "reach it may share one workspace."
+)
+_UNREADABLE = "The server's secrets.toml cannot be read: correct it or move it away."
+_EXPIRED = "Your sign-in is no longer valid: sign in again."
+_HOURS = (
+    "session_hours in the section [ecoval] of secrets.toml must be a number of hours above zero."
+)
+_NAMELESS = "Your identity provider did not say who you are (iss or sub is missing)."
+# In the header, whose right end belongs to Streamlit's own menu.
+_STYLE = """<style>
+.st-key-user { position: fixed; top: 0.6rem; right: 3.5rem; width: auto; z-index: 999991; }
+</style>"""
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """Who has come in, or what stands in the way and which buttons lead on."""
+
+    user: User | None = None
+    complaint: str = ""
+    providers: tuple[str, ...] = ()
+    can_sign_out: bool = False
+
+
+# Who was let into which session; the gate asks before it takes a file. Not in Streamlit's caches, which every
+# client can clear.
+_admitted: dict[str, User] = {}
+_lock = threading.Lock()
+
+
+def _section(name: str) -> dict[str, Any]:
+    if not st.secrets.load_if_toml_exists():
+        return {}
+    section = st.secrets.get(name, {})
+    return section.to_dict() if hasattr(section, "to_dict") else dict(section)
+
+
+def _has_unreadable_secrets() -> bool:
+    files = st.get_option("secrets.files")
+    return not st.secrets.load_if_toml_exists() and any(Path(path).exists() for path in files)
+
+
+def _allowed(settings: Mapping[str, Any]) -> list[str]:
+    named = os.environ.get(ALLOWED) or settings.get("allowed") or []
+    return named.replace(",", " ").split() if isinstance(named, str) else [str(n) for n in named]
+
+
+def _judge() -> _Verdict:
+    auth = _section("auth")
+    if _has_unreadable_secrets():
+        return _Verdict(complaint=_UNREADABLE)
+    if auth:
+        return _judge_signed_in(auth, _section("ecoval"))
+    address, client = st.get_option("server.address"), st.context.ip_address
+    if not identity.is_served(address, st.context.headers, client):
+        return _Verdict(LOCAL)
+    if os.environ.get(OPEN, "").strip().lower() in {"1", "true", "yes"}:
+        return _Verdict(SHARED)
+    return _Verdict(complaint=_REFUSED)
+
+
+def _judge_signed_in(auth: Mapping[str, Any], settings: Mapping[str, Any]) -> _Verdict:
+    if complaint := identity.check_auth(auth):
+        return _Verdict(complaint=complaint)
+    providers = tuple(identity.providers(auth))
+    claims: dict[str, Any] = dict(st.user.to_dict())
+    if not claims.get("is_logged_in"):
+        return _Verdict(providers=providers)
+    hours = settings.get("session_hours", SESSION_HOURS)
+    if not isinstance(hours, (int, float)) or hours <= 0:
+        return _Verdict(complaint=_HOURS)
+    if time.time() - float(claims.get("iat") or 0) > 3600 * hours:
+        return _Verdict(complaint=_EXPIRED, providers=providers)
+    found = identity.identify(claims)
+    if found is None:
+        return _Verdict(complaint=_NAMELESS, can_sign_out=True)
+    trusts = settings.get("trust_unverified_email") is True
+    if identity.is_allowed(claims, _allowed(settings), trust_unverified=trusts):
+        return _Verdict(found)
+    complaint = (
+        f"You are signed in as {formats.plain(found.email or found.name)}, which is not among the addresses "
+        "that may use this server: ask whoever runs it, or sign out and take another account."
+    )
+    return _Verdict(complaint=complaint, can_sign_out=True)
+
+
+def is_admitted() -> bool:
+    """Return whether the visitor may see more than the entrance."""
+    return _judge().user is not None
+
+
+def user() -> User:
+    """Return who is using the app.
+
+    Raises
+    ------
+    PermissionError
+        If nobody has been let in: what :func:`require` stops before.
+    """
+    found = _judge().user
+    if found is None:
+        raise PermissionError("Nobody is signed in.")
+    return found
+
+
+def require() -> User:
+    """Return who is using the app; where nobody has been let in, draw the entrance and stop.
+
+    Returns
+    -------
+    User
+        The signed-in user, :data:`LOCAL` on one's own machine, or :data:`SHARED` where everybody may come in.
+    """
+    verdict, context = _judge(), get_script_run_ctx()
+    with _lock:
+        if context is not None and verdict.user is not None:
+            _admitted[context.session_id] = verdict.user
+        elif context is not None:
+            _admitted.pop(context.session_id, None)
+    if verdict.user is None:
+        _draw_entrance(verdict)
+    return verdict.user
+
+
+def is_https() -> bool:
+    """Return whether the address that browsers return to after signing in is one of HTTPS."""
+    return str(_section("auth").get("redirect_uri", "")).startswith("https://")
+
+
+def admitted_user(session_id: str) -> User | None:
+    """Return who was let into a session, or None.
+
+    Parameters
+    ----------
+    session_id : str
+        Streamlit's name of the session.
+    """
+    with _lock:
+        return _admitted.get(session_id)
+
+
+def forget_ended_sessions() -> None:
+    """Forget who was let into sessions that are not connected any more."""
+    server = runtime.get_instance()
+    with _lock:
+        for session_id in [name for name in _admitted if not server.is_active_session(name)]:
+            del _admitted[session_id]
+
+
+def _draw_entrance(verdict: _Verdict) -> NoReturn:
+    _, middle, _ = st.columns([1, 2, 1])
+    with middle.container(key="entrance", gap="medium"):
+        st.header("EcoVal", anchor=False)
+        if verdict.complaint:
+            st.warning(verdict.complaint, icon=":material/lock:")
+        else:
+            st.markdown("Which rows of a training table help, which hurt, which can go?")
+        for name in verdict.providers:
+            st.button(
+                f"Sign in with {formats.plain(name)}" if name else "Sign in",
+                key=f"sign_in_{name}",
+                type="primary",
+                icon=":material/login:",
+                on_click=st.login,
+                args=(name or None,),
+            )
+        if verdict.can_sign_out:
+            _draw_sign_out()
+    st.stop()
+
+
+def _draw_sign_out() -> None:
+    st.button("Sign out", key="sign_out", icon=":material/logout:", on_click=st.logout)
+
+
+def draw_user() -> None:
+    """Draw who is signed in, with the way out, beside Streamlit's menu; nothing on one's own machine."""
+    who = user()
+    if who == LOCAL:
+        return
+    st.html(_STYLE)
+    with (
+        st.container(key="user"),
+        st.popover(formats.plain(who.name), icon=":material/person:", type="tertiary"),
+    ):
+        if who == SHARED:
+            st.markdown(
+                "Nobody signs in here: everybody who can reach this server sees and changes the same tables "
+                "and runs."
+            )
+            return
+        st.markdown(f"Signed in as **{formats.plain(who.name)}**  \n{formats.plain(who.email)}")
+        st.caption("Nobody else sees your tables and runs.")
+        _draw_sign_out()

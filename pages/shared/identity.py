@@ -1,0 +1,205 @@
+"""The rules of access, without Streamlit: what counts as served to others, who a user is, who may come in."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+MIN_COOKIE_SECRET = 32
+_CALLBACK = "/oauth2callback"
+_OF_PROVIDER = ("client_id", "client_secret", "server_metadata_url")
+_OF_PROXIES = (
+    "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Forwarded", "Via",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class User:
+    """Who is using the app.
+
+    Attributes
+    ----------
+    id : str
+        Stays the same for good; names the folder of the user's workspace.
+    name : str
+        What the identity provider calls the user.
+    email : str, default=""
+        Shown to the user; never an identity.
+    """
+
+    id: str
+    name: str
+    email: str = ""
+
+
+LOCAL = User("local", "You")
+SHARED = User("shared", "Everybody")
+
+
+def workspace_root(base: Path, user: User) -> Path:
+    """Return the folder of a user's own workspace.
+
+    Parameters
+    ----------
+    base : Path
+        The server's workspace folder.
+    user : User
+        Who is using the app.
+
+    Returns
+    -------
+    Path
+        `base` itself on one's own machine and where everybody shares it.
+    """
+    return base if user in (LOCAL, SHARED) else base / "users" / user.id
+
+
+def host_name(address: str) -> str | None:
+    """Return the host of an address, without its port, or None if there is none.
+
+    Parameters
+    ----------
+    address : str
+        With or without a scheme.
+    """
+    try:
+        return urlsplit(address if "//" in address else f"//{address}").hostname
+    except ValueError:
+        return None
+
+
+def is_loopback(host: str | None) -> bool:
+    """Return whether a host name or address means this machine and no other.
+
+    Parameters
+    ----------
+    host : str or None
+        Without a port.
+    """
+    if not host:
+        return False
+    name = host.strip("[]").lower()
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def is_served(address: str | None, headers: Mapping[str, str], client: str | None) -> bool:
+    """Return whether anybody but the user of this machine can be at the other end.
+
+    Parameters
+    ----------
+    address : str or None
+        What the server listens on, None or "" for everything.
+    headers : mapping
+        Of the visitor's request; looked up regardless of case. Empty where there is no request, as in a test.
+    client : str or None
+        Address the request came from, None for this machine.
+
+    Returns
+    -------
+    bool
+        True too for a loopback address behind a proxy, and for a host name that a foreign page has made
+        resolve to this machine.
+    """
+    if not is_loopback(address) or (client is not None and not is_loopback(client)):
+        return True
+    if any(headers.get(name) for name in _OF_PROXIES):
+        return True
+    named = (headers.get("Host"), headers.get("Origin"))
+    return any(name is not None and not is_loopback(host_name(name)) for name in named)
+
+
+def providers(auth: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the settings of each identity provider by its name; "" where they stand in `[auth]` itself.
+
+    Parameters
+    ----------
+    auth : mapping
+        The section `[auth]` of the secrets.
+    """
+    named = {name: part for name, part in auth.items() if isinstance(part, Mapping)}
+    named.pop("client_kwargs", None)
+    if not named or any(key in auth for key in _OF_PROVIDER):
+        return {"": auth, **named}
+    return named
+
+
+def check_auth(auth: Mapping[str, Any]) -> str:
+    """Return what is wrong with the section `[auth]`, in one sentence; empty if nothing is.
+
+    Parameters
+    ----------
+    auth : mapping
+        The section.
+    """
+    redirect = str(auth.get("redirect_uri", ""))
+    scheme, host = urlsplit(redirect).scheme, host_name(redirect)
+    if scheme not in {"http", "https"} or not host or not redirect.endswith(_CALLBACK):
+        return (
+            "The redirect_uri in the section [auth] of secrets.toml must be the app's own address followed "
+            f"by {_CALLBACK}."
+        )
+    if len(str(auth.get("cookie_secret", ""))) < MIN_COOKIE_SECRET:
+        return (
+            "The cookie_secret in the section [auth] of secrets.toml must have "
+            f"{MIN_COOKIE_SECRET} characters or more, drawn at random: whoever guesses it can be anybody."
+        )
+    for name, part in providers(auth).items():
+        section = f"auth.{name}" if name else "auth"
+        if "_" in name:
+            return f"The section [{section}] of secrets.toml must have no underscore in its name."
+        missing = [key for key in _OF_PROVIDER if not part.get(key)]
+        if missing:
+            return f"The section [{section}] of secrets.toml lacks {' and '.join(missing)}."
+    return ""
+
+
+def identify(claims: Mapping[str, Any]) -> User | None:
+    """Return the user that an identity token speaks of, or None if it does not say.
+
+    Parameters
+    ----------
+    claims : mapping
+        Claims of the token.
+    """
+    issuer, subject = claims.get("iss"), claims.get("sub")
+    if not issuer or not subject:
+        return None
+    digest = hashlib.sha256(f"{issuer}\n{subject}".encode()).hexdigest()[:32]
+    email = str(claims.get("email") or "")
+    name = str(claims.get("name") or claims.get("preferred_username") or email or "Signed in")
+    return User(digest, name, email)
+
+
+def is_allowed(
+    claims: Mapping[str, Any], allowed: Iterable[str], *, trust_unverified: bool = False
+) -> bool:
+    """Return whether a user is on the list of those who may come in.
+
+    Parameters
+    ----------
+    claims : mapping
+        Claims of the identity token.
+    allowed : iterable of str
+        E-mail addresses, and domains whose every address is allowed; empty for everybody who can sign in.
+    trust_unverified : bool, default=False
+        Accept an address of which the provider does not say whether it was verified. An address that it calls
+        unverified is never accepted.
+    """
+    wanted = {entry.strip().lower().removeprefix("@") for entry in allowed}
+    if not wanted:
+        return True
+    verified = claims.get("email_verified")
+    if str(verified).lower() != "true" and not (verified is None and trust_unverified):
+        return False
+    name, _, domain = str(claims.get("email") or "").strip().lower().rpartition("@")
+    return bool(name and domain) and (f"{name}@{domain}" in wanted or domain in wanted)
