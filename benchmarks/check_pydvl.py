@@ -64,10 +64,13 @@ def theirs(path_in: Path, path_out: Path) -> None:
 
 
 def main() -> None:
-    from peers import data_oob_values
     from tables import load_benchmark
 
-    from ecoval_core.evaluation.baselines import knn_shapley_values, leave_one_out_values
+    from ecoval_core.evaluation.baselines import (
+        data_oob_values,
+        knn_shapley_values,
+        leave_one_out_values,
+    )
 
     data = load_benchmark("breast_cancer", 0, 0.15)
     rows = (data.X, data.y, data.X_val, data.y_val)

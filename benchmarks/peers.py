@@ -1,7 +1,4 @@
-"""Peers of EcoVal that the package does not hold: Data-OOB and truncated Monte Carlo Shapley.
-
-Short versions from scikit-learn's parts; ``check_pydvl.py`` compares them with pyDVL's.
-"""
+"""The peer of EcoVal that the package does not hold: truncated Monte Carlo Shapley."""
 
 from __future__ import annotations
 
@@ -11,8 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.ensemble import BaggingClassifier
-from sklearn.tree import DecisionTreeClassifier
 
 from ecoval_core.valuation.fitting import fit_model, single_threaded
 from ecoval_core.valuation.scoring import Scale, model_output, prior_scores, sample_scores
@@ -26,40 +21,6 @@ class Sampled(NamedTuple):
 
     values: NDArray[np.float64]
     n_permutations: int
-
-
-def data_oob_values(
-    X: ArrayLike, y: ArrayLike, *, n_trees: int = 300, random_state: int | None = None
-) -> NDArray[np.float64]:
-    """Data-OOB: how often the trees that did not see a row predict its label.
-
-    Parameters
-    ----------
-    X, y : array-like of shape (n_samples, n_features), (n_samples,)
-        Training rows; no validation rows are used.
-    n_trees : int, default=300
-        Bagged decision trees.
-    random_state : int or None, default=None
-        Seeds the bags and the trees.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Mean out-of-bag correctness, in [0, 1]; rows in every bag get the mean of the others.
-
-    References
-    ----------
-    Y. Kwon and J. Zou, "Data-OOB: Out-of-bag Estimate as a Simple and Efficient Data Value", ICML 2023.
-    """
-    X, y = np.asarray(X), np.asarray(y)
-    bags = BaggingClassifier(DecisionTreeClassifier(), n_trees, random_state=random_state).fit(X, y)
-    n_right, n_out = np.zeros(len(y)), np.zeros(len(y))
-    for tree, bag in zip(bags.estimators_, bags.estimators_samples_, strict=True):
-        out = np.setdiff1d(np.arange(len(y)), bag)
-        n_right[out] += bags.classes_[tree.predict(X[out]).astype(int)] == y[out]
-        n_out[out] += 1
-    share = np.divide(n_right, n_out, out=np.full(len(y), np.nan), where=n_out > 0)
-    return np.where(n_out > 0, share, np.nanmean(share))
 
 
 def monte_carlo_shapley(

@@ -22,13 +22,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from peers import data_oob_values, tmc_shapley_values
+from peers import tmc_shapley_values
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 from tables import DATA, Benchmark, available_tables, load_benchmark, load_benchmarks
 
 from ecoval_core import EcoVal
-from ecoval_core.evaluation.baselines import knn_shapley_values, leave_one_out_values, random_values
+from ecoval_core.evaluation.baselines import (
+    data_oob_values,
+    knn_shapley_values,
+    leave_one_out_values,
+    random_values,
+)
 from ecoval_core.evaluation.curves import removal_curves
 from ecoval_core.valuation.models import make_model
 

@@ -17,15 +17,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from peers import data_oob_values
 from quality import Cache, as_markdown
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_score
-from sklearn.model_selection import cross_val_predict
 from tables import DATA, Benchmark, Limits, imbalanced_suite, load_benchmark, wide_suite
 
 from ecoval_core import EcoVal
-from ecoval_core.evaluation.baselines import knn_shapley_values, leave_one_out_values, random_values
+from ecoval_core.evaluation.baselines import (
+    data_oob_values,
+    knn_shapley_values,
+    leave_one_out_values,
+    random_values,
+    self_confidence_values,
+)
 from ecoval_core.valuation.fitting import single_threaded, weigh_classes
 from ecoval_core.valuation.models import make_model
 
@@ -55,7 +59,9 @@ def orders(
         "EcoVal, label quality": lambda: ecoval.label_quality_,
         "KNN-Shapley": lambda: knn_shapley_values(data.X, data.y, data.X_val, data.y_val),
         "Data-OOB": lambda: data_oob_values(data.X, data.y, random_state=data.seed),
-        "self-confidence": lambda: self_confidence(estimator, data),
+        "self-confidence": lambda: self_confidence_values(
+            estimator, data.X, data.y, random_state=data.seed
+        ),
         "leave-one-out": lambda: leave_one_out_values(
             estimator, data.X, data.y, data.X_val, data.y_val, random_state=data.seed
         ),
@@ -71,15 +77,6 @@ def orders(
     for draw in range(N_DRAWS):
         found[f"random {draw}"] = random_values(len(data.y), 100 * data.seed + draw)
     return found, seconds
-
-
-def self_confidence(estimator, data: Benchmark) -> NDArray:
-    """Out-of-fold probability of the given label, which cleanlab calls self-confidence."""
-    folds = min(5, np.bincount(data.y).min())
-    proba = cross_val_predict(
-        clone(estimator), data.X, data.y, cv=max(2, folds), method="predict_proba"
-    )
-    return proba[np.arange(len(data.y)), np.searchsorted(np.unique(data.y), data.y)]
 
 
 def measure(data: Benchmark, model: str, values: NDArray, balanced: bool) -> dict[str, float]:

@@ -1,101 +1,352 @@
-"""What users compare EcoVal with: random values, leave-one-out, KNN-Shapley.
-
-pyDVL holds these too, but its release needs numpy < 2; the benchmarks run it in an environment of its
-own and check these against it.
-"""
+"""What users compare EcoVal with: every baseline by key, on the rows of a run, fold by fold if need be."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.neighbors import NearestNeighbors
+from sklearn.base import is_regressor
 
-from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.kernels import BLOCK_PAIRS, shapley_by_rank
+from ecoval_core.evaluation.knn_shapley import knn_shapley_regression_values, knn_shapley_values
+from ecoval_core.evaluation.peers import (
+    data_oob_values,
+    leave_one_out_values,
+    random_values,
+    self_confidence_values,
+)
+from ecoval_core.target_type import Task
+from ecoval_core.valuation.parallel import Cancelled, Monitor, Progress, ShouldStop
+
+__all__ = [
+    "BASELINES",
+    "Baseline",
+    "Request",
+    "baseline_values",
+    "baselines_for",
+    "cross_baseline_values",
+    "data_oob_values",
+    "estimate_baseline_seconds",
+    "knn_shapley_regression_values",
+    "knn_shapley_values",
+    "leave_one_out_values",
+    "random_values",
+    "self_confidence_values",
+]
+
+ENOUGH_SECONDS = 0.5
 
 
-def random_values(n_samples: int, random_state: int | None = None) -> NDArray[np.float64]:
-    """Values that know nothing, uniform in [0, 1).
+@dataclass(frozen=True)
+class Request:
+    """What a baseline is given.
 
-    Parameters
-    ----------
-    n_samples : int
-        Rows.
-    random_state : int or None, default=None
-        Seeds the draw.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Values.
-    """
-    return np.random.default_rng(random_state).random(n_samples)
-
-
-def leave_one_out_values(
-    estimator: Any, X: ArrayLike, y: ArrayLike, X_val: ArrayLike, y_val: ArrayLike,
-    *, scoring: str | None = None, n_jobs: int | None = None, random_state: int | None = None,
-) -> NDArray[np.float64]:  # fmt: skip
-    """Fall of the utility when a row alone is left out: EcoVal's first stage at its finest.
-
-    Parameters
+    Attributes
     ----------
     estimator : estimator
         Unfitted model.
-    X, y : array-like of shape (n_samples, n_features), (n_samples,)
+    X, y : ndarray of shape (n_samples, n_features), (n_samples,)
         Training rows.
-    X_val, y_val : array-like of shape (n_val, n_features), (n_val,)
+    X_val, y_val : ndarray of shape (n_val, n_features), (n_val,), or None
         Validation rows.
-    scoring, n_jobs, random_state
-        As in :class:`EcoVal`.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Values in units of the score.
+    scoring, class_weight, n_jobs, random_state
+        As in :class:`ecoval_core.EcoVal`.
+    monitor : Monitor
+        Takes steps of about the same length.
     """
-    finest = EcoVal(
-        estimator, n_clusters=len(np.asarray(y)), scoring=scoring, max_fit_samples=None,
-        n_jobs=n_jobs, random_state=random_state,
-    ).fit(X, y, X_val, y_val)  # fmt: skip
-    return finest.cluster_values_[finest.labels_]
+
+    estimator: Any
+    X: NDArray
+    y: NDArray
+    X_val: Any
+    y_val: Any
+    scoring: str | None
+    class_weight: Any
+    n_jobs: int | None
+    random_state: int
+    monitor: Monitor
+
+    @property
+    def task(self) -> Task:
+        """Task that the estimator poses."""
+        return "regression" if is_regressor(self.estimator) else "classification"
 
 
-def knn_shapley_values(
-    X: ArrayLike, y: ArrayLike, X_val: ArrayLike, y_val: ArrayLike, *, n_neighbors: int = 5
-) -> NDArray[np.float64]:
-    """Exact Shapley values of a k-nearest-neighbour classifier.
+@dataclass(frozen=True)
+class Baseline:
+    """Another way to value the rows of a run.
 
-    The utility of a set of rows, at a validation row, is the number of its k nearest members of the set
-    that carry its label, over k.
+    Attributes
+    ----------
+    key : str
+        Its key in `BASELINES`.
+    title : str
+        Its name for people.
+    explanation : str
+        What its values mean, in one sentence.
+    tasks : tuple of {"classification", "regression"}
+        Tasks that it serves.
+    needs_validation : bool
+        Whether values depend on validation rows.
+    is_costly : bool
+        Whether it fits a model for every row.
+    function : callable
+        Takes a `Request` and returns values, ndarray of shape (n_samples,).
+    """
+
+    key: str
+    title: str
+    explanation: str
+    tasks: tuple[Task, ...]
+    needs_validation: bool
+    is_costly: bool
+    function: Callable[[Request], NDArray[np.float64]]
+
+
+def _knn_shapley(of: Request) -> NDArray[np.float64]:
+    value = knn_shapley_values if of.task == "classification" else knn_shapley_regression_values
+    return value(of.X, of.y, of.X_val, of.y_val, monitor=of.monitor)
+
+
+def _data_oob(of: Request) -> NDArray[np.float64]:
+    return data_oob_values(
+        of.X, of.y, task=of.task, n_jobs=of.n_jobs, random_state=of.random_state, monitor=of.monitor
+    )
+
+
+def _leave_one_out(of: Request) -> NDArray[np.float64]:
+    return leave_one_out_values(
+        of.estimator, of.X, of.y, of.X_val, of.y_val, scoring=of.scoring,
+        class_weight=of.class_weight, n_jobs=of.n_jobs, random_state=of.random_state,
+        monitor=of.monitor,
+    )  # fmt: skip
+
+
+def _self_confidence(of: Request) -> NDArray[np.float64]:
+    return self_confidence_values(
+        of.estimator, of.X, of.y, n_jobs=of.n_jobs, random_state=of.random_state, monitor=of.monitor
+    )
+
+
+def _random(of: Request) -> NDArray[np.float64]:
+    return random_values(len(of.y), of.random_state)
+
+
+_BOTH: tuple[Task, ...] = ("classification", "regression")
+BASELINES: dict[str, Baseline] = {
+    baseline.key: baseline
+    for baseline in (
+        Baseline(
+            "knn_shapley", "KNN-Shapley",
+            "What a row brings to the five nearest neighbours of the validation rows, averaged over all "
+            "sets of rows that it could join.",
+            _BOTH, needs_validation=True, is_costly=False, function=_knn_shapley,
+        ),
+        Baseline(
+            "data_oob", "Data-OOB",
+            "How well decision trees that have not seen a row predict its target; validation rows play "
+            "no part.",
+            _BOTH, needs_validation=False, is_costly=False, function=_data_oob,
+        ),
+        Baseline(
+            "leave_one_out", "Leave-one-out",
+            "How far the score of the run falls when the row alone is left out: one fit for every row.",
+            _BOTH, needs_validation=True, is_costly=True, function=_leave_one_out,
+        ),
+        Baseline(
+            "self_confidence", "Self-confidence",
+            "What the model of the run, fitted without the row's fold, makes of its target; validation "
+            "rows play no part.",
+            _BOTH, needs_validation=False, is_costly=False, function=_self_confidence,
+        ),
+        Baseline(
+            "random", "Random",
+            "A draw that knows nothing: whatever agrees with it agrees by chance.",
+            _BOTH, needs_validation=False, is_costly=False, function=_random,
+        ),
+    )
+}  # fmt: skip
+
+
+def baselines_for(task: Task) -> dict[str, str]:
+    """Keys and titles of the baselines that serve a task.
 
     Parameters
     ----------
+    task : {"classification", "regression"}
+        The task.
+
+    Returns
+    -------
+    dict of str to str
+        Title by key.
+    """
+    return {key: one.title for key, one in BASELINES.items() if task in one.tasks}
+
+
+def baseline_values(
+    key: str, estimator: Any, X: ArrayLike, y: ArrayLike, X_val: Any = None, y_val: Any = None, *,
+    scoring: str | None = None, class_weight: Any = None, random_state: int = 0,
+    n_jobs: int | None = None, progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Value training rows by a baseline.
+
+    Parameters
+    ----------
+    key : str
+        Key of `BASELINES`.
+    estimator : estimator
+        Unfitted model of the run, with its class weights.
     X, y : array-like of shape (n_samples, n_features), (n_samples,)
         Training rows, standardised.
-    X_val, y_val : array-like of shape (n_val, n_features), (n_val,)
-        Validation rows.
-    n_neighbors : int, default=5
-        k.
+    X_val, y_val : array-like of shape (n_val, n_features), (n_val,), or None, default=None
+        Validation rows; None where the baseline needs none.
+    scoring : str or None, default=None
+        Score of the run, which leave-one-out measures.
+    class_weight : "balanced", dict or None, default=None
+        Class weights of the run, for leave-one-out. The others are as their authors describe them, but
+        for the model that self-confidence fits.
+    random_state : int, default=0
+        Seed.
+    n_jobs : int or None, default=None
+        As in joblib.
+    progress, should_stop : callable or None
+        As in :meth:`ecoval_core.EcoVal.fit`.
 
     Returns
     -------
     ndarray of shape (n_samples,)
-        Values in units of the probability that the classifier gives to the true class.
+        Values; only their order is comparable between baselines.
 
-    References
-    ----------
-    R. Jia et al., "Efficient Task-Specific Data Valuation for Nearest Neighbor Algorithms",
-    VLDB 2019, theorem 1.
+    Raises
+    ------
+    ValueError
+        If the key is unknown, does not serve the task, or validation rows are missing.
+    RefitError
+        If the model cannot be fitted on some part of the rows.
+    Cancelled
+        If `should_stop` returned True.
     """
-    X, y, X_val, y_val = map(np.asarray, (X, y, X_val, y_val))
-    values = np.zeros(len(X))
-    index = NearestNeighbors(n_neighbors=len(X)).fit(X)
-    step = max(1, BLOCK_PAIRS // len(X))
-    for start in range(0, len(X_val), step):
-        order = index.kneighbors(X_val[start : start + step], return_distance=False)
-        match = y[order] == y_val[start : start + step, None]
-        np.add.at(values, order, shapley_by_rank(match, n_neighbors))
-    return values / len(X_val)
+    monitor = Monitor(progress, should_stop)
+    request = Request(
+        estimator, np.asarray(X), np.asarray(y), X_val, y_val, scoring, class_weight, n_jobs,
+        random_state, monitor,
+    )  # fmt: skip
+    baseline = _baseline(key, request.task)
+    if baseline.needs_validation and (X_val is None or y_val is None):
+        raise ValueError(f"{baseline.title} needs validation rows: give X_val and y_val.")
+    monitor.check()
+    return baseline.function(request)
+
+
+def _baseline(key: str, task: Task) -> Baseline:
+    if key not in baselines_for(task):
+        offered = ", ".join(baselines_for(task))
+        raise ValueError(f"There is no baseline {key!r} for {task}: choose one of {offered}.")
+    return BASELINES[key]
+
+
+def cross_baseline_values(
+    key: str, estimator: Any, X: ArrayLike, y: ArrayLike, fold: ArrayLike, *,
+    progress: Progress | None = None, should_stop: ShouldStop | None = None, **settings: Any,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Value every row by a baseline as :func:`ecoval_core.cross_value` does: fold by fold.
+
+    Parameters
+    ----------
+    key, estimator, progress, should_stop
+        As in :func:`baseline_values`.
+    X, y : array-like of shape (n_samples, n_features), (n_samples,)
+        All rows.
+    fold : array-like of shape (n_samples,), int
+        Fold in which each row validates, -1 for a row that never does:
+        :attr:`ecoval_core.valuation.cross_valuation.CrossValuation.fold_`.
+    **settings
+        Further parameters of :func:`baseline_values`.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,)
+        Means over the folds, to which a row brings nothing in the fold where it validates. A baseline
+        without validation rows values all rows at once.
+
+    Raises
+    ------
+    ValueError, RefitError, Cancelled
+        As :func:`baseline_values` does.
+    """
+    X, y, fold = map(np.asarray, (X, y, fold))
+    baseline = _baseline(key, "regression" if is_regressor(estimator) else "classification")
+    if not baseline.needs_validation:
+        return baseline_values(
+            key, estimator, X, y, progress=progress, should_stop=should_stop, **settings
+        )
+    numbers = np.unique(fold[fold >= 0])
+    monitor = Monitor(progress)
+    total = np.zeros(len(y))
+    for part, number in enumerate(numbers):
+        train, held = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+        total[train] += baseline_values(
+            key, estimator, X[train], y[train], X[held], y[held],
+            progress=monitor.part(part, len(numbers)), should_stop=should_stop, **settings,
+        )  # fmt: skip
+    return total / len(numbers)
+
+
+def estimate_baseline_seconds(
+    key: str, estimator: Any, X: ArrayLike, y: ArrayLike, X_val: Any = None, y_val: Any = None,
+    *, n_folds: int = 1, enough: float = ENOUGH_SECONDS, **settings: Any,
+) -> float:  # fmt: skip
+    """Estimate the time of a baseline by doing its first steps.
+
+    Parameters
+    ----------
+    key, estimator, X, y, X_val, y_val
+        As in :func:`baseline_values`.
+    n_folds : int, default=1
+        Folds of this size, for :func:`cross_baseline_values`.
+    enough : float, default=0.5
+        Seconds after which the steps done are taken to stand for the rest. The first step is always
+        finished.
+    **settings
+        Further parameters of :func:`baseline_values`.
+
+    Returns
+    -------
+    float
+        Seconds, on this machine at its present load.
+
+    Raises
+    ------
+    ValueError, RefitError
+        As :func:`baseline_values` does.
+    """
+    started = time.perf_counter()
+    steps: list[tuple[float, int, int]] = []
+
+    def note(done: int, total: int) -> None:
+        steps.append((time.perf_counter() - started, done, total))
+
+    def is_enough() -> bool:
+        return bool(steps) and steps[-1][0] > enough
+
+    try:
+        baseline_values(
+            key, estimator, X, y, X_val, y_val, progress=note, should_stop=is_enough, **settings
+        )
+    except Cancelled:
+        pass
+    else:
+        return _over_folds(key, time.perf_counter() - started, n_folds)
+    (first, *_), (last, done, total) = steps[0], steps[-1]
+    # The first step bears what is done once, such as the fit on all rows.
+    a_step = (last - first) / (done - 1) if done > 1 else first
+    return _over_folds(key, first + a_step * (total - 1), n_folds)
+
+
+def _over_folds(key: str, seconds: float, n_folds: int) -> float:
+    return seconds * n_folds if BASELINES[key].needs_validation else seconds
