@@ -6,7 +6,7 @@ internet for its own address when a foreign page knocks. This middleware answers
 
 from __future__ import annotations
 
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 import streamlit as st
 from anyio import to_thread
@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pages.shared import access, uploads
-from pages.shared.identity import host_name, is_loopback
+from pages.shared.identity import is_loopback, split
 
 _UPLOAD = "/_stcore/upload_file/"
 _LOGIN, _CALLBACK = "/auth/login", "/oauth2callback"
@@ -83,9 +83,10 @@ def is_own_page(headers: Headers) -> bool:
     origin = headers.get("Origin")
     if origin is None or not st.get_option("server.enableCORS"):
         return True
-    if urlsplit(origin).netloc == headers.get("Host"):
+    site = split(origin)
+    if site.netloc and site.netloc == headers.get("Host"):
         return True
-    host = host_name(origin)
+    host = site.hostname
     is_named = host == st.get_option("browser.serverAddress") and not is_loopback(host)
     return is_named or origin in st.get_option("server.corsAllowedOrigins")
 
@@ -126,7 +127,7 @@ def is_safe_return(address: str, base: str = "/") -> bool:
 
 
 def _remember_return(headers: Headers, answer: MutableHeaders, base: str) -> None:
-    referer = urlsplit(headers.get("Referer", ""))
+    referer = split(headers.get("Referer", ""))
     address = referer.path + (f"?{referer.query}" if referer.query else "")
     if referer.netloc == headers.get("Host") and is_safe_return(address, base):
         answer.append("Set-Cookie", _return_cookie(quote(address, safe=""), base, _RETURN_SECONDS))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 MIN_COOKIE_SECRET = 32
 _CALLBACK = "/oauth2callback"
@@ -59,18 +59,20 @@ def workspace_root(base: Path, user: User) -> Path:
     return base if user in (LOCAL, SHARED) else base / "users" / user.id
 
 
-def host_name(address: str) -> str | None:
-    """Return the host of an address, without its port, or None if there is none.
+def split(address: str) -> SplitResult:
+    """Return the parts of an address, all of them empty if it is none.
 
     Parameters
     ----------
     address : str
-        With or without a scheme.
+        With a scheme, or with two slashes before the host.
     """
     try:
-        return urlsplit(address if "//" in address else f"//{address}").hostname
+        parts = urlsplit(address)
+        _ = parts.hostname, parts.port
     except ValueError:
-        return None
+        return urlsplit("")
+    return parts
 
 
 def is_loopback(host: str | None) -> bool:
@@ -114,8 +116,10 @@ def is_served(address: str | None, headers: Mapping[str, str], client: str | Non
         return True
     if any(headers.get(name) for name in _OF_PROXIES):
         return True
-    named = (headers.get("Host"), headers.get("Origin"))
-    return any(name is not None and not is_loopback(host_name(name)) for name in named)
+    host, origin = headers.get("Host"), headers.get("Origin")
+    if host is not None and not is_loopback(split(f"//{host}").hostname):
+        return True
+    return origin is not None and not is_loopback(split(origin).hostname)
 
 
 def providers(auth: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -142,8 +146,12 @@ def check_auth(auth: Mapping[str, Any]) -> str:
         The section.
     """
     redirect = str(auth.get("redirect_uri", ""))
-    scheme, host = urlsplit(redirect).scheme, host_name(redirect)
-    if scheme not in {"http", "https"} or not host or not redirect.endswith(_CALLBACK):
+    parts = split(redirect)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or not redirect.endswith(_CALLBACK)
+    ):
         return (
             "The redirect_uri in the section [auth] of secrets.toml must be the app's own address followed "
             f"by {_CALLBACK}."

@@ -1,0 +1,198 @@
+"""What stands before Streamlit: which request it lets through, and what it makes of the answers."""
+
+import asyncio
+
+import pytest
+
+from ecoval_core.workspace.uploads import UploadQuota
+from pages.shared import access, gate, uploads
+from pages.shared.gate import Gate
+from pages.shared.identity import User
+
+ADA = User("a" * 32, "Ada")
+UPLOAD = "/_stcore/upload_file/session/file"
+HERE = {"Host": "localhost:8501"}
+
+
+class Behind:
+    """The application behind the gate: notes that it was asked and answers with some headers."""
+
+    def __init__(self, status=204, **headers):
+        self.asked = False
+        self._status = status
+        self._headers = [
+            (name.replace("_", "-").encode(), value.encode())
+            for name, values in headers.items()
+            for value in ([values] if isinstance(values, str) else values)
+        ]
+
+    async def __call__(self, scope, receive, send):
+        self.asked = True
+        if scope["type"] == "http":
+            await send(
+                {"type": "http.response.start", "status": self._status, "headers": self._headers}
+            )
+            await send({"type": "http.response.body", "body": b""})
+
+
+def ask(app, path="/", method="GET", headers=HERE, kind="http"):
+    """Status of the answer and its headers, or the type of the first message of a websocket."""
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": kind, "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+        "scheme": kind, "root_path": "", "http_version": "1.1",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }  # fmt: skip
+    asyncio.run(Gate(app)(scope, receive, send))
+    if kind == "websocket":
+        return sent
+    answer = [(name.decode().lower(), value.decode()) for name, value in sent[0]["headers"]]
+    return sent[0]["status"], answer
+
+
+@pytest.fixture
+def quota(tmp_path, monkeypatch):
+    """Ada is in the session, and may upload 100 bytes a day."""
+    kept = UploadQuota(tmp_path, limit=100)
+    monkeypatch.setattr(access, "_admitted", {"session": ADA})
+    monkeypatch.setattr(uploads, "quota_of", lambda user: kept if user == ADA else None)
+    monkeypatch.setattr(uploads, "has_room", lambda *_: True)
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/_stcore/upload_file/another/file", "PUT"),
+        ("/_stcore/upload_file/another/file", "DELETE"),
+        ("/_stcore/upload_file/", "PUT"),
+        ("/x/_stcore/upload_file/session/file", "PUT"),
+        ("/_stcore/agent/interact", "POST"),
+        ("/anything", "PATCH"),
+    ],
+)
+def test_nothing_is_taken_from_a_session_that_nobody_was_let_into(quota, path, method):
+    behind = Behind()
+    status, _ = ask(behind, path, method, HERE | {"Content-Length": "5"})
+    assert status == 403
+    assert not behind.asked
+    assert quota.used() == 0
+
+
+def test_a_file_of_an_admitted_session_is_counted_and_passed_on(quota):
+    behind = Behind()
+    assert ask(behind, UPLOAD, "PUT", HERE | {"Content-Length": "60"})[0] == 204
+    assert behind.asked
+    assert quota.used() == 60
+    assert ask(Behind(), UPLOAD, "DELETE")[0] == 204
+    assert quota.used() == 60
+    assert ask(Behind(), UPLOAD, "PUT", HERE | {"Content-Length": "60"})[0] == 204
+    refused = Behind()
+    assert ask(refused, UPLOAD, "PUT", HERE | {"Content-Length": "1"})[0] == 413
+    assert not refused.asked
+
+
+@pytest.mark.parametrize("length", ["", "many", "-5", "٣", "9" * 40])
+def test_a_file_of_unknown_size_is_not_taken(quota, length):
+    behind = Behind()
+    headers = HERE | ({"Content-Length": length} if length.isascii() else {})
+    assert ask(behind, UPLOAD, "PUT", headers)[0] == 411
+    assert not behind.asked
+    assert quota.used() == 0
+
+
+def test_files_that_pile_up_in_memory_are_not_taken(quota, monkeypatch):
+    monkeypatch.setattr(uploads, "has_room", lambda session, n: (session, n) != ("session", 7))
+    assert ask(Behind(), UPLOAD, "PUT", HERE | {"Content-Length": "7"})[0] == 413
+    assert quota.used() == 0
+    assert ask(Behind(), UPLOAD, "PUT", HERE | {"Content-Length": "8"})[0] == 204
+
+
+def test_a_page_of_another_site_opens_no_websocket_and_asks_nothing_of_the_internet(monkeypatch):
+    from streamlit import net_util
+
+    monkeypatch.setattr(net_util, "get_external_ip", lambda: pytest.fail("the internet was asked"))
+    for origin in ("https://evil.example", "http://localhost:3000", "null", "http://[broken"):
+        behind = Behind()
+        sent = ask(behind, kind="websocket", headers=HERE | {"Origin": origin})
+        assert [message["type"] for message in sent] == ["websocket.close"], origin
+        assert not behind.asked
+
+
+def test_a_page_of_ours_does_and_so_does_a_program(monkeypatch):
+    for headers in (HERE | {"Origin": "http://localhost:8501"}, HERE):
+        behind = Behind()
+        assert ask(behind, kind="websocket", headers=headers) == []
+        assert behind.asked
+
+
+@pytest.mark.parametrize(
+    ("address", "base", "is_safe"),
+    [
+        ("/explore?data=1&run=2", "/", True),
+        ("/", "/", True),
+        ("/app/explore", "/app", True),
+        ("/explore", "/app", False),
+        ("//evil.example", "/", False),
+        ("/\\evil.example", "/", False),
+        ("https://evil.example", "/", False),
+        ("javascript:alert(1)", "/", False),
+        ("/x\r\nSet-Cookie: a=b", "/", False),
+        ("/" + "x" * 2000, "/", False),
+        ("", "/", False),
+    ],
+)
+def test_the_way_back_leads_to_a_page_of_the_app(address, base, is_safe):
+    assert gate.is_safe_return(address, base) is is_safe
+
+
+def test_whoever_signs_in_comes_back_to_the_address_they_wanted():
+    wanted = "/explore?data=abc&run=de%20f"
+    headers = HERE | {"Referer": f"http://localhost:8501{wanted}"}
+    _, answer = ask(Behind(302, location="https://login.example"), "/auth/login", headers=headers)
+    (cookie,) = [value for name, value in answer if name == "set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    kept = cookie.partition(";")[0]
+    back = HERE | {"Cookie": f"other=1; {kept}"}
+    _, answer = ask(Behind(302, location="/"), "/oauth2callback", headers=back)
+    assert ("location", wanted) in answer
+    assert any(name == "set-cookie" and "Max-Age=0" in value for name, value in answer)
+
+
+@pytest.mark.parametrize(
+    "referer",
+    ["https://evil.example/explore", "http://localhost:8501//evil.example", "nonsense", ""],
+)
+def test_another_site_does_not_say_where_to(referer):
+    _, answer = ask(Behind(302, location="/"), "/auth/login", headers=HERE | {"Referer": referer})
+    assert [name for name, _ in answer] == ["location"]
+
+
+@pytest.mark.parametrize("kept", ["%2F%2Fevil.example", "https%3A%2F%2Fevil.example", "%2F%5Cevil"])
+def test_a_forged_cookie_does_not_lead_away(kept):
+    back = HERE | {"Cookie": f"ecoval_return={kept}"}
+    _, answer = ask(Behind(302, location="/"), "/oauth2callback", headers=back)
+    assert ("location", "/") in answer
+
+
+def test_the_way_to_the_provider_is_left_alone():
+    back = HERE | {"Cookie": "ecoval_return=%2Fexplore"}
+    _, answer = ask(Behind(302, location="https://login.example"), "/oauth2callback", headers=back)
+    assert ("location", "https://login.example") in answer
+
+
+def test_over_https_every_cookie_is_for_https_only(monkeypatch):
+    cookies = ["_streamlit_user=x; HttpOnly; Path=/", "other=y; Secure"]
+    plain = [v for n, v in ask(Behind(200, set_cookie=cookies))[1] if n == "set-cookie"]
+    assert plain == cookies
+    monkeypatch.setattr(access, "is_https", lambda: True)
+    secure = [v for n, v in ask(Behind(200, set_cookie=cookies))[1] if n == "set-cookie"]
+    assert secure == ["_streamlit_user=x; HttpOnly; Path=/; Secure", "other=y; Secure"]

@@ -1,0 +1,139 @@
+"""The rules of access: what is served to others, who a user is, who may come in."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pages.shared import identity
+from pages.shared.identity import LOCAL, SHARED, User
+
+HERE = {"Host": "localhost:8501", "Origin": "http://localhost:8501"}
+AUTH = {
+    "redirect_uri": "https://ecoval.example.org/oauth2callback",
+    "cookie_secret": "s" * 32,
+    "client_id": "id",
+    "client_secret": "secret",
+    "server_metadata_url": "https://login.example.org/.well-known/openid-configuration",
+}
+
+
+@pytest.mark.parametrize("address", ["localhost", "127.0.0.1", "127.8.8.8", "::1", "LOCALHOST"])
+def test_a_loopback_address_asked_from_this_machine_is_not_served_to_others(address):
+    assert not identity.is_served(address, HERE, None)
+    assert not identity.is_served(address, {}, None)
+    assert not identity.is_served(address, {"Host": "[::1]:8501"}, "::1")
+    assert not identity.is_served(address, {"Host": "app.localhost"}, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [None, "", "0.0.0.0", "::", "192.168.1.4", "ecoval.example.org", "unix://socket"],  # noqa: S104 - not bound to
+)
+def test_any_other_address_is(address):
+    assert identity.is_served(address, HERE, None)
+
+
+@pytest.mark.parametrize(
+    ("headers", "client"),
+    [
+        ({"Host": "ecoval.example.org"}, None),
+        ({"Host": "localhost.example.org:8501"}, None),
+        ({"Host": "127.0.0.1.example.org"}, None),
+        ({"Host": ""}, None),
+        ({"Host": "[not an address"}, None),
+        ({"Host": "localhost:8501", "Origin": "https://ecoval.example.org"}, None),
+        ({"Host": "localhost:8501", "Origin": "null"}, None),
+        (HERE | {"X-Forwarded-For": "127.0.0.1"}, None),
+        (HERE | {"X-Forwarded-Host": "localhost"}, None),
+        (HERE | {"X-Forwarded-Proto": "https"}, None),
+        (HERE | {"X-Real-Ip": "10.0.0.1"}, None),
+        (HERE | {"Forwarded": "for=10.0.0.1"}, None),
+        (HERE | {"Via": "1.1 proxy"}, None),
+        (HERE, "10.0.0.1"),
+    ],
+)
+def test_so_is_a_loopback_address_that_is_reached_through_something_else(headers, client):
+    assert identity.is_served("localhost", headers, client)
+
+
+def test_a_user_is_issuer_and_subject_whatever_else_changes():
+    claims = {"iss": "https://a.example", "sub": "1", "name": "Ada", "email": "ada@example.org"}
+    ada = identity.identify(claims)
+    assert ada.name == "Ada"
+    assert identity.identify(claims | {"name": "A. L.", "email": "new@example.org"}).id == ada.id
+    assert identity.identify(claims | {"sub": "2"}).id != ada.id
+    assert identity.identify(claims | {"iss": "https://b.example"}).id != ada.id
+    assert "ada" not in ada.id
+    assert ada.id.isalnum()
+    assert identity.identify(claims | {"sub": ""}) is None
+    assert identity.identify({"sub": "1"}) is None
+
+
+def test_a_signed_in_user_has_a_folder_and_no_path_of_their_own_making():
+    base = Path("/workspace")
+    ada = identity.identify({"iss": "https://a.example", "sub": "../../etc", "name": "../.."})
+    assert identity.workspace_root(base, LOCAL) == base
+    assert identity.workspace_root(base, SHARED) == base
+    assert identity.workspace_root(base, ada).parent == base / "users"
+    assert identity.workspace_root(base, User("other", "")) != identity.workspace_root(base, ada)
+
+
+@pytest.mark.parametrize(
+    ("email", "verified", "is_in"),
+    [
+        ("ada@example.org", True, True),
+        ("Ada@Example.org", "true", True),
+        ("ada@example.org", False, False),
+        ("ada@example.org", None, False),
+        ("eve@example.org", True, False),
+        ("eve@firm.example", True, True),
+        ("eve@sub.firm.example", True, False),
+        ("eve@notfirm.example", True, False),
+        ("eve@firm.example@else.example", True, False),
+        ("firm.example", True, False),
+        ("@firm.example", True, False),
+        ("", True, False),
+        (None, True, False),
+    ],
+)
+def test_who_is_on_the_list_may_come_in(email, verified, is_in):
+    claims = {"email": email} | ({} if verified is None else {"email_verified": verified})
+    assert identity.is_allowed(claims, ["ada@example.org", "@Firm.example"]) is is_in
+    assert identity.is_allowed(claims, [])
+
+
+def test_an_address_of_unknown_standing_is_accepted_on_request_an_unverified_one_never():
+    ada = {"email": "ada@example.org"}
+    assert identity.is_allowed(ada, ["example.org"], trust_unverified=True)
+    ada["email_verified"] = False
+    assert not identity.is_allowed(ada, ["example.org"], trust_unverified=True)
+
+
+def test_settings_that_are_complete_are_not_complained_about():
+    assert identity.check_auth(AUTH) == ""
+    shared = {key: AUTH[key] for key in ("redirect_uri", "cookie_secret")}
+    own = {key: AUTH[key] for key in ("client_id", "client_secret", "server_metadata_url")}
+    assert identity.check_auth(shared | {"okta": own, "google": own}) == ""
+    assert list(identity.providers(shared | {"okta": own, "google": own})) == ["okta", "google"]
+    assert list(identity.providers(AUTH | {"client_kwargs": {"prompt": "login"}})) == [""]
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"redirect_uri": ""}, "redirect_uri"),
+        ({"redirect_uri": "https://ecoval.example.org/"}, "redirect_uri"),
+        ({"redirect_uri": "/oauth2callback"}, "redirect_uri"),
+        ({"redirect_uri": "javascript://x/oauth2callback"}, "redirect_uri"),
+        ({"cookie_secret": "changeme"}, "cookie_secret"),
+        ({"client_secret": ""}, r"\[auth\] of secrets.toml lacks client_secret"),
+        ({"server_metadata_url": ""}, "lacks server_metadata_url"),
+        ({"okta": {"client_id": "x"}}, r"\[auth.okta\] .* lacks client_secret and server_metadata"),
+        ({"my_okta": {}}, "underscore"),
+    ],
+)
+def test_what_is_missing_is_named(change, named):
+    complaint = identity.check_auth(AUTH | change)
+    assert re.search(named, complaint), complaint
+    assert "\n" not in complaint
