@@ -132,7 +132,10 @@ def _self_confidence(of: Request) -> NDArray[np.float64]:
 
 
 def _random(of: Request) -> NDArray[np.float64]:
-    return random_values(len(of.y), of.random_state)
+    of.monitor.total = 1
+    values = random_values(len(of.y), of.random_state)
+    of.monitor.step()
+    return values
 
 
 _BOTH: tuple[Task, ...] = ("classification", "regression")
