@@ -1,7 +1,14 @@
 """Entry point: ``streamlit run app.py``."""
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from pages.shared.errors import explain
+from pages.shared.server import VisitorCookie, lifespan
 
-app = st.App("pages/main.py", on_script_error=explain)
+app = st.App(
+    "pages/main.py",
+    lifespan=lifespan,
+    middleware=[Middleware(VisitorCookie)],
+    on_script_error=explain,
+)

@@ -9,52 +9,31 @@ from ecoval_core import charts
 from ecoval_core.evaluation.curves import (
     STRATEGIES,
     count_refits,
-    removal_curves,
     summarise_curves,
 )
 from ecoval_core.evaluation.measures import main_measure
-from ecoval_core.workspace.jobs import Job
+from ecoval_core.workspace import orders
+from ecoval_core.workspace.orders import N_RANDOM
 from ecoval_core.workspace.runs import Run
-from pages.shared import effects, formats, layout, progress, state
+from ecoval_core.workspace.store import Result
+from pages.shared import effects, formats, layout, progress, server, state
 from pages.shared.session import Session, session
 
-N_RANDOM = 10
 QUESTIONS = {
     "lowest": "What if I remove the worst first?",
     "highest": "What if I remove the best first?",
 }
 
 
-def measured(*, balanced: bool) -> dict[float, str]:
-    """Curve jobs of a run in this session: job id by extrinsic weight, the latest last."""
-    return session.curve_jobs.setdefault((session.run_job, balanced), {})
-
-
-def start(run: Run, *, balanced: bool) -> None:
-    """Measure the curves in the background."""
-    prepared, ecoval = run.prepared, run.ecoval
-    X, y = run.X, run.y
-    job = state.jobs().submit(
-        f"curves {prepared.fingerprint} {run.settings} {balanced}",
-        "Measuring the curves",
-        lambda report, should_stop: removal_curves(
-            run.make_estimator(),
-            X,
-            y,
-            prepared.X_test,
-            prepared.y_test,
-            ecoval.values_,
-            clusters=ecoval.labels_,
-            strategies=STRATEGIES,
-            class_balanced=balanced,
-            n_random=N_RANDOM,
-            random_state=run.settings.random_state,
-            every_measure=True,
-            progress=report,
-            should_stop=should_stop,
-        ),
-    )
-    measured(balanced=balanced)[run.settings.extrinsic_weight] = job.id
+def measured(run: Run, *, balanced: bool) -> list[float]:
+    """Extrinsic weights at which the curves of a run were measured, the latest last."""
+    valuation = orders.value(run.prepared, run.settings).key
+    kept = server.engine().results_of(server.workspace(), valuation, "curves")
+    return [
+        float(one.parameters["weight"])
+        for one in kept
+        if "weight" in one.parameters and one.parameters["balanced"] == balanced
+    ]
 
 
 def _describe_peak(summary: pd.DataFrame) -> str:
@@ -114,7 +93,7 @@ def _intervals(low: pd.Series, high: pd.Series) -> list[str]:
     return [f"{a:.3f} to {b:.3f}" for a, b in zip(low, high, strict=True)]
 
 
-def draw(curves: pd.DataFrame, job: Job, run: Run) -> None:
+def draw(curves: pd.DataFrame, found: Result, run: Run) -> None:
     """One chart a question, then the data."""
     main = main_measure(run.make_estimator(), balanced=run.settings.balanced)
     on_offer = curves["measure"].unique().tolist()
@@ -141,7 +120,7 @@ def draw(curves: pd.DataFrame, job: Job, run: Run) -> None:
             peak = _describe_peak(summary) if strategy == "lowest" else ""
             st.caption(f"Test {formats.plain(metric)} with all rows {baseline:.3f}{peak}.")
     st.caption(
-        f"{job.total:,} refits in {formats.seconds(job.seconds)}. Bands hold the middle 80 % of "
+        f"{found.payload['n_refits']:,} refits in {formats.seconds(found.payload['seconds'])}. Bands hold the middle 80 % of "
         f"{N_RANDOM} random orders. Random clusters are a control: if removing whole clusters at "
         "random hurts as much as removing the best rows, it is the missing kinds of rows that hurt."
     )
@@ -174,26 +153,23 @@ balanced = st.toggle(
     help="Removing the best rows first can look good merely by deleting whole classes. With this "
     "switch the classes keep their balance.",
 )
-jobs = measured(balanced=balanced)
-weight = run.settings.extrinsic_weight
-if weight not in jobs and jobs:
-    weight = list(jobs)[-1]
+order = shown = orders.curves(run, balanced=balanced)
+if state.result(order) is None and (weights := measured(run, balanced=balanced)):
+    shown = orders.curves(run.reweight(weights[-1]), balanced=balanced)
     st.info(
-        f"The curves below belong to the extrinsic weight {weight:.2f}. Another weight means another "
+        f"The curves below belong to the extrinsic weight {weights[-1]:.2f}. Another weight means another "
         "order of rows, which takes new refits."
     )
-job = state.jobs().get(jobs.get(weight, ""))
-curves = None
-if job is not None:
-    curves = progress.result_of(job, "Refits", cancelled="The measurement was cancelled.")
-if (curves is None or weight != run.settings.extrinsic_weight) and not (job and job.is_active):
-    st.button(
-        f"Measure the curves: {count_refits(STRATEGIES, n_random=N_RANDOM):,} refits",
-        key="measure",
-        type="primary",
-        on_click=start,
-        args=(run,),
-        kwargs={"balanced": balanced},
-    )
-if job is not None and curves is not None:
-    draw(curves, job, run)
+if state.result(order) is None:
+    if not progress.is_running(order):
+        st.button(
+            f"Measure the curves: {count_refits(STRATEGIES, n_random=N_RANDOM):,} refits",
+            key="measure",
+            type="primary",
+            on_click=progress.start_quietly,
+            args=(order,),
+        )
+    progress.result_of(order, "Refits", cancelled="The measurement was cancelled.")
+curves, found = state.read(shown), state.result(shown)
+if curves is not None and found is not None:
+    draw(curves, found, run)

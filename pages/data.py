@@ -15,8 +15,12 @@ UPLOAD_TYPES = ["csv", "tsv", "txt", "parquet", "xlsx"]
 
 def draw_sources() -> None:
     """Draw demo, upload field, sample cards."""
-    if st.button("Try the demo", key="demo", type="primary", width="stretch", icon="🚀"):
-        loading.open_sample(loading.DEMO_SAMPLE, noise=loading.DEMO_NOISE)
+    if st.button(
+        "Try the demo", key="demo", type="primary", width="stretch", icon=":material/rocket_launch:"
+    ):
+        loading.open_sample(
+            loading.DEMO_SAMPLE, SAMPLES[loading.DEMO_SAMPLE].title, loading.DEMO_NOISE
+        )
         valuing.forget_granularity()
         session.start_at_once = True
         st.switch_page("value.py")
@@ -42,7 +46,7 @@ def draw_sources() -> None:
                 "Load",
                 key=f"sample_{key}",
                 on_click=loading.open_sample,
-                args=(key,),
+                args=(key, sample.title),
                 width="stretch",
             )
 
@@ -58,7 +62,7 @@ def draw_refused() -> None:
             "to open it:"
         )
         target, excluded, button = st.columns([1, 2, 0.6], vertical_alignment="bottom")
-        columns = [str(column) for column in refused.frame.columns]
+        columns = refused.columns
         chosen = target.selectbox(
             "Target", columns, columns.index(refused.target), key=Session.refused_target.key
         )

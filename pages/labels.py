@@ -8,7 +8,7 @@ import streamlit as st
 
 from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.workspace.runs import Run
-from pages.shared import effects, formats, labelling, layout, menu, progress, prunelist, rows
+from pages.shared import effects, formats, labelling, layout, menu, prunelist, rows
 from pages.shared.session import Session, session
 
 TABLE_KEY = "suspect_rows"
@@ -129,8 +129,7 @@ def draw_effects(run: Run) -> None:
         _draw_effect(run, prunelist.effect(run, list(new_labels), None, "removal"), "remove_effect")
 
 
-def _draw_effect(run: Run, job: Any, key: str) -> None:
-    effect: Effect | None = progress.result_of(job, "Measuring", can_cancel=False)
+def _draw_effect(run: Run, effect: Effect | None, key: str) -> None:
     if effect is not None:
         effects.draw(effect, run, key)
 

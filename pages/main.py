@@ -2,15 +2,21 @@
 
 import streamlit as st
 
-from pages.shared import layout, mapview, menu, state
+from pages.shared import desk, layout, mapview, menu, state
 from pages.shared.session import session
 
-st.set_page_config(page_title="EcoVal", page_icon="⚖️", layout="wide")
+st.set_page_config(page_title="EcoVal", page_icon="assets/icon.png", layout="wide")
 page = st.navigation(menu.pages(), position="top")
 state.restore_from_address()
 state.write_address()
+desk.show_view()
 if session.page != page.title:
     session.page = page.title
     mapview.refresh_marks()
+had_run = state.run() is not None
 layout.status_line(is_value_page=page.title == "Value")
 page.run()
+state.write_address()
+if not had_run and state.run() is not None:
+    # The run was finished while the page was drawn: the line above it does not know yet.
+    st.rerun()

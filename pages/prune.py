@@ -7,10 +7,10 @@ from pathlib import PurePath
 
 import streamlit as st
 
-from ecoval_core.evaluation.pruning import Effect, detection
+from ecoval_core.evaluation.pruning import detection
 from ecoval_core.workspace.exports import Format, Which, check_parquet, export_table
 from ecoval_core.workspace.runs import Run
-from pages.shared import effects, formats, labelling, layout, menu, progress, prunelist, rows
+from pages.shared import effects, formats, labelling, layout, menu, prunelist, rows
 from pages.shared.session import Session, prune_thresholds, session
 
 _KINDS: dict[str, tuple[Which, str]] = {
@@ -82,7 +82,7 @@ def draw_effect(run: Run, ids: list[int]) -> None:
     if not ids:
         st.caption("Measured as soon as a row is on the list.")
         return
-    effect: Effect | None = progress.result_of(prunelist.effect(run, ids), "Measuring the effect")
+    effect = prunelist.effect(run, ids)
     if effect is not None:
         effects.draw(effect, run, "effect")
 

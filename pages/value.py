@@ -8,16 +8,17 @@ from ecoval_core import charts
 from ecoval_core.tables.preparation import Prepared
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.scoring import SCORINGS
+from ecoval_core.workspace import orders
+from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.runs import Run, Settings, rows_per_fit
 from ecoval_core.workspace.stability import (
     N_REPEATS,
     Stability,
     count_surely_harmful,
-    repeat_run,
     stability_of,
 )
 from pages.shared import formats, layout, menu, progress, rows, state, valuing
-from pages.shared.session import Session, session
+from pages.shared.session import Session
 
 N_EXTREMES = 10
 
@@ -25,8 +26,8 @@ N_EXTREMES = 10
 def draw_plan(prepared: Prepared, settings: Settings) -> None:
     """Draw one sentence on what will happen, and the button."""
     n_fits = count_fits(settings.n_clusters, settings.n_folds)
-    timing = valuing.timing(prepared, settings)
-    cost = f"about {formats.seconds(timing.result)}" if timing.result else "time not known yet"
+    seconds = valuing.timing(prepared, settings)
+    cost = "time not known yet" if seconds is None else f"about {formats.seconds(seconds)}"
     size = rows_per_fit(prepared, settings.every_row) / settings.n_clusters
     folds = f", in each of {settings.n_folds} folds" if settings.every_row else ""
     st.markdown(
@@ -38,11 +39,11 @@ def draw_plan(prepared: Prepared, settings: Settings) -> None:
         "Value the rows",
         key="start",
         type="primary",
-        on_click=valuing.start,
+        on_click=state.start_run,
         args=(prepared, settings),
     )
-    if timing.result is None:
-        progress.result_of(timing, "Timing a few fits", can_cancel=False)
+    if seconds is None:
+        valuing.draw_timing(prepared, settings)
 
 
 def draw_figures(run: Run) -> None:
@@ -93,16 +94,6 @@ def draw_figures(run: Run) -> None:
     )
 
 
-def start_repeats(run: Run) -> None:
-    """Value the rows again with other seeds, in the background."""
-    job = state.jobs().submit(
-        f"repeat {state.run_id()}",
-        "Repeating the valuation",
-        lambda report, should_stop: repeat_run(run, progress=report, should_stop=should_stop),
-    )
-    session.repeat_jobs[state.run_id()] = job.id
-
-
 def draw_stability(found: Stability, run: Run) -> None:
     """Draw how far the values depend on the seed and on the validation rows."""
     unit = formats.unit_of(run)
@@ -137,22 +128,42 @@ def draw_repeats(run: Run) -> None:
     run : Run
         The run.
     """
-    job = state.jobs().get(session.repeat_jobs.get(state.run_id(), ""))
-    repeats = None
-    if job is not None:
-        repeats = progress.result_of(job, "Models fitted", cancelled="The repeats were cancelled.")
+    order = orders.repeats(run)
+    repeats = progress.result_of(order, "Models fitted", cancelled="The repeats were cancelled.")
     if repeats is not None:
         st.markdown("**How sure the values are**")
         draw_stability(stability_of(repeats, run.settings.extrinsic_weight), run)
-    elif job is None or not job.is_active:
+    elif not progress.is_running(order):
         n_fits = N_REPEATS * count_fits(run.settings.n_clusters, run.settings.n_folds)
         st.button(
             f"Repeat with {N_REPEATS} seeds: {n_fits:,} fits",
             key="repeat",
-            on_click=start_repeats,
-            args=(run,),
+            on_click=progress.start_quietly,
+            args=(order,),
             icon=":material/repeat:",
             help="Shows how far the values depend on chance: on the draw of clusters, folds and model.",
+        )
+
+
+def draw_unfinished(record: RunRecord) -> None:
+    """Say how a run without values ended."""
+    if state.has_left(record):
+        st.info("The valuation was cancelled. Another visitor may still wait for it.")
+    elif record.state == "cancelled":
+        st.info("The valuation was cancelled.")
+    elif record.state == "error":
+        st.error(formats.plain(record.error or "The valuation failed."))
+    else:
+        st.warning(
+            "This valuation was interrupted before it was finished: the server stopped. Its settings are "
+            "those on the left."
+        )
+        st.button(
+            "Run it again",
+            key="run_again",
+            icon=":material/restart_alt:",
+            on_click=state.start_run,
+            args=(prepared, record.settings),
         )
 
 
@@ -202,16 +213,16 @@ with left:
         "The extrinsic weight is in the line above: it can change at any time without a fit."
     )
 if Session.start_at_once.take():
-    valuing.start(prepared, settings)
+    state.start_run(prepared, settings)
     st.rerun()
 with right:
     job = state.run_job()
-    if job is not None and job.is_active:
+    if job is not None:
         progress.watch(job, "Models fitted")
     else:
         draw_plan(prepared, settings)
-        if job is not None:
-            progress.result_of(job, "Models fitted", cancelled="The valuation was cancelled.")
-        run = state.run()
+        run, record = state.run(), state.run_record()
         if run is not None:
             draw_summary(run)
+        elif record is not None:
+            draw_unfinished(record)

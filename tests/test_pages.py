@@ -14,9 +14,8 @@ from data_files import loan_csv
 from streamlit.testing.v1 import AppTest
 
 from ecoval_core import charts
-from ecoval_core.charts.projection import umap_projection
 from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from pages.shared import mapview, prunelist, state, story
+from pages.shared import prunelist, server, story
 
 # umap-learn says so when it is imported and when it is handed neighbours, here from a job's thread,
 # where the filters that the core sets around it may be undone by the main thread.
@@ -48,14 +47,17 @@ BAD_FILES = {
 
 
 @pytest.fixture(autouse=True)
-def fresh_server():
+def fresh_server(monkeypatch, tmp_path):
     """What visitors share on a server begins empty, and nothing runs on into the next test."""
     st.cache_data.clear()
-    st.cache_resource.clear()
+    monkeypatch.setenv("ECOVAL_WORKSPACE", str(tmp_path / "workspace"))
+    engine = server.engine()
     yield
-    for job in state.jobs().active():
-        job.cancel()
-        job.wait(60)
+    for job in engine.jobs.active():
+        for visitor in list(job.visitors):
+            engine.jobs.leave(job, visitor)
+        assert job.wait(60)
+    engine.forget()
 
 
 def open_app(query=None):
@@ -81,7 +83,7 @@ def has(elements, key):
 def wait(app, seconds=60):
     """Run until no job is being watched, as the fragment does in a browser."""
     deadline = time.monotonic() + seconds
-    while has(app.button, "cancel") or any("⏳" in c.value for c in app.caption):
+    while has(app.button, "cancel") or any("hourglass" in c.value for c in app.caption):
         assert time.monotonic() < deadline, "the job did not end"
         time.sleep(0.1)
         check(app.run())
@@ -344,11 +346,11 @@ def test_the_demo_takes_its_automatic_granularity_whatever_was_chosen():
 def test_a_valuation_survives_a_refresh_and_is_not_doubled():
     app = open_app()
     check(app.button(key="demo").click().run())
-    first = app.session_state["run_job"]
+    first = app.session_state["run_id"]
     query = dict(app.query_params)
     assert query["run"] == first
     other = open_app(query)
-    assert other.session_state["run_job"] == first
+    assert other.session_state["run_id"] == first
     go(other, "value")
     wait(other)
     assert figure(other, "Surplus")
@@ -380,7 +382,7 @@ def test_a_refresh_keeps_the_prune_list():
 
 def test_an_address_of_nothing_known_says_so():
     app = open_app({"data": "0" * 32, "run": "1" * 32})
-    assert "no longer holds" in app.error[0].value
+    assert "not in this workspace" in app.error[0].value
 
 
 def test_cancel_ends_a_run_and_it_can_be_started_again():
@@ -400,10 +402,10 @@ def test_cancel_ends_a_run_and_it_can_be_started_again():
 
 def test_the_extrinsic_weight_changes_the_views_without_a_fit():
     app = valued()
-    job = app.session_state["run_job"]
+    job = app.session_state["run_id"]
     before = app.dataframe[0].value["value"].tolist()
     check(app.slider(key="extrinsic_weight").set_value(1.0).run())
-    assert app.session_state["run_job"] == job
+    assert app.session_state["run_id"] == job
     assert app.dataframe[0].value["value"].tolist() != before
     go(app, "decompose")
     assert app.slider(key="extrinsic_weight").value == 1.0
@@ -490,14 +492,15 @@ def test_filters_of_another_table_do_no_harm():
 
 def test_umap_comes_in_the_background_and_pca_is_there_at_once(monkeypatch):
     may_start = threading.Event()
+    start_job = server.engine().jobs._start
 
-    def held_back(X, **options):
-        may_start.wait(60)
-        return umap_projection(X, **options)
+    def held_back(job):
+        if job.order.kind == "umap":
+            assert may_start.wait(60)
+        return start_job(job)
 
-    monkeypatch.setattr(mapview, "umap_projection", held_back)
-    # No other test opens this table, so that its projection is not there already.
-    app = go(valued("wine", noise=0.23), "explore")
+    monkeypatch.setattr(server.engine().jobs, "_start", held_back)
+    app = go(valued(), "explore")
     assert "UMAP projection is ready" in text(app)
     may_start.set()
     wait(app)

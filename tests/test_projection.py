@@ -9,7 +9,7 @@ from sklearn.manifold import trustworthiness
 from sklearn.preprocessing import scale
 
 from ecoval_core.charts import projection
-from ecoval_core.charts.projection import pca_projection, umap_projection
+from ecoval_core.evaluation.projection import pca_projection, umap_projection
 
 
 @pytest.fixture(scope="module")
@@ -131,5 +131,5 @@ def test_umap_in_several_threads_at_once_is_safe_and_the_same(blobs):
 
 
 def test_importing_the_module_does_not_import_umap():
-    code = "import sys, ecoval_core.charts.projection; sys.exit('umap' in sys.modules)"
+    code = "import sys, ecoval_core.evaluation.projection; sys.exit('umap' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -145,22 +145,5 @@ def findings_of(ecoval: Any) -> Findings:
     Findings
         What it found.
     """
-    if isinstance(ecoval, Valuation):
-        return ecoval.findings
-    return Findings(
-        labels=ecoval.labels_,
-        quality=ecoval.quality_,
-        label_quality=ecoval.label_quality_,
-        raw_extrinsic=ecoval.raw_extrinsic_,
-        judged=ecoval.judged_,
-        suggested_labels=ecoval.suggested_labels_,
-        sampling=ecoval.sampling_,
-        cluster_values=ecoval.cluster_values_,
-        cluster_standard_errors=ecoval.cluster_standard_errors_,
-        full_score=ecoval.full_score_,
-        prior_score=ecoval.prior_score_,
-        surplus_standard_error=ecoval.surplus_standard_error_,
-        scoring=ecoval.scoring_,
-        task=ecoval.task_,
-        classes=getattr(ecoval, "classes_", None),
-    )
+    found: Findings = ecoval.findings if isinstance(ecoval, Valuation) else ecoval.findings_
+    return found

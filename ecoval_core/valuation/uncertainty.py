@@ -12,6 +12,7 @@ from sklearn.utils import Bunch, check_random_state
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
+from ecoval_core.valuation.record import Valuation
 
 _NO_SURPLUS = (
     "These values are not reliable: the model does not surely beat a guess that ignores the features "
@@ -24,7 +25,7 @@ _ALL_CLAIMED = (
 )
 
 
-def reliability_warning(ecoval: EcoVal | CrossValuation) -> str | None:
+def reliability_warning(ecoval: EcoVal | CrossValuation | Valuation) -> str | None:
     """Explain in plain words why values should not be trusted.
 
     One rule: what is left of the surplus to pay for quality, after the measured effects are paid, must
@@ -32,7 +33,7 @@ def reliability_warning(ecoval: EcoVal | CrossValuation) -> str | None:
 
     Parameters
     ----------
-    ecoval : EcoVal or CrossValuation
+    ecoval : EcoVal, CrossValuation or Valuation
         A finished valuation.
 
     Returns

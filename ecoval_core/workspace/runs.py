@@ -23,6 +23,7 @@ from ecoval_core.valuation.models import make_model
 from ecoval_core.valuation.parallel import Progress, ShouldStop
 from ecoval_core.valuation.planning import estimate_seconds
 from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.valuation.record import Valuation
 
 
 @dataclass(frozen=True)
@@ -136,15 +137,15 @@ class Run:
         Data.
     settings : Settings
         What it was made with; the extrinsic weight is the present one.
-    ecoval : EcoVal or CrossValuation
-        Fitted.
+    ecoval : EcoVal, CrossValuation or Valuation
+        Fitted, or read back without models.
     seconds : float
         Time the valuation took.
     """
 
     prepared: Prepared
     settings: Settings
-    ecoval: EcoVal | CrossValuation
+    ecoval: EcoVal | CrossValuation | Valuation
     seconds: float = 0.0
 
     @cached_property

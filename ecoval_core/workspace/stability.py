@@ -16,6 +16,7 @@ from ecoval_core.valuation.cross_valuation import (
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.models import make_model
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
+from ecoval_core.valuation.record import Valuation
 from ecoval_core.valuation.uncertainty import repeat_value, seed_deviation
 from ecoval_core.workspace.runs import Run, make_ecoval
 
@@ -100,12 +101,14 @@ def repeat_run(
     return repeats
 
 
-def stability_of(repeats: Sequence[EcoVal | CrossValuation], extrinsic_weight: float) -> Stability:
+def stability_of(
+    repeats: Sequence[EcoVal | CrossValuation | Valuation], extrinsic_weight: float
+) -> Stability:
     """Compare repeats at an extrinsic weight; nothing is refitted.
 
     Parameters
     ----------
-    repeats : sequence of EcoVal or CrossValuation
+    repeats : sequence of EcoVal, CrossValuation or Valuation
         From :func:`repeat_run`.
     extrinsic_weight : float
         b, at least 0.
@@ -133,12 +136,12 @@ def stability_of(repeats: Sequence[EcoVal | CrossValuation], extrinsic_weight: f
     )
 
 
-def count_surely_harmful(ecoval: EcoVal | CrossValuation) -> int:
+def count_surely_harmful(ecoval: EcoVal | CrossValuation | Valuation) -> int:
     """Count the clusters worth less than zero by more than two standard errors.
 
     Parameters
     ----------
-    ecoval : EcoVal or CrossValuation
+    ecoval : EcoVal, CrossValuation or Valuation
         Fitted; of a CrossValuation the clusters of the first fold.
 
     Returns

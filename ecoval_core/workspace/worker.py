@@ -30,6 +30,8 @@ _ONE_THREAD = dict.fromkeys(
 # The one layer of numba's that starts anew after a fork.
 _ENVIRONMENT = {**_ONE_THREAD, "NUMBA_THREADING_LAYER": "workqueue"}
 REPORT_SECONDS = 0.1
+# How far long work steps back behind the pages; of 20.
+PATIENCE = 10
 Message = dict[str, Any]
 
 
@@ -53,28 +55,39 @@ class Worker:
         self._lock = threading.Lock()
         self._killed = False
 
-    def request(self, task: str, parameters: dict[str, Any], megabytes: float | None) -> None:
+    def request(
+        self, task: str, parameters: dict[str, Any], context: dict[str, Any],
+        *, megabytes: float | None = None, cpu_seconds: int | None = None, patient: bool = False,
+    ) -> None:  # fmt: skip
         """Send the work.
 
         Parameters
         ----------
         task : str
             Name of a task.
-        parameters : dict
-            What it takes.
-        megabytes : float or None
+        parameters, context : dict
+            What it takes; see :func:`ecoval_core.workspace.tasks.perform`.
+        megabytes : float or None, default=None
             Memory that it may take beyond what it begins with.
+        cpu_seconds : int or None, default=None
+            Time that it may take on the processor.
+        patient : bool, default=False
+            Whether whoever waits for a page goes first.
         """
-        work = {"task": task, "parameters": parameters, "megabytes": megabytes}
-        self._channel.sendall(json.dumps(work).encode() + b"\n")
+        work = {
+            "task": task, "parameters": parameters, "context": context, "megabytes": megabytes,
+            "cpu_seconds": cpu_seconds, "patient": patient,
+        }  # fmt: skip
+        with contextlib.suppress(ConnectionError):
+            self._channel.sendall(json.dumps(work).encode() + b"\n")
 
-    def messages(self, deadline: float | None = None) -> Iterator[Message]:
+    def messages(self, seconds: float | None = None) -> Iterator[Message]:
         """Yield what the worker says until it ends.
 
         Parameters
         ----------
-        deadline : float or None, default=None
-            Time of :func:`time.monotonic` by which it must have ended.
+        seconds : float or None, default=None
+            Time within which it must end, from its first sign of life on.
 
         Yields
         ------
@@ -84,8 +97,9 @@ class Worker:
         Raises
         ------
         TimeoutError
-            At the deadline.
+            When the time is over.
         """
+        deadline: float | None = None
         while True:
             if deadline is not None:
                 self._channel.settimeout(max(0.01, deadline - time.monotonic()))
@@ -93,10 +107,12 @@ class Worker:
                 line = self._lines.readline()
             except ConnectionError:
                 return
-            if not line:
+            if not line.endswith(b"\n"):
                 return
             message = json.loads(line)
             if "pid" in message:
+                # Whatever the nursery still had to import is not charged to the work.
+                deadline = None if seconds is None else time.monotonic() + seconds
                 with self._lock:
                     self._pid = message["pid"]
                 if self._killed:
@@ -188,7 +204,11 @@ class Nursery:
 # --- In the other process -------------------------------------------------------------------
 
 
-def _limit(megabytes: float | None) -> None:
+def _limit(megabytes: float | None, cpu_seconds: int | None) -> None:
+    if cpu_seconds is not None:
+        used = sum(os.times()[:2])
+        limit = int(used) + cpu_seconds + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
     if megabytes is None:
         return
     status = Path("/proc/self/status")
@@ -238,8 +258,10 @@ def _serve(channel: socket.socket) -> None:
     from ecoval_core.workspace.tasks import perform
 
     try:
-        _limit(work["megabytes"])
-        say(perform(work["task"], work["parameters"], report))
+        _limit(work["megabytes"], work["cpu_seconds"])
+        if work["patient"]:
+            os.nice(PATIENCE)
+        say(perform(work["task"], work["parameters"], work["context"], report))
     except MemoryError:
         say({"error": "memory"})
     except ValueError as error:

@@ -39,7 +39,7 @@ def _describe_run(run: Run | None) -> str:
     if run is not None:
         title = formats.model_title(run.settings.model)
         return f"{title}, {run.ecoval.n_clusters_:,} clusters, {len(run.frame):,} rows valued"
-    if job is not None and job.is_active:
+    if job is not None:
         return "valuation running"
     return "not valued yet"
 
@@ -138,7 +138,7 @@ def need_run() -> Run:
     run = state.run()
     if run is None:
         job = state.run_job()
-        if job is not None and job.is_active:
+        if job is not None:
             st.info("The valuation is still running. This page fills when it is done.")
             menu.link("value", "Watch its progress on Value")
         else:

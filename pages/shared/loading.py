@@ -1,28 +1,21 @@
 """Opening tables: samples, uploads, the demo, and changes to what was assumed about a table.
 
-Whatever goes wrong is kept as one sentence for the Data screen; the table that was open stays open.
+A worker process reads and prepares; whatever goes wrong is kept as one sentence for the Data screen, and the
+table that was open stays open.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
-from ecoval_core.tables import (
-    MIN_ROWS,
-    Table,
-    Task,
-    detect_target,
-    load_sample,
-    make_table,
-    read_frame,
-    suggest_exclusions,
-)
-from ecoval_core.tables.preparation import Prepared, prepare
-from pages.shared import state
+from ecoval_core.tables import Table
+from ecoval_core.tables.preparation import Prepared
+from ecoval_core.workspace import orders
+from ecoval_core.workspace.jobs import JobState
+from ecoval_core.workspace.orders import Order
+from pages.shared import server, state
 from pages.shared.session import Refused, Session, data_choices, session
 
 DEMO_SAMPLE = "digits"
@@ -38,29 +31,48 @@ def refused() -> Refused | None:
     return session.refused
 
 
-def _attempt(make: Callable[[], Prepared]) -> None:
+def _attempt(order: Order) -> None:
     Session.complaint.forget()
-    try:
-        with st.spinner("Reading the table …"):
-            state.open_prepared(make())
-        Session.refused.forget()
-    except ValueError as error:
-        session.complaint = str(error)
+    engine, workspace = server.engine(), server.workspace()
+    with st.spinner("Reading the table …"):
+        job = engine.submit(workspace, order, server.visitor())
+        job.wait()
+    found = job.result or {}
+    if job.state != JobState.DONE:
+        session.complaint = job.error or "Opening the table was cancelled."
+    elif "refusal" in found:
+        session.complaint = found["refusal"]
+        _offer_again(Refused(order.parameters["name"], *_refused(found)))
+    else:
+        opened = engine.prepared(workspace, found["preparation"])
+        if opened is None:
+            session.complaint = (
+                "The table was opened, but is no longer in the workspace: open it again."
+            )
+        else:
+            state.open_prepared(opened)
+            Session.refused.forget()
     for name in _CHOICES:
         data_choices.forget(name)
 
 
-def open_sample(key: str, noise: float = 0.0) -> None:
+def _refused(found: dict[str, Any]) -> tuple[str, list[str], str]:
+    return found["frame"], found["columns"], found["target"]
+
+
+def open_sample(key: str, name: str, noise: float = 0.0) -> None:
     """Open a bundled sample.
 
     Parameters
     ----------
     key : str
         Key of `ecoval_core.tables.SAMPLES`.
+    name : str
+        Its title.
     noise : float
         Share of the training labels to flip.
     """
-    _attempt(lambda: prepare(load_sample(key), noise=noise))
+    _attempt(orders.open_table({"sample": key}, name, noise=noise))
 
 
 def open_upload() -> None:
@@ -69,13 +81,11 @@ def open_upload() -> None:
     if upload is None:
         return
     Session.refused.forget()
-
-    def read() -> Prepared:
-        frame = read_frame(upload.getvalue(), upload.name)
-        _offer_again(Refused(upload.name, frame, ""))
-        return prepare(make_table(frame, upload.name))
-
-    _attempt(read)
+    digest = server.engine().keep_upload(upload.getbuffer())
+    try:
+        _attempt(orders.open_table({"file": digest}, upload.name))
+    finally:
+        server.engine().forget_upload(digest)
 
 
 def open_refused(file: Refused, target: str, left_out: list[str]) -> None:
@@ -90,28 +100,20 @@ def open_refused(file: Refused, target: str, left_out: list[str]) -> None:
     left_out : list of str
         Columns left out besides those that look like ids or carry no information.
     """
-
-    def make() -> Prepared:
-        excluded = suggest_exclusions(file.frame, target)
-        excluded |= dict.fromkeys(left_out, LEFT_OUT_BY_HAND)
-        return prepare(make_table(file.frame, file.name, target, excluded=excluded))
-
-    _attempt(make)
+    _attempt(
+        orders.open_table(
+            {"frame": file.frame}, file.name, target=target,
+            left_out=dict.fromkeys(left_out, LEFT_OUT_BY_HAND),
+        )
+    )  # fmt: skip
 
 
 def _offer_again(file: Refused) -> None:
     """Keep a file for another try, where another choice of columns can make a difference."""
-    columns = [str(column) for column in file.frame.columns]
-    if len(file.frame) < MIN_ROWS or len(columns) < 2 or len(set(columns)) < len(columns):
-        return
-    Session.refused_target.forget()
-    Session.refused_excluded.forget()
-    file.frame.columns = pd.Index(columns)
-    try:
-        target = detect_target(file.frame)
-    except ValueError:
-        target = columns[-1]
-    session.refused = Refused(file.name, file.frame, target)
+    if refused() is None or refused() != file:
+        Session.refused_target.forget()
+        Session.refused_excluded.forget()
+    session.refused = file
 
 
 def remember_choices(prepared: Prepared) -> None:
@@ -152,23 +154,18 @@ def apply_choices(changed: str) -> None:
     chosen: dict[str, Any] = {name: data_choices.get(name) for name in _CHOICES}
     is_new_target = changed == "target"
     train, split_end = (share / 100 for share in chosen["split"])
+    table = current.table
     _attempt(
-        lambda: prepare(
-            _retarget(
-                current.table,
-                chosen["target"],
-                None if is_new_target else chosen["task"],
-                None if is_new_target else chosen["excluded"],
-            ),
+        orders.open_table(
+            {"frame": table.content}, table.name, target=chosen["target"],
+            task=None if is_new_target else chosen["task"],
+            excluded=None if is_new_target else _reasons(table, chosen["excluded"]),
             proportions=(train, split_end - train, 1 - split_end),
             noise=chosen["noise"] / 100 if chosen["noisy"] else 0.0,
             random_state=int(chosen["seed"]),
         )
-    )
+    )  # fmt: skip
 
 
-def _retarget(table: Table, target: str, task: Task | None, excluded: list[str] | None) -> Table:
-    reasons: Mapping[str, str] | None = None
-    if excluded is not None:
-        reasons = {column: table.excluded.get(column, LEFT_OUT_BY_HAND) for column in excluded}
-    return make_table(table.frame, table.name, target=target, task=task, excluded=reasons)
+def _reasons(table: Table, excluded: list[str]) -> dict[str, str]:
+    return {column: table.excluded.get(column, LEFT_OUT_BY_HAND) for column in excluded}

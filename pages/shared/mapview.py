@@ -13,8 +13,9 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from ecoval_core.charts.projection import pca_projection, umap_projection
+from ecoval_core.evaluation.projection import pca_projection
 from ecoval_core.tables.preparation import Prepared
+from ecoval_core.workspace import orders
 from ecoval_core.workspace.runs import Run
 from pages.shared import progress, prunelist, rows, state
 from pages.shared.session import Marks, Session, selected_points, session
@@ -45,20 +46,12 @@ def coordinates(run: Run) -> tuple[NDArray, str]:
         "UMAP" or "PCA".
     """
     X = run.X
-    rows_drawn = f"{run.prepared.fingerprint} {run.settings.every_row}"
     if session.projection == "UMAP":
-        job = progress.submit(
-            "umap",
-            f"umap {rows_drawn}",
-            "Computing the UMAP projection",
-            lambda _report, _should_stop: umap_projection(X, random_state=0),
-        )
-        result = progress.result_of(
-            job, "Shown by PCA until the UMAP projection is ready", can_cancel=False
-        )
+        order = orders.projection(run)
+        result = progress.fetch("umap", order, "Shown by PCA until the UMAP projection is ready")
         if result is not None:
             return result, "UMAP"
-    return _pca(rows_drawn, X), "PCA"
+    return _pca(f"{run.prepared.fingerprint} {run.settings.every_row}", X), "PCA"
 
 
 def hover_columns(prepared: Prepared) -> pd.DataFrame | None:

@@ -1,4 +1,4 @@
-"""A background job on the page: progress, time left, cancel, and one rerun when it ends."""
+"""Work under way on the page: progress, time left, cancel, and one rerun when it ends."""
 
 from __future__ import annotations
 
@@ -6,24 +6,33 @@ from typing import Any
 
 import streamlit as st
 
-from ecoval_core.workspace.jobs import Job, JobState, Work
-from pages.shared import formats, state
+from ecoval_core.workspace.jobs import Job, JobState
+from ecoval_core.workspace.orders import Order
+from pages.shared import formats, server, state
 from pages.shared.session import jobs as slots
+from pages.shared.session import session
 
 POLL_SECONDS = 0.5
-# Long enough for a quick job to end before anything is drawn, short enough not to be felt.
+# Long enough for quick work to end before anything is drawn, short enough not to be felt.
 PATIENCE_SECONDS = 0.4
 
 
 def _text(job: Job, what: str) -> str:
-    if job.is_cancelling:
-        return f"{what}: stopping after the fit under way …"
     if job.state == JobState.QUEUED:
-        return f"{what}: waiting for another job to finish"
+        place = server.engine().jobs.position(job)
+        return (
+            f"{what}: waiting, number {place} in the queue" if place else f"{what}: about to begin"
+        )
     done = f"{job.done:,} of {job.total:,}, " if job.total else ""
     left = job.seconds_left
     ahead = "" if left is None else f", about {formats.seconds(left)} left"
     return f"{what}: {done}{formats.seconds(job.seconds)} so far{ahead}"
+
+
+def cancel(job: Job) -> None:
+    """Cancel a job for this visitor; it ends unless another visitor waits for it."""
+    session.left_job = job.id
+    server.engine().jobs.leave(job, server.visitor())
 
 
 def watch(job: Job, what: str, *, can_cancel: bool = True) -> None:
@@ -45,72 +54,110 @@ def watch(job: Job, what: str, *, can_cancel: bool = True) -> None:
             st.rerun()
         share = min(1.0, job.done / job.total) if job.total else 0.0
         if not can_cancel:
-            st.caption(f"⏳ {_text(job, what)}")
+            st.caption(f":material/hourglass_top: {_text(job, what)}")
             return
-        bar, cancel = st.columns([5, 1], vertical_alignment="center")
+        bar, button = st.columns([5, 1], vertical_alignment="center")
         bar.progress(share, text=_text(job, what))
-        cancel.button(
-            "Cancel", key="cancel", on_click=job.cancel, disabled=job.is_cancelling, width="stretch"
-        )
+        button.button("Cancel", key="cancel", on_click=cancel, args=(job,), width="stretch")
 
     poll()
 
 
 def result_of(
-    job: Job, what: str, *, cancelled: str = "Cancelled.", can_cancel: bool = True
-) -> Any:
-    """Return a job's result, or draw where it stands and return None.
+    order: Order, what: str, *, cancelled: str = "Cancelled.", can_cancel: bool = True
+) -> Any | None:
+    """Return what an order's result holds, or draw where its job stands and return None.
 
     Parameters
     ----------
-    job : Job
-        The job.
+    order : Order
+        The work.
     what : str
         What is counted while it runs.
     cancelled : str
-        Sentence shown if it was cancelled.
+        Sentence shown if this visitor cancelled it.
     can_cancel : bool
         Whether to offer a button that cancels.
 
     Returns
     -------
     object or None
-        The job's result once it is done.
+        As :meth:`ecoval_core.workspace.engine.Engine.read` returns it; None as long as there is no result.
     """
-    if job.is_active:
+    found = state.read(order)
+    if found is not None:
+        return found
+    job = job_of(order)
+    if job is None:
+        return None
+    if session.left_job == job.id or job.state == JobState.CANCELLED:
+        st.info(cancelled)
+    elif job.is_active:
         watch(job, what, can_cancel=can_cancel)
     elif job.state == JobState.ERROR:
         st.error(formats.plain(job.error or "The job failed."))
-    elif job.state == JobState.CANCELLED:
-        st.info(cancelled)
-    return job.result
+    return None
 
 
-def submit(slot: str, key: str, label: str, work: Work) -> Job:
-    """Start a job that a page wants by itself, once, in place of the last one of its kind.
+def job_of(order: Order) -> Job | None:
+    """Return the latest job that carried an order out, or tries to."""
+    return server.engine().job(server.workspace(), order)
+
+
+def is_running(order: Order) -> bool:
+    """Whether an order is under way for this visitor."""
+    job = job_of(order)
+    return job is not None and job.is_active and session.left_job != job.id
+
+
+def start(order: Order) -> Job:
+    """Have an order carried out."""
+    job = server.engine().submit(server.workspace(), order, server.visitor())
+    if session.left_job == job.id:
+        session.left_job = None
+    return job
+
+
+def start_quietly(order: Order) -> None:
+    """Have an order carried out; for buttons."""
+    start(order)
+
+
+def fetch(slot: str, order: Order, what: str, *, can_cancel: bool = False) -> Any | None:
+    """Return what an order's result holds, having it carried out without being asked.
 
     Parameters
     ----------
     slot : str
-        Kind of job; a visitor has one of each at a time. One that is superseded is cancelled.
-    key : str
-        What identifies the work.
-    label : str
-        Name of the work for people.
-    work : callable
-        As in :meth:`ecoval_core.workspace.jobs.JobRegistry.submit`.
+        Kind of work; a visitor waits for one of each at a time. What is superseded is cancelled.
+    order : Order
+        The work.
+    what : str
+        What is counted while it runs.
+    can_cancel : bool, default=False
+        Whether to offer a button that cancels.
 
     Returns
     -------
-    Job
-        The job, given a moment to end so that nothing flickers. One that failed is not retried.
+    object or None
+        As :func:`result_of`. Work that failed is not tried again.
     """
-    held = state.jobs().get(slots.get(slot) or "")
-    if held is not None and held.key == key:
-        return held
-    if held is not None:
-        held.cancel()
-    job = state.jobs().submit(key, label, work)
-    slots.set(slot, job.id)
+    found = state.read(order)
+    if found is not None:
+        return found
+    job = begin(slot, order)
     job.wait(PATIENCE_SECONDS)
+    return result_of(order, what, can_cancel=can_cancel)
+
+
+def begin(slot: str, order: Order) -> Job:
+    """Have an order carried out in place of the last one of its slot, unless it was tried before."""
+    registry, key = server.engine().jobs, server.engine().key(server.workspace(), order)
+    held = registry.find(slots.get(slot) or "")
+    if held is not None and held.key == key and held.state != JobState.CANCELLED:
+        return held
+    if held is not None and held.is_active:
+        registry.leave(held, server.visitor())
+    job = start(order)
+    slots.set(slot, job.key)
     return job

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from ecoval_core.evaluation.pruning import Decision, PruneList, measure_effect
-from ecoval_core.workspace.jobs import Job
+from ecoval_core.evaluation.pruning import Decision, Effect, PruneList
+from ecoval_core.workspace import orders
 from ecoval_core.workspace.runs import Run
 from pages.shared import progress, state
 from pages.shared.session import Session, session
@@ -123,7 +119,7 @@ def can_redo() -> bool:
 
 def effect(
     run: Run, ids: list[int], relabelled: Mapping[int, Any] | None = None, slot: str = "effect"
-) -> Job:
+) -> Effect | None:
     """Measure in the background what pruning or relabelling some rows does to the test scores.
 
     Parameters
@@ -135,34 +131,13 @@ def effect(
     relabelled : mapping of int to object or None, default=None
         New labels by row id.
     slot : str, default="effect"
-        Kind of job, of which a visitor has one at a time.
+        Kind of work, of which a visitor waits for one at a time.
 
     Returns
     -------
-    Job
-        Its result is an `ecoval_core.evaluation.pruning.Effect`.
+    Effect or None
+        None while it is being measured; the progress is drawn.
     """
-    prepared, settings = run.prepared, run.settings
-    X, y, keep = run.X, run.y, ~np.isin(run.ids, ids)
-    y_after = pd.Series(y, index=run.ids)
-    if relabelled:
-        y_after[list(relabelled)] = list(relabelled.values())
-    changed = y_after.to_numpy().astype(y.dtype)
-    digest = hashlib.blake2b(keep.tobytes() + repr(relabelled).encode(), digest_size=12).hexdigest()
-    key = f"{prepared.fingerprint} {replace(settings, extrinsic_weight=0)} {digest}"
-    return progress.submit(
-        slot,
-        f"effect {key}",
-        "Measuring the effect",
-        lambda _report, _should_stop: measure_effect(
-            run.make_estimator(),
-            X,
-            y,
-            prepared.X_test,
-            prepared.y_test,
-            keep,
-            y_after=changed,
-            random_state=settings.random_state,
-            balanced=settings.balanced,
-        ),
-    )
+    order = orders.effect(run, ids, relabelled)
+    found: Effect | None = progress.fetch(slot, order, "Measuring the effect")
+    return found

@@ -11,7 +11,6 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
-import pandas as pd
 import streamlit as st
 
 from ecoval_core.evaluation.pruning import PruneList
@@ -30,14 +29,17 @@ class Refused:
     ----------
     name : str
         Name of the file.
-    frame : DataFrame
-        What was read.
+    frame : str
+        Digest of what was read, which is in the workspace.
+    columns : list of str
+        Its columns.
     target : str
         The target that was guessed or chosen.
     """
 
     name: str
-    frame: pd.DataFrame
+    frame: str
+    columns: list[str]
     target: str
 
 
@@ -149,7 +151,9 @@ class Session:
     refused_excluded = Entry[list[str]]([])
     upload = Entry[Any]()
     # Run
-    run_job = Entry[str | None]()
+    run_id = Entry[str | None]()
+    earlier_run = Entry[str | None]()
+    left_job = Entry[str | None]()
     weighted_run = Entry[tuple[str, float, Run] | None]()
     start_at_once = Entry[bool](False)
     granularity = Entry[int | None]()
@@ -159,8 +163,6 @@ class Session:
     balanced_classes = Entry[bool](False)
     balance_of = Entry[str]()
     curve_measure = Entry[str | None]()
-    repeat_jobs = Entry[dict[str | None, str]](make=dict)
-    curve_jobs = Entry[dict[tuple[str | None, bool], dict[float, str]]](make=dict)
     # Selection
     selected_ids = Entry[list[int]]([])
     picked_id = Entry[int | None]()
@@ -192,8 +194,11 @@ class Session:
     page = Entry[str]("")
     unit = Entry[str]("share")
     extrinsic_weight = Entry[float](DEFAULT_EXTRINSIC_WEIGHT)
+    visitor = Entry[str]("")
     restored = Entry[bool](False)
     desk = Entry[str]("")
+    view_to_show = Entry[dict[str, Any] | None]()
+    desk_written = Entry[dict[str, Any] | None]()
 
 
 session = Session()

@@ -1,88 +1,26 @@
-"""What a visitor has open: table, run, selection; kept in the session and named in the address.
+"""What a visitor has open: table, run, desk; named in the address and written to the workspace.
 
-Tables, jobs and desks live in registries of the server, so that the address
-(``?data=...&run=...&desk=...``) opens the same view after a refresh, and a refresh neither stops nor
-repeats a running valuation. A desk is what a visitor has made of a run: selection and prune list.
+The address (``?data=...&run=...&desk=...``) opens the same view after a refresh or a restart of the server,
+and a refresh neither stops nor repeats a running valuation. A desk is what a visitor has made of a run:
+selection, prune list, decisions on labels.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from copy import copy
-from typing import Any, Generic, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import streamlit as st
 
-from ecoval_core.tables.preparation import Prepared
-from ecoval_core.workspace.jobs import Job, JobRegistry
+from ecoval_core.tables import Prepared
+from ecoval_core.workspace import history, orders
+from ecoval_core.workspace.history import RunRecord
+from ecoval_core.workspace.jobs import Job
+from ecoval_core.workspace.orders import Order
 from ecoval_core.workspace.runs import Run, Settings
-from pages.shared.session import Entry, Session, fill_widgets, session
-
-MAX_PREPARED = 24
-MAX_DESKS = 500
-_ON_DESK: tuple[Entry[Any], ...] = (
-    Session.selected_ids, Session.picked_id, Session.prune_list, Session.prune_past, Session.prune_future,
-    Session.label_decisions, Session.label_past,
-)  # fmt: skip
-
-
-T = TypeVar("T")
-
-
-class Shelf(Generic[T]):
-    """Things of which the most recently used are kept.
-
-    Parameters
-    ----------
-    max_kept : int
-        Things kept; the one unused for longest goes first.
-    """
-
-    def __init__(self, max_kept: int) -> None:
-        self._max_kept = max_kept
-        self._items: OrderedDict[str, T] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def put(self, name: str, item: T) -> None:
-        """Keep a thing under a name."""
-        with self._lock:
-            self._items[name] = item
-            self._items.move_to_end(name)
-            while len(self._items) > self._max_kept:
-                self._items.popitem(last=False)
-
-    def get(self, name: str) -> T | None:
-        """Return the thing of a name, or None if it is no longer kept."""
-        with self._lock:
-            if name in self._items:
-                self._items.move_to_end(name)
-            return self._items.get(name)
-
-
-@st.cache_resource(show_spinner=False)
-def jobs() -> JobRegistry:
-    """Registry of the background jobs of this server."""
-    return JobRegistry()
-
-
-@st.cache_resource(show_spinner=False)
-def tables() -> Shelf[Prepared]:
-    """Shelf of the prepared tables most recently opened on this server, by fingerprint."""
-    return Shelf(MAX_PREPARED)
-
-
-@st.cache_resource(show_spinner=False)
-def desks() -> Shelf[dict[str, Any]]:
-    """Shelf of the desks of the latest visitors, by a random name."""
-    return Shelf(MAX_DESKS)
-
-
-@st.cache_resource(show_spinner=False)
-def plans() -> Shelf[Settings]:
-    """Shelf of the settings that the latest valuations were started with, by the job's id."""
-    return Shelf(MAX_DESKS)
+from ecoval_core.workspace.store import Result
+from pages.shared import desk, server
+from pages.shared.session import Session, session
 
 
 def prepared() -> Prepared | None:
@@ -91,7 +29,7 @@ def prepared() -> Prepared | None:
 
 
 def open_prepared(new: Prepared) -> None:
-    """Make a prepared table the current one; what belonged to another table is put away.
+    """Make a prepared table the current one; the run that was open stays one click away.
 
     Parameters
     ----------
@@ -99,46 +37,148 @@ def open_prepared(new: Prepared) -> None:
         Table to work on from now on.
     """
     old = prepared()
-    tables().put(new.fingerprint, new)
     session.prepared = new
     if old is None or old.fingerprint != new.fingerprint:
-        Session.run_job.forget()
-        clear_desk()
+        save_desk()
+        session.earlier_run = session.run_id or session.earlier_run
+        Session.run_id.forget()
+        desk.clear()
 
 
-def clear_desk() -> None:
-    """Forget selection and prune list, which belong to a run that is no longer current."""
-    for entry in _ON_DESK:
-        entry.forget()
-
-
-def run_job() -> Job | None:
-    """Return the job of the current valuation in whatever state it is, or None."""
-    job_id = session.run_job
-    return jobs().get(job_id) if job_id else None
+# --- The run ---------------------------------------------------------------------------------
 
 
 def run_id() -> str | None:
-    """Id of the current valuation's job, None before there is one."""
-    return session.run_job
+    """Id of the run that is open, None before there is one."""
+    return session.run_id
+
+
+def run_record() -> RunRecord | None:
+    """Return what is noted of the run that is open, or None."""
+    return server.engine().record(server.workspace(), session.run_id) if session.run_id else None
+
+
+def start_run(new: Prepared, settings: Settings) -> None:
+    """Have rows valued, or open the run that did so before.
+
+    Parameters
+    ----------
+    new : Prepared
+        The table.
+    settings : Settings
+        What the run is made with.
+    """
+    order = orders.value(new, settings)
+    workspace = server.workspace()
+    run = workspace.write(
+        lambda store: history.start_run(
+            store, order.key, new.fingerprint, settings, new.table.name
+        ),
+        within_quota=False,
+    )
+    if server.engine().result(workspace, order) is None:
+        server.engine().submit(workspace, order, server.visitor())
+        Session.left_job.forget()
+    if run != session.run_id:
+        open_run(run, keep_table=True)
+
+
+def open_run(run: str, *, keep_table: bool = False, desk_id: str | None = None) -> bool:
+    """Open a run with its table and the desk last laid out for it.
+
+    Parameters
+    ----------
+    run : str
+        Id of the run.
+    keep_table : bool, default=False
+        Whether the run's table is open already.
+    desk_id : str or None, default=None
+        A desk to lay out; None takes the one changed last.
+
+    Returns
+    -------
+    bool
+        Whether it is there.
+    """
+    engine, workspace = server.engine(), server.workspace()
+    record = engine.record(workspace, run)
+    if record is None:
+        return False
+    if not keep_table:
+        found = engine.prepared(workspace, record.preparation)
+        if found is None:
+            return False
+        open_prepared(found)
+    save_desk()
+    session.run_id = run
+    desk.clear()
+    kept = None
+    if desk_id is not None:
+        kept = workspace.find(lambda store: history.find_desk(store, desk_id))
+    if kept is None:
+        latest = workspace.find(lambda store: history.latest_desk(store, run))
+        if latest is not None:
+            kept = workspace.find(lambda store: history.find_desk(store, latest))
+            if kept is not None and desk_id is None:
+                desk.lay_out_view(kept)
+    if kept is not None and kept.run == run:
+        desk.lay_out(kept)
+    session.desk = uuid4().hex[:12]
+    session.desk_written = desk.contents(run)
+    return True
+
+
+def run_job() -> Job | None:
+    """Return the job of the run that is open while it is under way for this visitor, else None."""
+    record = run_record()
+    if record is None:
+        return None
+    job = server.engine().jobs.find(f"{server.workspace().root} {record.valuation}")
+    if job is None or not job.is_active or session.left_job == job.id:
+        return None
+    # Whoever opens the address of a running valuation waits for it too.
+    job.visitors.add(server.visitor())
+    return job
 
 
 def run() -> Run | None:
     """Return the finished run at the extrinsic weight chosen above the page, or None."""
-    job = run_job()
-    if job is None or job.result is None:
+    if session.run_id is None:
         return None
     weight = extrinsic_weight()
     kept = session.weighted_run
-    if kept is None or kept[:2] != (job.id, weight):
-        kept = (job.id, weight, job.result.reweight(weight))
+    if kept is None or kept[:2] != (session.run_id, weight):
+        record = run_record()
+        found = None if record is None else server.engine().run(server.workspace(), record)
+        if found is None:
+            return None
+        kept = (session.run_id, weight, found.reweight(weight))
         session.weighted_run = kept
     return kept[2]
+
+
+def read(order: Order) -> Any | None:
+    """Return what the finished result of an order holds, or None."""
+    return server.engine().read(server.workspace(), order)
+
+
+def result(order: Order) -> Result | None:
+    """Return the finished result of an order, or None."""
+    return server.engine().result(server.workspace(), order)
+
+
+def has_left(record: RunRecord) -> bool:
+    """Whether this visitor cancelled a valuation that still goes on for another."""
+    job = server.engine().jobs.find(f"{server.workspace().root} {record.valuation}")
+    return job is not None and job.is_active and session.left_job == job.id
 
 
 def extrinsic_weight() -> float:
     """Extrinsic weight in force, 0 to 1."""
     return float(session.extrinsic_weight)
+
+
+# --- Selection -------------------------------------------------------------------------------
 
 
 def selected_ids() -> list[int]:
@@ -173,44 +213,65 @@ def pick(row_id: int | None) -> None:
     session.picked_id = row_id
 
 
+# --- What lasts ------------------------------------------------------------------------------
+
+
+def save_desk() -> None:
+    """Write the desk of the run that is open to the workspace, if it has changed."""
+    run = session.run_id
+    if run is None:
+        return
+    now = desk.contents(run)
+    if now == session.desk_written:
+        return
+    # A session has a desk of its own, so that two windows with one address do not overwrite each other.
+    session.desk = session.desk or uuid4().hex[:12]
+    name = session.desk
+    server.workspace().write(
+        lambda store: history.save_desk(store, name, desk.of(run, server.visitor())),
+        within_quota=False,
+    )
+    session.desk_written = now
+
+
 def restore_from_address() -> None:
     """Open what the address names, once at the start of a session."""
     if session.restored:
         return
     session.restored = True
-    fingerprint, job_id = st.query_params.get("data"), st.query_params.get("run")
-    if fingerprint is None:
+    fingerprint, run_named = st.query_params.get("data"), st.query_params.get("run")
+    if run_named is not None and open_run(run_named, desk_id=st.query_params.get("desk", "")):
         return
-    found = tables().get(fingerprint)
+    if fingerprint is None and run_named is None:
+        return
+    found = server.engine().prepared(server.workspace(), fingerprint or "")
     if found is None:
         session.complaint = (
-            "This address names a table that the server no longer holds. Load it again below."
+            "This address names a table or run that is not in this workspace. Load the table again below, or "
+            "choose among the runs on Runs."
         )
         return
     open_prepared(found)
-    if job_id is not None and jobs().get(job_id) is not None:
-        session.run_job = job_id
-        laid_out = desks().get(st.query_params.get("desk", "")) or {}
-        fill_widgets(laid_out, replace=True)
 
 
 def write_address() -> None:
-    """Name the current table, run and desk in the address, and keep the desk on the server."""
-    current, job = prepared(), run_job()
-    # A session has a desk of its own, so that two visitors with one address do not disturb each other.
-    session.desk = desk = session.desk or uuid4().hex[:12]
-    laid_out = {
-        entry.key: copy(entry.__get__(session, Session)) for entry in _ON_DESK if entry.is_kept
-    }
-    if laid_out:
-        desks().put(desk, laid_out)
+    """Name the current table, run and desk in the address, and write the desk."""
+    save_desk()
+    current, run = prepared(), session.run_id
+    is_laid_out = run is not None and session.desk_written is not None and desk.is_laid_out()
     wanted = {
         "data": None if current is None else current.fingerprint,
-        "run": None if job is None else job.id,
-        "desk": desk if laid_out else None,
+        "run": run,
+        "desk": session.desk if is_laid_out else None,
     }
     for name, value in wanted.items():
         if value is None:
             st.query_params.pop(name, None)
         elif st.query_params.get(name) != value:
             st.query_params[name] = value
+
+
+def settings_of_run() -> Settings | None:
+    """Return the settings of the run that is open, or None."""
+    record = run_record()
+    return None if record is None else record.settings

@@ -11,8 +11,8 @@ from ecoval_core.valuation.models import make_model, models_for
 from ecoval_core.valuation.planning import cluster_bounds
 from ecoval_core.valuation.scoring import SCORINGS, available_scorings
 from ecoval_core.valuation.targets import EVEN_SHARE, rarest_of_even_share
-from ecoval_core.workspace.jobs import Job
-from ecoval_core.workspace.runs import Settings, estimate_run, rows_per_fit, value_prepared
+from ecoval_core.workspace import orders
+from ecoval_core.workspace.runs import Settings, rows_per_fit
 from pages.shared import formats, progress, state
 from pages.shared.session import Session, model_choices, scoring_choices, session
 
@@ -43,30 +43,7 @@ def granularities(prepared: Prepared, *, every_row: bool) -> tuple[list[int], in
     return sorted({*steps.tolist(), automatic}), automatic
 
 
-def start(prepared: Prepared, settings: Settings) -> None:
-    """Start a valuation, or join the same one if it is running or done.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The open table.
-    settings : Settings
-        What the valuation is made with.
-    """
-    job = state.jobs().submit(
-        f"value {prepared.fingerprint} {settings}",
-        f"Valuing {prepared.table.name}",
-        lambda report, should_stop: value_prepared(
-            prepared, settings, progress=report, should_stop=should_stop
-        ),
-    )
-    state.plans().put(job.id, settings)
-    if job.id != state.run_id():
-        session.run_job = job.id
-        state.clear_desk()
-
-
-def timing(prepared: Prepared, settings: Settings) -> Job:
+def timing(prepared: Prepared, settings: Settings) -> float | None:
     """Time a few fits of the model in the background.
 
     Parameters
@@ -78,20 +55,21 @@ def timing(prepared: Prepared, settings: Settings) -> Job:
 
     Returns
     -------
-    Job
-        Its result is the estimate for the whole valuation, in seconds.
+    float or None
+        The estimate for the whole valuation, in seconds; None while it is not known.
     """
-    return progress.submit(
-        "timing",
-        f"time {prepared.fingerprint} {settings.model} {settings.n_clusters} {settings.every_row} "
-        f"{settings.balanced}",
-        "Timing a few fits",
-        lambda _report, _should_stop: estimate_run(prepared, settings),
-    )
+    job = progress.begin("timing", orders.timing(prepared, settings))
+    job.wait(progress.PATIENCE_SECONDS)
+    return None if job.result is None else float(job.result["seconds"])
+
+
+def draw_timing(prepared: Prepared, settings: Settings) -> None:
+    """Draw where the timing stands, as long as it is not known."""
+    progress.result_of(orders.timing(prepared, settings), "Timing a few fits", can_cancel=False)
 
 
 def _recall_settings(prepared: Prepared) -> None:
-    settings = state.plans().get(state.run_id() or "")
+    settings = state.settings_of_run()
     if settings is not None and not Session.granularity.is_kept:
         session.granularity = settings.n_clusters
         model_choices.set(prepared.task, settings.model)

@@ -156,3 +156,9 @@ def _embed(
             n_jobs=1,
         )
         return reducer.fit_transform(X).astype(np.float32, copy=False)
+
+
+def warm_up() -> None:
+    """Import UMAP and have it compiled, which takes longer than any map of a few thousand rows."""
+    random = np.random.default_rng(0)
+    umap_projection(random.normal(size=(200, 4)), random_state=0)

@@ -1,0 +1,290 @@
+"""The engine of a server: workspaces, worker processes, the jobs under way, and what was read lately."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Hashable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from cachetools import LRUCache
+from numpy.typing import NDArray
+
+from ecoval_core.evaluation.measures import Change
+from ecoval_core.evaluation.pruning import Effect
+from ecoval_core.tables import Prepared
+from ecoval_core.valuation.cross_valuation import CrossValuation
+from ecoval_core.valuation.record import Valuation
+from ecoval_core.workspace import history
+from ecoval_core.workspace.history import RunRecord
+from ecoval_core.workspace.jobs import Job, JobState
+from ecoval_core.workspace.orders import Order
+from ecoval_core.workspace.parquet import read_arrays, read_frame
+from ecoval_core.workspace.registry import JobRegistry
+from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.store import Result
+from ecoval_core.workspace.valuations import read_valuation
+from ecoval_core.workspace.worker import Nursery, Worker
+from ecoval_core.workspace.workspace import Workspace
+
+T = TypeVar("T")
+ENVIRONMENT_DASK, ENVIRONMENT_JOBS = "ECOVAL_DASK", "ECOVAL_JOBS"
+CACHE_BYTES = 512 * 2**20
+# Whatever is kept of a result counts at least so much, so that many small ones are bounded too.
+LEAST_BYTES = 2**16
+WARM_UP = "ecoval_core.evaluation.projection:warm_up"
+
+
+def _n_bytes(kept: tuple[int, Any]) -> int:
+    return max(LEAST_BYTES, kept[0])
+
+
+class Engine:
+    """What all visitors of a server share.
+
+    Parameters
+    ----------
+    warm_up : bool, default=True
+        Compile the projection of the map in the background, so that the first map is quick.
+    """
+
+    def __init__(self, *, warm_up: bool = True) -> None:
+        self._nursery = Nursery()
+        self._map_nursery = Nursery(WARM_UP) if warm_up else self._nursery
+        self._lock = threading.RLock()
+        self._workspaces: dict[Path, Workspace] = {}
+        self._temporary = Path(tempfile.mkdtemp(prefix="ecoval-server-"))
+        self._cache: LRUCache[Hashable, tuple[int, Any]] = LRUCache(CACHE_BYTES, _n_bytes)
+        n_jobs = int(os.environ.get(ENVIRONMENT_JOBS) or max(2, os.cpu_count() or 2))
+        self.jobs = JobRegistry(self._start_job, n_jobs, 4 * n_jobs, on_end=self._note)
+        atexit.register(self.close)
+
+    def start(self) -> None:
+        """Start the processes that workers are forked from, without waiting for them."""
+        self._nursery.start()
+        self._map_nursery.start()
+
+    def drain(self, seconds: float) -> None:
+        """Begin nothing more, and give what runs some seconds to end."""
+        self.jobs.drain(seconds)
+
+    def close(self) -> None:
+        """End every process and remove what is temporary."""
+        self._nursery.stop()
+        self._map_nursery.stop()
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def workspace(self, root: Path) -> Workspace:
+        """Return the workspace of a folder, one for all who ask."""
+        with self._lock:
+            if root not in self._workspaces:
+                spare = self._temporary / f"spare-{len(self._workspaces)}"
+                spare.mkdir(exist_ok=True)
+                self._workspaces[root] = Workspace(root, spare)
+            return self._workspaces[root]
+
+    # --- Work -----------------------------------------------------------------------------
+
+    def submit(self, workspace: Workspace, order: Order, visitor: str) -> Job:
+        """Have an order carried out, or join whoever does the same.
+
+        Parameters
+        ----------
+        workspace : Workspace
+            Where it belongs.
+        order : Order
+            The work.
+        visitor : str
+            Who asks.
+
+        Returns
+        -------
+        Job
+            The job.
+        """
+        context = {
+            "root": str(workspace.root), "spare": str(workspace.spare), "uploads": str(self._temporary),
+            "dask": os.environ.get(ENVIRONMENT_DASK) or None,
+        }  # fmt: skip
+        done = self.job(workspace, order)
+        if done is not None and done.state == JobState.DONE and not self._is_there(workspace, done):
+            self.jobs.drop(done)
+        return self.jobs.submit(order, context, visitor)
+
+    def _is_there(self, workspace: Workspace, job: Job) -> bool:
+        """Whether what a job found is still in the workspace, from which it may have been evicted."""
+        if job.order.kind == "timing":
+            return True
+        if job.order.kind == "open":
+            fingerprint = (job.result or {}).get("preparation")
+            return fingerprint is not None and self.prepared(workspace, fingerprint) is not None
+        return self.result(workspace, job.order) is not None
+
+    def job(self, workspace: Workspace, order: Order) -> Job | None:
+        """Return the latest job that carried an order out, or tries to."""
+        return self.jobs.find(self.key(workspace, order))
+
+    def key(self, workspace: Workspace, order: Order) -> str:
+        """Return what identifies an order among the jobs."""
+        return f"{workspace.root} {order.key}"
+
+    def keep_upload(self, content: bytes | memoryview) -> str:
+        """Write an uploaded file where a worker finds it, and return its digest."""
+        digest = blake2b(content, digest_size=16).hexdigest()
+        path = self._temporary / digest
+        if not path.exists():
+            draft = path.with_suffix(f".{threading.get_ident()}")
+            draft.write_bytes(content)
+            draft.replace(path)
+        return digest
+
+    def forget_upload(self, digest: str) -> None:
+        """Delete an uploaded file."""
+        (self._temporary / digest).unlink(missing_ok=True)
+
+    def _start_job(self, job: Job) -> Worker:
+        order, limits = job.order, job.order.limits
+        worker = (self._map_nursery if order.kind == "umap" else self._nursery).fork()
+        worker.request(
+            order.kind, order.parameters, job.context, megabytes=limits.megabytes,
+            cpu_seconds=limits.cpu_seconds, patient=order.lane == "long",
+        )  # fmt: skip
+        return worker
+
+    def _note(self, job: Job) -> None:
+        """Note in the workspace how a valuation ended; a finished one shows by its result."""
+        workspace = self.workspace(Path(job.context["root"]))
+        if job.trouble:
+            workspace.trouble = job.trouble
+        if job.order.kind != "value" or job.state not in (JobState.ERROR, JobState.CANCELLED):
+            return
+        key, state, error = job.order.key, str(job.state), job.error
+        for store in workspace.readable():
+            row = store.db.one("SELECT id FROM runs WHERE valuation = ?", key)
+            if row is not None:
+                history.change_run(store, row["id"], state=state, error=error)
+
+    # --- What was found -------------------------------------------------------------------
+
+    def _cached(self, key: Hashable, load: Callable[[], tuple[int, T] | None]) -> T | None:
+        with self._lock:
+            if (kept := self._cache.get(key)) is not None:
+                return kept[1]  # type: ignore[no-any-return]
+        loaded = load()
+        if loaded is None:
+            return None
+        with self._lock:
+            if _n_bytes(loaded) <= self._cache.maxsize:
+                self._cache[key] = loaded
+        return loaded[1]
+
+    def forget(self) -> None:
+        """Forget what was read lately; it is read again from the workspace."""
+        with self._lock:
+            self._cache.clear()
+
+    def prepared(self, workspace: Workspace, fingerprint: str) -> Prepared | None:
+        """Return a prepared table, or None if it is not in the workspace."""
+
+        def load() -> tuple[int, Prepared] | None:
+            found = workspace.find(lambda store: store.load_prepared(fingerprint))
+            if found is None:
+                return None
+            arrays = (found.X_train, found.X_val, found.X_test)
+            frame = found.table.frame.memory_usage(deep=True).sum()
+            return int(frame) + sum(X.nbytes for X in arrays), found
+
+        return self._cached((workspace.root, "prepared", fingerprint), load)
+
+    def result(self, workspace: Workspace, order: Order) -> Result | None:
+        """Return the finished result of an order, or None."""
+        return workspace.find(lambda store: store.find_result(order.key))
+
+    def results_of(self, workspace: Workspace, valuation: str, kind: str) -> list[Result]:
+        """Return the results of a kind that belong to a valuation, the latest last."""
+        found = [one for store in workspace.readable() for one in store.results_of(valuation, kind)]
+        return sorted(found, key=lambda one: one.created)
+
+    def record(self, workspace: Workspace, run_id: str) -> RunRecord | None:
+        """Return what is noted of a run, or None if it is not in the workspace."""
+        return workspace.find(lambda store: history.find_run(store, run_id))
+
+    def run(self, workspace: Workspace, record: RunRecord) -> Run | None:
+        """Return a finished run at the weight it was made with, or None."""
+
+        def load() -> tuple[int, Run] | None:
+            kept = workspace.find(lambda store: store.find_result(record.valuation))
+            prepared = self.prepared(workspace, record.preparation)
+            if kept is None or prepared is None:
+                return None
+            valuation = read_valuation(kept.folder).reweight(record.settings.extrinsic_weight)
+            run = Run(prepared, record.settings, valuation, kept.payload["seconds"])
+            moments = 200 * len(valuation.values_)
+            return moments, run
+
+        return self._cached((workspace.root, "run", record.valuation, record.settings), load)
+
+    def read(self, workspace: Workspace, order: Order) -> Any | None:
+        """Return what the result of an order holds, in the type that its task makes.
+
+        Parameters
+        ----------
+        workspace : Workspace
+            Where it is.
+        order : Order
+            The work: "curves" gives a frame, "effect" an Effect, "umap" and "baseline" arrays, "repeats" a
+            list of valuations.
+
+        Returns
+        -------
+        object or None
+            None if it was not carried out yet.
+        """
+
+        def load() -> tuple[int, Any] | None:
+            found = self.result(workspace, order) if order.kind in READERS else None
+            return None if found is None else READERS[order.kind](found)
+
+        return self._cached((workspace.root, order.key), load)
+
+
+def _read_curves(found: Result) -> tuple[int, pd.DataFrame]:
+    frame = read_frame(found.folder / "curves.parquet")
+    return int(frame.memory_usage(deep=True).sum()), frame
+
+
+def _read_effect(found: Result) -> tuple[int, Effect]:
+    changes = tuple(Change(**one) for one in found.payload["changes"])
+    return 0, Effect(found.payload["main"], changes)
+
+
+def _read_umap(found: Result) -> tuple[int, NDArray[np.float32]]:
+    coordinates = read_arrays(found.folder / "umap.parquet")["coordinates"]
+    return coordinates.nbytes, coordinates
+
+
+def _read_baseline(found: Result) -> tuple[int, NDArray[np.float64]]:
+    values = read_arrays(found.folder / "values.parquet")["values"]
+    return values.nbytes, values
+
+
+def _read_repeats(found: Result) -> tuple[int, list[Valuation | CrossValuation]]:
+    parts = [found.folder / f"repeat_{n}" for n in range(found.payload["n_repeats"])]
+    repeats = [read_valuation(part) for part in parts]
+    return sum(200 * len(one.values_) for one in repeats), repeats
+
+
+READERS: dict[str, Callable[[Result], tuple[int, Any]]] = {
+    "curves": _read_curves,
+    "effect": _read_effect,
+    "umap": _read_umap,
+    "baseline": _read_baseline,
+    "repeats": _read_repeats,
+}

@@ -1,0 +1,101 @@
+"""What every visitor of this server shares, and who the visitor is.
+
+The engine is a plain module-level object and not in one of Streamlit's caches, which any client can clear.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http.cookies import SimpleCookie
+from typing import Any
+from uuid import uuid4
+
+import streamlit as st
+from starlette.datastructures import MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ecoval_core.workspace.engine import Engine
+from ecoval_core.workspace.workspace import Workspace, default_root
+from pages.shared.session import session
+
+COOKIE = "ecoval_visitor"
+COOKIE_SECONDS = 400 * 24 * 3600
+ENVIRONMENT_DRAIN, DRAIN_SECONDS = "ECOVAL_DRAIN_SECONDS", 20.0
+
+_lock = threading.Lock()
+_engine: Engine | None = None
+
+
+def engine() -> Engine:
+    """Return the engine of this server, made at the first call."""
+    global _engine
+    with _lock:
+        if _engine is None:
+            _engine = Engine()
+        return _engine
+
+
+def workspace() -> Workspace:
+    """Return the workspace of the visitor."""
+    return engine().workspace(default_root())
+
+
+def visitor() -> str:
+    """Return what tells this browser from others: the same in all of its windows, and after a refresh."""
+    named = st.context.cookies.get(COOKIE)
+    if named:
+        return str(named)
+    session.visitor = session.visitor or uuid4().hex
+    return session.visitor
+
+
+@asynccontextmanager
+async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
+    """Start the engine with the server, and let what runs end before the server does."""
+    import anyio.to_thread
+
+    engine().start()
+    yield {}
+    seconds = float(os.environ.get(ENVIRONMENT_DRAIN) or DRAIN_SECONDS)
+    await anyio.to_thread.run_sync(engine().drain, seconds)
+    engine().close()
+
+
+class VisitorCookie:
+    """Middleware that gives a browser a random name at its first request.
+
+    Parameters
+    ----------
+    app : ASGI application
+        The app.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and set the cookie with the answer where it is missing."""
+        if scope["type"] != "http" or self._is_named(scope):
+            await self._app(scope, receive, send)
+            return
+        cookie = SimpleCookie({COOKIE: uuid4().hex})
+        morsel = cookie[COOKIE]
+        morsel["path"], morsel["samesite"] = "/", "Lax"
+        morsel["httponly"], morsel["max-age"] = True, COOKIE_SECONDS
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.append("set-cookie", cookie.output(header="").strip())
+            await send(message)
+
+        await self._app(scope, receive, send_named)
+
+    @staticmethod
+    def _is_named(scope: Scope) -> bool:
+        given = (value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie")
+        return any(COOKIE in cookie_parser(cookies) for cookies in given)
