@@ -6,9 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from sklearn.naive_bayes import GaussianNB
 
 from ecoval_core.evaluation import comparison
-from ecoval_core.evaluation.comparison import compare_valuations
+from ecoval_core.evaluation.comparison import (
+    compare_valuations,
+    count_method_refits,
+    method_curves,
+)
+from ecoval_core.evaluation.curves import removal_curves, summarise_curves
 
 
 def series(values, ids=None):
@@ -136,3 +142,55 @@ def test_a_class_of_one_row_has_no_correlation_of_its_own():
 def test_what_cannot_be_compared_is_said_in_a_sentence(a, b, says):
     with pytest.raises(ValueError, match=says):
         compare_valuations(a, b)
+
+
+# --- Curves of several methods ---------------------------------------------------------------
+
+SHARES = (0.0, 0.2, 0.4)
+
+
+def curves_of(data, values, **settings):
+    return method_curves(
+        GaussianNB(), data.X, data.y, data.X_test, data.y_test, values, shares=SHARES, n_random=3,
+        **settings,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("class_balanced", [False, True])
+def test_curves_of_methods_are_those_of_each_alone(cancer, valued_cancer, class_balanced):
+    values = {"ours": valued_cancer.values_, "theirs": np.random.default_rng(0).random(250)}
+    curves = curves_of(cancer, values, class_balanced=class_balanced)
+    for name, of in values.items():
+        alone = removal_curves(
+            GaussianNB(), cancer.X, cancer.y, cancer.X_test, cancer.y_test, of, shares=SHARES,
+            strategies=("lowest", "highest"), class_balanced=class_balanced, every_measure=True,
+        )  # fmt: skip
+        mine = curves[curves["method"] == name].drop(columns="method").reset_index(drop=True)
+        pd.testing.assert_frame_equal(mine, alone)
+    chance = curves[curves["method"] == "random"]
+    assert chance.groupby(["measure", "share"]).size().eq(3).all()
+    summary = summarise_curves(curves[curves["measure"] == "accuracy"])
+    assert summary.groupby(["method", "strategy"]).size().to_dict() == {
+        ("ours", "lowest"): 3, ("ours", "highest"): 3, ("theirs", "lowest"): 3,
+        ("theirs", "highest"): 3, ("random", "random"): 3,
+    }  # fmt: skip
+
+
+def test_methods_that_agree_share_their_refits(cancer, valued_cancer):
+    values = valued_cancer.values_
+    told = []
+
+    def note(done, total):
+        told.append((done, total))
+
+    curves_of(cancer, {"one": values, "other": values * 3 + 1}, progress=note)
+    alike = count_method_refits(1, 2, SHARES, 3)
+    assert told == [(done, alike) for done in range(1, alike + 1)]
+    told.clear()
+    curves_of(cancer, {"one": values, "other": -(values**3)}, progress=note, strategies=("lowest",))
+    assert told[-1] == (count_method_refits(2, 1, SHARES, 3),) * 2
+
+
+def test_values_must_be_one_a_row(cancer):
+    with pytest.raises(ValueError, match="ours gives 3 values for 250 rows"):
+        curves_of(cancer, {"ours": np.zeros(3)})

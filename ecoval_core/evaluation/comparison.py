@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from sklearn.base import is_regressor
 
-from ecoval_core.evaluation.measures import CONFIDENCE
+from ecoval_core.evaluation.curves import DEFAULT_SHARES, removal_order, removed_rows
+from ecoval_core.evaluation.measures import CONFIDENCE, draw_rows
+from ecoval_core.evaluation.subsets import N_DRAWS as N_TEST_DRAWS
+from ecoval_core.evaluation.subsets import by_measure, score_subsets
+from ecoval_core.valuation.fitting import seed_estimator
+from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
 
 LOWEST_SHARES = (0.01, 0.05, 0.1, 0.15, 0.2, 0.3)
 # What both put among the lowest by this share is what a class is told about.
@@ -230,3 +237,105 @@ def _membership(values: NDArray, n_lowest: int) -> NDArray[np.float64]:
     edge = np.partition(values, n_lowest - 1)[n_lowest - 1]
     below, tied = values < edge, values == edge
     return below + tied * (n_lowest - below.sum()) / tied.sum()
+
+
+def method_curves(
+    estimator: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    X_test: ArrayLike,
+    y_test: ArrayLike,
+    values: Mapping[str, ArrayLike],
+    *,
+    strategies: Sequence[str] = ("lowest", "highest"),
+    shares: Sequence[float] = DEFAULT_SHARES,
+    class_balanced: bool = False,
+    n_random: int = 10,
+    random_state: int = 0,
+    n_jobs: int | None = None,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> pd.DataFrame:
+    """Test scores while rows are removed in the orders of several valuations, beside random orders.
+
+    Parameters
+    ----------
+    estimator, X, y, X_test, y_test, shares, class_balanced, n_random, random_state, n_jobs, progress, \
+should_stop
+        As in :func:`ecoval_core.evaluation.curves.removal_curves`.
+    values : mapping of str to array-like of shape (n_samples,)
+        Value of each training row, by the name of the method.
+    strategies : sequence of {"lowest", "highest"}, default=("lowest", "highest")
+        Which values are removed first.
+
+    Returns
+    -------
+    DataFrame
+        Columns method, strategy, repeat, share, n_removed, measure, score, low, high: a row for each refit
+        and measure. The random orders, one set for all, have method "random" and strategy "random".
+
+    Raises
+    ------
+    ValueError
+        If a strategy or share is invalid, or values are not one a row.
+    Cancelled
+        If `should_stop` returned True.
+
+    Notes
+    -----
+    Valuations that agree on the rows to remove share a refit, as all do with no row removed.
+    """
+    X, y, X_test, y_test = map(np.asarray, (X, y, X_test, y_test))
+    by_method = {name: np.asarray(of) for name, of in values.items()}
+    for name, of in by_method.items():
+        if of.shape != y.shape:
+            raise ValueError(f"{name} gives {len(of)} values for {len(y)} rows: give one for each.")
+    invalid = [share for share in shares if not 0 <= share < 1]
+    if invalid:
+        raise ValueError(f"A share to remove must lie in [0, 1), but one is {invalid[0]}.")
+    random = np.random.default_rng(random_state)
+    orders = [
+        (name, strategy, 0, removal_order(strategy, of, None, random))
+        for name, of in by_method.items()
+        for strategy in strategies
+    ]
+    orders += [("random", "random", i, random.permutation(len(y))) for i in range(n_random)]
+    estimator = seed_estimator(estimator, random_state)
+    classes = y if class_balanced and not is_regressor(estimator) else None
+    everything = np.arange(len(y))
+    steps, kept = [], []
+    for method, strategy, repeat, order in orders:
+        for share in shares:
+            kept.append(np.delete(everything, removed_rows(order, share, classes)))
+            steps.append((method, strategy, repeat, share, len(y) - len(kept[-1])))
+    found = score_subsets(
+        estimator, X, y, X_test, y_test, kept, n_jobs=n_jobs,
+        draws=draw_rows(len(y_test), random_state, N_TEST_DRAWS),
+        monitor=Monitor(progress, should_stop),
+    )  # fmt: skip
+    columns = ["method", "strategy", "repeat", "share", "n_removed"]
+    return by_measure(pd.DataFrame(steps, columns=columns), found)
+
+
+def count_method_refits(
+    n_methods: int, n_strategies: int = 2, shares: Sequence[float] = DEFAULT_SHARES,
+    n_random: int = 10,
+) -> int:  # fmt: skip
+    """Refits that :func:`method_curves` does at most.
+
+    Parameters
+    ----------
+    n_methods, n_strategies : int
+        Valuations, and orders of each.
+    shares : sequence of float
+        Parts of the rows removed; that of 0 is fitted once.
+    n_random : int, default=10
+        Random orders.
+
+    Returns
+    -------
+    int
+        Number of fits.
+    """
+    moving = sum(share > 0 for share in shares)
+    return (n_methods * n_strategies + n_random) * moving + (moving < len(shares))

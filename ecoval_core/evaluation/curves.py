@@ -9,15 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import is_regressor
-from sklearn.utils.parallel import delayed
 
-from ecoval_core.evaluation.measures import draw_rows, interval, main_measure, measure, predict
+from ecoval_core.evaluation.measures import draw_rows, main_measure
+from ecoval_core.evaluation.subsets import N_DRAWS, by_measure, score_rows, score_subsets
 from ecoval_core.valuation.fitting import seed_estimator
-from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop, run_tasks
+from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
 
 STRATEGIES = ("lowest", "highest", "random", "random_clusters")
-# Bootstrap samples of the test rows at every step of a curve.
-N_DRAWS = 200
 DEFAULT_SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
 
 
@@ -105,33 +103,8 @@ def score_on_test(
     float
         The score; NaN if the rows left cannot be fitted (one class only, or too few).
     """
-    found = _score_rows(estimator, X, y, X_test, y_test, None)
+    found = score_rows(estimator, X, y, X_test, y_test)
     return found.get(metric, (np.nan,))[0]
-
-
-def _score_rows(
-    estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray,
-    draws: NDArray | None,
-) -> dict[str, tuple[float, float, float]]:  # fmt: skip
-    """Score and interval of every measure; nothing if the rows cannot be fitted."""
-    regression = is_regressor(estimator)
-    if len(X) == 0 or (not regression and len(np.unique(y)) < 2):
-        return {}
-    classes = None if regression else np.unique(np.concatenate([y, y_test]))
-    prediction = predict(estimator, X, y, X_test, classes, f"on the {len(X)} rows left")
-    scores = measure(y_test, prediction, np.ones((1, len(y_test))))
-    if draws is None:
-        return {name: (float(score[0]), np.nan, np.nan) for name, score in scores.items()}
-    drawn = measure(y_test, prediction, draws)
-    return {name: (float(score[0]), *interval(drawn[name])) for name, score in scores.items()}
-
-
-def _score_without(
-    estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray, draws: NDArray | None,
-    removed: NDArray,
-) -> dict[str, tuple[float, float, float]]:  # fmt: skip
-    kept = np.delete(np.arange(len(X)), removed)
-    return _score_rows(estimator, X[kept], y[kept], X_test, y_test, draws)
 
 
 def removal_curves(
@@ -219,33 +192,18 @@ def removal_curves(
             order = removal_order(strategy, values, clusters, random)
             steps += [(strategy, repeat, share) for share in shares]
             removals += [removed_rows(order, share, classes) for share in shares]
-    # The whole set is one and the same fit for every order.
-    distinct = [i for i, gone in enumerate(removals) if len(gone)]
-    whole = [i for i, gone in enumerate(removals) if not len(gone)]
-    todo = ([whole[0]] if whole else []) + distinct
+    everything = np.arange(len(X))
+    kept = [np.delete(everything, gone) for gone in removals]
     draws = draw_rows(len(y_test), random_state, N_DRAWS) if every_measure else None
-    tasks = [
-        delayed(_score_without)(estimator, X, y, X_test, y_test, draws, removals[i]) for i in todo
-    ]
-    monitor = Monitor(progress, should_stop, total=len(tasks))
-    found = dict(zip(todo, run_tasks(tasks, n_jobs, monitor), strict=True))
-    found |= dict.fromkeys(whole, found[whole[0]] if whole else {})
+    found = score_subsets(
+        estimator, X, y, X_test, y_test, kept, draws=draws, n_jobs=n_jobs,
+        monitor=Monitor(progress, should_stop),
+    )  # fmt: skip
     frame = pd.DataFrame(steps, columns=["strategy", "repeat", "share"])
     frame["n_removed"] = [len(gone) for gone in removals]
-    if not every_measure:
-        return frame.assign(score=[found[i].get(metric, (np.nan,))[0] for i in range(len(steps))])
-    measures = list(dict.fromkeys(name for scores in found.values() for name in scores))
-    unknown = (np.nan, np.nan, np.nan)
-    parts = [
-        frame.assign(measure=name).join(
-            pd.DataFrame(
-                [found[i].get(name, unknown) for i in range(len(steps))],
-                columns=["score", "low", "high"],
-            )
-        )
-        for name in measures
-    ]
-    return pd.concat(parts, ignore_index=True)
+    if every_measure:
+        return by_measure(frame, found)
+    return frame.assign(score=[scores.get(metric, (np.nan,))[0] for scores in found])
 
 
 def count_refits(
@@ -278,17 +236,19 @@ def summarise_curves(curves: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     curves : DataFrame
-        From :func:`removal_curves`, of one measure.
+        From :func:`removal_curves`, :func:`ecoval_core.evaluation.comparison.method_curves` or
+        :func:`ecoval_core.evaluation.acquisition.acquisition_curves`, of one measure.
 
     Returns
     -------
     DataFrame
-        Columns strategy, share, n_removed, mean, low, high; low and high are the 10th and 90th percentile
-        of the repeats.
+        Columns method (where there is one), strategy, share, n_removed (or n_added), mean, low, high; low
+        and high are the 10th and 90th percentile of the repeats.
     """
-    grouped = curves.groupby(["strategy", "share"], sort=False)
-    summary = grouped.agg(
-        n_removed=("n_removed", "first"),
+    keys = [name for name in ("method", "strategy", "share") if name in curves]
+    count = "n_added" if "n_added" in curves else "n_removed"
+    summary = curves.groupby(keys, sort=False).agg(
+        **{count: (count, "first")},
         mean=("score", "mean"),
         low=("score", lambda score: score.quantile(0.1)),
         high=("score", lambda score: score.quantile(0.9)),
