@@ -1,5 +1,6 @@
 """Reading tables, telling what their columns are, and saying what is wrong with them."""
 
+import gzip
 import io
 import subprocess
 import sys
@@ -23,10 +24,10 @@ from ecoval_core.tables import (
     TableError,
     detect_target,
     detect_task,
+    limits,
     load_sample,
     make_table,
     read_frame,
-    reading,
     suggest_exclusions,
     target_array,
 )
@@ -190,6 +191,17 @@ def test_sources(as_source, tmp_path):
     assert_frame_equal(frame, make_frame())
 
 
+def test_packed_files(tmp_path):
+    for content in (
+        csv_bytes(make_frame()),
+        parquet_bytes(make_frame()),
+        excel_bytes(make_frame()),
+    ):
+        assert_frame_equal(read_frame(gzip.compress(content), "x.csv.gz"), make_frame())
+    halves = csv_bytes(make_frame())[:100], csv_bytes(make_frame())[100:]
+    assert_frame_equal(read_frame(b"".join(map(gzip.compress, halves)), "x.csv.gz"), make_frame())
+
+
 def test_messages_name_the_file(tmp_path):
     path = tmp_path / "mine.csv"
     path.touch()
@@ -279,13 +291,13 @@ def test_a_file_over_the_limit_is_refused_before_it_is_read(tmp_path, monkeypatc
 
 
 def test_the_limit_holds_for_bytes(monkeypatch):
-    monkeypatch.setattr(reading, "MAX_BYTES", 10)
+    monkeypatch.setattr(limits, "MAX_BYTES", 10)
     assert "limit" in refusal(read_frame, b"a,b\n" + b"1,2\n" * 9, "x.csv")
 
 
 def test_a_workbook_that_unpacks_to_far_more_is_refused(monkeypatch):
     content = excel_bytes(pd.DataFrame({"a": ["x" * 1000] * 2000, "b": range(2000)}))
-    monkeypatch.setattr(reading, "MAX_BYTES", len(content) + 1)
+    monkeypatch.setattr(limits, "MAX_BYTES", len(content) + 1)
     assert "too large to unpack" in refusal(read_frame, content, "x.xlsx")
 
 

@@ -7,8 +7,9 @@ from ecoval_core.tables.columns import (
     suggest_exclusions,
     target_array,
 )
+from ecoval_core.tables.limits import MAX_BYTES, TableError
 from ecoval_core.tables.preparation import Prepared, prepare
-from ecoval_core.tables.reading import MAX_BYTES, TableError, read_frame
+from ecoval_core.tables.reading import read_frame
 from ecoval_core.tables.table import SAMPLES, Sample, Table, load_sample, make_table
 from ecoval_core.target_type import Task, detect_task, numeric_values
 

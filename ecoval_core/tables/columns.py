@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from ecoval_core.tables.reading import TableError
+from ecoval_core.tables.limits import TableError
 from ecoval_core.target_type import (
     LARGEST_NUMBER,
     MAX_INTEGER_CLASSES,

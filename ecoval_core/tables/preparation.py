@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from ecoval_core.tables.reading import TableError
+from ecoval_core.tables.limits import TableError
 from ecoval_core.tables.table import Table
 from ecoval_core.tables.vectorising import fit_transform, make_vectorizer, transform
 from ecoval_core.target_type import Task

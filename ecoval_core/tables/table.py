@@ -18,13 +18,8 @@ from ecoval_core.tables.columns import (
     suggest_exclusions,
     target_array,
 )
-from ecoval_core.tables.reading import (
-    TableError,
-    column_names,
-    index_to_columns,
-    read_frame,
-    refuse_empty,
-)
+from ecoval_core.tables.limits import TableError, column_names, refuse_empty
+from ecoval_core.tables.reading import index_to_columns, read_frame
 from ecoval_core.target_type import Task, detect_task
 
 _FOLDER = Path(__file__).parent / "samples"

@@ -13,7 +13,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from ecoval_core.tables.reading import TableError
+from ecoval_core.tables.limits import TableError
 from ecoval_core.target_type import numeric_values
 
 
