@@ -99,6 +99,12 @@ def write_frame(frame: pd.DataFrame, path: Path) -> None:
     parquet.write_table(table.replace_schema_metadata(metadata), path)
 
 
+def _read(path: Path) -> pa.Table:
+    # Not parquet.read_table: it reads by threads, and waits for ever where memory or a fork denies it one.
+    with path.open("rb") as file:
+        return parquet.ParquetFile(file, pre_buffer=False).read(use_threads=False)
+
+
 def read_frame(path: Path) -> pd.DataFrame:
     """Read a frame that :func:`write_frame` wrote.
 
@@ -112,8 +118,7 @@ def read_frame(path: Path) -> pd.DataFrame:
     DataFrame
         With row ids 0 to n - 1 as index.
     """
-    # Through a file handle: a path is read by threads that a forked process does not have.
-    table = parquet.read_table(path, use_threads=False, memory_map=False)
+    table = _read(path)
     objects = json.loads((table.schema.metadata or {}).get(_OBJECTS, b"[]"))
     columns = table.column_names
     frame = table.drop_columns(objects).to_pandas(use_threads=False)
@@ -164,7 +169,7 @@ def read_arrays(path: Path) -> dict[str, NDArray]:
     dict of str to ndarray
         Contiguous; text as fixed-width unicode.
     """
-    table = parquet.read_table(path, use_threads=False, memory_map=False)
+    table = _read(path)
     arrays: dict[str, NDArray] = {}
     for name in table.column_names:
         column = table[name].combine_chunks()
