@@ -83,9 +83,7 @@ def read_delimited(data: bytes, name: str) -> pd.DataFrame:
     frame = _parse(data, pieces, names, separator, name)
     blank = [beyond for beyond in names[header.n_named :] if frame[beyond].isna().all()]
     frame = frame.drop(columns=blank)
-    for label in [column for column in names if column in frame]:
-        if not isinstance(frame[label].dtype, pd.StringDtype):
-            continue
+    for label in map(str, frame.select_dtypes("str").columns):
         column = unguard_formulas(frame[label])
         frame[label] = column if separator == "," else _read_decimal_comma(column)
     frame.columns = pd.Index(unguard_formulas(pd.Series(frame.columns, dtype="str")), dtype="str")
@@ -265,8 +263,9 @@ def _parse(
                 as_text = _parse_piece(
                     data, read[i], names, separator, name, dict.fromkeys(columns, "str"), columns
                 )
-                for column in columns if as_text is not None else ():
-                    parts[column][i] = as_text[column]
+                if as_text is not None:
+                    for column in columns:
+                        parts[column][i] = as_text[column]
     joined = {column: _join(parts.pop(column)) for column in names}
     return pd.DataFrame(joined, copy=False)
 

@@ -17,7 +17,7 @@ _SIGNS = "=+\\-@\t\r\n＝＋－＠"
 _WOULD_RUN = f"^'*[{_SIGNS}]"
 _GUARDED = f"^'+[{_SIGNS}]"
 _BARE = f"^[{_SIGNS}]"
-_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+|inf)([eE][+-]?\d+)?$"
+_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+|inf)(?:[eE][+-]?\d+)?$"
 
 
 def guard_formulas(frame: pd.DataFrame) -> pd.DataFrame:

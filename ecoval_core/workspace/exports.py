@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 import pyarrow as pa
 
+from ecoval_core.tables.formulas import guard_formulas
 from ecoval_core.workspace.runs import Run
 
 Which = Literal["kept", "removed", "all_values"]
@@ -97,6 +99,28 @@ def check_parquet(frame: pd.DataFrame, csv: str = "CSV", parquet: str = "Parquet
             ) from error
 
 
+def to_csv(frame: pd.DataFrame) -> bytes:
+    """Contents of a CSV file in which nothing runs as a formula.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        What is to be written, without its index.
+
+    Returns
+    -------
+    bytes
+        UTF-8 with commas. Text, in cells or names, that begins with ``=``, ``+``, ``-``, ``@`` (or their
+        full-width forms), a tab or a line end gets an apostrophe in front, so that spreadsheets show it and
+        do not run it (OWASP, "CSV injection"); numbers do not. `tables.read_frame` takes it away again.
+    """
+    guarded = guard_formulas(frame)
+    text = guarded.to_csv(index=False)
+    if "\r" in text:  # which the csv module leaves without quotation marks, to end the line
+        text = guarded.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)
+    return text.encode()
+
+
 def export_table(
     run: Run, which: Which, pruned_ids: Collection[int] = (), file_format: Format = "csv",
     relabelled: Mapping[int, Any] | None = None,
@@ -112,7 +136,7 @@ def export_table(
     pruned_ids : collection of int, default=()
         Row ids that go.
     file_format : {"csv", "parquet"}, default="csv"
-        Format; CSV is UTF-8 with commas.
+        Format; see :func:`to_csv`.
     relabelled : mapping of int to object or None, default=None
         See :func:`exported_frame`.
 
@@ -128,7 +152,7 @@ def export_table(
     """
     frame = exported_frame(run, which, pruned_ids, relabelled)
     if file_format == "csv":
-        return frame.to_csv(index=False).encode()
+        return to_csv(frame)
     check_parquet(frame)
     buffer = io.BytesIO()
     frame.to_parquet(buffer, index=False)
