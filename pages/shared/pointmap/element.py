@@ -1,0 +1,214 @@
+"""The map as an element of a page: what it is given, and what a visitor did on it."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from ecoval_core.charts.pointdata import PointData
+from ecoval_core.charts.shades import Shade
+from ecoval_core.charts.style import ThemeName, palette_of, translucent
+from pages.shared.pointmap.gestures import Gesture, unanswered
+from pages.shared.pointmap.wire import PREFIX, Package, texts_package, version
+from pages.shared.session import Family
+
+# Small enough to travel with every run; it fetches the rest once.
+_LOADER = """
+const address = new URL("%s/%s/pointmap.js", document.baseURI).href;
+export default async function (component) {
+  let map;
+  try {
+    map = await import(address);
+  } catch (error) {
+    component.parentElement.textContent =
+      "The map could not be loaded. Start the app with “streamlit run app.py”, then reload this page.";
+    throw error;
+  }
+  return map.default(component);
+}
+"""
+
+_component = st.components.v2.component(
+    "ecoval_pointmap", js=_LOADER % (PREFIX, version()), isolate_styles=False
+)
+_states: Family[Any] = Family("pointmap")
+_seen: Family[int] = Family("pointmap_seen")
+
+
+class PackedPoints:
+    """Points, packed for the browser; make it once and keep it.
+
+    Parameters
+    ----------
+    points : PointData
+        The points.
+    """
+
+    def __init__(self, points: PointData) -> None:
+        self.points = points
+        x, y = points.coords[points.drawn].astype(np.float32).T
+        # The browser has no integers of 64 bits; a double holds every row id.
+        ids = points.ids[points.drawn].astype(np.float64)
+        self._places = Package({}, x=x, y=y, ids=ids)
+        self._texts = texts_package(list(points.texts))
+        self._position_of = {int(row): position for position, row in enumerate(points.ids)}
+
+    def publish(self) -> dict[str, str]:
+        """Put it where the browser can fetch it."""
+        return {"points": self._places.publish(), "texts": self._texts.publish()}
+
+    def where(self, row_id: int | None) -> dict[str, float] | None:
+        """Id and place of a row; None if it lies nowhere."""
+        position = self._position_of.get(row_id) if row_id is not None else None
+        if position is None or not np.isfinite(self.points.coords[position]).all():
+            return None
+        x, y = self.points.coords[position]
+        return {"id": int(self.points.ids[position]), "x": float(x), "y": float(y)}
+
+    def bits(self, ids: Iterable[int]) -> str:
+        """One bit a drawn point: whether it is among some."""
+        return _bits(self.points.mask(ids)[self.points.drawn])
+
+
+class PackedShade:
+    """Colours, packed for the browser; make it once and keep it.
+
+    Parameters
+    ----------
+    shade : Shade
+        The colours of the drawn points.
+    """
+
+    def __init__(self, shade: Shade) -> None:
+        self.n_points = len(shade.codes)
+        words = {
+            "title": shade.title, "subtitle": shade.subtitle, "colors": shade.colors,
+            "gradient": shade.gradient, "ticks": shade.ticks, "names": shade.names,
+        }  # fmt: skip
+        self._package = Package(words, codes=shade.codes, order=shade.order)
+
+    def publish(self) -> str:
+        """Put it where the browser can fetch it, and return its address."""
+        return self._package.publish()
+
+
+def _bits(mask: NDArray[np.bool_]) -> str:
+    return b64encode(np.packbits(mask, bitorder="little").tobytes()).decode()
+
+
+def key_of(name: str) -> str:
+    """Key of the element of a map."""
+    return _states.key(name)
+
+
+def point_map(
+    name: str,
+    points: PackedPoints,
+    shade: PackedShade,
+    *,
+    label: str,
+    theme: ThemeName,
+    on_select: Callable[[Gesture], None],
+    on_pick: Callable[[int | None], None],
+    selected_ids: Iterable[int] | None = None,
+    shown_ids: Iterable[int] | None = None,
+    picked_id: int | None = None,
+    neighbor_ids: Iterable[int] = (),
+    pruned_ids: Iterable[int] = (),
+    view: str = "",
+    layout: dict[str, Any] | None = None,
+    above: int = 340,
+) -> None:
+    """Draw a map of points.
+
+    Parameters
+    ----------
+    name : str
+        Name of the map, one on a page.
+    points : PackedPoints
+        The points.
+    shade : PackedShade
+        Their colours.
+    label : str
+        What the map shows, for those who cannot see it.
+    theme : {"light", "dark"}
+        Palette of the page.
+    on_select : callable
+        Called before the next run with each gesture that changes the selection;
+        :meth:`Gesture.selects` tells what is selected after it.
+    on_pick : callable
+        Called before the next run with the row that was clicked; with None if Escape let go of it.
+    selected_ids : iterable of int or None, default=None
+        Row ids that keep their colour while the others turn grey; None colours all.
+    shown_ids : iterable of int or None, default=None
+        Row ids that pass the filters. The others are hardly seen and cannot be clicked; None for all.
+    picked_id : int or None, default=None
+        Row id that has a ring.
+    neighbor_ids : iterable of int, default=()
+        Row ids that have a thin ring.
+    pruned_ids : iterable of int, default=()
+        Row ids that have a cross.
+    view : str, default=""
+        The zoom is kept as long as this stays the same; by default as long as the coordinates do.
+    layout : dict or None, default=None
+        Plotly's layout of what is drawn behind the points: axes, lines, words, margins.
+    above : int, default=340
+        Pixels that the page needs above and below the map, which gets the rest of the window's height
+        (between 340 and 760).
+
+    Raises
+    ------
+    ValueError
+        If the colours are of other points.
+    """
+    drawn, n_rows = points.points.drawn, len(points.points.ids)
+    if shade.n_points != len(drawn):
+        raise ValueError(f"{len(drawn):,} points are drawn, but {shade.n_points:,} have a colour.")
+    selected = None if selected_ids is None else list(selected_ids)
+    shown = None if shown_ids is None else list(shown_ids)
+    neighbors = (points.where(row) for row in neighbor_ids)
+    palette = palette_of(theme)
+    published = points.publish()
+    data = published | {
+        "seen": _seen.get(name) or 0,
+        "shade": shade.publish(),
+        "selected": None if selected is None else points.bits(selected),
+        "shown": None if shown is None else points.bits(shown),
+        "pruned": points.bits(pruned_ids),
+        "picked": points.where(picked_id),
+        "neighbors": [place for place in neighbors if place is not None],
+        "status": _status(n_rows, selected),
+        "note": f"showing {len(drawn):,} of {n_rows:,} rows" if len(drawn) < n_rows else "",
+        "label": label,
+        "view": view or published["points"],
+        "name": name,
+        "layout": layout,
+        "above": above,
+        "palette": {
+            "text": palette.text, "muted": palette.muted, "grid": palette.grid,
+            "surface": palette.surface, "faded": palette.faded,
+            "faint": translucent(palette.faded, 0.35),
+        },
+    }  # fmt: skip
+
+    def answer() -> None:
+        state = _states.get(name) or {}
+        for gesture in unanswered(state.get("gestures"), _seen.get(name) or 0):
+            # Noted first: a gesture that fails must not fail again at every run.
+            _seen.set(name, gesture.number)
+            if gesture.kind == "pick":
+                on_pick(gesture.row_id)
+            else:
+                on_select(gesture)
+
+    _component(key=key_of(name), data=data, on_gestures_change=answer)
+
+
+def _status(n_rows: int, selected: list[int] | None) -> str:
+    rows = f"{n_rows:,} row" + ("" if n_rows == 1 else "s")
+    return rows if selected is None else f"{len(selected):,} of {rows} selected"

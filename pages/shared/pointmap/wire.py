@@ -1,0 +1,192 @@
+"""What the map in the browser fetches, each once: plotly.js, the map's own scripts, and packed data.
+
+Everything has an address that names its content, so that the browser keeps it: a script run sends the
+addresses only. Plotly comes from the package of that name; nothing of it is copied, nothing asked of
+another host.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import secrets
+from collections import OrderedDict
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import plotly
+import streamlit as st
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import Route
+
+PREFIX = "pointmap"
+# Of packed data, for all visitors together; a map of 50,000 rows has 2 MB.
+MAX_BYTES = 256_000_000
+_HERE = Path(__file__).parent
+_PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+_KINDS = {".js": "text/javascript", ".css": "text/css"}
+_FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+# Keyed: who knows a table must not be able to tell from an address whether somebody works on it.
+_SECRET = secrets.token_bytes(16)
+
+
+class _Shelf:
+    """Packed data by address; the longest unused leave when it is full."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._size, self._lock = limit, 0, Lock()
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+
+    def put(self, address: str, packed: bytes) -> None:
+        with self._lock:
+            if address in self._kept:
+                self._kept.move_to_end(address)
+                return
+            self._kept[address] = packed
+            self._size += len(packed)
+            while self._size > self._limit and len(self._kept) > 1:
+                self._size -= len(self._kept.popitem(last=False)[1])
+
+    def get(self, address: str) -> bytes | None:
+        with self._lock:
+            return self._kept.get(address)
+
+
+_shelf = _Shelf(MAX_BYTES)
+
+
+class Package:
+    """Arrays and a few words, packed for the browser.
+
+    Parameters
+    ----------
+    words : dict
+        Anything that JSON can hold.
+    **arrays : ndarray or bytes
+        Numbers of at most 32 bits, or double precision; bytes as they are.
+
+    Attributes
+    ----------
+    address : str
+        Name of the content.
+    """
+
+    def __init__(self, words: dict[str, Any], **arrays: NDArray | bytes) -> None:
+        sections, blocks, at = {}, [], 0
+        for name, array in arrays.items():
+            kind = (
+                "bytes" if isinstance(array, bytes) else f"{array.dtype.kind}{array.dtype.itemsize}"
+            )
+            block = array if isinstance(array, bytes) else np.ascontiguousarray(array).tobytes()
+            sections[name] = [kind, at, len(block)]
+            # Typed arrays of the browser begin at multiples of their size.
+            block += bytes(-len(block) % 8)
+            blocks.append(block)
+            at += len(block)
+        head = json.dumps({"sections": sections, "words": words}).encode()
+        head += b" " * (-(len(head) + 4) % 8)
+        raw = b"".join([len(head).to_bytes(4, "little"), head, *blocks])
+        self.address = blake2b(raw, digest_size=16, key=_SECRET).hexdigest()
+        self._packed = gzip.compress(raw, compresslevel=1, mtime=0)
+
+    def publish(self) -> str:
+        """Keep it where the browser can fetch it, and return its address."""
+        _shelf.put(self.address, self._packed)
+        return self.address
+
+
+def texts_package(texts: list[str]) -> Package:
+    """Pack texts, one a point.
+
+    Parameters
+    ----------
+    texts : list of str
+        Plain text.
+
+    Returns
+    -------
+    Package
+        `utf8` holds all of them on end, `ends` where each one ends.
+    """
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([len(text) for text in encoded], dtype=np.uint32)
+    return Package({}, utf8=b"".join(encoded), ends=ends)
+
+
+@cache
+def _files() -> dict[str, Path]:
+    own = {path.name: path for path in sorted(_HERE.iterdir()) if path.suffix in _KINDS}
+    return own | {"plotly.min.js": _PLOTLY}
+
+
+@cache
+def version() -> str:
+    """Name of the scripts' content; part of their address."""
+    digest = blake2b(digest_size=8)
+    for name, path in _files().items():
+        digest.update(name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _script(name: str) -> bytes:
+    return gzip.compress(_files()[name].read_bytes(), compresslevel=6, mtime=0)
+
+
+def routes() -> list[Route]:
+    """Routes of the map, for :class:`streamlit.App`.
+
+    Returns
+    -------
+    list of Route
+        One for scripts, one for data, under the base path of the server.
+    """
+    from starlette.routing import Route
+
+    base = (st.get_option("server.baseUrlPath") or "").strip("/")
+    root = f"/{base}/{PREFIX}" if base else f"/{PREFIX}"
+    # Functions that are no coroutines run in a thread: packing plotly.js does not halt the server.
+    return [
+        Route(f"{root}/{{version}}/{{name}}", _send_script),
+        Route(f"{root}/{{address}}", _send_data),
+    ]
+
+
+def _send_script(request: Request) -> Response:
+    name = request.path_params["name"]
+    if request.path_params["version"] != version() or name not in _files():
+        return _missing()
+    return _answer(request, _script(name), _KINDS[Path(name).suffix], _FOR_EVER)
+
+
+def _send_data(request: Request) -> Response:
+    packed = _shelf.get(request.path_params["address"])
+    if packed is None:
+        return _missing()
+    private = {"Cache-Control": _FOR_EVER["Cache-Control"].replace("public", "private")}
+    return _answer(request, packed, "application/octet-stream", private)
+
+
+def _missing() -> Response:
+    from starlette.responses import PlainTextResponse
+
+    return PlainTextResponse("not found", status_code=404)
+
+
+def _answer(request: Request, packed: bytes, kind: str, headers: dict[str, str]) -> Response:
+    from starlette.responses import Response
+
+    headers = headers | {"Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        # Set here, it keeps Streamlit from packing the same bytes again for every visitor.
+        headers["Content-Encoding"] = "gzip"
+        return Response(packed, media_type=kind, headers=headers)
+    return Response(gzip.decompress(packed), media_type=kind, headers=headers)

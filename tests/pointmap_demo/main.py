@@ -1,0 +1,144 @@
+"""Three screens: a map with what surrounds it on Explore, a scatter with axes, and one without any map.
+
+The address says how many rows there are (``?rows=20000``) and how many of them are drawn (``&limit=``).
+"""
+
+import time
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from ecoval_core.charts.backdrop import decomposition_layout
+from ecoval_core.charts.pointdata import make_points
+from ecoval_core.charts.points import colorings
+from ecoval_core.charts.shades import color_by, shade
+from ecoval_core.charts.style import palette_of
+from pages.shared.pointmap.element import PackedPoints, PackedShade, point_map
+
+UNIT = "‰ of the surplus"
+
+
+@st.cache_data(show_spinner=False)
+def make_frame(n_rows):
+    """Rows in ten heaps, of which one in ten is spoiled."""
+    rng = np.random.default_rng(0)
+    cluster = rng.integers(0, 30, n_rows)
+    angle = cluster * 2.4
+    coords = np.c_[np.cos(angle), np.sin(angle)] * (2 + cluster[:, None] / 4)
+    coords += rng.normal(0, 0.5, (n_rows, 2))
+    flipped = rng.random(n_rows) < 0.1
+    quality = np.clip(rng.normal(1, 0.4, n_rows) - 0.6 * flipped, 0, None)
+    effect = rng.normal(0.3, 0.8, n_rows) - 1.5 * flipped
+    frame = pd.DataFrame(
+        {
+            "value": quality + effect, "intrinsic": quality, "extrinsic": effect,
+            "raw_extrinsic": effect, "quality": quality, "cluster": cluster,
+            "label": np.array(list("abcdefghijklmnopq"))[cluster % 17], "flipped": flipped,
+            "original_label": "z", "amount": rng.lognormal(3, 1, n_rows),
+            "note": np.where(rng.random(n_rows) < 0.3, None, "known"),
+        },
+        index=pd.RangeIndex(100, 100 + n_rows, name="row_id"),
+    )  # fmt: skip
+    return frame, coords
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def packed_points(n_rows, limit, kind):
+    frame, coords = make_frame(n_rows)
+    if kind == "scatter":
+        coords = frame[["intrinsic", "extrinsic"]].to_numpy()
+    points = make_points(frame, coords, unit=UNIT, hover=frame[["amount", "note"]], limit=limit)
+    return PackedPoints(points)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def packed_shade(n_rows, limit, color, theme):
+    frame, _ = make_frame(n_rows)
+    drawn = packed_points(n_rows, limit, "map").points.drawn
+    points, palette = frame.iloc[drawn], palette_of(theme)
+    known = colorings(points, palette, UNIT)
+    return PackedShade(
+        shade(known[color] if color in known else color_by(points[color], palette), palette)
+    )
+
+
+def keep(gesture):
+    """Change the selection; the filter says which rows a gesture may take."""
+    points = packed_points(*size(), "map").points
+    selected = gesture.selects(points, st.session_state.get("selected", []), shown_ids())
+    st.session_state["selected"] = selected
+    st.session_state["n_gestures"] = st.session_state.get("n_gestures", 0) + 1
+
+
+def pick(row_id):
+    st.session_state["picked"] = row_id
+    st.session_state["n_picks"] = st.session_state.get("n_picks", 0) + 1
+
+
+def size():
+    rows = int(st.query_params.get("rows", 2000))
+    return rows, int(st.query_params.get("limit", 50_000))
+
+
+def shown_ids():
+    frame, _ = make_frame(size()[0])
+    return frame.index[frame["value"] < 0] if st.session_state.get("negative") else None
+
+
+def draw(kind):
+    n_rows, limit = size()
+    frame, coords = make_frame(n_rows)
+    selected = st.session_state.get("selected", [])
+    picked = st.session_state.get("picked")
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        color = st.selectbox(
+            "Colour by",
+            ["value", "intrinsic", "cluster", "label", "flipped", "amount", "note"],
+            key="color",
+            bind="query-params",
+            persist_state="session",
+        )
+        st.toggle("Below zero only", key="negative", bind="query-params")
+        st.toggle("Prune list", key="prune", bind="query-params")
+        if st.button("Rerun slowly", key="slow"):
+            time.sleep(1)
+    st.markdown(
+        f"**Selected: {len(selected):,}** of {n_rows:,} · picked {picked} "
+        f"· gestures {st.session_state.get('n_gestures', 0)} "
+        f"· picks {st.session_state.get('n_picks', 0)}"
+    )
+    left, right = st.columns([2, 1])
+    near = []
+    if picked is not None:
+        gap = ((coords - coords[picked - 100]) ** 2).sum(axis=1)
+        near = frame.index[np.argsort(gap)[1:6]]
+    with left:
+        point_map(
+            kind,
+            packed_points(n_rows, limit, kind),
+            packed_shade(n_rows, limit, color, theme),
+            label="Map of synthetic rows" if kind == "map" else "Intrinsic against extrinsic",
+            theme=theme,
+            on_select=keep,
+            on_pick=pick,
+            selected_ids=selected or None,
+            shown_ids=shown_ids(),
+            picked_id=picked,
+            neighbor_ids=near,
+            pruned_ids=frame.index[frame["value"] < -1] if st.session_state.get("prune") else (),
+            layout=None if kind == "map" else decomposition_layout(frame, theme=theme, unit=UNIT),
+            above=360,
+        )
+    with right:
+        st.dataframe(frame.loc[selected].head(500) if selected else frame.head(500), height=300)
+
+
+st.set_page_config(page_title="Map", layout="wide")
+screens = [
+    st.Page(lambda: draw("map"), title="Map", url_path="map", default=True),
+    st.Page(lambda: draw("scatter"), title="Scatter", url_path="scatter"),
+    st.Page(lambda: st.header("Nothing here"), title="Nothing", url_path="nothing"),
+]
+st.navigation(screens, position="top").run()

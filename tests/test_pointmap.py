@@ -1,0 +1,630 @@
+"""The map in a real browser: clicks, lassos and keys against a server of its own (`pointmap_demo`)."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import urllib.request
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+DEMO = Path(__file__).parent / "pointmap_demo"
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+]  # fmt: skip
+PATIENCE = 60_000
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
+]
+
+
+def start(folder, *options):
+    """Start the demo on a free port; return its process and address."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    log = (folder / "server.log").open("w")
+    command = [
+        sys.executable, "-m", "streamlit", "run", str(DEMO / "app.py"), f"--server.port={port}",
+        *options,
+    ]  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "ECOVAL_WORKSPACE": str(folder)}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
+    )
+    log.close()
+    return process, f"http://localhost:{port}"
+
+
+def wait_for(process, address, health="/_stcore/health"):
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(f"{address}{health}", timeout=5) as answer:  # noqa: S310
+                if answer.status == 200:
+                    return
+        except OSError:
+            if process.poll() is not None:
+                break
+            try:
+                process.wait(0.2)
+            except subprocess.TimeoutExpired:
+                continue
+    pytest.fail("The server did not start.")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pointmap")
+    process, address = start(folder)
+    try:
+        wait_for(process, address)
+        yield address
+        assert "Traceback" not in (folder / "server.log").read_text()
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(server, browser):
+    """A page that notes whatever is asked of another host, and whatever goes wrong in it."""
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    outside, wrong = [], []
+    page.on(
+        "request",
+        lambda request: (
+            outside.append(request.url)
+            if request.url.startswith("http") and not request.url.startswith(server)
+            else None
+        ),
+    )
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on(
+        "console",
+        lambda message: (
+            wrong.append(message.text)
+            if message.type == "error" or "WebGL" in message.text
+            else None
+        ),
+    )
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    yield page
+    page.close()
+    assert outside == []
+    assert wrong == []
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Frame and coordinates of the demo's 2,000 rows, made as the demo makes them."""
+    code = (
+        "import sys, json; sys.argv=['']\n"
+        f"source = open({str(DEMO / 'main.py')!r}).read().split('@st.cache_resource')[0]\n"
+        "space = {}\n"
+        "exec(source.replace('@st.cache_data(show_spinner=False)', ''), space)\n"
+        "frame, coords = space['make_frame'](2000)\n"
+        "json.dump({'coords': coords.tolist(), 'value': frame['value'].tolist()}, sys.stdout)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    made = json.loads(done.stdout)
+    return np.array(made["coords"]), np.array(made["value"])
+
+
+class Map:
+    """What a visitor does on the map, and what the page then says."""
+
+    def __init__(self, page: Page, coords=None):
+        self.page, self.coords = page, coords
+
+    def open(self, address):
+        self.page.goto(address)
+        expect(self.picture).to_have_attribute("data-drawn", re.compile(r"\d+"))
+        self.idle()
+        return self
+
+    @property
+    def root(self):
+        return self.page.locator(".ecoval-map-root")
+
+    @property
+    def picture(self):
+        return self.page.locator(".ecoval-map-picture")
+
+    @property
+    def line(self):
+        return self.page.get_by_text(re.compile(r"^Selected: [\d,]+ of"))
+
+    @property
+    def selected(self):
+        return int(re.search(r"Selected: ([\d,]+)", self.line.inner_text())[1].replace(",", ""))
+
+    def tool(self, name):
+        return self.page.locator(f".ecoval-map-tool[data-tool={name}]")
+
+    def expect(self, text):
+        expect(self.line).to_contain_text(re.compile(text))
+
+    def idle(self):
+        """Wait until the script has ended and the map shows what it said."""
+        self.page.wait_for_timeout(150)
+        expect(self.page.get_by_test_id("stApp")).to_have_attribute(
+            "data-test-script-state", "notRunning"
+        )
+        self.page.wait_for_timeout(250)
+
+    def spot(self, share_x, share_y):
+        box = self.page.locator(".ecoval-map-pad").bounding_box()
+        return round(box["x"] + share_x * box["width"]), round(box["y"] + share_y * box["height"])
+
+    def view(self):
+        """Ends of both axes, as plotly.js has them."""
+        return self.picture.evaluate("e => [e.layout.xaxis.range, e.layout.yaxis.range]")
+
+    def to_data(self, spots):
+        (left, right), (bottom, top) = self.view()
+        box = self.page.locator(".ecoval-map-pad").bounding_box()
+        return [
+            (
+                left + (x - box["x"]) / box["width"] * (right - left),
+                top - (y - box["y"]) / box["height"] * (top - bottom),
+            )
+            for x, y in spots
+        ]
+
+    def spot_of(self, position):
+        """Where on the screen a row lies."""
+        (left, right), (bottom, top) = self.view()
+        x, y = self.coords[position]
+        return self.spot((x - left) / (right - left), (top - y) / (top - bottom))
+
+    def alone(self, n):
+        """Positions of rows that have no neighbour near, from the middle outwards."""
+        gap = np.linalg.norm(self.coords[:, None] - self.coords[None], axis=2)
+        np.fill_diagonal(gap, np.inf)
+        return np.argsort(-gap.min(axis=1))[:n]
+
+    def drag(self, shares, key=None, hold=None):
+        spots = [self.spot(*share) for share in shares]
+        if key:
+            self.page.keyboard.down(key)
+        self.page.mouse.move(*spots[0])
+        self.page.mouse.down()
+        for spot in spots[1:]:
+            self.page.mouse.move(*spot, steps=6)
+        if hold:
+            hold()
+        self.page.mouse.up()
+        if key:
+            self.page.keyboard.up(key)
+        return self.to_data(spots)
+
+    def click(self, position, key=None):
+        self.page.mouse.click(*self.spot_of(position)) if key is None else self.page.locator(
+            ".ecoval-map-pad"
+        ).click(position=self.within(position), modifiers=[key])
+
+    def within(self, position):
+        x, y = self.spot_of(position)
+        box = self.page.locator(".ecoval-map-pad").bounding_box()
+        return {"x": x - box["x"], "y": y - box["y"]}
+
+    def traces(self):
+        """Points by trace, as plotly.js has them."""
+        return self.picture.evaluate(
+            "e => Object.fromEntries(e.data.map(trace => [trace.name, trace.x.length]))"
+        )
+
+
+@pytest.fixture
+def demo(server, page, rows):
+    return Map(page, rows[0]).open(f"{server}/?rows=2000")
+
+
+TRIANGLE = [(0.15, 0.1), (0.75, 0.3), (0.35, 0.85)]
+LEFT, RIGHT = [(0.05, 0.05), (0.5, 0.95)], [(0.4, 0.05), (0.95, 0.95)]
+
+
+def inside(coords, polygon):
+    """Even-odd rule by the letter, a point and an edge at a time."""
+    found = []
+    for x, y in coords:
+        odd = False
+        for (a, b), (c, d) in pairwise([*polygon, polygon[0]]):
+            if (b > y) != (d > y) and x < a + (y - b) / (d - b) * (c - a):
+                odd = not odd
+        found.append(odd)
+    return np.array(found)
+
+
+def in_box(coords, corners):
+    low, high = np.min(corners, axis=0), np.max(corners, axis=0)
+    return ((coords >= low) & (coords <= high)).all(axis=1)
+
+
+def test_a_lasso_takes_what_lies_inside_and_the_rest_turns_grey(demo):
+    assert demo.traces() == {"others": 0, "points": 2000, "pruned": 0}
+    polygon = demo.drag(TRIANGLE)
+    expected = int(inside(demo.coords, polygon).sum())
+    assert 0 < expected < 2000
+    demo.expect(f"Selected: {expected:,} of")
+    expect(demo.root).to_contain_text(f"{expected:,} of 2,000 rows selected")
+    demo.idle()
+    assert demo.traces() == {"others": 2000 - expected, "points": expected, "pruned": 0}
+    demo.page.keyboard.press("Escape")
+    demo.expect("Selected: 0 of")
+    demo.idle()
+    assert demo.traces() == {"others": 0, "points": 2000, "pruned": 0}
+
+
+def test_shift_adds_alt_takes_away_and_the_selection_inverts(demo):
+    demo.page.keyboard.press("Tab")
+    demo.tool("box").click()
+    expect(demo.tool("box")).to_have_attribute("aria-pressed", "true")
+    left = in_box(demo.coords, demo.drag(LEFT))
+    demo.expect(f"Selected: {left.sum():,} of")
+    right = in_box(demo.coords, demo.drag(RIGHT, key="Shift"))
+    demo.expect(f"Selected: {(left | right).sum():,} of")
+    again = in_box(demo.coords, demo.drag(LEFT, key="Alt"))
+    np.testing.assert_array_equal(again, left)
+    expected = (left | right) & ~left
+    demo.expect(f"Selected: {expected.sum():,} of")
+    demo.page.keyboard.press("i")
+    demo.expect(f"Selected: {2000 - expected.sum():,} of")
+    demo.tool("invert").click()
+    demo.expect(f"Selected: {expected.sum():,} of 2,000 · picked None · gestures 5 ·")
+    demo.tool("clear").click()
+    demo.expect("Selected: 0 of")
+    demo.idle()
+    expect(demo.tool("clear")).to_be_disabled()
+
+
+@pytest.mark.parametrize("tool", ["lasso", "box", "pan"])
+def test_a_click_opens_a_row_whatever_tool_is_active(demo, tool):
+    demo.tool(tool).click()
+    first, second = demo.alone(2)
+    demo.click(first)
+    # Marked at once, before the server answers.
+    expect(demo.root).to_have_attribute("data-picked", str(first + 100))
+    demo.expect(f"Selected: 0 of 2,000 · picked {first + 100} ")
+    expect(demo.root.locator(".ecoval-map-picked")).to_have_count(1)
+    expect(demo.root.locator(".ecoval-map-neighbor")).to_have_count(5)
+    demo.click(second)
+    demo.expect(f"picked {second + 100} · gestures 0 · picks 2")
+    expect(demo.root.locator(".ecoval-map-picked")).to_have_count(1)
+    demo.page.keyboard.press("Escape")
+    demo.expect("picked None")
+    expect(demo.root.locator(".ecoval-map-picked")).to_have_count(0)
+    expect(demo.root.locator(".ecoval-map-neighbor")).to_have_count(0)
+
+
+def test_shift_click_adds_alt_click_takes_away_and_nothing_is_lost_by_accident(demo):
+    first, second = demo.alone(2)
+    demo.click(first, "Shift")
+    demo.expect("Selected: 1 of 2,000 · picked None")
+    demo.click(second, "Shift")
+    demo.expect("Selected: 2 of")
+    demo.click(first, "Alt")
+    demo.expect("Selected: 1 of")
+    demo.idle()
+    # Neither clicks beside the points, twice at that, nor one on a point, clear it.
+    demo.page.mouse.dblclick(*demo.spot(0.01, 0.01))
+    demo.click(first)
+    demo.expect(f"Selected: 1 of 2,000 · picked {first + 100} · gestures 3 · picks 1$")
+    demo.page.mouse.dblclick(*demo.spot_of(second))
+    demo.expect(f"Selected: 1 of 2,000 · picked {second + 100} · gestures 3 · picks 3$")
+
+
+def test_pointing_at_a_row_tells_what_it_is(demo):
+    (position,) = demo.alone(1)
+    demo.page.mouse.move(*demo.spot_of(position))
+    tip = demo.root.locator(".ecoval-map-tip")
+    expect(tip).to_contain_text(f"row {position + 100}")
+    expect(tip).to_contain_text("value = intrinsic + extrinsic")
+    expect(tip).to_contain_text("amount: ")
+    demo.page.mouse.move(*demo.spot(0.005, 0.005))
+    expect(tip).to_be_hidden()
+
+
+def test_zoom_tool_and_colour_survive_reruns_other_pages_and_a_reload(demo, server):
+    page = demo.page
+    whole = demo.view()
+    demo.root.focus()
+    page.keyboard.press("z")
+    page.mouse.move(*demo.spot(0.3, 0.3))
+    page.mouse.wheel(0, -400)
+    demo.drag([(0.3, 0.3), (0.6, 0.5)])
+    demo.idle()
+    zoomed = demo.view()
+    assert zoomed[0][1] - zoomed[0][0] < 0.8 * (whole[0][1] - whole[0][0])
+    page.get_by_test_id("stSelectbox").locator("input").click()
+    page.get_by_role("option", name="label").click()
+    expect(demo.root.locator(".ecoval-map-title")).to_have_text("Label")
+    demo.idle()
+    assert demo.view() == zoomed
+    page.keyboard.press("Escape")
+
+    page.reload()
+    expect(demo.picture).to_have_attribute("data-drawn", re.compile(r"\d+"))
+    demo.idle()
+    assert demo.view() == zoomed
+    expect(demo.tool("pan")).to_have_attribute("aria-pressed", "true")
+    expect(demo.root.locator(".ecoval-map-title")).to_have_text("Label")
+
+    page.get_by_role("link", name="Nothing").click()
+    expect(page.get_by_role("heading", name="Nothing here")).to_be_visible()
+    expect(demo.root).to_have_count(0)
+    page.get_by_role("link", name="Map").click()
+    expect(demo.picture).to_have_attribute("data-drawn", re.compile(r"\d+"))
+    demo.idle()
+    assert demo.view() == zoomed
+    expect(demo.tool("pan")).to_have_attribute("aria-pressed", "true")
+    expect(demo.root.locator(".ecoval-map-title")).to_have_text("Label")
+
+    demo.root.focus()
+    page.keyboard.press("0")
+    demo.idle()
+    np.testing.assert_allclose(demo.view(), whole)
+
+
+def test_keys_choose_tools_and_zoom(demo):
+    page = demo.page
+    whole = demo.view()
+    # Without focus the keys belong to the page.
+    page.mouse.move(5, 5)
+    page.keyboard.press("b")
+    expect(demo.tool("box")).to_have_attribute("aria-pressed", "false")
+    demo.root.focus()
+    for key, tool in (("b", "box"), ("z", "pan"), ("l", "lasso")):
+        page.keyboard.press(key)
+        expect(demo.tool(tool)).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("+")
+    demo.idle()
+    near = demo.view()
+    for axis in (0, 1):
+        assert np.ptp(near[axis]) == pytest.approx(np.ptp(whole[axis]) / 1.5)
+    page.keyboard.press("ArrowRight")
+    demo.idle()
+    assert demo.view()[0][0] == pytest.approx(near[0][0] + 0.15 * np.ptp(near[0]))
+    page.keyboard.press("-")
+    demo.idle()
+    assert np.ptp(demo.view()[0]) == pytest.approx(np.ptp(whole[0]))
+    # Every button can be reached and pressed without a pointer.
+    demo.root.focus()
+    reached = []
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.dataset.tool"))
+    enabled = ["lasso", "box", "pan", "zoomIn", "zoomOut", "reset", "invert", "save"]
+    assert reached[:8] == enabled
+    demo.tool("box").focus()
+    page.keyboard.press("Enter")
+    expect(demo.tool("box")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_new_colour_leaves_selection_and_picked_row(demo):
+    page = demo.page
+    demo.drag(TRIANGLE)
+    demo.idle()
+    before = demo.traces()
+    (position,) = demo.alone(1)
+    demo.click(position)
+    demo.expect(f"picked {position + 100}")
+    page.get_by_test_id("stSelectbox").locator("input").click()
+    page.get_by_role("option", name="amount").click()
+    expect(demo.root.locator(".ecoval-map-title")).to_have_text("amount")
+    demo.idle()
+    assert demo.traces() == before
+    expect(demo.root).to_have_attribute("data-picked", str(position + 100))
+    colors = demo.picture.evaluate("e => new Set(e.data[1].marker.color).size")
+    assert colors > 30
+    page.get_by_test_id("stSelectbox").locator("input").click()
+    page.get_by_role("option", name="note").click()
+    expect(demo.root.locator(".ecoval-map-legend")).to_contain_text("missing (")
+
+
+def test_a_rerun_does_not_end_a_drag(demo):
+    page = demo.page
+
+    def rerun():
+        page.evaluate("document.querySelector('.st-key-slow button').click()")
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "running")
+        expect(page.get_by_test_id("stApp")).to_have_attribute(
+            "data-test-script-state", "notRunning"
+        )
+
+    polygon = demo.drag(TRIANGLE, hold=rerun)
+    demo.expect(f"Selected: {inside(demo.coords, polygon).sum():,} of")
+
+
+def test_gestures_made_while_the_script_runs_are_all_applied_once(demo):
+    page = demo.page
+    demo.tool("box").click()
+    page.locator(".st-key-slow").get_by_role("button").click()
+    left = in_box(demo.coords, demo.drag(LEFT))
+    right = in_box(demo.coords, demo.drag(RIGHT, key="Shift"))
+    page.keyboard.press("i")
+    expected = 2000 - (left | right).sum()
+    demo.expect(f"Selected: {expected:,} of 2,000 · picked None · gestures 3 ·")
+    # Nor does any other run apply one again, nor the map of a page that was left.
+    page.locator(".st-key-slow").get_by_role("button").click()
+    demo.idle()
+    page.get_by_role("link", name="Nothing").click()
+    page.get_by_role("link", name="Map").click()
+    demo.expect(f"Selected: {expected:,} of 2,000 · picked None · gestures 3 ·")
+    demo.idle()
+    demo.root.focus()
+    page.keyboard.press("i")
+    demo.expect(f"Selected: {2000 - expected:,} of 2,000 · picked None · gestures 4 ·")
+
+
+def test_escape_ends_a_drag_and_no_more(demo):
+    demo.drag(TRIANGLE)
+    demo.idle()
+    n_selected = demo.selected
+    demo.drag([(0.2, 0.2), (0.3, 0.8)], hold=lambda: demo.page.keyboard.press("Escape"))
+    demo.idle()
+    assert demo.selected == n_selected
+    demo.expect("gestures 1 ·")
+
+
+def test_filtered_rows_are_not_taken_and_not_clicked(demo, rows):
+    coords, values = rows
+    demo.page.get_by_text("Below zero only").click()
+    demo.idle()
+    polygon = demo.drag(TRIANGLE)
+    expected = int((inside(coords, polygon) & (values < 0)).sum())
+    demo.expect(f"Selected: {expected:,} of")
+    demo.idle()
+    faint = next(position for position in demo.alone(40) if values[position] >= 0)
+    demo.click(faint)
+    demo.idle()
+    demo.expect("picked None")
+    demo.page.keyboard.press("i")
+    demo.expect(f"Selected: {(values < 0).sum() - expected:,} of")
+
+
+def test_crosses_come_and_go_with_the_prune_list(demo, rows):
+    _, values = rows
+    n_pruned = int((values < -1).sum())
+    assert n_pruned
+    demo.page.get_by_text("Prune list").click()
+    demo.idle()
+    assert demo.traces()["pruned"] == n_pruned
+    demo.page.get_by_text("Prune list").click()
+    demo.idle()
+    assert demo.traces()["pruned"] == 0
+
+
+def test_a_lasso_on_a_sample_takes_all_rows_inside(server, page, rows):
+    demo = Map(page, rows[0]).open(f"{server}/?rows=2000&limit=300")
+    assert demo.traces()["points"] == 300
+    expect(demo.root).to_contain_text("showing 300 of 2,000 rows")
+    polygon = demo.drag(TRIANGLE)
+    demo.expect(f"Selected: {inside(demo.coords, polygon).sum():,} of")
+
+
+def test_scripts_and_data_travel_once_and_a_gesture_is_a_small_message(server, browser):
+    # Chromium keeps nothing between pages of a private window's predecessor: a context of its own.
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    fetched, frames = [], []
+    page.on("response", lambda answer: "/pointmap/" in answer.url and fetched.append(answer.url))
+    page.on(
+        "websocket",
+        lambda socket: socket.on("framereceived", lambda payload: frames.append(len(payload))),
+    )
+    page.set_default_timeout(PATIENCE)
+    demo = Map(page).open(f"{server}/?rows=20000")
+    names = [address.rsplit("/", 1)[1] for address in fetched]
+    assert names.count("plotly.min.js") == 1
+    assert len(names) == len(set(names))
+    n_fetched, n_frames = len(fetched), len(frames)
+    demo.drag(TRIANGLE)
+    demo.expect("Selected: [1-9]")
+    demo.idle()
+    assert len(fetched) == n_fetched
+    # The table beside the map is the larger part of what comes back; the map's own share is its bits.
+    bits = 20_000 / 8 * 4 / 3
+    assert sum(size for size in frames[n_frames:] if size > bits) < 150_000
+    sizes = page.evaluate(
+        """() => performance.getEntriesByType('resource')
+            .filter(each => each.name.includes('plotly.min')).map(each => each.transferSize)"""
+    )
+    assert sizes[0] < 1_600_000
+    page.reload()
+    expect(demo.picture).to_have_attribute("data-drawn", re.compile(r"\d+"))
+    demo.idle()
+    again = page.evaluate(
+        """() => performance.getEntriesByType('resource')
+            .filter(each => each.name.includes('/pointmap/')).map(each => each.transferSize)"""
+    )
+    assert again
+    assert sum(again) == 0
+    context.close()
+
+
+def test_maps_that_were_left_give_their_graphics_back(demo):
+    page = demo.page
+    for _ in range(12):
+        page.get_by_role("link", name="Scatter").click()
+        expect(page.get_by_text("Typical and needed")).to_be_visible()
+        page.get_by_role("link", name="Map").click()
+        expect(page.get_by_text("Typical and needed")).to_have_count(0)
+        expect(demo.picture).to_have_attribute("data-drawn", re.compile(r"\d+"))
+    demo.idle()
+    assert demo.traces()["points"] == 2000
+    assert page.locator("style[id^=plotly]").count() <= 2
+
+
+def test_a_map_whose_graphics_were_taken_away_is_drawn_again(demo):
+    drawn = int(demo.picture.get_attribute("data-drawn"))
+    demo.picture.evaluate(
+        "e => e.querySelector('canvas').getContext('webgl')"
+        ".getExtension('WEBGL_lose_context').loseContext()"
+    )
+    expect(demo.picture).to_have_attribute("data-drawn", str(drawn + 1))
+    polygon = demo.drag(TRIANGLE)
+    demo.expect(f"Selected: {inside(demo.coords, polygon).sum():,} of")
+
+
+def test_the_scatter_of_both_parts_has_axes_and_selects_by_its_own_coordinates(demo):
+    page = demo.page
+    page.get_by_role("link", name="Scatter").click()
+    expect(page.get_by_text("Typical and needed")).to_be_visible()
+    demo.idle()
+    (left, right), (bottom, top) = demo.view()
+    assert left <= 0 < right
+    assert bottom < 0 < top
+    expect(page.locator(".ecoval-map-picture .xtick").first).to_be_attached()
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800), (1920, 1080)])
+def test_the_map_is_wholly_visible_and_nothing_runs_over(server, page, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    demo = Map(page).open(f"{server}/?rows=2000&color=label")
+    box = demo.root.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= width
+    if width >= 1280:
+        assert box["y"] + box["height"] <= height
+    assert demo.root.evaluate("e => e.scrollWidth <= e.clientWidth")
+    pad = page.locator(".ecoval-map-pad").bounding_box()
+    assert pad["height"] >= 320
+    assert pad["width"] >= 300
+
+
+def test_a_map_under_a_base_path_finds_its_scripts(tmp_path, browser):
+    process, address = start(tmp_path, "--server.baseUrlPath=some/where")
+    page = browser.new_page()
+    page.set_default_timeout(PATIENCE)
+    try:
+        wait_for(process, address, "/some/where/_stcore/health")
+        Map(page).open(f"{address}/some/where/?rows=2000")
+        Map(page).open(f"{address}/some/where/scatter?rows=2000")
+    finally:
+        page.close()
+        process.terminate()
+        process.wait(20)
