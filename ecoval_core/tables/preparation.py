@@ -169,6 +169,35 @@ def prepare(
     )
 
 
+def vectorise_new(prepared: Prepared, frame: pd.DataFrame) -> np.ndarray:
+    """Vectorise rows of another file as the training part was.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The fitted table; where it was read back without its vectoriser, that is fitted again.
+    frame : DataFrame of shape (n_rows, n_columns)
+        Holds the features of the table, in its kinds, as
+        :func:`ecoval_core.tables.matching.match_columns` gives them.
+
+    Returns
+    -------
+    X : ndarray of shape (n_rows, n_features)
+        float64, finite, in the units of ``prepared.X_train``.
+
+    Raises
+    ------
+    TableError
+        If a column cannot be turned into numbers.
+    """
+    table, vectorizer = prepared.table, prepared.vectorizer
+    if vectorizer is None:
+        features = table.frame[table.features]
+        vectorizer = make_vectorizer(features, prepared.random_state)
+        fit_transform(vectorizer, features.iloc[prepared.ids_train], table.name)
+    return transform(vectorizer, frame[table.features])
+
+
 def plant_label_noise(
     y: np.ndarray,
     share: float,
