@@ -158,7 +158,7 @@ def _to_categories(old: pd.Series, new: pd.Series) -> pd.Series:
     kind = (
         pd.CategoricalDtype([*known, *strange], ordered=old.cat.ordered) if strange else old.dtype
     )
-    return pd.Series(pd.Categorical(cells, dtype=kind), new.index, name=new.name)
+    return cells.astype(kind)
 
 
 def _as_text(column: pd.Series) -> pd.Series:
