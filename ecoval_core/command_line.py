@@ -1,57 +1,55 @@
-"""The command line: value a table or measure its removal curves, and write the result to a file.
+"""The command line: value a table, measure its removal curves, or follow a recipe, and write the results.
 
-Progress, notes and errors go to stderr and the summary to stdout. The exit code is 0 when the file is
-written, 2 for input that cannot be valued or a result that cannot be written, 130 after Ctrl-C.
+Progress, notes and errors go to stderr and the summary to stdout. The exit code is 0 when the files are
+written, 1 when they are and differ from what the recipe expects, 2 for input that cannot be valued or a
+result that cannot be written, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import pandas as pd
-from joblib import Parallel, delayed, effective_n_jobs
 
 from ecoval_core.evaluation.curves import STRATEGIES, removal_curves, summarise_curves
 from ecoval_core.evaluation.measures import main_measure
-from ecoval_core.tables import Prepared, Table, make_table, prepare, read_frame, suggest_exclusions
+from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.tables import Prepared, make_table, read_frame, suggest_exclusions
 from ecoval_core.target_type import Task
+from ecoval_core.terminal import (
+    OTHER_BYTES,
+    Commands,
+    plain,
+    print_comparison,
+    print_table,
+    print_values,
+    progress_bar,
+    start_workers,
+)
 from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.models import MODELS, make_model, models_for
-from ecoval_core.valuation.parallel import Progress
 from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import SCORINGS, check_scoring, has_probabilities
 from ecoval_core.valuation.targets import EVEN_SHARE, rarest_of_even_share
 from ecoval_core.valuation.uncertainty import reliability_warning
-from ecoval_core.workspace.exports import check_parquet, exported_frame
+from ecoval_core.workspace.exports import check_parquet, exported_frame, to_csv
+from ecoval_core.workspace.recipe import read_recipe, recipe_bytes
+from ecoval_core.workspace.replay import (
+    FORMATS as DOWNLOAD_FORMATS,
+)
+from ecoval_core.workspace.replay import WHICH, Replay, open_table, prepare_alike, recipe_of
+from ecoval_core.workspace.replay import replay as follow
 from ecoval_core.workspace.runs import Run, Settings, value_prepared
 
 FORMATS = (".csv", ".parquet")
-BAD_INPUT, INTERRUPTED = 2, 130
 
 
-class _InputError(click.ClickException):
-    exit_code = BAD_INPUT
-
-
-class _Commands(click.Group):
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except ValueError as error:
-            raise _InputError(str(error)) from error
-        except KeyboardInterrupt:
-            click.echo("Stopped.", err=True)
-            ctx.exit(INTERRUPTED)
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """EcoVal: what each row of a table is worth to a model.
 
@@ -128,9 +126,22 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
+def _report_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the option that asks for a report."""
+    return click.option(
+        "--report", type=click.Path(readable=False, path_type=Path), metavar="FILE",
+        help="Also write a report with figures, one .html file that needs no network.",
+    )(command)  # fmt: skip
+
+
 @main.command()
 @_options
-def value(table: Path, out: Path, **options: Any) -> None:
+@_report_option
+@click.option(
+    "--recipe", type=click.Path(readable=False, path_type=Path), metavar="FILE",
+    help='Also write the recipe, a .json file from which "replay" makes the same files.',
+)  # fmt: skip
+def value(table: Path, out: Path, report: Path | None, recipe: Path | None, **options: Any) -> None:
     """Value the training rows of TABLE (CSV, Parquet or Excel).
 
     Writes every row of TABLE with its row_id (from 0), the part it was in (train, validation, test)
@@ -139,10 +150,21 @@ def value(table: Path, out: Path, **options: Any) -> None:
 
     Example: python -m ecoval_core value houses.csv --target price --out values.parquet
     """
+    for extra, suffix in ((report, ".html"), (recipe, ".json")):
+        if extra is not None:
+            _check_out(extra, [table], [suffix])
     run = _value(table, out, **options)
+    rules = PruneList()
+    written = [out]
     _write(exported_frame(run, "all_values"), out)
-    _print_values(run)
-    click.echo(f"Written           {out}")
+    if recipe is not None:
+        _write_bytes(recipe_bytes(recipe_of(run, rules)), recipe)
+        written.append(recipe)
+    if report is not None:
+        _write_bytes(_make_report(run, rules), report)
+        written.append(report)
+    print_values(run)
+    click.echo(f"Written           {', '.join(map(str, written))}")
 
 
 @main.command()
@@ -170,7 +192,7 @@ def curves(
     run = _value(table, out, class_balanced=class_balanced, **options)
     prepared, ecoval = run.prepared, run.ecoval
     metric = main_measure(run.make_estimator(), balanced=run.settings.balanced)
-    with _progress("Removing rows") as progress:
+    with progress_bar("Removing rows") as progress:
         found = removal_curves(
             run.make_estimator(), prepared.X_train, prepared.y_train, prepared.X_test, prepared.y_test,
             ecoval.values_, clusters=ecoval.labels_, strategies=tuple(dict.fromkeys(strategies)),
@@ -185,6 +207,88 @@ def curves(
     click.echo(f"Written to {out}")
 
 
+@main.command()
+@click.argument("recipe", type=click.Path(readable=False, path_type=Path))
+@click.argument("table", type=click.Path(readable=False, path_type=Path), required=False)
+@click.option(
+    "--out", type=click.Path(readable=False, path_type=Path), required=True, metavar="FOLDER",
+    help="Folder to write into, made if it is not there; files of the same names are replaced.",
+)  # fmt: skip
+@click.option(
+    "--any-table", is_flag=True,
+    help="Go on where TABLE is not the one that the recipe was made from.",
+)  # fmt: skip
+@_report_option
+@click.option(
+    "--jobs", type=int, default=1, show_default=True, help="Fits at once; -1 takes every core."
+)
+def replay(
+    recipe: Path, table: Path | None, out: Path, any_table: bool, report: Path | None, jobs: int
+) -> None:
+    """Make the downloads of RECIPE again from TABLE, which may be left out for a bundled sample.
+
+    Writes the table without the pruned rows (kept), those rows (removed) and every row with its values
+    (all_values), each as .csv and .parquet, and compares their bytes with those that the recipe expects.
+
+    Example: python -m ecoval_core replay houses.recipe.json houses.csv --out again
+    """
+    sources = [path for path in (recipe, table) if path is not None]
+    plan = read_recipe(recipe)
+    frame = None if table is None else read_frame(table)
+    name = "" if table is None else table.name
+    opened = open_table(plan, frame, any_table=any_table, name=name)
+    _make_folder(out, sources)
+    if report is not None:
+        _check_out(report, sources, [".html"])
+    print_table(opened.table)
+    start_workers(jobs)
+    with progress_bar("Valuing rows") as progress:
+        replayed = follow(plan, opened, n_jobs=jobs, progress=progress)
+    if warning := reliability_warning(replayed.run.ecoval):
+        click.echo(f"Warning: {warning}", err=True)
+    found = _write_downloads(replayed, out)
+    if report is not None:
+        _write_bytes(_make_report(replayed.run, plan.rules, replayed), report)
+    run = replayed.run
+    click.echo(
+        f"{plain(opened.table.name)}: {len(run.frame):,} rows valued, {len(replayed.decision.reasons):,} go, "
+        f"{len(replayed.relabelled):,} get another {'label' if plan.task == 'classification' else 'target'}."
+    )
+    print_comparison(replayed, found)
+    click.echo(f"Written to {out}")
+    if replayed.is_same_table and (False in found.values() or set(plan.files) - set(found)):
+        click.get_current_context().exit(OTHER_BYTES)
+
+
+def _write_downloads(replayed: Replay, folder: Path) -> dict[str, bool | None]:
+    """Write every download; return whether each has the bytes that the recipe expects."""
+    found: dict[str, bool | None] = {}
+    refusals: dict[str, None] = {}
+    for made in replayed.downloads():
+        if made.content is None:
+            refusals[made.refusal] = None
+            continue
+        _write_bytes(made.content, folder / made.name)
+        found[made.name] = replayed.is_as_expected(made)
+    for refusal in refusals:
+        click.echo(f"No Parquet: {refusal}", err=True)
+    return found
+
+
+def _make_report(run: Run, rules: PruneList, replayed: Replay | None = None) -> bytes:
+    # Only those who ask for a report wait for what draws it.
+    from ecoval_core.reporting import make_report
+
+    decisions = {} if replayed is None else replayed.decisions
+    relabelled = {} if replayed is None else replayed.relabelled
+    name, note = ("", "") if replayed is None else (replayed.recipe.name, replayed.recipe.note)
+    recipe = recipe_of(run, rules, decisions, relabelled=relabelled, name=name, note=note)
+    return make_report(
+        run, rules=rules, decisions=decisions, relabelled=relabelled, recipe=recipe, name=name,
+        note=note, created=datetime.now().astimezone().isoformat(" ", "minutes"),
+    )  # fmt: skip
+
+
 def _value(
     path: Path, out: Path, *, target: str, task: Task | None, exclude: Sequence[str],
     include: Sequence[str], proportions: Sequence[float], model: str | None, n_clusters: int | None,
@@ -192,9 +296,7 @@ def _value(
     class_balanced: bool = False,
 ) -> Run:  # fmt: skip
     """Value a table from its file, after refusing whatever could only fail once it is valued."""
-    _check_out(out, path)
-    if jobs == 0:
-        raise ValueError("--jobs is 0: give the number of fits at once, or -1 for every core.")
+    _check_out(out, [path], FORMATS)
     frame = read_frame(path)
     for column in include:
         if column not in frame:
@@ -210,13 +312,13 @@ def _value(
     model = model or next(iter(models_for(table.task)))
     proba = has_probabilities(make_model(model, table.task))
     scoring = check_scoring(scoring, table.task, proba)
-    prepared = prepare(table, proportions=proportions, random_state=seed)
+    prepared = prepare_alike(table, proportions=proportions, random_state=seed)
     n_clusters = n_clusters or auto_n_clusters(len(prepared.y_train))
     balanced = _is_balanced(class_weight, prepared)
     settings = Settings(model, n_clusters, scoring, extrinsic_weight, seed, balanced=balanced)
-    _print_table(table)
-    _start_workers(jobs)
-    with _progress("Valuing rows") as progress:
+    print_table(table)
+    start_workers(jobs)
+    with progress_bar("Valuing rows") as progress:
         run = value_prepared(prepared, settings, n_jobs=jobs, progress=progress)
     if warning := reliability_warning(run.ecoval):
         click.echo(f"Warning: {warning}", err=True)
@@ -241,68 +343,41 @@ def _is_balanced(class_weight: str, prepared: Prepared) -> bool:
     return share < EVEN_SHARE
 
 
-def _start_workers(jobs: int) -> None:
-    """Start the worker processes deaf to Ctrl-C, which a terminal sends to them as well."""
-    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        Parallel(n_jobs=jobs)(delayed(abs)(0) for _ in range(effective_n_jobs(jobs)))
-    finally:
-        signal.signal(signal.SIGINT, heard)
-
-
-@contextmanager
-def _progress(label: str) -> Iterator[Progress]:
-    with click.progressbar(length=1, label=label, show_pos=True, file=sys.stderr) as bar:
-
-        def report(done: int, total: int) -> None:
-            bar.length = total
-            bar.update(done - bar.pos)
-
-        yield report
-
-
-def _print_table(table: Table) -> None:
-    n_labelled = len(table.labelled_ids)
-    click.echo(
-        f"{table.name}: {table.task} of {table.target!r} from {len(table.features):,} columns, "
-        f"{n_labelled:,} rows.",
-        err=True,
-    )
-    if n_labelled < table.n_rows:
-        click.echo(f"Set aside: {table.n_rows - n_labelled:,} rows without a target.", err=True)
-    for column, reason in table.excluded.items():
-        click.echo(f"Left out: {column!r} ({reason}).", err=True)
-
-
-def _print_values(run: Run) -> None:
-    ecoval, rows, clusters = run.ecoval, run.frame, run.clusters
-    harmful = clusters[clusters["value"] < 0]
-    title, scoring = MODELS[run.settings.model].title, SCORINGS[run.settings.scoring].title
-    lines = {
-        "Model": f"{title}, {ecoval.n_clusters_:,} clusters, {run.seconds:.1f} s",
-        "Score": scoring,
-        "Surplus": f"{ecoval.surplus_:+.4f}, from {ecoval.prior_score_:.4f} by guessing "
-        f"to {ecoval.full_score_:.4f} with the model",
-        "Intrinsic share": f"{ecoval.intrinsic_share_:.0%}",
-        "Harmful clusters": f"{len(harmful):,} of {ecoval.n_clusters_:,} ({harmful['n_rows'].sum():,} "
-        "rows), without which the model scores better",
-        "Rows below zero": f"{(rows['value'] < 0).sum():,} of {len(rows):,}",
-    }
-    for name, text in lines.items():
-        click.echo(f"{name:<17} {text}")
-
-
-def _check_out(out: Path, table: Path) -> None:
-    if out.suffix.lower() not in FORMATS:
-        raise ValueError(f"{out} ends in none of {', '.join(FORMATS)}: choose one of them.")
+def _check_out(out: Path, sources: Iterable[Path], suffixes: Sequence[str]) -> None:
+    """Refuse a file that cannot be written, or that is one of those read."""
+    if out.suffix.lower() not in suffixes:
+        choice = "choose one of them" if len(suffixes) > 1 else "give the file that ending"
+        raise ValueError(f"{out} ends in none of {', '.join(suffixes)}: {choice}.")
     if not out.parent.is_dir():
         raise ValueError(f"{out} cannot be written: there is no folder {out.parent}.")
     if out.is_dir():
         raise ValueError(f"{out} cannot be written: it is a folder.")
-    if out.exists() and table.exists() and out.samefile(table):
-        raise ValueError(f"{out} is the table itself: choose another file to write.")
+    for source in sources:
+        if out.exists() and source.exists() and out.samefile(source):
+            raise ValueError(f"{out} is the table itself: choose another file to write.")
     if not os.access(out if out.exists() else out.parent, os.W_OK):
         raise ValueError(f"{out} cannot be written (permission denied): choose another place.")
+
+
+def _make_folder(folder: Path, sources: Iterable[Path]) -> None:
+    """Make a folder to write into, and refuse one whose files are those read."""
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file: choose a folder to write into.")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(f"{folder} cannot be made ({reason}): choose another place.") from error
+    for out in (folder / f"{which}.{kind}" for which in WHICH for kind in DOWNLOAD_FORMATS):
+        _check_out(out, sources, FORMATS)
+
+
+def _write_bytes(content: bytes, out: Path) -> None:
+    try:
+        out.write_bytes(content)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(f"{out} cannot be written ({reason}): choose another place.") from error
 
 
 def _write(frame: pd.DataFrame, out: Path) -> None:
@@ -310,7 +385,7 @@ def _write(frame: pd.DataFrame, out: Path) -> None:
         if out.suffix.lower() == ".parquet":
             frame.to_parquet(out, index=False)
         else:
-            frame.to_csv(out, index=False)
+            out.write_bytes(to_csv(frame))
     except OSError as error:
         reason = error.strerror or error
         raise ValueError(f"{out} cannot be written ({reason}): choose another place.") from error

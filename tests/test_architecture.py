@@ -16,7 +16,17 @@ MAY_IMPORT = {
     "evaluation": {"target_type", "valuation"},
     "workspace": {"target_type", "tables", "valuation", "evaluation"},
     "charts": {"target_type"},
-    "command_line": {"target_type", "tables", "valuation", "evaluation", "workspace"},
+    "reporting": {"target_type", "valuation", "evaluation", "workspace", "charts"},
+    "terminal": {"tables", "valuation", "workspace"},
+    "command_line": {
+        "target_type",
+        "tables",
+        "valuation",
+        "evaluation",
+        "workspace",
+        "reporting",
+        "terminal",
+    },  # fmt: skip
     "__main__": {"command_line"},
     "__init__": {"valuation"},
 }

@@ -1,0 +1,119 @@
+"""Figures of a report: drawn in both themes, packed so that what both share is there once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from ecoval_core.charts.style import ThemeName
+
+# Points are drawn as vectors, which print sharply and need no WebGL; more are slow, and large on paper.
+MAX_POINTS = 5_000
+MAX_LOWEST = 1_250
+MARGIN_TOP, MARGIN_TOP_LEGEND = 12, 40
+Json = dict[str, Any]
+
+
+def drawn(make: Callable[[ThemeName], go.Figure], *, titled: bool = False) -> tuple[str, int]:
+    """Draw a figure for a report.
+
+    Parameters
+    ----------
+    make : callable
+        Takes a theme and returns a figure of :mod:`ecoval_core.charts`.
+    titled : bool, default=False
+        Keep the title in the figure; else the report writes it above.
+
+    Returns
+    -------
+    data : str
+        JSON with the light figure and what is different in the dark one.
+    height : int
+        Pixels.
+    """
+    light, dark = (_plain(make(theme), titled) for theme in ("light", "dark"))
+    changes: list[tuple[list[str | int], Any]] = []
+    _compare(light, dark, [], changes)
+    packed = json.dumps({"figure": light, "dark": changes}, separators=(",", ":"))
+    # Nothing in it can end the script element that holds it.
+    for letter in "<>&":
+        packed = packed.replace(letter, f"\\u{ord(letter):04x}")
+    return packed, int(light["layout"]["height"])
+
+
+def _plain(figure: go.Figure, titled: bool) -> Json:
+    found: Json = json.loads(figure.to_json(engine="json"))
+    layout = found["layout"]
+    for trace in found["data"]:
+        if trace["type"] == "scattergl":
+            trace["type"] = "scatter"
+    # A selection would lead nowhere here.
+    layout["dragmode"] = "zoom"
+    if not titled and layout.pop("title", None):
+        has_legend_above = layout.get("legend", {}).get("yanchor") == "bottom"
+        top = MARGIN_TOP_LEGEND if has_legend_above else MARGIN_TOP
+        layout["height"] -= layout["margin"]["t"] - top
+        layout["margin"]["t"] = top
+    return found
+
+
+def _compare(light: Any, dark: Any, path: list[str | int], changes: list[Any]) -> None:
+    """Collect the paths at which the dark figure differs, each with its value there."""
+    if isinstance(light, dict) and isinstance(dark, dict) and light.keys() == dark.keys():
+        for key in light:
+            _compare(light[key], dark[key], [*path, key], changes)
+    elif isinstance(light, list) and isinstance(dark, list) and len(light) == len(dark):
+        for i, pair in enumerate(zip(light, dark, strict=True)):
+            _compare(*pair, [*path, i], changes)
+    elif light != dark:
+        changes.append((path, dark))
+
+
+def points_drawn(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Choose which rows are drawn as points.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_rows,)
+        Values.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), bool
+        All of them, or 5,000: the 1,250 lowest, and a sample of the others.
+    """
+    if len(values) <= MAX_POINTS:
+        return np.ones(len(values), bool)
+    lowest_first = np.argsort(values, kind="stable")
+    others = np.random.default_rng(0).permutation(lowest_first[MAX_LOWEST:])
+    drawn_rows = np.concatenate([lowest_first[:MAX_LOWEST], others[: MAX_POINTS - MAX_LOWEST]])
+    return np.isin(np.arange(len(values)), drawn_rows)
+
+
+def thin_out(figure: go.Figure, row_ids: NDArray[np.int64]) -> go.Figure:
+    """Leave the points of some rows in a figure, whose first trace has a point a row.
+
+    Parameters
+    ----------
+    figure : Figure
+        Its first trace carries row ids in `customdata`; changed in place.
+    row_ids : ndarray of int
+        Rows that stay.
+
+    Returns
+    -------
+    Figure
+        The same figure.
+    """
+    points = figure.data[0]
+    stays = np.isin(np.asarray(points.customdata), row_ids)
+    for name in ("x", "y", "customdata", "text", "hovertext"):
+        if (given := points[name]) is not None:
+            points[name] = np.asarray(given)[stays]
+    points.marker.color = np.asarray(points.marker.color)[stays]
+    return figure

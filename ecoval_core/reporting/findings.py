@@ -1,0 +1,272 @@
+"""Sections on what was valued, how, and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import ArrayLike
+
+from ecoval_core import charts
+from ecoval_core.charts.values import MAX_GROUPS_DRAWN
+from ecoval_core.evaluation.pruning import Decision
+from ecoval_core.reporting import grids
+from ecoval_core.reporting.blocks import (
+    Block,
+    Card,
+    Cards,
+    Facts,
+    Notice,
+    Plot,
+    Section,
+    Text,
+    counted,
+    known,
+    listed,
+    more,
+    said,
+)
+from ecoval_core.reporting.figures import drawn, points_drawn, thin_out
+from ecoval_core.reporting.units import Unit
+from ecoval_core.valuation.models import MODELS
+from ecoval_core.valuation.scoring import SCORINGS
+from ecoval_core.valuation.uncertainty import reliability_warning
+from ecoval_core.workspace.runs import Run
+
+# As many as one page of paper holds.
+MAX_BARS = 30
+SUM = "Lowest first: intrinsic plus extrinsic value of all its rows; the diamond is their sum."
+METHOD = (
+    "EcoVal (Tarun, Chundawat, Mandal, Tan, Chen, Kankanhalli, KDD 2024) values the rows of a training "
+    "table in two stages, and the values of all rows sum to the surplus: the score of the model less that "
+    "of a guess that knows no features. In the first stage similar rows with the same label form clusters, "
+    "the model is fitted once without each cluster, and what its score on the validation rows loses is the "
+    "value of the cluster. In the second stage a row's extrinsic value is predicted from how it bears on "
+    "those validation rows, and corrected to what was measured of its cluster as far as that is more than "
+    "noise. What then is left of the surplus is paid as intrinsic value for quality, which is how credible "
+    "a row's {noun} is to three judges that have not seen it: its neighbours, the model out of fold, and a "
+    "forest out of bag."
+)
+RECONSTRUCTION = (
+    "This is a reconstruction: neither the authors' code nor their exact formulas are public, the second "
+    "stage is derived from the paper's premises, and values differ from the authors'."
+)
+
+
+def summary(run: Run, unit: Unit, decided: Decision, relabelled: Mapping[int, Any]) -> Section:
+    """Headline figures, with a warning where values are not to be trusted."""
+    ecoval, frame, clusters = run.ecoval, run.frame, run.clusters
+    harmful = clusters[clusters["value"] < 0]
+    n_below, n_rows = int((frame["value"] < 0).sum()), len(frame)
+    score_unit = SCORINGS[run.settings.scoring].unit
+    noun = grids.label_word(run)
+    cards = [
+        Card(
+            "Surplus", known(ecoval.surplus_, "+.4f"), score_unit,
+            f"± {ecoval.surplus_standard_error_:.4f}; from {known(ecoval.prior_score_, '.4f')} by guessing "
+            f"to {known(ecoval.full_score_, '.4f')} with the model. The values of all rows sum to it.",
+        ),
+        Card(
+            "Intrinsic share", known(ecoval.intrinsic_share_, ".0%"), "of the surplus",
+            "Paid for what rows are in themselves; the rest for what they add given all others.",
+        ),
+        Card(
+            "Returns to scale", known(ecoval.returns_to_scale_, ".2f"), "of the surplus",
+            "What leaving out each cluster alone costs, all together; below 1 rows replace one another.",
+        ),
+        Card(
+            "Harmful clusters", f"{len(harmful):,}", f"of {ecoval.n_clusters_:,}",
+            f"{counted(int(harmful['n_rows'].sum()), 'row')}, without which the model scores better.",
+        ),
+        Card(
+            "Rows below zero", f"{n_below:,}", f"of {n_rows:,}",
+            f"{len(run.surely_negative_ids):,} of them by more than two standard errors.",
+        ),
+        Card(
+            "Rows to prune", f"{len(decided.reasons):,}", f"of {n_rows:,}",
+            f"{counted(len(decided.spared), 'more row')} spared by the quota of a class."
+            if len(decided.spared) else "By the rules and picks under Decisions.",
+        ),
+        Card(
+            f"New {noun}s", f"{len(relabelled):,}", f"of {n_rows:,}",
+            f"Rows whose suggested {noun} was accepted.",
+        ),
+    ]  # fmt: skip
+    blocks: list[Block] = [Cards(cards)]
+    if warning := reliability_warning(ecoval):
+        blocks.insert(0, Notice(warning))
+    blocks.append(
+        Text(f"Values of rows are written in {unit.label}, unless another unit is named.")
+    )
+    return Section("summary", "In short", blocks)
+
+
+def what_was_valued(run: Run) -> Section:
+    """Describe the table: rows, columns, split, classes, missing values."""
+    prepared, table = run.prepared, run.prepared.table
+    sizes = prepared.parts.value_counts()
+    left_out = [
+        Markup("{} ({})").format(said(column, 60), said(reason, 80))
+        for column, reason in table.excluded.items()
+    ]
+    train, validation, test = (f"{share:.0%}" for share in prepared.proportions)
+    parts = {
+        f"Training rows ({train})": "train", f"Validation rows ({validation})": "validation",
+        f"Test rows ({test})": "test", "Rows without a target, set aside": "no target",
+    }  # fmt: skip
+    split = [(title, f"{sizes[part]:,}") for title, part in parts.items() if part in sizes]
+    valued = "training and validation rows, by five folds" if run.settings.every_row else "training"
+    noise = "none"
+    if len(prepared.flipped_ids):
+        noise = f"{len(prepared.flipped_ids):,} training rows made wrong on purpose ({prepared.noise:.0%})"
+    facts = [
+        ("Table", said(table.name)),
+        ("Size", f"{counted(table.n_rows, 'row')}, {counted(table.frame.shape[1], 'column')}"),
+        ("Target", Markup("{} ({})").format(said(table.target), table.task)),
+        ("Columns used", f"{len(table.features):,}"),
+        ("Columns left out", listed(left_out) if left_out else "none"),
+        *split,
+        ("Rows valued", f"{len(run.frame):,} ({valued})"),
+        ("Planted noise", noise),
+        ("Seed of the split", f"{prepared.random_state}"),
+    ]  # fmt: skip
+    data, height = drawn(lambda theme: charts.class_counts(table.label_series, theme=theme))
+    is_class = table.task == "classification"
+    n_classes = len(table.classes)
+    alt = (
+        f"Bars: rows of each of {counted(n_classes, 'class', 'classes')}, the largest first."
+        if is_class
+        else "Histogram of the target over all rows."
+    )
+    missing = grids.missing_grid(run)
+    blocks: list[Block] = [
+        Facts(facts),
+        Plot(
+            "classes", "Rows by class" if is_class else "Rows by target",
+            "All rows that have a target, before any noise was planted.", alt, data, height,
+            grids.classes_grid(run),
+        ),
+        missing or Text("No column in use lacks a value."),
+    ]  # fmt: skip
+    return Section("table", "What was valued", blocks)
+
+
+def how_it_was_valued(run: Run) -> Section:
+    """Give the settings, and the method in five sentences."""
+    settings = run.settings
+    facts = [
+        ("Model", MODELS[settings.model].title),
+        ("Score of a validation row", SCORINGS[settings.scoring].title),
+        ("Granularity", f"{run.ecoval.n_clusters_:,} clusters (asked for: {settings.n_clusters:,})"),
+        ("Extrinsic weight", f"{settings.extrinsic_weight:g}"),
+        ("Classes", "every class counts alike" if settings.balanced else "every row counts alike"),
+        ("Seed of the run", f"{settings.random_state}"),
+    ]  # fmt: skip
+    noun = grids.label_word(run)
+    blocks: list[Block] = [
+        Facts(facts),
+        Text(METHOD.format(noun=noun)),
+        Notice(RECONSTRUCTION, "plain"),
+    ]
+    return Section("method", "Settings and method", blocks)
+
+
+def values(run: Run, unit: Unit, coordinates: ArrayLike | None, projection: str) -> Section:
+    """How values are distributed, their two parts, the map, the lowest and the highest."""
+    frame, noun = unit.scale(run.frame), grids.label_word(run)
+    n_below = int((frame["value"] < 0).sum())
+    stays = points_drawn(frame["value"].to_numpy(float))
+    ids = frame.index.to_numpy()[stays]
+    drawn_only = ""
+    if not stays.all():
+        drawn_only = (
+            f" {stays.sum():,} of {len(frame):,} rows are drawn, the lowest values among them."
+        )
+    distribution, height = drawn(
+        lambda theme: charts.value_distribution(frame, theme=theme, unit=unit.label)
+    )
+    scatter, scatter_height = drawn(
+        lambda theme: thin_out(
+            charts.decomposition_scatter(frame, theme=theme, unit=unit.label), ids
+        )
+    )
+    lowest, highest = grids.extremes(run, unit)
+    left_out = ""
+    if noun == "label" and (n_more := frame["label"].nunique() - MAX_GROUPS_DRAWN) > 0:
+        left_out = f"The {n_more:,} classes of the highest medians are not drawn."
+    groups = "class" if noun == "label" else "range of the target"
+    blocks: list[Block] = [
+        Plot(
+            "distribution", "Distribution of values",
+            f"Above all rows, below each {groups}: the box is its middle half, the whiskers leave out 5 % at "
+            "either end. Orange lies below zero, where the model is better without the row. " + left_out,
+            f"Histogram of {len(frame):,} values, {n_below:,} below zero, and a box for each {groups}.",
+            distribution, height, grids.distribution_grid(run, unit),
+        ),
+        Plot(
+            "decomposition", "Intrinsic against extrinsic value",
+            f"Right of the upright line a row is a typical example of its {noun}, left of it an odd one. "
+            "Above the level line it helps the model; under the falling line its value is below zero."
+            f"{drawn_only}",
+            "Scatter of intrinsic value across and extrinsic value up, a point a row, coloured by value.",
+            scatter, scatter_height, grids.quadrant_grid(run),
+        ),
+    ]  # fmt: skip
+    if coordinates is not None:
+        where = np.array(coordinates, dtype=np.float32)
+        where[~stays] = np.nan
+        on_map, map_height = drawn(
+            lambda theme: charts.value_map(frame, where, theme=theme, unit=unit.label), titled=True
+        )
+        by = f"by {projection} " if projection else ""
+        words = (
+            f"{int(stays.sum()):,} rows, placed {by}so that similar rows lie near one another; {n_below:,} "
+            f"of {len(frame):,} rows are below zero. The tables below name the rows at either end."
+        )
+        blocks.append(
+            Plot(
+                "map", "Map", "The buttons choose what the colour shows; point at a row to read it.",
+                f"Map of the rows coloured by value. {words}", on_map, map_height, Text(words),
+            )
+        )  # fmt: skip
+    return Section("values", "Values", [*blocks, lowest, highest])
+
+
+def by_class(run: Run, unit: Unit, decided: Decision, relabelled: Mapping[int, Any]) -> Section:
+    """Totals of each class."""
+    noun = grids.label_word(run)
+    frame = unit.scale(run.frame)
+    data, height = drawn(
+        lambda theme: charts.totals_by(
+            frame, by="label", limit=MAX_BARS, theme=theme, unit=unit.label
+        )
+    )
+    pruned = [int(row) for row in decided.reasons.index]
+    left_out = (
+        more(frame["label"].nunique(), MAX_BARS, "class", "classes") if noun == "label" else ""
+    )
+    plot = Plot(
+        "totals-by-label", f"Total value by {noun}", f"{SUM} {left_out}".strip(),
+        f"Bars of intrinsic and extrinsic value of each {noun}, the lowest total first.",
+        data, height, grids.by_class_grid(run, unit, pruned, relabelled),
+    )  # fmt: skip
+    return Section("by-class", f"By {'class' if noun == 'label' else 'target'}", [plot])
+
+
+def by_cluster(run: Run, unit: Unit) -> Section:
+    """Clusters, the worst first."""
+    frame = unit.scale(run.frame)
+    data, height = drawn(
+        lambda theme: charts.totals_by(
+            frame, by="cluster", limit=MAX_BARS, theme=theme, unit=unit.label
+        )
+    )
+    plot = Plot(
+        "totals-by-cluster", "Total value by cluster",
+        f"{SUM} {more(frame['cluster'].nunique(), MAX_BARS, 'cluster')}".strip(),
+        "Bars of intrinsic and extrinsic value of each cluster, the lowest total first.",
+        data, height, grids.clusters_grid(run, unit),
+    )  # fmt: skip
+    return Section("by-cluster", "By cluster", [plot])

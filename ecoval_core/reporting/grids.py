@@ -1,0 +1,297 @@
+"""Tables of a report: classes, missing values, rows, clusters, curves, effects, decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+from pandas.api import types
+
+from ecoval_core.charts import QUADRANTS, quadrant_of
+from ecoval_core.charts.curves import STRATEGY_NAMES
+from ecoval_core.charts.style import label_groups
+from ecoval_core.evaluation.measures import Change
+from ecoval_core.evaluation.pruning import Effect
+from ecoval_core.reporting.blocks import Grid, cell, counted, known, more, said
+from ecoval_core.reporting.units import DASH, Unit
+from ecoval_core.workspace.runs import Run
+
+MAX_CLASSES = 30
+MAX_CLUSTERS = 40
+MAX_COLUMNS = 20
+MAX_LISTED = 200
+N_EXTREME = 10
+# Columns of the user's beside a row, to recognise it by.
+N_ORIGINAL = 4
+REASONS = {"share": "lowest share", "threshold": "below threshold", "picked": "picked by hand"}
+MEASURES = {
+    "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "ROC AUC", "r2": "R²",
+}  # fmt: skip
+_RECALL = "recall: "
+
+
+def label_word(run: Run) -> str:
+    """Return what the target of a row is called: a label, or a target where it is an amount."""
+    return "label" if run.prepared.task == "classification" else "target"
+
+
+def measure_title(measure: str) -> str:
+    """Name of a measure of :mod:`ecoval_core.evaluation.measures` for people."""
+    if measure.startswith(_RECALL):
+        return Markup("recall of {}").format(said(measure.removeprefix(_RECALL), 40))
+    return MEASURES.get(measure, measure)
+
+
+def classes_grid(run: Run) -> Grid:
+    """Rows of each class by part, or the target's range by part for regression."""
+    prepared = run.prepared
+    parts = ("train", "validation", "test")
+    labels, part = prepared.table.label_series, prepared.parts
+    if prepared.task == "regression":
+        by_part = {"all": labels, **{name: labels[part[labels.index] == name] for name in parts}}
+        rows = [
+            [name, f"{len(y):,}", *(known(float(n), ".4g") for n in y.quantile([0, 0.25, 0.5, 0.75, 1]))]
+            for name, y in by_part.items()
+        ]  # fmt: skip
+        columns = [
+            "part",
+            "rows",
+            "lowest",
+            "first quartile",
+            "median",
+            "third quartile",
+            "highest",
+        ]
+        return Grid(
+            "Target by part", columns, rows, frozenset(columns[1:]), "Before noise was planted."
+            if len(prepared.flipped_ids) else "",
+        )  # fmt: skip
+    counts = pd.crosstab(labels, part[labels.index]).reindex(columns=list(parts), fill_value=0)
+    counts.insert(0, "rows", counts.sum(axis=1))
+    counts = counts.sort_values("rows", ascending=False, kind="stable")
+    shown = counts.head(MAX_CLASSES)
+    rows = [
+        [said(name), *(f"{n:,}" for n in row)]
+        for name, row in zip(shown.index, shown.to_numpy(), strict=True)
+    ]
+    columns = ["class", "rows", "training", "validation", "test"]
+    note = more(len(counts), len(shown), "class", "classes")
+    return Grid("Rows by class", columns, rows, frozenset(columns[1:]), note)
+
+
+def missing_grid(run: Run) -> Grid | None:
+    """Columns that lack values, the worst first; None if none does."""
+    table = run.prepared.table
+    missing = table.frame[table.features].isna().sum()
+    missing = missing[missing > 0].sort_values(ascending=False, kind="stable")
+    if missing.empty:
+        return None
+    shown = missing.head(MAX_COLUMNS)
+    rows = [[said(name), f"{n:,}", f"{n / table.n_rows:.1%}"] for name, n in shown.items()]
+    columns = ["column", "missing", "share"]
+    note = more(len(missing), len(shown), "column")
+    return Grid("Missing values", columns, rows, frozenset(columns[1:]), note)
+
+
+def quadrant_grid(run: Run) -> Grid:
+    """Rows of each kind, by quality and measured effect."""
+    counts = quadrant_of(run.frame).value_counts()
+    rows = [
+        [name, f"{counts.get(name, 0):,}", f"{counts.get(name, 0) / len(run.frame):.1%}"]
+        for name in QUADRANTS.values()
+    ]
+    columns = ["kind of row", "rows", "share"]
+    return Grid("Rows by kind", columns, rows, frozenset(columns[1:]))
+
+
+def distribution_grid(run: Run, unit: Unit) -> Grid:
+    """Quantiles of the values, of all rows and of each class."""
+    frame = run.frame
+    groups = label_groups(frame["label"])
+    shares = {"5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95}
+    columns = [label_word(run), "rows", "below zero", *shares]
+
+    def line(name: str, values: pd.Series) -> list[str]:
+        quantiles = (unit.number(float(values.quantile(q))) for q in shares.values())
+        return [name, f"{len(values):,}", f"{(values < 0).mean():.1%}", *quantiles]
+
+    kinds = list(frame["value"].groupby(groups, observed=True))
+    rows = [line("all rows", frame["value"])]
+    rows += [line(said(name), values) for name, values in kinds[:MAX_CLASSES]]
+    title = f"Quantiles of the values, in {unit.label}"
+    note = more(len(kinds), MAX_CLASSES, "class", "classes")
+    return Grid(title, columns, rows, frozenset(columns[1:]), note)
+
+
+def _original(run: Run) -> list[str]:
+    return run.prepared.table.features[:N_ORIGINAL]
+
+
+def _original_numbers(run: Run) -> list[str]:
+    frame = run.prepared.table.frame
+    return [said(name) for name in _original(run) if types.is_numeric_dtype(frame[name])]
+
+
+def _original_cells(run: Run, row: int) -> list[str]:
+    found = run.prepared.table.frame[_original(run)].iloc[row]
+    return [cell(one) for one in found]
+
+
+def _records(frame: pd.DataFrame) -> list[tuple[Any, dict[str, Any]]]:
+    """Return the rows of a frame as dictionaries, each with its index."""
+    records: Any = frame.to_dict("records")
+    return list(zip(frame.index.tolist(), records, strict=True))
+
+
+def _of_rows(run: Run, unit: Unit, ids: Iterable[int], title: str, note: str = "") -> Grid:
+    noun = label_word(run)
+    numbers = ["value", "±", "intrinsic", "extrinsic", "cluster", f"{noun} quality"]
+    columns = ["row", noun, *numbers, f"suggested {noun}", *map(said, _original(run))]
+    rows = []
+    for row, found in _records(run.frame.loc[list(ids)]):
+        written = [unit.number(found["value"]), unit.size(found["standard_error"])]
+        written += [unit.number(found[name]) for name in ("intrinsic", "extrinsic")]
+        written += [f"{found['cluster']}", known(found["label_quality"], ".2f")]
+        labels = cell(found["label"]), cell(found["suggested_label"])
+        rows.append([f"{row}", labels[0], *written, labels[1], *_original_cells(run, row)])
+    return Grid(title, columns, rows, frozenset(("row", *numbers, *_original_numbers(run))), note)
+
+
+def extremes(run: Run, unit: Unit) -> tuple[Grid, Grid]:
+    """Rows of the lowest and of the highest value."""
+    ranked = run.frame["value"].sort_values(kind="stable").index
+    lowest, highest = ranked[:N_EXTREME], ranked[::-1][:N_EXTREME]
+    return (
+        _of_rows(run, unit, lowest, f"The {len(lowest)} lowest values, in {unit.label}"),
+        _of_rows(run, unit, highest, f"The {len(highest)} highest values, in {unit.label}"),
+    )
+
+
+def by_class_grid(
+    run: Run, unit: Unit, pruned: Sequence[int], relabelled: Mapping[int, Any]
+) -> Grid:
+    """Totals, and what goes or changes, of each class; the lowest mean value first."""
+    frame = run.frame.assign(
+        pruned=run.frame.index.isin(pruned), relabelled=run.frame.index.isin(list(relabelled))
+    )
+    groups = frame.groupby(label_groups(frame["label"]), observed=True)
+    totals = groups.agg(
+        n_rows=("value", "size"), value=("value", "sum"), mean=("value", "mean"),
+        intrinsic=("intrinsic", "sum"), extrinsic=("extrinsic", "sum"),
+        below=("value", lambda v: (v < 0).mean()), pruned=("pruned", "sum"),
+        relabelled=("relabelled", "sum"),
+    ).sort_values("mean", kind="stable")  # fmt: skip
+    shown = totals.head(MAX_CLASSES)
+    rows = [
+        [
+            said(name), f"{one['n_rows']:,}",
+            *(unit.number(one[part]) for part in ("value", "mean", "intrinsic", "extrinsic")),
+            f"{one['below']:.1%}", f"{one['pruned']:,}", f"{one['relabelled']:,}",
+        ]
+        for name, one in _records(shown)
+    ]  # fmt: skip
+    noun = label_word(run)
+    columns = [noun, "rows", "total value", "mean value", "intrinsic", "extrinsic", "below zero"]
+    columns += ["to prune", f"new {noun}"]
+    title = f"Values by {noun}, lowest mean first, in {unit.label}"
+    note = more(len(totals), len(shown), "class", "classes")
+    return Grid(title, columns, rows, frozenset(columns[1:]), note)
+
+
+def clusters_grid(run: Run, unit: Unit) -> Grid:
+    """Clusters, the worst first."""
+    clusters = run.clusters
+    shown = clusters.head(MAX_CLUSTERS)
+    is_class = run.prepared.task == "classification"
+    rows = [
+        [
+            f"{one['cluster']}", *([cell(one["label"])] if is_class else []), f"{one['n_rows']:,}",
+            *(unit.number(one[part]) for part in ("value", "intrinsic", "extrinsic")),
+        ]
+        for _, one in _records(shown)
+    ]  # fmt: skip
+    numbers = ["rows", "left out", "intrinsic", "extrinsic"]
+    columns = ["cluster", *(["label"] if is_class else []), *numbers]
+    note = "Left out: what the score loses without the cluster; below zero the model is better without it. "
+    if run.settings.every_row:
+        note += "Measured in the first of five folds. "
+    note += more(len(clusters), len(shown), "cluster")
+    title = f"Clusters, worst first, in {unit.label}"
+    return Grid(title, columns, rows, frozenset(("cluster", *numbers)), note.strip())
+
+
+def curves_grid(summary: pd.DataFrame, metric: str) -> Grid:
+    """Mean score of each strategy at each share removed."""
+    means = summary.pivot_table(index="share", columns="strategy", values="mean", sort=False)
+    names = [name for name in STRATEGY_NAMES if name in means]
+    means = means.sort_index()[names]
+    columns = ["rows removed", *(STRATEGY_NAMES[name] for name in names)]
+    rows = [
+        [f"{share:.0%}", *(known(score, ".3f") for score in row)]
+        for share, row in zip(means.index, means.to_numpy(), strict=True)
+    ]
+    return Grid(
+        f"Mean test {metric} by share of the rows removed", columns, rows, frozenset(columns)
+    )
+
+
+def _signed(difference: float) -> str:
+    return "0" if abs(difference) < 0.0005 else known(difference, "+.3f")
+
+
+def interval(change: Change) -> str:
+    """Write the interval of a change."""
+    if change.low != change.low:
+        return DASH
+    return f"{_signed(change.low)} to {_signed(change.high)}"
+
+
+def effect_grid(title: str, effect: Effect) -> Grid:
+    """Every measure before and after."""
+    columns = ["test measure", "before", "after", "change", "90 % interval", "test rows"]
+    rows = [
+        [
+            measure_title(change.measure), known(change.before, ".3f"), known(change.after, ".3f"),
+            _signed(change.difference), interval(change), f"{change.n_test:,}",
+        ]
+        for change in effect.changes
+    ]  # fmt: skip
+    note = "Intervals of the change, over a bootstrap of the test rows, the same rows before and after."
+    return Grid(title, columns, rows, frozenset(columns[1:]), note)
+
+
+def pruned_grid(run: Run, unit: Unit, reasons: pd.Series) -> Grid:
+    """Rows that go, the lowest value first, with the reason."""
+    shown, noun = reasons.head(MAX_LISTED), label_word(run)
+    values = run.frame.loc[shown.index, ["value", "standard_error", "label"]].assign(reason=shown)
+    rows = []
+    for row, found in _records(values):
+        why = " + ".join(REASONS[name] for name in found["reason"].split(" + "))
+        written = unit.number(found["value"]), unit.size(found["standard_error"])
+        rows.append([f"{row}", cell(found["label"]), *written, why, *_original_cells(run, row)])
+    columns = ["row", noun, "value", "±", "reason", *map(said, _original(run))]
+    title = f"Rows to prune, lowest value first, in {unit.label}"
+    numbers = frozenset(("row", "value", "±", *_original_numbers(run)))
+    return Grid(title, columns, rows, numbers, more(len(reasons), len(shown)))
+
+
+def decided_grid(run: Run, decisions: Mapping[int, str], relabelled: Mapping[int, Any]) -> Grid:
+    """Decisions on labels: new ones first, the least credible label first."""
+    noun, frame = label_word(run), run.frame
+    ranked = frame.loc[frame.index.isin(list(decisions)), ["label", "label_quality"]]
+    ranked = ranked.assign(is_kept=~ranked.index.isin(list(relabelled)))
+    ranked = ranked.sort_values(["is_kept", "label_quality"], kind="stable")
+    shown = ranked.head(MAX_LISTED)
+    rows = [
+        [
+            f"{row}", cell(found["label"]), cell(relabelled[row]) if row in relabelled else "kept",
+            known(found["label_quality"], ".2f"), *_original_cells(run, row),
+        ]
+        for row, found in _records(shown)
+    ]  # fmt: skip
+    columns = ["row", f"given {noun}", f"new {noun}", f"{noun} quality", *map(said, _original(run))]
+    title = f"{counted(len(ranked), 'decision')} on {noun}s, new {noun}s first"
+    numbers = frozenset(("row", f"{noun} quality", *_original_numbers(run)))
+    return Grid(title, columns, rows, numbers, more(len(ranked), len(shown)))

@@ -1,0 +1,161 @@
+"""Sections on what removing rows does, and on what was decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from ecoval_core import charts
+from ecoval_core.charts.curves import STRATEGY_NAMES
+from ecoval_core.evaluation.curves import summarise_curves
+from ecoval_core.evaluation.measures import Change, main_measure
+from ecoval_core.evaluation.pruning import Decision, Effect, PruneList, detection
+from ecoval_core.reporting import grids
+from ecoval_core.reporting.blocks import (
+    Block,
+    Facts,
+    Notice,
+    Plot,
+    Section,
+    Text,
+    counted,
+    known,
+)
+from ecoval_core.reporting.figures import drawn
+from ecoval_core.reporting.units import Unit
+from ecoval_core.workspace.runs import Run
+
+QUESTIONS = {
+    "lowest": "What if the worst rows go first?",
+    "highest": "What if the best rows go first?",
+}
+TONES = {"worse": "warning", "better": "good", "unsure": "plain"}
+
+
+def curves_section(run: Run, curves: pd.DataFrame | None) -> Section | None:
+    """Draw removal curves, if they were measured."""
+    if curves is None or curves.empty:
+        return None
+    main = main_measure(run.make_estimator(), balanced=run.settings.balanced)
+    if "measure" in curves:
+        curves = curves[curves["measure"] == main]
+    metric = grids.measure_title(main)
+    summary = summarise_curves(curves)
+    whole = summary.loc[summary["share"] == 0, "mean"]
+    baseline = float(whole.iloc[0]) if len(whole) else float("nan")
+    blocks: list[Block] = [
+        Text(
+            "If the values are right, removing the lowest first keeps or raises the score on the test rows, "
+            "and removing the highest first makes it fall faster than chance. The model is fitted again at "
+            f"every step. With all rows the test {metric} is {known(baseline, '.3f')}; a peak is chosen on "
+            "the same test rows, so on new rows expect less."
+        )
+    ]
+    for strategy, question in QUESTIONS.items():
+        shown = summary[summary["strategy"].isin([strategy, "random", "random_clusters"])]
+        if strategy in set(shown["strategy"]):
+            blocks.append(_curve_plot(shown, baseline, metric, strategy, question))
+    return Section("curves", "Removal curves", blocks)
+
+
+def _curve_plot(
+    shown: pd.DataFrame, baseline: float, metric: str, strategy: str, question: str
+) -> Plot:
+    data, height = drawn(lambda theme: charts.removal_chart(shown, baseline, metric, theme=theme))
+    alt = (
+        f"Lines: test {metric} against the share of rows removed, {STRATEGY_NAMES[strategy]}, beside random "
+        "orders."
+    )
+    caption = "Bands hold the middle 80 % of the random orders."
+    return Plot(
+        f"curve-{strategy}", question, caption, alt, data, height, grids.curves_grid(shown, metric)
+    )
+
+
+def _figures(change: Change) -> str:
+    return (
+        f"{known(change.before, '.3f')} before, {known(change.after, '.3f')} after; 90 % interval of the "
+        f"change {grids.interval(change)}, on {counted(change.n_test, 'test row')}"
+    )
+
+
+def verdict(effect: Effect) -> Markup:
+    """Say what a change did, first of all to the class that is hit worst."""
+    overall, hit = effect.overall, effect.worst_hit
+    main = grids.measure_title(effect.main)
+    recall = "" if hit is None else grids.measure_title(hit.measure)
+    if hit is not None and hit.high < 0:
+        return Markup("Worse: the {} falls ({}). The {} overall: {}.").format(
+            recall, _figures(hit), main, _figures(overall)
+        )
+    if effect.verdict == "worse":
+        return Markup("Worse: the {} falls ({}).").format(main, _figures(overall))
+    ending = Markup("")
+    if hit is not None and hit.difference < 0:
+        ending = Markup(" No class surely loses; the largest fall is in the {}: {}.").format(
+            recall, _figures(hit)
+        )
+    elif hit is not None:
+        ending = Markup(" No class loses.")
+    if effect.verdict == "better":
+        return Markup("Better: the {} rises ({}).{}").format(main, _figures(overall), ending)
+    return Markup("No difference to be sure of in the {} ({}).{}").format(
+        main, _figures(overall), ending
+    )
+
+
+def effects_section(run: Run, effects: Mapping[str, Effect]) -> Section | None:
+    """Measured effects class by class, if there are any."""
+    if not effects:
+        return None
+    balanced = ", every class counting alike" if run.settings.balanced else ""
+    blocks: list[Block] = [
+        Text(
+            f"The model{balanced} was fitted on the rows before and after each change, and scored on the "
+            "test rows, which played no part in valuing."
+        )
+    ]
+    for title, effect in effects.items():
+        blocks.append(grids.effect_grid(title, effect))
+        blocks.append(Notice(verdict(effect), TONES[effect.verdict]))
+    return Section("effects", "Measured effects", blocks)
+
+
+def decisions_section(
+    run: Run, unit: Unit, rules: PruneList, decided: Decision, decisions: Mapping[int, str],
+    relabelled: Mapping[int, Any],
+) -> Section:  # fmt: skip
+    """Which rows go, by which rules, and what was decided on labels."""
+    is_class, reasons = run.class_labels is not None, decided.reasons
+    threshold = "none"
+    if rules.threshold is not None:
+        threshold = f"every row below {unit.number(rules.threshold)} {unit.label}"
+    facts: list[tuple[str, str]] = [
+        ("Lowest share", f"{rules.share:.1%} of the rows" if rules.share else "none"),
+        ("Threshold", threshold),
+        ("Picked by hand", counted(len(rules.picked), "row")),
+        ("Restored by hand", counted(len(rules.restored), "row")),
+    ]
+    if is_class:
+        facts.append(("Quota", f"{rules.quota:.0%} of each class stay at least"))
+        facts.append(("Spared by the quota", counted(len(decided.spared), "row")))
+    flipped = run.frame.index[run.frame["flipped"]]
+    if len(flipped):
+        found = detection(reasons.index, flipped)
+        facts.append(
+            (
+                "Planted errors among them",
+                f"{found.caught:,} of {len(flipped):,} (precision {known(found.precision, '.0%')}, recall "
+                f"{known(found.recall, '.0%')})",
+            )
+        )
+    facts.append(("Rows that go", f"{len(reasons):,} of {len(run.frame):,}"))
+    blocks: list[Block] = [Facts(facts)]
+    blocks.append(grids.pruned_grid(run, unit, reasons) if len(reasons) else Text("No row goes."))
+    noun = grids.label_word(run)
+    grid = grids.decided_grid(run, decisions, relabelled)
+    blocks.append(grid if grid.rows else Text(f"No {noun} was decided on."))
+    return Section("decisions", "Decisions", blocks)

@@ -1,0 +1,167 @@
+"""How commands speak to a terminal: progress, notes, errors and summaries; workers deaf to Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from joblib import Parallel, delayed, effective_n_jobs
+
+from ecoval_core.tables import Table
+from ecoval_core.valuation.models import MODELS
+from ecoval_core.valuation.parallel import Progress
+from ecoval_core.valuation.scoring import SCORINGS
+from ecoval_core.workspace.replay import Replay
+from ecoval_core.workspace.runs import Run
+
+OTHER_BYTES, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+class InputError(click.ClickException):
+    """Input that cannot be used: one sentence, exit code 2."""
+
+    exit_code = BAD_INPUT
+
+
+class Commands(click.Group):
+    """Commands whose ValueErrors are sentences for the user."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("Stopped.", err=True)
+            ctx.exit(INTERRUPTED)
+
+
+def start_workers(jobs: int) -> None:
+    """Start the worker processes deaf to Ctrl-C, which a terminal sends to them as well.
+
+    Parameters
+    ----------
+    jobs : int
+        Fits at once; -1 takes every core.
+
+    Raises
+    ------
+    ValueError
+        If it is 0.
+    """
+    if jobs == 0:
+        raise ValueError("--jobs is 0: give the number of fits at once, or -1 for every core.")
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        Parallel(n_jobs=jobs)(delayed(abs)(0) for _ in range(effective_n_jobs(jobs)))
+    finally:
+        signal.signal(signal.SIGINT, heard)
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[Progress]:
+    """Draw a progress bar on stderr.
+
+    Parameters
+    ----------
+    label : str
+        What goes on.
+
+    Yields
+    ------
+    callable
+        Takes steps done and steps in all.
+    """
+    with click.progressbar(length=1, label=label, show_pos=True, file=sys.stderr) as bar:
+
+        def report(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+        yield report
+
+
+def plain(text: object) -> str:
+    """Return a name or a cell without what a terminal would act upon."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in str(text))
+
+
+def print_table(table: Table) -> None:
+    """Print on stderr what is predicted from what."""
+    n_labelled = len(table.labelled_ids)
+    click.echo(
+        f"{plain(table.name)}: {table.task} of {table.target!r} from {len(table.features):,} columns, "
+        f"{n_labelled:,} rows.",
+        err=True,
+    )
+    if n_labelled < table.n_rows:
+        click.echo(f"Set aside: {table.n_rows - n_labelled:,} rows without a target.", err=True)
+    for column, reason in table.excluded.items():
+        click.echo(f"Left out: {column!r} ({plain(reason)}).", err=True)
+
+
+def print_values(run: Run) -> None:
+    """Print the headline figures of a run."""
+    ecoval, rows, clusters = run.ecoval, run.frame, run.clusters
+    harmful = clusters[clusters["value"] < 0]
+    title, scoring = MODELS[run.settings.model].title, SCORINGS[run.settings.scoring].title
+    lines = {
+        "Model": f"{title}, {ecoval.n_clusters_:,} clusters, {run.seconds:.1f} s",
+        "Score": scoring,
+        "Surplus": f"{ecoval.surplus_:+.4f}, from {ecoval.prior_score_:.4f} by guessing "
+        f"to {ecoval.full_score_:.4f} with the model",
+        "Intrinsic share": f"{ecoval.intrinsic_share_:.0%}",
+        "Harmful clusters": f"{len(harmful):,} of {ecoval.n_clusters_:,} ({harmful['n_rows'].sum():,} "
+        "rows), without which the model scores better",
+        "Rows below zero": f"{(rows['value'] < 0).sum():,} of {len(rows):,}",
+    }
+    for name, text in lines.items():
+        click.echo(f"{name:<17} {text}")
+
+
+def print_comparison(replayed: Replay, found: dict[str, bool | None]) -> None:
+    """Print which files have the bytes that the recipe expects, and what may be why others have not.
+
+    Parameters
+    ----------
+    replayed : Replay
+        The recipe as followed here.
+    found : dict of str to bool or None
+        By name of the file; None where the recipe expects nothing of it.
+    """
+    expected, run = replayed.recipe, replayed.run
+    if not replayed.is_same_table:
+        click.echo("The table is another one, so nothing is compared with the recipe.")
+        return
+    same = [name for name, is_same in found.items() if is_same]
+    other = [name for name, is_same in found.items() if is_same is False]
+    other += [name for name in expected.files if name not in found]
+    for names, words in ((same, "Same bytes as in the recipe"), (other, "Other bytes")):
+        if names:
+            click.echo(f"{words}: {', '.join(names)}")
+    unknown = [name for name, is_same in found.items() if is_same is None]
+    if unknown:
+        click.echo(f"The recipe expects nothing of: {', '.join(unknown)}")
+    if expected.values is not None:
+        click.echo(
+            f"Values: {'the same to the last bit' if replayed.has_same_values else 'not the same bits'}"
+        )
+    if not other and (expected.values is None or replayed.has_same_values):
+        return
+    if expected.surplus is not None and expected.n_pruned is not None:
+        click.echo(
+            f"Surplus {run.ecoval.surplus_:.6f} here, {expected.surplus:.6f} in the recipe; "
+            f"{len(replayed.decision.reasons):,} rows go here, {expected.n_pruned:,} in the recipe."
+        )
+    differing = replayed.other_versions
+    for name, (there, here) in differing.items():
+        click.echo(f"The recipe was made with {name} {there!r}, and here is {here!r}.")
+    if not differing:
+        click.echo(
+            "All versions are the same: the processor or a library beneath rounds differently."
+        )
