@@ -26,7 +26,7 @@ MAY_IMPORT = {
         "workspace",
         "reporting",
         "terminal",
-    },  # fmt: skip
+    },
     "__main__": {"command_line"},
     "__init__": {"valuation"},
 }

@@ -244,9 +244,7 @@ def open_table(
             f"({len(frame):,} rows, {frame.shape[1]:,} columns), that of {recipe.table!r} had "
             f"{recipe.content} ({recipe.n_rows:,} rows, {recipe.n_columns:,} columns)."
         )
-    table = make_table(
-        frame, name or recipe.table, recipe.target, recipe.task, recipe.excluded
-    )
+    table = make_table(frame, name or recipe.table, recipe.target, recipe.task, recipe.excluded)
     return Opened(table, content == recipe.content)
 
 
