@@ -4,11 +4,13 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from pages.shared.errors import explain
+from pages.shared.pointmap.wire import routes
 from pages.shared.server import VisitorCookie, lifespan
 
 app = st.App(
     "pages/main.py",
     lifespan=lifespan,
     middleware=[Middleware(VisitorCookie)],
+    routes=routes(),
     on_script_error=explain,
 )

@@ -120,7 +120,8 @@ def draw(curves: pd.DataFrame, found: Result, run: Run) -> None:
             peak = _describe_peak(summary) if strategy == "lowest" else ""
             st.caption(f"Test {formats.plain(metric)} with all rows {baseline:.3f}{peak}.")
     st.caption(
-        f"{found.payload['n_refits']:,} refits in {formats.seconds(found.payload['seconds'])}. Bands hold the middle 80 % of "
+        f"{found.payload['n_refits']:,} refits in {formats.seconds(found.payload['seconds'])}. "
+        "Bands hold the middle 80 % of "
         f"{N_RANDOM} random orders. Random clusters are a control: if removing whole clusters at "
         "random hurts as much as removing the best rows, it is the missing kinds of rows that hurt."
     )

@@ -7,10 +7,23 @@ import streamlit as st
 from ecoval_core import charts
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
 from ecoval_core.tables.preparation import Prepared
-from pages.shared import formats, layout, loading, menu, state, valuing
+from pages.shared import formats, layout, loading, menu, runlist, state, valuing
 from pages.shared.session import Session, data_choices, session
 
+N_RECENT = 4
 UPLOAD_TYPES = ["csv", "tsv", "txt", "parquet", "xlsx"]
+
+
+def draw_recent() -> None:
+    """Draw the latest runs, to go on where one was left."""
+    recent = runlist.records()
+    if not recent:
+        return
+    st.markdown("**Or go on where you left**")
+    with st.container(border=True, key="recent"):
+        for record in recent[:N_RECENT]:
+            runlist.draw_line(record, "recent")
+        menu.link("runs", f"All {len(recent):,} runs" if len(recent) > N_RECENT else "Runs")
 
 
 def draw_sources() -> None:
@@ -37,6 +50,7 @@ def draw_sources() -> None:
         help="CSV with any common separator (UTF-8 or Latin-1), Parquet or Excel. It stays on this "
         "machine.",
     )
+    draw_recent()
     st.markdown("**Or take a sample**")
     for key, sample in SAMPLES.items():
         with st.container(border=True):

@@ -1,28 +1,21 @@
 """The whole trip in a real browser: Debian's Chromium against a freshly started server."""
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
-import urllib.request
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from browser import CHROMIUM, chromium, idle, menu, running_server, visiting, widget
 from data_files import loan_csv
-from playwright.sync_api import Error, Page, expect, sync_playwright
+from playwright.sync_api import expect
 
 from ecoval_core.tables import load_sample
 
-ROOT = Path(__file__).parents[1]
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PAGES = {
     "": "Data", "value": "Value", "explore": "Explore", "decompose": "Decompose",
-    "labels": "Wrong labels", "curves": "Curves", "prune": "Prune", "method": "Method",
+    "labels": "Wrong labels", "curves": "Curves", "prune": "Prune", "runs": "Runs",
+    "method": "Method",
 }  # fmt: skip
-PATIENCE = 180_000
 
 pytestmark = [
     pytest.mark.browser,
@@ -33,93 +26,14 @@ pytestmark = [
 @pytest.fixture
 def server(tmp_path):
     """Address of a server started as the README says, on a free port."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    log = (tmp_path / "server.log").open("w")
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-    address = f"http://localhost:{port}"
-    try:
-        for _ in range(300):
-            try:
-                with urllib.request.urlopen(f"{address}/_stcore/health", timeout=5) as answer:  # noqa: S310
-                    if answer.status == 200:
-                        break
-            except OSError:
-                if process.poll() is not None:
-                    break
-                # The port is polled until the server listens; there is no other signal.
-                process_wait(process)
-        else:
-            pytest.fail(f"The server did not start: {(tmp_path / 'server.log').read_text()}")
-        yield address
-        assert "Traceback" not in (tmp_path / "server.log").read_text()
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
-
-
-def process_wait(process):
-    try:
-        process.wait(0.2)
-    except subprocess.TimeoutExpired:
-        return
+    with running_server(tmp_path) as running:
+        yield running.address
 
 
 @pytest.fixture
 def page(server):
-    """A page of the server that notes whatever is asked of another host."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-                "--disable-background-networking",
-            ],
-        )  # fmt: skip
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        outside = []
-        page.on(
-            "request",
-            lambda request: (
-                outside.append(request.url)
-                if request.url.startswith("http") and not request.url.startswith(server)
-                else None
-            ),
-        )
-        page.set_default_timeout(PATIENCE)
-        expect.set_options(timeout=PATIENCE)
-        try:
-            yield page
-            assert outside == []
-        finally:
-            if os.environ.get("ECOVAL_SHOT"):
-                try:
-                    page.screenshot(path=os.environ["ECOVAL_SHOT"])
-                except Error as error:
-                    print(error)  # noqa: T201
-            browser.close()
-
-
-def widget(page: Page, key: str):
-    """Element of a keyed widget."""
-    return page.locator(f".st-key-{key}")
-
-
-def idle(page: Page) -> None:
-    """Wait until the script that a gesture started has come to its end."""
-    page.wait_for_timeout(200)
-    expect(page.locator("[data-testid=stApp]")).to_have_attribute(
-        "data-test-script-state", "notRunning"
-    )
-
-
-def menu(page: Page, name: str) -> None:
-    page.get_by_role("link", name=name, exact=True).first.click()
-    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
-    idle(page)
+    with chromium() as browser, visiting(browser, server) as page:
+        yield page
 
 
 @pytest.mark.parametrize("path", PAGES)

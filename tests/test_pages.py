@@ -894,3 +894,55 @@ def test_a_column_that_parquet_cannot_hold_is_named_and_csv_still_offered():
     check(app.segmented_control(key="format").set_value("parquet").run())
     assert "Column 'b' mixes kinds of values" in app.warning[0].value
     assert all(button.disabled for button in app.download_button)
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_the_session_goes_on(monkeypatch, tmp_path):
+    in_the_way = tmp_path / "a file"
+    in_the_way.write_text("not a folder")
+    monkeypatch.setenv("ECOVAL_WORKSPACE", str(in_the_way / "workspace"))
+    app = go(valued(), "prune")
+    assert any("Not kept beyond this session" in warning.value for warning in app.warning)
+    check(app.slider(key="prune_share").set_value(10.0).run())
+    wait(app)
+    assert "90 % interval" in text(app)
+    other = go(open_app(dict(app.query_params)), "prune")
+    assert figure(other, "Rows to prune") == figure(app, "Rows to prune") != "0"
+
+
+def test_what_every_visitor_shares_is_not_in_a_cache_that_any_client_can_clear():
+    app = valued()
+    st.cache_data.clear()
+    st.cache_resource.clear()
+    other = go(open_app(dict(app.query_params)), "explore")
+    assert len(other.dataframe[0].value) == len(app.session_state["prepared"].y_train)
+
+
+def test_a_run_reopens_with_its_curves_weight_and_decisions():
+    app = go(valued(), "curves")
+    check(app.button(key="measure").click().run())
+    wait(app)
+    check(app.slider(key="extrinsic_weight").set_value(0.4).run())
+    go(app, "prune")
+    check(app.slider(key="prune_share").set_value(20.0).run())
+    n_pruned = figure(app, "Rows to prune")
+    other = open_app()
+    run = app.session_state["run_id"]
+    check(other.button(key=f"recent_{run}").click().run())
+    assert other.slider(key="extrinsic_weight").value == 0.4
+    go(other, "prune")
+    assert figure(other, "Rows to prune") == n_pruned
+    go(other, "curves")
+    assert f"extrinsic weight {DEFAULT_EXTRINSIC_WEIGHT:.2f}" in text(other)
+    assert "199 refits in" in text(other)
+
+
+def test_two_windows_with_one_address_do_not_overwrite_each_other():
+    app = go(valued(), "prune")
+    check(app.slider(key="prune_share").set_value(10.0).run())
+    other = go(open_app(dict(app.query_params)), "prune")
+    assert other.query_params["desk"] == app.query_params["desk"], "nothing was changed yet"
+    check(other.slider(key="prune_share").set_value(30.0).run())
+    assert other.query_params["desk"] != app.query_params["desk"]
+    again = go(open_app(dict(app.query_params)), "prune")
+    assert figure(again, "Rows to prune") == figure(app, "Rows to prune")
+    assert figure(again, "Rows to prune") != figure(other, "Rows to prune")

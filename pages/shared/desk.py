@@ -24,19 +24,6 @@ def clear() -> None:
         entry.forget()
 
 
-def is_laid_out() -> bool:
-    """Whether anything is on the desk."""
-    return bool(
-        session.selected_ids
-        or session.picked_id is not None
-        or session.prune_list != PruneList()
-        or session.prune_past
-        or session.prune_future
-        or session.label_decisions
-        or session.label_past
-    )
-
-
 def _size(rules: PruneList) -> int:
     return len(rules.picked) + len(rules.restored)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from zoneinfo import ZoneInfo
 
 import pandas as pd
+import streamlit as st
 
 from ecoval_core.valuation.models import MODELS
 from ecoval_core.valuation.scoring import SCORINGS
@@ -144,3 +147,27 @@ def seconds(duration: float) -> str:
     if duration < 90:
         return f"{duration:.0f} s"
     return f"{duration / 60:.0f} min" if duration < 5400 else f"{duration / 3600:.1f} h"
+
+
+def time_zone() -> tzinfo:
+    """Return the time zone of the visitor's browser, or that of the server where it is not known."""
+    zone = st.context.timezone
+    return ZoneInfo(zone) if zone else datetime.now().astimezone().tzinfo or UTC
+
+
+def size(n_bytes: float) -> str:
+    """Write a size for people: "12 KB", "3.4 MB".
+
+    Parameters
+    ----------
+    n_bytes : float
+        Bytes.
+
+    Returns
+    -------
+    str
+        The size in the unit that fits.
+    """
+    if n_bytes < 2**20:
+        return f"{max(1, round(n_bytes / 2**10)):,} KB"
+    return f"{n_bytes / 2**20:,.1f} MB" if n_bytes < 2**30 else f"{n_bytes / 2**30:,.1f} GB"

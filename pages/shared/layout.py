@@ -6,14 +6,15 @@ from typing import Any, Literal
 
 import streamlit as st
 from plotly.graph_objects import Figure
+from streamlit.delta_generator import DeltaGenerator
 
 from ecoval_core.charts import CHART_CONFIG
 from ecoval_core.tables.preparation import Prepared
 from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.uncertainty import reliability_warning
 from ecoval_core.workspace.runs import Run
-from pages.shared import formats, menu, prunelist, state
-from pages.shared.session import Session
+from pages.shared import formats, menu, prunelist, runlist, server, state
+from pages.shared.session import Session, session
 
 # Streamlit leaves six rem above the page, which pushes the map off a small screen.
 _STYLE = """<style>
@@ -53,6 +54,7 @@ def status_line(*, is_value_page: bool) -> None:
         Whether the Value screen follows, where the weight can be chosen before the first run.
     """
     st.html(_STYLE)
+    draw_trouble()
     prepared = state.prepared()
     if prepared is None:
         return
@@ -71,6 +73,8 @@ def status_line(*, is_value_page: bool) -> None:
     text.markdown(
         "  \n".join(parts) if len(parts) < 3 else f"{parts[0]}  \n{parts[1]} · {parts[2]}"
     )
+    if session.earlier_run is not None and session.earlier_run != session.run_id and run is None:
+        _draw_way_back(weight if not is_value_page else text)
     if run is None and not is_value_page:
         return
     weight.slider(
@@ -94,6 +98,29 @@ def status_line(*, is_value_page: bool) -> None:
         help="Per mille of the surplus: 1 ‰ means one thousandth of all that the training data "
         "add to the score. Score: the same number in the unit of the score itself.",
     )
+
+
+def _draw_way_back(place: DeltaGenerator) -> None:
+    """Draw a button that opens the run that was open before the table was changed."""
+    earlier = session.earlier_run
+    record = None if earlier is None else server.engine().record(server.workspace(), earlier)
+    if record is None or record.deleted is not None:
+        return
+    place.button(
+        f"Back to the run of {runlist.when(record)}",
+        key="earlier_run",
+        icon=":material/undo:",
+        on_click=runlist.open_record,
+        args=(record.id,),
+        help=f"{formats.plain(record.name)}: {formats.plain(runlist.describe(record))}. What you decided "
+        "on it is kept.",
+    )
+
+
+def draw_trouble() -> None:
+    """Say what could not be kept, if anything could not."""
+    if trouble := server.workspace().trouble:
+        st.warning(formats.plain(trouble), icon=":material/save:")
 
 
 def title(text: str, intro: str) -> None:

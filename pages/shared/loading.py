@@ -15,7 +15,7 @@ from ecoval_core.tables.preparation import Prepared
 from ecoval_core.workspace import orders
 from ecoval_core.workspace.jobs import JobState
 from ecoval_core.workspace.orders import Order
-from pages.shared import server, state
+from pages.shared import server, state, uploads
 from pages.shared.session import Refused, Session, data_choices, session
 
 DEMO_SAMPLE = "digits"
@@ -77,11 +77,15 @@ def open_sample(key: str, name: str, noise: float = 0.0) -> None:
 
 def open_upload() -> None:
     """Open the file in the upload field; called when the field changes."""
-    upload = session.upload
+    try:
+        upload = uploads.take(session.upload)
+    except ValueError as error:
+        session.complaint = str(error)
+        return
     if upload is None:
         return
     Session.refused.forget()
-    digest = server.engine().keep_upload(upload.getbuffer())
+    digest = server.engine().keep_upload(upload.data)
     try:
         _attempt(orders.open_table({"file": digest}, upload.name))
     finally:

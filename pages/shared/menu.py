@@ -10,6 +10,7 @@ _SCREENS = {
     "labels": ("Wrong labels", ":material/spellcheck:"),
     "curves": ("Curves", ":material/show_chart:"),
     "prune": ("Prune", ":material/content_cut:"),
+    "runs": ("Runs", ":material/history:"),
     "method": ("Method", ":material/menu_book:"),
 }
 

@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ecoval_core.workspace.engine import Engine
 from ecoval_core.workspace.workspace import Workspace, default_root
+from pages.shared import access
 from pages.shared.session import session
 
 COOKIE = "ecoval_visitor"
@@ -41,7 +42,7 @@ def engine() -> Engine:
 
 def workspace() -> Workspace:
     """Return the workspace of the visitor."""
-    return engine().workspace(default_root())
+    return engine().workspace(access.workspace_root(default_root(), access.user()))
 
 
 def visitor() -> str:

@@ -153,6 +153,10 @@ class Session:
     # Run
     run_id = Entry[str | None]()
     earlier_run = Entry[str | None]()
+    deleted_run = Entry[str | None]()
+    imported_run = Entry[str | None]()
+    import_complaint = Entry[str]("")
+    run_upload = Entry[Any]()
     left_job = Entry[str | None]()
     weighted_run = Entry[tuple[str, float, Run] | None]()
     start_at_once = Entry[bool](False)
@@ -198,6 +202,7 @@ class Session:
     restored = Entry[bool](False)
     desk = Entry[str]("")
     view_to_show = Entry[dict[str, Any] | None]()
+    desk_is_own = Entry[bool](False)
     desk_written = Entry[dict[str, Any] | None]()
 
 
@@ -206,6 +211,7 @@ data_choices: Family[Any] = Family("data")
 model_choices: Family[str] = Family("model")
 scoring_choices: Family[str] = Family("scoring")
 jobs: Family[str] = Family("job")
+run_notes: Family[str] = Family("run")
 prune_thresholds: Family[float] = Family("prune_threshold")
 
 

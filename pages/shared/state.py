@@ -93,7 +93,7 @@ def open_run(run: str, *, keep_table: bool = False, desk_id: str | None = None) 
     keep_table : bool, default=False
         Whether the run's table is open already.
     desk_id : str or None, default=None
-        A desk to lay out; None takes the one changed last.
+        A desk to lay out, with the view that the address names; None or "" takes the one changed last.
 
     Returns
     -------
@@ -112,20 +112,27 @@ def open_run(run: str, *, keep_table: bool = False, desk_id: str | None = None) 
     save_desk()
     session.run_id = run
     desk.clear()
-    kept = None
-    if desk_id is not None:
-        kept = workspace.find(lambda store: history.find_desk(store, desk_id))
-    if kept is None:
-        latest = workspace.find(lambda store: history.latest_desk(store, run))
-        if latest is not None:
-            kept = workspace.find(lambda store: history.find_desk(store, latest))
-            if kept is not None and desk_id is None:
-                desk.lay_out_view(kept)
+    named = desk_id or workspace.find(lambda store: history.latest_desk(store, run)) or ""
+    kept = workspace.find(lambda store: history.find_desk(store, named))
     if kept is not None and kept.run == run:
         desk.lay_out(kept)
-    session.desk = uuid4().hex[:12]
+        if desk_id is None:
+            desk.lay_out_view(kept)
+    # A session writes to a desk of its own, so that two windows with one address do not overwrite each other.
+    session.desk, session.desk_is_own = named, False
     session.desk_written = desk.contents(run)
     return True
+
+
+def close_run(run: str) -> None:
+    """Close a run, if it is the one that is open; its table stays."""
+    if session.run_id == run:
+        save_desk()
+        Session.run_id.forget()
+        Session.weighted_run.forget()
+        desk.clear()
+    if session.earlier_run == run:
+        Session.earlier_run.forget()
 
 
 def run_job() -> Job | None:
@@ -216,6 +223,11 @@ def pick(row_id: int | None) -> None:
 # --- What lasts ------------------------------------------------------------------------------
 
 
+def complain(sentence: str) -> None:
+    """Have a sentence shown on the Data screen."""
+    session.complaint = sentence
+
+
 def save_desk() -> None:
     """Write the desk of the run that is open to the workspace, if it has changed."""
     run = session.run_id
@@ -224,8 +236,8 @@ def save_desk() -> None:
     now = desk.contents(run)
     if now == session.desk_written:
         return
-    # A session has a desk of its own, so that two windows with one address do not overwrite each other.
-    session.desk = session.desk or uuid4().hex[:12]
+    if not session.desk_is_own:
+        session.desk, session.desk_is_own = uuid4().hex[:12], True
     name = session.desk
     server.workspace().write(
         lambda store: history.save_desk(store, name, desk.of(run, server.visitor())),
@@ -258,11 +270,10 @@ def write_address() -> None:
     """Name the current table, run and desk in the address, and write the desk."""
     save_desk()
     current, run = prepared(), session.run_id
-    is_laid_out = run is not None and session.desk_written is not None and desk.is_laid_out()
     wanted = {
         "data": None if current is None else current.fingerprint,
         "run": run,
-        "desk": session.desk if is_laid_out else None,
+        "desk": session.desk if run is not None and session.desk else None,
     }
     for name, value in wanted.items():
         if value is None:

@@ -1,0 +1,254 @@
+"""Runs: everything that was valued in this workspace; open, rename, delete, export, import."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from ecoval_core.valuation.scoring import SCORINGS
+from ecoval_core.workspace import bundle, history
+from ecoval_core.workspace.history import RunRecord
+from pages.shared import formats, layout, menu, runlist, server, state
+from pages.shared.session import Session, run_notes, selected_positions, session
+
+TABLE_KEY = "run_rows"
+MAX_HEIGHT, ROW_HEIGHT = 420, 35
+
+
+def as_frame(records: list[RunRecord]) -> pd.DataFrame:
+    """Put runs in a table, one a row."""
+    return pd.DataFrame(
+        {
+            "open": ["●" if record.id == state.run_id() else "" for record in records],
+            "name": [record.name for record in records],
+            "state": [runlist.standing(record) for record in records],
+            "table": [record.table for record in records],
+            "target": [record.target for record in records],
+            "model": [formats.model_title(record.settings.model) for record in records],
+            "clusters": [record.settings.n_clusters for record in records],
+            "score": [SCORINGS[record.settings.scoring].title for record in records],
+            "reached": [record.summary.get("full_score") for record in records],
+            "surplus": [record.summary.get("surplus") for record in records],
+            "rows": [record.summary.get("n_rows") for record in records],
+            "seconds": [record.summary.get("seconds") for record in records],
+            "date": [runlist.moment(record).replace(tzinfo=None) for record in records],
+            "note": [record.note for record in records],
+        }
+    ).astype({"reached": "float64", "surplus": "float64", "rows": "Int64", "seconds": "float64"})
+
+
+def draw_list(records: list[RunRecord]) -> RunRecord | None:
+    """Draw the runs and return the one that is marked, or that is open."""
+    number = st.column_config.NumberColumn
+    columns: dict[str, Any] = {
+        "open": st.column_config.TextColumn(
+            "open", width=50, help="The run that the other screens show"
+        ),
+        "name": st.column_config.TextColumn("name", width="medium"),
+        "clusters": number("clusters", format="localized"),
+        "reached": number(
+            "score reached", format="%.4f", help="Of the model on the validation rows"
+        ),
+        "surplus": number("surplus", format="%+.4f"),
+        "rows": number("rows valued", format="localized"),
+        "seconds": number("took (s)", format="%.1f"),
+        "date": st.column_config.DatetimeColumn("date", format="YYYY-MM-DD HH:mm"),
+    }
+    st.dataframe(
+        as_frame(records),
+        key=TABLE_KEY,
+        hide_index=True,
+        column_config=columns,
+        height=min(MAX_HEIGHT, ROW_HEIGHT * (len(records) + 1) + 3),
+        on_select="rerun",
+        selection_mode="single-row",
+    )
+    st.caption("Mark a run at its left to open, rename, export or delete it.")
+    marked = [records[place] for place in selected_positions(TABLE_KEY) if place < len(records)]
+    if marked:
+        return marked[0]
+    return next((record for record in records if record.id == state.run_id()), None)
+
+
+def rename(record: RunRecord) -> None:
+    """Keep the name and note that were typed in."""
+    name = (run_notes.get(f"name_{record.id}") or "").strip() or record.name
+    note = (run_notes.get(f"note_{record.id}") or "").strip()
+    for store in server.workspace().readable():
+        history.change_run(store, record.id, name=name, note=note)
+
+
+def delete(record: RunRecord) -> None:
+    """Delete a run, which can be undone."""
+    for store in server.workspace().readable():
+        history.delete_run(store, record.id)
+    session.deleted_run = record.id
+    state.close_run(record.id)
+
+
+def restore(run: str) -> None:
+    """Take a deletion back."""
+    for store in server.workspace().readable():
+        history.restore_run(store, run)
+    Session.deleted_run.forget()
+
+
+def export(record: RunRecord) -> bytes:
+    """Return a run as one file."""
+    found = server.workspace().find(
+        lambda store: (
+            None
+            if history.find_run(store, record.id) is None
+            else bundle.export_run(store, record.id)
+        )
+    )
+    if found is None:
+        raise ValueError("This run is no longer in the workspace.")
+    return found
+
+
+def draw_run(record: RunRecord) -> None:
+    """Draw one run and what can be done with it."""
+    st.subheader(formats.plain(record.name), anchor=False)
+    took = record.summary.get("seconds")
+    duration = "" if took is None else f", took {formats.seconds(took)}"
+    st.markdown(
+        f"{formats.plain(record.table or 'its table is gone')}, "
+        f"target {formats.plain(record.target or '–')} · "
+        f"{formats.plain(runlist.describe(record))} · {runlist.when(record)}{duration} · "
+        f"**{runlist.standing(record)}**"
+    )
+    if record.error:
+        st.error(formats.plain(record.error))
+    run_notes.fill(f"name_{record.id}", record.name)
+    run_notes.fill(f"note_{record.id}", record.note)
+    left, right = st.columns([1, 2], gap="medium")
+    left.text_input(
+        "Name",
+        key=run_notes.key(f"name_{record.id}"),
+        max_chars=120,
+        on_change=rename,
+        args=(record,),
+    )
+    right.text_input(
+        "Note",
+        key=run_notes.key(f"note_{record.id}"),
+        max_chars=2_000,
+        on_change=rename,
+        args=(record,),
+        placeholder="What this run was for, what came out",
+    )
+    with st.container(horizontal=True):
+        is_open = record.id == state.run_id()
+        st.button(
+            "It is open" if is_open else "Open",
+            key="open_run",
+            type="primary",
+            icon=":material/folder_open:",
+            disabled=is_open,
+            on_click=runlist.open_record,
+            args=(record.id,),
+        )
+        st.download_button(
+            "Export as one file",
+            lambda: export(record),
+            f"{_file_name(record)}.ecoval",
+            "application/zip",
+            key="export_run",
+            on_click="ignore",
+            icon=":material/download:",
+            help="Table, values, curves, effects and decisions, to be imported in another workspace.",
+        )
+        st.button(
+            "Delete",
+            key="delete_run",
+            icon=":material/delete:",
+            on_click=delete,
+            args=(record,),
+            help="Can be undone for a week.",
+        )
+
+
+def _file_name(record: RunRecord) -> str:
+    kept = "".join(c if c.isalnum() or c in "-_. " else "_" for c in record.name).strip(" .")
+    return kept[:80] or "run"
+
+
+def import_file() -> None:
+    """Import the file in the upload field; called when the field changes."""
+    upload = session.run_upload
+    if upload is None:
+        return
+    Session.import_complaint.forget()
+    try:
+        content = upload.getvalue()
+        session.imported_run = server.workspace().write(
+            lambda store: bundle.import_run(store, content)
+        )
+    except ValueError as error:
+        session.import_complaint = str(error)
+
+
+def draw_import() -> None:
+    """Draw the field that takes an exported run."""
+    st.subheader("Import a run", anchor=False)
+    st.file_uploader(
+        "A file that was exported here or elsewhere (.ecoval)",
+        ["ecoval", "zip"],
+        key=Session.run_upload.key,
+        on_change=import_file,
+        help="Everything in it is checked before anything of it is kept.",
+    )
+    if session.import_complaint:
+        st.error(formats.plain(session.import_complaint))
+    elif session.imported_run is not None:
+        record = server.engine().record(server.workspace(), session.imported_run)
+        if record is not None:
+            st.success(f"Imported: {formats.plain(record.name)}.")
+            st.button(
+                "Open it",
+                key="open_imported",
+                on_click=runlist.open_record,
+                args=(record.id,),
+            )
+
+
+def draw_deleted(records: list[RunRecord]) -> None:
+    """Draw the runs that were deleted, to be had back."""
+    last = next((record for record in records if record.id == session.deleted_run), None)
+    if last is not None:
+        text, button = st.columns([5, 1], vertical_alignment="center")
+        text.info(f"Deleted: {formats.plain(last.name)}. It can be had back for a week.")
+        button.button("Undo", key="undo_delete", on_click=restore, args=(last.id,), width="stretch")
+    rest = [record for record in records if record is not last]
+    if rest:
+        with st.expander(f"{len(rest):,} deleted runs"):
+            for record in rest:
+                text, button = st.columns([5, 1], vertical_alignment="center")
+                text.markdown(f"{formats.plain(record.name)} · {runlist.when(record)}")
+                button.button(
+                    "Restore",
+                    key=f"restore_{record.id}",
+                    on_click=restore,
+                    args=(record.id,),
+                    width="stretch",
+                )
+
+
+layout.title(
+    "Runs",
+    "Every valuation is kept in this workspace, with its table, its curves and effects, and what you decided "
+    "on it. Open one to go on where you left it.",
+)
+kept = runlist.records()
+draw_deleted(runlist.records(deleted=True))
+if kept:
+    chosen = draw_list(kept)
+    if chosen is not None:
+        draw_run(chosen)
+else:
+    st.info("There are no runs yet: value the rows of a table first.")
+    menu.link("data", "Go to Data")
+draw_import()

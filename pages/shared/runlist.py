@@ -1,0 +1,107 @@
+"""Runs as people read them, and what can be done with one wherever it is named."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import streamlit as st
+
+from ecoval_core.valuation.scoring import SCORINGS
+from ecoval_core.workspace import history
+from ecoval_core.workspace.history import RunRecord
+from pages.shared import formats, server, state
+
+_STATES = {
+    "done": "finished",
+    "started": "interrupted",
+    "cancelled": "cancelled",
+    "error": "failed",
+}
+
+
+def records(*, deleted: bool = False) -> list[RunRecord]:
+    """Return the visitor's runs, the latest first.
+
+    Parameters
+    ----------
+    deleted : bool, default=False
+        Return those that were deleted instead.
+
+    Returns
+    -------
+    list of RunRecord
+        The runs.
+    """
+    found: dict[str, RunRecord] = {}
+    for store in server.workspace().readable():
+        for record in history.list_runs(store, deleted=deleted):
+            found.setdefault(record.id, record)
+    return sorted(found.values(), key=lambda record: -record.created)
+
+
+def standing(record: RunRecord) -> str:
+    """Say where a run stands, in a word."""
+    if record.state == "started":
+        job = server.engine().jobs.find(f"{server.workspace().root} {record.valuation}")
+        if job is not None and job.is_active:
+            return "running"
+    return _STATES.get(record.state, record.state)
+
+
+def when(record: RunRecord) -> str:
+    """Write the date of a run on the visitor's clock."""
+    return moment(record).strftime("%Y-%m-%d %H:%M")
+
+
+def moment(record: RunRecord) -> datetime:
+    """Return the date of a run on the visitor's clock."""
+    return datetime.fromtimestamp(record.created).astimezone(formats.time_zone())
+
+
+def describe(record: RunRecord) -> str:
+    """Write the settings of a run on one line, in plain text."""
+    settings = record.settings
+    parts = [
+        formats.model_title(settings.model),
+        f"{settings.n_clusters:,} clusters",
+        SCORINGS[settings.scoring].title if settings.scoring in SCORINGS else settings.scoring,
+        f"seed {settings.random_state}",
+    ]
+    if settings.balanced:
+        parts.append("classes weigh equally")
+    if settings.every_row:
+        parts.append("every row")
+    return ", ".join(parts)
+
+
+def open_record(run: str) -> None:
+    """Open a run; for buttons. What stands in the way is said on the Data screen."""
+    if not state.open_run(run):
+        state.complain(
+            "This run cannot be opened: its table is no longer in the workspace. Load the table again, then "
+            "value its rows."
+        )
+
+
+def draw_line(record: RunRecord, key: str) -> None:
+    """Draw a run on one line with a button that opens it.
+
+    Parameters
+    ----------
+    record : RunRecord
+        The run.
+    key : str
+        Key of the button, apart from the run's id.
+    """
+    text, button = st.columns([4, 1], vertical_alignment="center")
+    text.markdown(
+        f"**{formats.plain(record.name)}** · {when(record)} · {standing(record)}  \n"
+        f":small[{formats.plain(describe(record))}]"
+    )
+    button.button(
+        "Open",
+        key=f"{key}_{record.id}",
+        on_click=open_record,
+        args=(record.id,),
+        width="stretch",
+    )

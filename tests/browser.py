@@ -1,0 +1,148 @@
+"""A real server and a real browser for the tests that need both."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Error, Page, expect, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+PATIENCE = 180_000
+ARGUMENTS = [
+    "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+]  # fmt: skip
+
+
+class AppServer:
+    """The app, started as the README says, on a free port, with a workspace of its own.
+
+    Parameters
+    ----------
+    folder : Path
+        For the log and the workspace.
+    **environment : str
+        Further variables.
+    """
+
+    def __init__(self, folder, **environment):
+        self.workspace = folder / "workspace"
+        self.log = folder / "server.log"
+        self._environment = {"ECOVAL_WORKSPACE": str(self.workspace), **environment}
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            self.port = free.getsockname()[1]
+        self.address = f"http://localhost:{self.port}"
+        self.process = None
+
+    def start(self):
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={self.port}"]
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
+                env={**os.environ, **self._environment},
+            )  # fmt: skip
+        for _ in range(300):
+            try:
+                with urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=5) as answer:  # noqa: S310
+                    if answer.status == 200:
+                        return self
+            except OSError:
+                # The port is polled until the server listens; there is no other signal.
+                try:
+                    self.process.wait(0.2)
+                except subprocess.TimeoutExpired:
+                    continue
+                break
+        raise AssertionError(f"The server did not start: {self.log.read_text()}")
+
+    def stop(self, with_signal=signal.SIGTERM, seconds=60):
+        self.process.send_signal(with_signal)
+        self.process.wait(seconds)
+
+    def restart(self, with_signal=signal.SIGKILL):
+        self.stop(with_signal)
+        return self.start()
+
+
+@contextmanager
+def running_server(folder, **environment):
+    """Start a server and stop it in the end; no traceback may have reached its log."""
+    server = AppServer(folder, **environment)
+    try:
+        yield server.start()
+        assert "Traceback" not in server.log.read_text()
+    finally:
+        if server.process is not None and server.process.poll() is None:
+            server.stop()
+
+
+@contextmanager
+def chromium():
+    """A browser; Playwright waits with the patience of these tests."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        expect.set_options(timeout=PATIENCE)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def visiting(browser, address, **options):
+    """A page in a browser context of its own that notes whatever is asked of another host."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    page = context.new_page()
+    outside = []
+    page.on(
+        "request",
+        lambda request: (
+            outside.append(request.url)
+            if request.url.startswith("http") and not request.url.startswith(address)
+            else None
+        ),
+    )
+    page.set_default_timeout(PATIENCE)
+    try:
+        yield page
+        assert outside == []
+    finally:
+        if os.environ.get("ECOVAL_SHOT"):
+            try:
+                page.screenshot(path=os.environ["ECOVAL_SHOT"])
+            except Error as error:
+                print(error)  # noqa: T201
+        context.close()
+
+
+def widget(page: Page, key: str):
+    """Element of a keyed widget."""
+    return page.locator(f".st-key-{key}")
+
+
+def press(page: Page, key: str) -> None:
+    """Click a keyed button."""
+    widget(page, key).get_by_role("button").click()
+
+
+def idle(page: Page) -> None:
+    """Wait until the script that a gesture started has come to its end."""
+    page.wait_for_timeout(200)
+    expect(page.locator("[data-testid=stApp]")).to_have_attribute(
+        "data-test-script-state", "notRunning"
+    )
+
+
+def menu(page: Page, name: str) -> None:
+    """Go to a screen."""
+    page.get_by_role("link", name=name, exact=True).first.click()
+    expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+    idle(page)

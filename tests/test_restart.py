@@ -1,0 +1,194 @@
+"""What somebody has worked out is there after the server was killed, and nobody can disturb another."""
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+from browser import CHROMIUM, chromium, idle, menu, press, running_server, visiting, widget
+from playwright.sync_api import expect
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def server(tmp_path):
+    with running_server(tmp_path) as server:
+        yield server
+
+
+def open_sample(page, server, sample):
+    page.goto(server.address)
+    press(page, f"sample_{sample}")
+    expect(widget(page, "status")).to_contain_text("rows")
+    idle(page)
+
+
+def choose_model(page, title):
+    widget(page, "model_classification").locator("input").click()
+    page.get_by_role("option", name=title).click()
+    idle(page)
+
+
+def value(page):
+    menu(page, "Value")
+    press(page, "start")
+    expect(page.get_by_text("What came out")).to_be_visible()
+    idle(page)
+
+
+def start_long(page):
+    """Start a valuation of a cluster a row by a forest: minutes of work."""
+    menu(page, "Value")
+    choose_model(page, "Random forest")
+    granularity = widget(page, "granularity").get_by_role("slider")
+    granularity.focus()
+    page.keyboard.press("End")
+    expect(page.get_by_text("About 1 rows a cluster")).to_be_visible()
+    idle(page)
+    press(page, "start")
+    expect(page.get_by_test_id("stProgress")).to_contain_text(re.compile(r"Models fitted: \d+ of"))
+
+
+def metric(page, number=0):
+    return page.get_by_test_id("stMetric").nth(number).inner_text()
+
+
+def test_a_killed_server_opens_the_same_view_again(browser, server):
+    with visiting(browser, server.address) as page:
+        open_sample(page, server, "wine")
+        value(page)
+        menu(page, "Curves")
+        press(page, "measure")
+        expect(page.get_by_text("Every score before and after")).to_be_visible()
+        menu(page, "Wrong labels")
+        widget(page, "label_threshold").get_by_role("slider").focus()
+        page.keyboard.press("End")
+        idle(page)
+        press(page, "accept_labels")
+        accepted = page.get_by_text(re.compile(r"Accepted: \d+"))
+        expect(accepted).not_to_contain_text("Accepted: 0")
+        n_accepted = accepted.inner_text()
+        menu(page, "Prune")
+        widget(page, "prune_share").get_by_role("slider").focus()
+        for _ in range(20):
+            page.keyboard.press("ArrowRight")
+        expect(page.get_by_text("90 % interval").first).to_be_visible()
+        idle(page)
+        n_pruned, verdict = metric(page), page.get_by_test_id("stAlert").inner_text()
+        address = page.url
+    server.restart(signal.SIGKILL)
+    with visiting(browser, server.address) as page:
+        page.goto(address)
+        expect(page.get_by_text("90 % interval").first).to_be_visible()
+        idle(page)
+        assert metric(page) == n_pruned
+        assert not re.search(r"^0$", n_pruned, re.MULTILINE)
+        assert page.get_by_test_id("stAlert").inner_text() == verdict
+        menu(page, "Wrong labels")
+        assert page.get_by_text(re.compile(r"Accepted: \d+")).inner_text() == n_accepted
+        menu(page, "Curves")
+        expect(page.get_by_text("Every score before and after")).to_be_visible()
+        menu(page, "Prune")
+        press(page, "undo")
+        idle(page)
+        assert metric(page) != n_pruned
+
+
+def test_without_its_address_a_run_is_offered_where_one_begins(browser, server):
+    with visiting(browser, server.address) as page:
+        open_sample(page, server, "wine")
+        value(page)
+    server.restart(signal.SIGKILL)
+    with visiting(browser, server.address) as page:
+        page.goto(server.address)
+        widget(page, "recent").get_by_role("button", name="Open").click()
+        expect(widget(page, "status")).to_contain_text("rows valued")
+
+
+def test_an_interrupted_run_is_offered_again(browser, server):
+    with visiting(browser, server.address) as page:
+        open_sample(page, server, "wine")
+        start_long(page)
+        address = page.url
+    server.restart(signal.SIGKILL)
+    with visiting(browser, server.address) as page:
+        page.goto(address)
+        expect(page.get_by_text("This valuation was interrupted")).to_be_visible()
+        # The page is drawn once more when the time is known.
+        expect(page.get_by_text(re.compile(r"fits, about"))).to_be_visible()
+        idle(page)
+        press(page, "run_again")
+        progress = page.get_by_test_id("stProgress")
+        expect(progress).to_contain_text(re.compile(r"Models fitted: \d+ of"))
+        press(page, "cancel")
+        expect(page.get_by_text("The valuation was cancelled.")).to_be_visible()
+
+
+def test_a_server_that_is_asked_to_stop_lets_what_runs_end(browser, server):
+    with visiting(browser, server.address) as page:
+        open_sample(page, server, "digits")
+        menu(page, "Value")
+        press(page, "start")
+        progress = page.get_by_test_id("stProgress")
+        expect(progress).to_contain_text(re.compile(r"Models fitted: [1-9]\d* of"))
+        address = page.url
+    server.restart(signal.SIGTERM)
+    with visiting(browser, server.address) as page:
+        page.goto(address)
+        expect(page.get_by_text("What came out")).to_be_visible()
+        expect(page.get_by_text("interrupted")).to_have_count(0)
+
+
+def test_two_visitors_share_the_work_and_one_cannot_cancel_it_for_the_other(browser, server):
+    with (
+        visiting(browser, server.address) as ada,
+        visiting(browser, server.address) as bob,
+    ):
+        open_sample(ada, server, "wine")
+        start_long(ada)
+        bob.goto(ada.url)
+        counted = re.compile(r"Models fitted: (\d+) of")
+        expect(bob.get_by_test_id("stProgress")).to_contain_text(counted)
+        idle(ada)
+        press(ada, "cancel")
+        expect(ada.get_by_text("The valuation was cancelled.")).to_be_visible()
+        seen = int(counted.search(bob.get_by_test_id("stProgress").inner_text())[1])
+        bob.wait_for_function(
+            "(seen) => Number(document.querySelector('[data-testid=stProgress]').innerText"
+            ".match(/fitted: (\\d+)/)[1]) > seen",
+            arg=seen,
+        )
+        press(bob, "cancel")
+        expect(bob.get_by_text("The valuation was cancelled.")).to_be_visible()
+
+
+def test_a_change_of_the_split_keeps_the_earlier_run_one_click_away(browser, server):
+    with visiting(browser, server.address) as page:
+        open_sample(page, server, "wine")
+        value(page)
+        menu(page, "Prune")
+        widget(page, "prune_share").get_by_role("slider").focus()
+        for _ in range(20):
+            page.keyboard.press("ArrowRight")
+        expect(page.get_by_text("90 % interval").first).to_be_visible()
+        idle(page)
+        n_pruned = metric(page)
+        menu(page, "Data")
+        widget(page, "data_seed").locator("input").fill("7")
+        page.keyboard.press("Enter")
+        expect(widget(page, "status")).to_contain_text("not valued yet")
+        idle(page)
+        press(page, "earlier_run")
+        expect(widget(page, "status")).to_contain_text("rows valued")
+        menu(page, "Prune")
+        assert metric(page) == n_pruned
