@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ecoval_core.charts.comparison import agreement_scatter, class_bars, overlap_bars
 from ecoval_core.charts.curves import peak_of, removal_chart
 from ecoval_core.charts.data import class_counts, missing_by_column, split_bar
 from ecoval_core.charts.map import value_map
+from ecoval_core.charts.scores import acquisition_chart, before_after, methods_chart
 from ecoval_core.charts.values import (
     QUADRANTS,
     TYPICAL_QUALITY,
@@ -24,9 +26,15 @@ __all__ = [
     "CHART_CONFIG",
     "QUADRANTS",
     "TYPICAL_QUALITY",
+    "acquisition_chart",
+    "agreement_scatter",
+    "before_after",
+    "class_bars",
     "class_counts",
     "decomposition_scatter",
+    "methods_chart",
     "missing_by_column",
+    "overlap_bars",
     "peak_of",
     "quadrant_of",
     "removal_chart",

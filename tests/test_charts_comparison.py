@@ -1,0 +1,274 @@
+"""Charts of two valuations beside each other, and of test scores."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecoval_core import charts
+from ecoval_core.charts.points import MAX_LOWEST, MAX_POINTS
+from ecoval_core.charts.style import CATEGORIES, PALETTES, label_groups, palette_of
+from ecoval_core.evaluation.comparison import compare_valuations
+
+LIGHT = palette_of("light")
+NAMES = ("digits, logistic regression", "<b>KNN</b>-Shapley")
+METHODS = {"ecoval": "EcoVal", "knn": "KNN-Shapley & co"}
+
+
+def compared(n=80, seed=0):
+    random = np.random.default_rng(seed)
+    ids = pd.Index(3 * np.arange(n), name="row_id")
+    a = pd.Series(random.normal(size=n), ids)
+    return compare_valuations(a, a + random.normal(size=n))
+
+
+def classes(n=80, n_classes=3):
+    return pd.Series([f"class {i % n_classes}" for i in range(n)], index=3 * np.arange(n))
+
+
+def removal_summary():
+    shares = [0.0, 0.1, 0.3]
+    rows = [
+        (method, strategy, share, round(100 * share), score - share / 10, score - 0.02, score + 0.02)
+        for method, strategy, score in (
+            ("ecoval", "lowest", 0.9), ("ecoval", "highest", 0.5), ("knn", "lowest", 0.8),
+            ("knn", "highest", 0.6), ("random", "random", 0.7),
+        )
+        for share in shares
+    ]  # fmt: skip
+    columns = ["method", "strategy", "share", "n_removed", "mean", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def acquired_summary():
+    summary = removal_summary().rename(columns={"n_removed": "n_added"})
+    summary = summary[summary["strategy"] != "highest"]
+    return summary.assign(strategy=summary["method"]).drop(columns="method")
+
+
+def changes():
+    return pd.DataFrame(
+        {
+            "measure": ["accuracy", "recall of <i>a</i>", "recall of b", "ROC AUC"],
+            "before": [0.8, 0.9, 0.7, 0.95], "after": [0.85, 0.8, 0.72, 0.95],
+            "low": [0.02, -0.15, -0.01, 0.0], "high": [0.08, -0.05, 0.05, 0.0],
+        }
+    )  # fmt: skip
+
+
+def scatter(theme="light", **options):
+    return charts.agreement_scatter(compared().rows, names=NAMES, theme=theme, **options)
+
+
+def lines(theme="light", strategy="lowest", summary=None, **options):
+    return charts.methods_chart(
+        removal_summary() if summary is None else summary, 0.88, "accuracy", strategy=strategy,
+        names=METHODS, theme=theme, **options,
+    )  # fmt: skip
+
+
+def acquired(theme="light", summary=None):
+    return charts.acquisition_chart(
+        acquired_summary() if summary is None else summary, 0.88, "accuracy", names=METHODS,
+        theme=theme,
+    )  # fmt: skip
+
+
+ALL_CHARTS = {
+    "scatter": scatter,
+    "scatter by class": lambda theme="light": scatter(theme, labels=classes(), selected=[3, 9]),
+    "scatter of values": lambda theme="light": scatter(theme, by="values"),
+    "overlap": lambda theme="light": charts.overlap_bars(compared().overlaps, theme=theme),
+    "classes": lambda theme="light": charts.class_bars(
+        compared().by_class(classes()), names=NAMES, share=0.15, theme=theme
+    ),
+    "methods": lines,
+    "acquisition": acquired,
+    "before and after": lambda theme="light": charts.before_after(changes(), theme=theme),
+}
+
+
+@pytest.mark.parametrize("draw", ALL_CHARTS.values(), ids=ALL_CHARTS)
+class TestEveryChart:
+    @pytest.mark.parametrize("theme", PALETTES)
+    def test_background_is_the_page_and_text_is_legible_on_it(self, draw, theme):
+        layout = draw(theme).layout
+        assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
+        assert layout.font.color == PALETTES[theme].text
+        assert layout.xaxis.gridcolor == PALETTES[theme].grid
+
+    def test_is_a_function_of_its_inputs(self, draw):
+        assert draw().to_json() == draw().to_json()
+
+    def test_unknown_theme_is_refused(self, draw):
+        with pytest.raises(ValueError, match="Unknown theme 'sepia'"):
+            draw("sepia")
+
+    def test_names_of_users_are_no_mark_up(self, draw):
+        text = draw().to_json().replace("\\u003c", "<").replace("\\u003e", ">")
+        assert "<i>a" not in text
+        assert "<b>KNN" not in text
+
+
+# --- Scatter ---------------------------------------------------------------------------------
+
+
+def test_points_carry_their_row_ids_and_their_ranks():
+    found = compared()
+    (trace,) = charts.agreement_scatter(found.rows, names=NAMES, theme="light").data
+    assert trace.type == "scattergl"
+    assert trace.customdata.dtype == np.int32
+    assert set(trace.customdata) == set(found.rows.index)
+    rows = found.rows.loc[trace.customdata]
+    np.testing.assert_array_equal(trace.x, rows["rank_a"].to_numpy(np.float32))
+    np.testing.assert_array_equal(trace.y, rows["rank_b"].to_numpy(np.float32))
+    np.testing.assert_array_equal(trace.marker.color, rows["difference"].to_numpy(np.float32))
+    assert trace.marker.cmin == -trace.marker.cmax == -rows["difference"].abs().max()
+    # What disagrees most lies on top.
+    assert np.abs(trace.marker.color).argmax() == len(trace.x) - 1
+
+
+def test_values_are_drawn_in_their_own_units():
+    found = compared()
+    (trace,) = scatter(by="values").data
+    rows = found.rows.loc[trace.customdata]
+    np.testing.assert_array_equal(trace.x, rows["value_a"].to_numpy(np.float32))
+    np.testing.assert_array_equal(trace.y, rows["value_b"].to_numpy(np.float32))
+    assert not scatter(by="values").layout.shapes
+    (line,) = scatter().layout.shapes
+    assert (line.x0, line.y0, line.x1, line.y1) == (0, 0, 100, 100)
+
+
+def test_a_trace_for_each_class_and_a_ring_around_the_selected():
+    figure = scatter(labels=classes(), selected=[0, 6, 999])
+    *groups, ring = figure.data
+    assert [trace.name for trace in groups] == ["class 0", "class 1", "class 2"]
+    assert [trace.marker.color for trace in groups] == list(CATEGORIES[:3])
+    for trace in groups:
+        assert set(classes()[trace.customdata]) == {trace.name}
+    assert sum(len(trace.x) for trace in groups) == 80
+    assert ring.x.tolist() == pytest.approx(
+        compared().rows.loc[[0, 6], "rank_a"].tolist(), rel=1e-6
+    )
+
+
+def test_many_classes_share_a_colour_and_ranges_of_amounts_keep_their_order():
+    groups = scatter(labels=classes(n_classes=20)).data
+    assert len(groups) == len(CATEGORIES)
+    assert groups[0].name == "9 others"
+    assert groups[0].marker.color == LIGHT.faded
+    amounts = pd.Series(np.linspace(8, 120, 80), index=3 * np.arange(80))
+    names = [trace.name for trace in scatter(labels=label_groups(amounts)).data]
+    assert names == label_groups(amounts).cat.categories.tolist()
+
+
+def test_of_many_rows_a_sample_is_drawn_with_all_that_disagree_most():
+    found = compared(MAX_POINTS + 5_000)
+    figure = charts.agreement_scatter(found.rows, names=NAMES, theme="light")
+    (trace,) = figure.data
+    assert len(trace.x) == MAX_POINTS
+    assert set(found.disagreements(MAX_LOWEST).index) <= set(trace.customdata)
+    assert "showing 20,000 of 25,000 rows" in figure.layout.title.text
+
+
+def test_where_no_row_is_common_it_says_so():
+    figure = charts.agreement_scatter(compared().rows.iloc[:0], names=NAMES, theme="dark")
+    assert not figure.data
+    assert figure.layout.annotations[0].text == "No row is valued by both."
+    with pytest.raises(ValueError, match="'ranks' or 'values', not 'both'"):
+        scatter(by="both")
+
+
+# --- Overlap and classes ---------------------------------------------------------------------
+
+
+def test_overlap_bars_show_the_part_in_both_and_by_chance():
+    overlaps = compared().overlaps
+    bars, chance = charts.overlap_bars(overlaps, theme="light").data
+    shown = overlaps[overlaps["n_rows"] > 0]
+    np.testing.assert_allclose(bars.x, shown["shared"] / shown["n_rows"], rtol=1e-6)
+    np.testing.assert_allclose(chance.x, shown["n_rows"] / 80, rtol=1e-6)
+    assert bars.text[0] == f"{bars.x[0]:.0%}"
+    assert "Jaccard index" in bars.customdata[0]
+    nothing = charts.overlap_bars(overlaps.assign(n_rows=0), theme="light")
+    assert not nothing.data
+
+
+def test_class_bars_show_both_and_where_all_would_be_alike():
+    summary = compared().by_class(classes(), share=0.2)
+    figure = charts.class_bars(summary, names=NAMES, share=0.2, theme="light")
+    first, second = figure.data
+    np.testing.assert_allclose(first.x, summary["lowest_a"], rtol=1e-6)
+    np.testing.assert_allclose(second.x, summary["lowest_b"], rtol=1e-6)
+    assert figure.layout.shapes[0].x0 == 0.2
+    assert list(figure.layout.yaxis.ticktext) == summary["label"].tolist()
+
+
+def test_of_many_classes_those_that_differ_most_are_drawn():
+    summary = compared(400).by_class(classes(400, 50))
+    figure = charts.class_bars(summary, names=NAMES, share=0.15, theme="light")
+    apart = (summary["lowest_a"] - summary["lowest_b"]).abs()
+    drawn = summary["label"].isin(figure.layout.yaxis.ticktext)
+    assert drawn.sum() == 30
+    assert apart[drawn].min() >= apart[~drawn].max()
+    assert "30 of 50 classes" in figure.layout.title.subtitle.text
+
+
+# --- Scores ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", ["lowest", "highest"])
+def test_curves_of_methods_are_those_of_the_summary(strategy):
+    figure = lines(strategy=strategy)
+    by_name = {trace.name: trace for trace in figure.data}
+    summary = removal_summary()
+    for key, name in (("ecoval", "EcoVal"), ("knn", "KNN-Shapley &amp; co")):
+        of = summary[(summary["method"] == key) & (summary["strategy"] == strategy)]
+        np.testing.assert_allclose(by_name[name].x, of["share"], rtol=1e-6)
+        np.testing.assert_allclose(by_name[name].y, of["mean"], rtol=1e-6)
+    assert by_name["EcoVal"].line.color == CATEGORIES[0]
+    assert by_name["EcoVal"].line.width > by_name["KNN-Shapley &amp; co"].line.width
+    assert by_name["no row removed: 0.880"].y == (0.88, 0.88)
+    band = by_name["random rows, 10-90 %"]
+    chance = summary[summary["strategy"] == "random"]
+    np.testing.assert_allclose(band.y[:3], chance["high"], rtol=1e-6)
+    np.testing.assert_allclose(band.y[3:], chance["low"][::-1], rtol=1e-6)
+
+
+def test_a_method_that_was_not_measured_is_left_out_and_a_missing_score_ends_the_line():
+    summary = removal_summary()
+    summary.loc[2, "mean"] = np.nan
+    only = summary[summary["method"] == "ecoval"]
+    figure = lines(summary=only)
+    names = [trace.name for trace in figure.data]
+    assert names == ["no row removed: 0.880", "EcoVal"]
+    assert len(figure.data[-1].x) == 2
+    nothing = lines(summary=summary.assign(mean=np.nan))
+    assert not nothing.data
+
+
+def test_acquisition_curves_start_where_nothing_is_added():
+    figure = acquired()
+    names = [trace.name for trace in figure.data]
+    assert names == [
+        "no row added: 0.880", "random rows, 10-90 %", "random rows", "KNN-Shapley &amp; co",
+        "EcoVal",
+    ]  # fmt: skip
+    assert figure.data[-1].text[1] == "0.890, 10 rows added"
+    assert figure.layout.xaxis.title.text == "share of the new rows added"
+
+
+def test_before_and_after_tells_sure_changes_by_colour():
+    figure = charts.before_after(changes(), theme="light")
+    *links, before, after = figure.data
+    assert before.x.tolist() == pytest.approx([0.8, 0.9, 0.7, 0.95])
+    assert after.x.tolist() == pytest.approx([0.85, 0.8, 0.72, 0.95])
+    colors = [LIGHT.gain, LIGHT.harm, LIGHT.muted, LIGHT.muted]
+    assert [link.line.color for link in links] == list(after.marker.color) == colors
+    assert [note.text for note in figure.layout.annotations] == ["+0.050", "−0.100", "+0.020", "0"]
+    assert "0.800 before, 0.850 after" in before.customdata[0]
+
+
+def test_a_measure_without_a_score_is_left_out():
+    figure = charts.before_after(changes().assign(after=[np.nan] * 3 + [0.9]), theme="light")
+    assert figure.layout.yaxis.ticktext == ("ROC AUC",)
+    assert not charts.before_after(changes().assign(after=np.nan), theme="light").data
