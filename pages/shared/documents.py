@@ -1,0 +1,94 @@
+"""The two documents of a run: the report to read, and the recipe to make its downloads again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import PurePath
+from typing import Any
+
+import streamlit as st
+
+from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.reporting import make_report
+from ecoval_core.workspace.recipe import make_recipe, recipe_bytes
+from ecoval_core.workspace.replay import recipe_of
+from ecoval_core.workspace.runs import Run
+from pages.shared import formats
+
+# Up to so many cells a recipe holds digests of the downloads, which are all made for it, in about a second.
+MAX_CELLS = 1_000_000
+Parts = Mapping[str, Any]
+
+
+def _make_recipe(run: Run, rules: PruneList, decisions: Mapping[int, str], words: Parts) -> Any:
+    table = run.prepared.table
+    is_small = table.n_rows * table.frame.shape[1] <= MAX_CELLS
+    return (recipe_of if is_small else make_recipe)(run, rules, decisions, **words)
+
+
+def draw(
+    run: Run, rules: PruneList, decisions: Mapping[int, str], *, key: str = "",
+    gather: Callable[[], Parts] | None = None, mends: Parts | None = None, name: str = "", note: str = "",
+) -> None:  # fmt: skip
+    """Draw a button for the report and one for the recipe; neither is made before its button is pressed.
+
+    Parameters
+    ----------
+    run : Run
+        Finished run at the chosen extrinsic weight.
+    rules : PruneList
+        Which rows go.
+    decisions : mapping of int to {"accept", "keep"}
+        Decisions on labels, by row id.
+    key : str, default=""
+        Tells the buttons of several runs on one page apart.
+    gather : callable or None, default=None
+        Returns what else the report can show, as arguments of
+        :func:`ecoval_core.reporting.make_report`: effects, curves, coordinates, projection, unit.
+    mends : mapping or None, default=None
+        What was mended in the table, as arguments of :func:`ecoval_core.workspace.recipe.make_recipe`: mends
+        and content.
+    name, note : str, default=""
+        The visitor's words on the run.
+    """
+    # Where a button is pressed, the visitor's browser is no longer asked.
+    zone = formats.time_zone()
+
+    def words() -> Parts:
+        created = datetime.now(zone).isoformat(" ", "minutes")
+        return {"name": name, "note": note, "created": created}
+
+    def report() -> bytes:
+        said = words()
+        recipe = _make_recipe(run, rules, decisions, {**said, **(mends or {})})
+        more = {} if gather is None else gather()
+        return make_report(run, rules=rules, decisions=decisions, recipe=recipe, **said, **more)
+
+    def recipe() -> bytes:
+        return recipe_bytes(_make_recipe(run, rules, decisions, {**words(), **(mends or {})}))
+
+    stem = PurePath(run.prepared.table.name).stem
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.download_button(
+            "Report (HTML)",
+            report,
+            f"{stem}_report.html",
+            "text/html",
+            key=f"download_report{key}",
+            on_click="ignore",
+            icon=":material/description:",
+            help="Figures, settings, decisions and measured effects in one file that opens without a "
+            "network, for a colleague or for the records.",
+        )
+        st.download_button(
+            "Recipe (JSON)",
+            recipe,
+            f"{stem}.recipe.json",
+            "application/json",
+            key=f"download_recipe{key}",
+            on_click="ignore",
+            icon=":material/receipt_long:",
+            help="What was chosen and decided, from which the command “ecoval replay RECIPE TABLE --out "
+            "FOLDER” makes these downloads again, to the same bytes.",
+        )

@@ -1,0 +1,96 @@
+"""The buttons for report and recipe, on a page of their own."""
+
+import json
+from html import unescape
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.tables import load_sample
+from ecoval_core.workspace.recipe import read_recipe
+from ecoval_core.workspace.replay import open_table, prepare_alike, replay
+from ecoval_core.workspace.runs import Settings, value_prepared
+from pages.shared import documents
+
+pytestmark = pytest.mark.pages
+
+
+@pytest.fixture(scope="module")
+def run():
+    return value_prepared(
+        prepare_alike(load_sample("wine")), Settings("naive_bayes", 6, "probability")
+    )
+
+
+@pytest.fixture
+def offered(run, monkeypatch):
+    """What the buttons give, by their keys, after a page has drawn them."""
+    made = {}
+    draw_button = st.download_button
+
+    def remember(label, data, file_name, *args, key, **kwargs):
+        made[key] = (data, file_name)
+        return draw_button(label, data, file_name, *args, key=key, **kwargs)
+
+    monkeypatch.setattr(st, "download_button", remember)
+    return made
+
+
+def page(run, gather):
+    from ecoval_core.evaluation.pruning import PruneList
+    from pages.shared import documents
+
+    decisions = {int(run.frame.index[0]): "accept", int(run.frame.index[1]): "keep"}
+    documents.draw(
+        run, PruneList(share=0.2), decisions, gather=gather, name="Best <run>", note="why"
+    )
+
+
+def test_both_are_made_when_asked_for_and_fit_together(run, offered):
+    asked = []
+
+    def gather():
+        asked.append(1)
+        return {"coordinates": run.X[:, :2], "projection": "UMAP", "unit": "score"}
+
+    app = AppTest.from_function(page, args=(run, gather), default_timeout=60).run()
+    assert not app.exception
+    assert [button.label for button in app.download_button] == ["Report (HTML)", "Recipe (JSON)"]
+    assert asked == []
+    (report, report_name), (recipe, recipe_name) = (
+        offered[f"download_{k}"] for k in ("report", "recipe")
+    )
+    assert (report_name, recipe_name) == ("Wine_report.html", "Wine.recipe.json")
+    content = report().decode()
+    assert asked == [1]
+    assert "placed by UMAP" in content
+    assert "<h1><bdi>Best &lt;run&gt;</bdi></h1>" in content
+    read = read_recipe(recipe())
+    assert (read.name, read.note, read.rules) == ("Best <run>", "why", PruneList(share=0.2))
+    again = replay(read, open_table(read))
+    assert [again.is_as_expected(made) for made in again.downloads()] == [True] * 6
+    embedded = unescape(content.split("<pre")[1].split(">", 1)[1].split("</pre>")[0])
+    assert json.loads(embedded)["expected"] == json.loads(recipe())["expected"]
+
+
+def test_a_large_table_s_recipe_leaves_the_files_out(run, offered, monkeypatch):
+    monkeypatch.setattr(documents, "MAX_CELLS", 100)
+    AppTest.from_function(page, args=(run, dict), default_timeout=60).run()
+    read = read_recipe(offered["download_recipe"][0]())
+    assert read.files == {}
+    assert replay(read, open_table(read)).has_same_values
+
+
+def test_two_runs_fit_on_one_page(run):
+    def both(run):
+        from ecoval_core.evaluation.pruning import PruneList
+        from pages.shared import documents
+
+        for key in ("_a", "_b"):
+            documents.draw(run, PruneList(), {}, key=key)
+
+    app = AppTest.from_function(both, args=(run,), default_timeout=60).run()
+    assert not app.exception
+    assert len(app.download_button) == 4
