@@ -84,7 +84,8 @@ def shade(coloring: Coloring, palette: Palette, *, lowest_on_top: bool = True) -
         )
         codes = np.rint(share * (N_SHADES - 1))
         colors = _interpolate(coloring.colorscale, N_SHADES)
-        order = np.argsort(-codes if lowest_on_top else codes, kind="stable")
+        amounts = -coloring.codes if lowest_on_top else coloring.codes
+        order = np.argsort(amounts, kind="stable")
         gradient = list(coloring.colorscale)
         ticks = [
             ((tick - coloring.low) / span, html.unescape(name))

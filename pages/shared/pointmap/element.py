@@ -36,6 +36,8 @@ export default async function (component) {
 _component = st.components.v2.component(
     "ecoval_pointmap", js=_LOADER % (PREFIX, version()), isolate_styles=False
 )
+# Fainter than the grey of a value of zero, from which they must be told.
+_FADED = {"light": "#d9dce1", "dark": "#39404a"}
 _states: Family[Any] = Family("pointmap")
 _seen: Family[int] = Family("pointmap_seen")
 
@@ -191,8 +193,8 @@ def point_map(
         "above": above,
         "palette": {
             "text": palette.text, "muted": palette.muted, "grid": palette.grid,
-            "surface": palette.surface, "faded": palette.faded,
-            "faint": translucent(palette.faded, 0.35),
+            "surface": palette.surface, "faded": _FADED[theme],
+            "faint": translucent(_FADED[theme], 0.4),
         },
     }  # fmt: skip
 

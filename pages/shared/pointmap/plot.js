@@ -183,11 +183,12 @@ function traces({ points, shade, levels, pruned, palette, size }) {
   // One colour for all is a hundred times quicker to read than one each.
   if (nFaint === 0) back.color = palette.faded;
   else if (nFaint === nBack) back.color = palette.faint;
-  const crosses = { x: [], y: [] };
+  const crosses = { x: [], y: [], color: [] };
   for (let i = 0; pruned && i < n; i++) {
     if (pruned[i] && levels[i]) {
       crosses.x.push(points.x[i]);
       crosses.y.push(points.y[i]);
+      crosses.color.push(levels[i] === 2 ? palette.text : palette.muted);
     }
   }
   const type = hasWebGL() ? "scattergl" : "scatter";
@@ -198,7 +199,9 @@ function traces({ points, shade, levels, pruned, palette, size }) {
   return [
     trace("others", back, { size: Math.max(2, base - 2), opacity: 1 }),
     trace("points", front, { size: nBack ? base + 0.5 : base, opacity: 0.9 }),
-    trace("pruned", { ...crosses, color: palette.text }, { symbol: "x-thin-open", size: base + 3, line: { width: 1.5, color: palette.text } }),
+    trace("pruned", crosses, {
+      symbol: "x-thin-open", size: base + 3, line: { width: 1.5, color: crosses.color },
+    }),
   ];
 }
 

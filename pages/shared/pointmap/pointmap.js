@@ -39,7 +39,7 @@ class PointMap {
       pan: (dx, dy) => this.#pan(dx, dy),
       zoom: (factor, spot) => this.#zoom(factor, spot),
       hover: (spot) => this.#hover(spot),
-      focus: () => this.root.contains(document.activeElement) || this.root.focus({ preventScroll: true }),
+      focus: () => this.#focus(),
       trace: (path) => this.trace.setAttribute("d", path ?? ""),
     });
     this.watch = new ResizeObserver(() => this.#resize());
@@ -358,6 +358,14 @@ class PointMap {
     else if (name === "invert") this.#tell({ kind: "invert" });
     else if (name === "clear") this.#escape();
     else if (name === "save" && this.points) this.plot.save(this.#scene(), `ecoval-${this.data.name}`);
+  }
+
+  /** Let the keys belong to the map from now on, without the frame that those who use keys alone need. */
+  #focus() {
+    if (this.root.contains(document.activeElement)) return;
+    this.root.classList.add("is-touched");
+    this.root.addEventListener("blur", () => this.root.classList.remove("is-touched"), { once: true });
+    this.root.focus({ preventScroll: true });
   }
 
   #key(event) {

@@ -10,11 +10,13 @@ from __future__ import annotations
 import gzip
 import json
 import secrets
+import sys
 from collections import OrderedDict
-from functools import cache
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,9 +35,8 @@ MAX_BYTES = 256_000_000
 _HERE = Path(__file__).parent
 _PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 _KINDS = {".js": "text/javascript", ".css": "text/css"}
-_FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
-# Keyed: who knows a table must not be able to tell from an address whether somebody works on it.
-_SECRET = secrets.token_bytes(16)
+# Private: a cache between could hand the cookies of one visitor to another.
+_FOR_EVER = "private, max-age=31536000, immutable"
 
 
 class _Shelf:
@@ -60,7 +61,18 @@ class _Shelf:
             return self._kept.get(address)
 
 
-_shelf = _Shelf(MAX_BYTES)
+def _process() -> Any:
+    """Shelf and secret of this process.
+
+    Streamlit imports the app's modules anew when one of their files is saved, while the routes go on with
+    those they were made from: what both use must not belong to a module of the app.
+    """
+    name = "ecoval_pointmap_process"
+    kept = sys.modules.setdefault(name, ModuleType(name)).__dict__
+    kept.setdefault("shelf", _Shelf(MAX_BYTES))
+    # Who knows a table must not be able to tell from an address whether somebody works on it.
+    kept.setdefault("secret", secrets.token_bytes(16))
+    return sys.modules[name]
 
 
 class Package:
@@ -94,12 +106,12 @@ class Package:
         head = json.dumps({"sections": sections, "words": words}).encode()
         head += b" " * (-(len(head) + 4) % 8)
         raw = b"".join([len(head).to_bytes(4, "little"), head, *blocks])
-        self.address = blake2b(raw, digest_size=16, key=_SECRET).hexdigest()
+        self.address = blake2b(raw, digest_size=16, key=_process().secret).hexdigest()
         self._packed = gzip.compress(raw, compresslevel=1, mtime=0)
 
     def publish(self) -> str:
         """Keep it where the browser can fetch it, and return its address."""
-        _shelf.put(self.address, self._packed)
+        _process().shelf.put(self.address, self._packed)
         return self.address
 
 
@@ -121,24 +133,20 @@ def texts_package(texts: list[str]) -> Package:
     return Package({}, utf8=b"".join(encoded), ends=ends)
 
 
-@cache
 def _files() -> dict[str, Path]:
     own = {path.name: path for path in sorted(_HERE.iterdir()) if path.suffix in _KINDS}
     return own | {"plotly.min.js": _PLOTLY}
 
 
-@cache
 def version() -> str:
-    """Name of the scripts' content; part of their address."""
-    digest = blake2b(digest_size=8)
-    for name, path in _files().items():
-        digest.update(name.encode() + path.read_bytes())
-    return digest.hexdigest()
+    """Name of the scripts as they are now; part of their address."""
+    stamps = [(name, path.stat().st_mtime_ns) for name, path in _files().items()]
+    return blake2b(repr(stamps).encode(), digest_size=8).hexdigest()
 
 
-@cache
-def _script(name: str) -> bytes:
-    return gzip.compress(_files()[name].read_bytes(), compresslevel=6, mtime=0)
+@lru_cache(maxsize=32)
+def _script(path: Path, stamp: int) -> bytes:  # noqa: ARG001 - a file that was changed is another
+    return gzip.compress(path.read_bytes(), compresslevel=6, mtime=0)
 
 
 def routes() -> list[Route]:
@@ -161,18 +169,19 @@ def routes() -> list[Route]:
 
 
 def _send_script(request: Request) -> Response:
-    name = request.path_params["name"]
-    if request.path_params["version"] != version() or name not in _files():
+    path = _files().get(request.path_params["name"])
+    if path is None:
         return _missing()
-    return _answer(request, _script(name), _KINDS[Path(name).suffix], _FOR_EVER)
+    # A script that was changed since the page was opened is not kept under the old address.
+    keep = _FOR_EVER if request.path_params["version"] == version() else "no-store"
+    return _answer(request, _script(path, path.stat().st_mtime_ns), _KINDS[path.suffix], keep)
 
 
 def _send_data(request: Request) -> Response:
-    packed = _shelf.get(request.path_params["address"])
+    packed = _process().shelf.get(request.path_params["address"])
     if packed is None:
         return _missing()
-    private = {"Cache-Control": _FOR_EVER["Cache-Control"].replace("public", "private")}
-    return _answer(request, packed, "application/octet-stream", private)
+    return _answer(request, packed, "application/octet-stream", _FOR_EVER)
 
 
 def _missing() -> Response:
@@ -181,10 +190,11 @@ def _missing() -> Response:
     return PlainTextResponse("not found", status_code=404)
 
 
-def _answer(request: Request, packed: bytes, kind: str, headers: dict[str, str]) -> Response:
+def _answer(request: Request, packed: bytes, kind: str, keep: str) -> Response:
     from starlette.responses import Response
 
-    headers = headers | {"Vary": "Accept-Encoding", "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": keep, "Vary": "Accept-Encoding"}
+    headers["X-Content-Type-Options"] = "nosniff"
     if "gzip" in request.headers.get("accept-encoding", ""):
         # Set here, it keeps Streamlit from packing the same bytes again for every visitor.
         headers["Content-Encoding"] = "gzip"
