@@ -9,6 +9,7 @@ import http.cookiejar
 import time
 import urllib.request
 import uuid
+from collections.abc import Mapping
 from typing import Self
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
@@ -33,10 +34,18 @@ class Visitor:
         Query of the address.
     patience : float, default=60
         Seconds that an answer may take.
+    headers : mapping or None, default=None
+        Further headers of the request that opens the session.
     """
 
     def __init__(
-        self, address: str, page: str = "", query: str = "", *, patience: float = 60.0
+        self,
+        address: str,
+        page: str = "",
+        query: str = "",
+        *,
+        patience: float = 60.0,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.address, self.patience = address, patience
         self._cookies = http.cookiejar.CookieJar()
@@ -55,7 +64,7 @@ class Visitor:
             address.replace("http", "ws", 1) + "/_stcore/stream",
             subprotocols=["streamlit"],  # type: ignore[list-item]
             origin=address,  # type: ignore[arg-type]
-            additional_headers={"Cookie": self._cookie_header()},
+            additional_headers={"Cookie": self._cookie_header(), **(headers or {})},
             max_size=None,
             proxy=None,
             open_timeout=patience,
@@ -159,9 +168,9 @@ class Visitor:
             name = getattr(getattr(element, kind), "id", "") if kind else ""
             if name.startswith("$$ID-") and name.split("-", 2)[2] == key:
                 return name
-        raise LookupError(f"No widget {key!r} among: {self.keys()}")
+        raise LookupError(f"No widget {key!r} among: {self.widgets()}")
 
-    def keys(self) -> list[str]:
+    def widgets(self) -> list[str]:
         """Keys of the widgets on the page."""
         names = [
             getattr(getattr(element, kind), "id", "")
@@ -180,6 +189,11 @@ class Visitor:
         self.page_hash = self._pages[page]
         self._rerun()
         self.settle()
+
+    def get(self, path: str) -> str:
+        """Ask the server for something else."""
+        with self._http.open(self.address + path, timeout=self.patience) as answer:
+            return str(answer.read().decode())
 
     def put(self, data: bytes, name: str, *, session_id: str = "") -> tuple[int, str, str]:
         """Send a file to the server; returns the status, the answer and the file's id."""

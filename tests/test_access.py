@@ -1,0 +1,367 @@
+"""Who gets in, in a real browser: a freshly started server and a local OpenID Connect provider."""
+
+import re
+import shutil
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from oidc_provider import Provider
+from playwright.sync_api import expect, sync_playwright
+from servers import free_port, running_server, write_secrets
+from visitor import Visitor
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+PATIENCE = 60_000
+PATHS = ("", "value", "explore", "decompose", "labels", "curves", "prune", "method", "data")
+PEOPLE = {
+    "ada": {
+        "sub": "ada-1", "name": "Ada [Lovelace]", "email": "ada@example.org", "email_verified": True,
+    },
+    "bob": {"sub": "bob-2", "name": "Bob", "email": "bob@example.org", "email_verified": True},
+    "eve": {"sub": "eve-3", "name": "Eve", "email": "eve@else.example", "email_verified": True},
+    "mallory": {
+        "sub": "mallory-4", "name": "Mallory", "email": "ada@example.org", "email_verified": False,
+    },
+}  # fmt: skip
+SETTINGS = '[ecoval]\nallowed = ["example.org"]\nsession_hours = 2\n'
+TABLE = b"a,b,y\n" + b"".join(b"%d,%d,%d\n" % (i % 7, i % 5, i % 7 > 3) for i in range(120))
+REFUSED = "nobody has said who may use it"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[
+                "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+                "--disable-background-networking",
+                "--host-resolver-rules=MAP ecoval.example 127.0.0.1, MAP evil.example 127.0.0.1",
+            ],
+        )  # fmt: skip
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def new_page(browser):
+    """Opens a page in a browser profile of its own."""
+    contexts = []
+
+    def open_page():
+        contexts.append(browser.new_context(viewport={"width": 1280, "height": 800}))
+        contexts[-1].set_default_timeout(PATIENCE)
+        return contexts[-1].new_page()
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="module")
+def provider():
+    with Provider(PEOPLE) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def honest(provider):
+    """The provider makes no mistakes unless a test wants one, and is asked for nothing wrong."""
+    provider.spoil, provider.backdate = "", 0.0
+    provider.complaints.clear()
+    yield
+    assert provider.complaints == []
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, provider):
+    """A server with a login, for whoever has an address at example.org."""
+    folder, port = tmp_path_factory.mktemp("served"), free_port()
+    with running_server(
+        folder, port=port, environment=write_secrets(folder, provider, port, SETTINGS)
+    ) as server:
+        yield server
+        log = server.log_text()
+        assert "Traceback" not in re.sub(
+            r"OAuth token exchange failed.*?(?=\n2\d{3}-|\Z)", "", log, flags=re.S
+        )
+        for secret in (provider.client_secret, "eyJ", "ada@example.org"):
+            assert secret not in log
+
+
+def idle(page):
+    page.wait_for_timeout(200)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def sign_in(page, address, account):
+    page.goto(address)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name=account, exact=True).click()
+    page.wait_for_url(lambda url: url.startswith(address.split("?")[0].rstrip("/")))
+    idle(page)
+
+
+def signed_in_as(page, name):
+    return page.locator(".st-key-user").get_by_text(name)
+
+
+def entrance(page):
+    return page.locator(".st-key-entrance")
+
+
+def open_sample(page, name="wine"):
+    page.locator(f".st-key-sample_{name}").get_by_role("button").click()
+    expect(page.locator(".st-key-status")).to_contain_text("rows")
+    idle(page)
+
+
+# --- On this machine and without a provider --------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory):
+    with running_server(tmp_path_factory.mktemp("local")) as server:
+        yield server
+
+
+def test_on_one_s_own_machine_nobody_signs_in(local, new_page):
+    page = new_page()
+    page.goto(local.address)
+    expect(page.get_by_role("heading", name="Data", exact=True)).to_be_visible()
+    page.locator(".st-key-upload input").set_input_files(
+        {"name": "mine.csv", "mimeType": "text/csv", "buffer": TABLE}
+    )
+    expect(page.locator(".st-key-status")).to_contain_text("mine.csv")
+    expect(page.locator(".st-key-user")).to_have_count(0)
+    assert not (local.workspace / "users").exists()
+    assert not (local.workspace / "uploads.sqlite").exists()
+
+
+def held_bytes(visitor):
+    found = re.search(r'"UploadedFileManager",cache=""} (\d+)', visitor.get("/_stcore/metrics"))
+    return int(found[1]) if found else 0
+
+
+def test_an_uploaded_file_does_not_stay_in_memory(local):
+    with Visitor(local.address) as visitor:
+        visitor.upload("upload", TABLE + b"1,1,1\n", "read.csv")
+        assert "read.csv" in visitor.text()
+        assert visitor.put(b"unread", "unread.csv")[:2] == (204, "")
+        # Streamlit measures every five seconds.
+        deadline = time.monotonic() + 20
+        while held_bytes(visitor) != len(b"unread") and time.monotonic() < deadline:
+            time.sleep(0.5)
+        assert held_bytes(visitor) == len(b"unread")
+
+
+def test_another_name_for_this_machine_shows_nothing(local, new_page):
+    # A page of another site can make its name resolve to this machine, and a proxy has a name of its own.
+    page = new_page()
+    page.goto(f"http://ecoval.example:{local.port}/?data=1")
+    expect(entrance(page)).to_contain_text(REFUSED)
+    expect(page.get_by_role("link", name="Explore")).to_have_count(0)
+
+
+def test_behind_a_proxy_it_shows_nothing(local):
+    with Visitor(local.address, headers={"X-Forwarded-For": "10.0.0.1"}) as visitor:
+        assert REFUSED in visitor.text()
+        assert visitor.put(TABLE, "a.csv")[:2] == (403, "Nobody has been let into this session.")
+
+
+@pytest.fixture(scope="module")
+def exposed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exposed")
+    with running_server(folder, "--server.address=0.0.0.0") as server:
+        yield server
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_without_a_provider_no_page_shows_anything_to_others(exposed, new_page, path):
+    page = new_page()
+    page.goto(f"{exposed.address}/{path}")
+    expect(entrance(page)).to_contain_text(REFUSED)
+    idle(page)
+    shown = page.get_by_test_id("stMain")
+    expect(shown.get_by_role("heading")).to_have_count(1)
+    expect(shown.get_by_role("button")).to_have_count(0)
+    expect(page.get_by_role("link", name="Explore")).to_have_count(0)
+
+
+def test_everybody_may_be_let_in_on_purpose_and_is_told(tmp_path, new_page):
+    with running_server(
+        tmp_path,
+        "--server.address=0.0.0.0",
+        environment={"ECOVAL_OPEN": "1", "ECOVAL_UPLOAD_MB_PER_DAY": "1"},
+    ) as server:
+        ada, bob = new_page(), new_page()
+        ada.goto(server.address)
+        open_sample(ada)
+        ada.locator(".st-key-user").get_by_role("button").click()
+        expect(ada.get_by_text("sees and changes the same tables")).to_be_visible()
+        bob.goto(ada.url)
+        expect(bob.locator(".st-key-status")).to_contain_text("178 rows")
+        with Visitor(server.address) as visitor:
+            assert visitor.put(b"x" * 2**20, "a.csv")[0] == 204
+            assert visitor.put(b"x", "a.csv")[0] == 413
+
+
+# --- With a provider -------------------------------------------------------------------------
+
+
+def test_whoever_signs_in_comes_back_to_where_they_were_and_can_leave(served, new_page, provider):
+    page = new_page()
+    page.goto(f"{served.address}/method?data=abc")
+    expect(page.get_by_role("link", name="Explore")).to_have_count(0)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="ada", exact=True).click()
+    expect(page.get_by_role("heading", name="Method", exact=True)).to_be_visible()
+    assert urlsplit(page.url).path == "/method"
+    expect(signed_in_as(page, "Ada [Lovelace]")).to_be_visible()
+
+    kept = {cookie["name"]: cookie for cookie in page.context.cookies()}
+    for name in ("_streamlit_user", "_streamlit_user_tokens"):
+        assert kept[name]["httpOnly"]
+        assert kept[name]["sameSite"] == "Lax"
+    assert "ecoval_return" not in kept
+
+    page.locator(".st-key-user").get_by_role("button").click()
+    expect(page.get_by_text("ada@example.org")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    assert "/end_session" in provider.visited
+    assert not {"_streamlit_user", "_streamlit_user_tokens"} & {
+        cookie["name"] for cookie in page.context.cookies()
+    }
+    page.goto(f"{served.address}/explore")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_one_user_s_address_opens_nothing_of_another_s(served, new_page):
+    ada, bob = new_page(), new_page()
+    sign_in(ada, served.address, "ada")
+    open_sample(ada, "wine")
+    ada.get_by_role("link", name="Value", exact=True).first.click()
+    ada.locator(".st-key-start").get_by_role("button").click()
+    expect(ada.locator(".st-key-status")).to_contain_text("rows valued")
+    idle(ada)
+    assert "run=" in ada.url
+
+    sign_in(bob, served.address, "bob")
+    bob.goto(ada.url)
+    idle(bob)
+    expect(bob.get_by_text("is not in this workspace")).to_have_count(0)
+    bob.get_by_role("link", name="Data", exact=True).first.click()
+    expect(bob.get_by_text("is not in this workspace")).to_be_visible()
+    expect(bob.locator(".st-key-status")).to_have_count(0)
+
+    again = new_page()
+    sign_in(again, ada.url, "ada")
+    expect(again.locator(".st-key-status")).to_contain_text("rows valued")
+    assert len(list((served.workspace / "users").iterdir())) == 2
+    assert not list(served.workspace.glob("*.sqlite*"))
+
+
+@pytest.mark.parametrize("spoil", ["signature", "nonce", "audience", "issuer", "expiry"])
+def test_a_token_that_is_not_right_lets_nobody_in(served, new_page, provider, spoil):
+    provider.spoil = spoil
+    page = new_page()
+    sign_in(page, served.address, "ada")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    assert "_streamlit_user" not in {cookie["name"] for cookie in page.context.cookies()}
+
+
+def test_whoever_changes_their_mind_at_the_provider_is_back_at_the_entrance(served, new_page):
+    page = new_page()
+    sign_in(page, served.address, "nobody")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+@pytest.mark.parametrize("account", ["eve", "mallory"])
+def test_whoever_is_not_on_the_list_is_told_and_can_take_another_account(served, new_page, account):
+    page = new_page()
+    sign_in(page, served.address, account)
+    expect(entrance(page)).to_contain_text("is not among the addresses that may use this server")
+    expect(page.get_by_role("link", name="Explore")).to_have_count(0)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_a_sign_in_does_not_last_for_ever(served, new_page, provider):
+    provider.backdate = 3 * 3600
+    page = new_page()
+    sign_in(page, served.address, "ada")
+    expect(entrance(page)).to_contain_text("no longer valid")
+    provider.backdate = 1 * 3600
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="ada", exact=True).click()
+    expect(page.get_by_role("heading", name="Data", exact=True)).to_be_visible()
+
+
+def test_whoever_has_not_signed_in_can_send_no_file(served):
+    with Visitor(served.address) as visitor:
+        assert "sign_in_" in visitor.widgets()
+        assert visitor.put(TABLE, "a.csv")[:2] == (403, "Nobody has been let into this session.")
+        assert held_bytes(visitor) == 0
+
+
+def test_a_forged_identity_is_nobody(served, new_page):
+    page = new_page()
+    page.context.add_cookies(
+        [{"name": "_streamlit_user", "value": "eyJpc3MiOiJ4In0.aaaa.bbbb", "url": served.address}]
+    )
+    page.goto(served.address)
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_the_day_s_uploads_end_in_a_sentence_and_a_restart_does_not_begin_them_again(
+    tmp_path, new_page, provider
+):
+    port = free_port()
+    environment = write_secrets(tmp_path, provider, port) | {"ECOVAL_UPLOAD_MB_PER_DAY": "0.01"}
+    large = {"name": "large.csv", "mimeType": "text/csv", "buffer": TABLE * 20}
+    small = {"name": "small.csv", "mimeType": "text/csv", "buffer": TABLE}
+    refusal = "You have uploaded more than the 0 MB"
+    page = new_page()
+    with running_server(tmp_path, port=port, environment=environment) as server:
+        sign_in(page, server.address, "ada")
+        page.locator(".st-key-upload input").set_input_files(small)
+        expect(page.locator(".st-key-status")).to_contain_text("small.csv")
+        # Until the fields are there, the browser takes their first entries for a choice of the visitor's.
+        expect(page.get_by_role("combobox", name="Target")).to_have_value("y")
+        page.wait_for_timeout(1500)
+        page.locator(".st-key-upload input").set_input_files(large)
+        expect(page.get_by_text(refusal)).to_be_visible()
+        expect(page.locator(".st-key-status")).to_contain_text("small.csv")
+    with running_server(tmp_path, port=port, environment=environment) as server:
+        page.goto(server.address)
+        expect(signed_in_as(page, "Ada [Lovelace]")).to_be_visible()
+        with page.expect_response(lambda answer: "upload_file" in answer.url) as answered:
+            page.locator(".st-key-upload input").set_input_files(small)
+        assert answered.value.status == 413
+        other = new_page()
+        sign_in(other, server.address, "bob")
+        other.locator(".st-key-upload input").set_input_files(small)
+        expect(other.locator(".st-key-status")).to_contain_text("small.csv")
+
+
+def test_a_provider_that_is_not_set_up_is_explained_to_whoever_comes(tmp_path, new_page):
+    secrets = tmp_path / "secrets.toml"
+    secrets.write_text('[auth]\nredirect_uri = "http://localhost/oauth2callback"\n')
+    environment = {"STREAMLIT_SECRETS_FILES": str(secrets)}
+    page = new_page()
+    with running_server(tmp_path, environment=environment) as server:
+        page.goto(server.address)
+        expect(entrance(page)).to_contain_text("cookie_secret")
+    secrets.write_text("[auth\n")
+    with running_server(tmp_path, environment=environment) as server:
+        page.goto(server.address)
+        expect(entrance(page)).to_contain_text("cannot be read")
