@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from browser import CHROMIUM, chromium, idle, menu, running_server, visiting, widget
+from browser import CHROMIUM, chromium, idle, menu, press, running_server, visiting, widget
 from data_files import loan_csv
 from playwright.sync_api import expect
 
@@ -13,7 +13,7 @@ from ecoval_core.tables import load_sample
 
 PAGES = {
     "": "Data", "value": "Value", "explore": "Explore", "decompose": "Decompose",
-    "labels": "Wrong labels", "curves": "Curves", "prune": "Prune", "runs": "Runs",
+    "labels": "Wrong labels", "review": "Review", "curves": "Curves", "prune": "Prune", "runs": "Runs",
     "method": "Method",
 }  # fmt: skip
 
@@ -175,3 +175,40 @@ def test_a_rare_class_is_left_standing_and_the_page_says_what_it_pays(server, pa
     download.value.save_as(kept_path)
     left = pd.read_csv(kept_path)["status"].value_counts()
     assert left[rare] > frame["status"].value_counts()[rare] / 2
+
+
+def test_rows_are_reviewed_by_the_keyboard(server, page):
+    page.goto(server)
+    press(page, "demo")
+    expect(page.get_by_text("What came out")).to_be_visible()
+    idle(page)
+    menu(page, "Review")
+    heading = page.get_by_role("heading", name=re.compile(r"Row \d+: label"))
+    queue = page.get_by_text(re.compile(r"Row \d+ of 1,078 in the queue"))
+    expect(queue).to_contain_text("Row 1 of")
+    first = heading.inner_text()
+
+    def press_key(key, expected):
+        page.keyboard.press(key)
+        expect(queue).to_contain_text(expected)
+        idle(page)
+
+    press_key("p", "Row 2 of 1,078 in the queue · 1 decided")
+    expect(widget(page, "status")).to_contain_text("To prune: 1")
+    press_key("l", "Row 3 of 1,078 in the queue · 2 decided")
+    press_key("k", "Row 4 of 1,078 in the queue · 3 decided")
+    press_key("n", "Row 5 of")
+    press_key("b", "Row 4 of")
+    press_key("u", "Row 3 of 1,078 in the queue · 2 decided")
+    press_key("u", "Row 2 of 1,078 in the queue · 1 decided")
+    press_key("u", "Row 1 of 1,078 in the queue · 0 decided")
+    expect(widget(page, "status")).to_contain_text("To prune: 0")
+    assert heading.inner_text() == first
+    # Digits are drawn as pictures, a row's and its neighbours'.
+    expect(page.get_by_role("img", name=re.compile(r"Row \d+, labelled \d"))).to_have_count(11)
+
+    page.get_by_text("Clusters in words").click()
+    idle(page)
+    page.get_by_role("button", name="Review").first.click()
+    expect(widget(page, "status")).to_contain_text(re.compile(r"Selected: [1-9]"))
+    expect(page.get_by_text(re.compile(r"Row 1 of \d+ in the queue"))).to_be_visible()

@@ -26,8 +26,10 @@ pytestmark = [
 ]
 
 ENTRY = Path(__file__).parents[1] / "pages" / "main.py"
-SCREENS = ("data", "value", "explore", "decompose", "labels", "curves", "prune", "method")
-NEEDS_RUN = ("explore", "decompose", "labels", "curves", "prune")
+SCREENS = (
+    "data", "value", "explore", "decompose", "labels", "review", "curves", "prune", "runs", "method"
+)  # fmt: skip
+NEEDS_RUN = ("explore", "decompose", "labels", "review", "curves", "prune")
 CLEAN = b"a,b,y\n" + b"\n".join(
     b"%d,%d,%s" % (i % 7, i % 5, b"yes" if i % 7 > 3 else b"no") for i in range(60)
 )
@@ -946,3 +948,35 @@ def test_two_windows_with_one_address_do_not_overwrite_each_other():
     again = go(open_app(dict(app.query_params)), "prune")
     assert figure(again, "Rows to prune") == figure(app, "Rows to prune")
     assert figure(again, "Rows to prune") != figure(other, "Rows to prune")
+
+
+def test_a_row_under_review_is_kept_pruned_or_relabelled_and_its_decision_shows_everywhere():
+    app = go(valued(), "review")
+    frame = app.session_state["weighted_run"][2].frame
+    worst = [int(row) for row in frame["value"].sort_values(kind="stable").index[:3]]
+    for verdict in ("prune", "keep"):
+        check(app.button(key=f"review_{verdict}").click().run())
+    rules = app.session_state["prune_list"]
+    assert (rules.picked, rules.restored) == ({worst[0]}, {worst[1]})
+    assert app.session_state["label_decisions"] == {worst[1]: "keep"}
+    check(app.button(key="review_back").click().run())
+    check(app.button(key="review_relabel").click().run())
+    assert app.session_state["label_decisions"] == {worst[1]: "accept"}
+    assert app.session_state["prune_list"].picked == {worst[0]}
+    for _ in range(3):
+        check(app.button(key="review_undo").click().run())
+    assert app.button(key="review_undo").disabled
+    assert app.session_state["label_decisions"] == {}
+    assert app.session_state["prune_list"].picked == set()
+
+
+def test_a_row_is_set_beside_its_class_and_clusters_are_described():
+    app = go(valued("penguins", noise=False), "review")
+    table = app.dataframe[0].value
+    assert {"column", "value", "typical", "unusual"} == set(table.columns)
+    assert set(table["column"]) >= {"island", "bill_length_mm", "sex"}
+    check(app.segmented_control(key="review_queue").set_value("clusters").run())
+    assert " is Torgersen in " in text(app)
+    check(app.segmented_control(key="review_queue").set_value("labels").run())
+    check(app.segmented_control(key="review_queue").set_value("selected").run())
+    assert "Nothing is selected" in text(app)

@@ -190,6 +190,11 @@ class Engine:
         with self._lock:
             self._cache.clear()
 
+    def derive(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return something small that follows from what is kept, made once while it is remembered."""
+        found = self._cached(("derived", key), lambda: (0, (make(),)))
+        return found[0]  # type: ignore[index]
+
     def prepared(self, workspace: Workspace, fingerprint: str) -> Prepared | None:
         """Return a prepared table, or None if it is not in the workspace."""
 

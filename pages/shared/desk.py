@@ -20,7 +20,7 @@ _ON_DESK: tuple[Entry[Any], ...] = (
 
 def clear() -> None:
     """Forget selection, prune list and decisions, which belong to a run that is no longer open."""
-    for entry in _ON_DESK:
+    for entry in (*_ON_DESK, Session.review_row, Session.review_log, Session.review_cluster):
         entry.forget()
 
 

@@ -85,6 +85,11 @@ def _decimals(typical: float) -> int:
     return 2 if typical <= 0 else max(0, math.ceil(-math.log10(typical))) + 1
 
 
+def count(n: int, noun: str) -> str:
+    """Write a number of things: "1 row", "1,200 rows"."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
 def known(amount: float, form: str) -> str:
     """Write an amount in a format of Python's, or a dash where it is not known.
 
@@ -117,6 +122,11 @@ def plain(text: object) -> str:
         On one line, with a backslash before whatever Markdown would act upon.
     """
     return _MARKUP.sub(r"\\\g<0>", " ".join(str(text).split()))
+
+
+def amount(label: object) -> object:
+    """Return a label as it is, an amount with six digits."""
+    return f"{label:.6g}" if isinstance(label, float) else label
 
 
 def target_word(run: Run) -> str:

@@ -66,6 +66,23 @@ def decide(ids: list[int], kind: Verdict) -> None:
         _replace({**session.label_decisions, **dict.fromkeys(ids, kind)})
 
 
+def decide_one(row_id: int, kind: Verdict | None) -> None:
+    """Decide on one row, or with None take its decision back.
+
+    Parameters
+    ----------
+    row_id : int
+        A row id.
+    kind : {"accept", "keep"} or None
+        The decision.
+    """
+    decisions = {row: held for row, held in session.label_decisions.items() if row != row_id}
+    if kind is not None:
+        decisions[row_id] = kind
+    if decisions != session.label_decisions:
+        _replace(decisions)
+
+
 def clear() -> None:
     """Take every decision back; can be undone."""
     if session.label_decisions:

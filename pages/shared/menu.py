@@ -8,6 +8,7 @@ _SCREENS = {
     "explore": ("Explore", ":material/scatter_plot:"),
     "decompose": ("Decompose", ":material/call_split:"),
     "labels": ("Wrong labels", ":material/spellcheck:"),
+    "review": ("Review", ":material/rate_review:"),
     "curves": ("Curves", ":material/show_chart:"),
     "prune": ("Prune", ":material/content_cut:"),
     "runs": ("Runs", ":material/history:"),

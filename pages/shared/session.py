@@ -194,6 +194,11 @@ class Session:
     label_threshold = Entry[float](0.5)
     label_undecided = Entry[bool](False)
     prune_by_threshold = Entry[bool | None]()
+    # Review
+    review_queue = Entry[Any]("values")
+    review_row = Entry[int | None]()
+    review_log = Entry[list[tuple[int, tuple[int, int], tuple[int, int]]]](make=list)
+    review_cluster = Entry[int | None]()
     # Everywhere
     page = Entry[str]("")
     unit = Entry[str]("share")

@@ -1,0 +1,110 @@
+"""Rows beside their class, clusters beside all rows, and tables that are pictures."""
+
+import base64
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sklearn.datasets import load_breast_cancer, load_digits
+
+from ecoval_core.evaluation.profiles import compare_with_class, describe_group
+from ecoval_core.tables.pixels import detect_grid, to_image
+
+
+@pytest.fixture
+def people():
+    """A hundred rows of each of two classes; class a is small, red and in no need of class b's ranges."""
+    n = np.arange(100)
+    return pd.DataFrame(
+        {
+            "size": np.concatenate([n, n + 1000]).astype(float),
+            "colour": ["red"] * 90 + ["blue"] * 10 + ["green"] * 100,
+            "name": [f"n{i}" for i in range(200)],
+        },
+        index=pd.Index(range(500, 700), name="row_id"),
+    ), pd.Series(["a"] * 100 + ["b"] * 100, index=range(500, 700))
+
+
+def line(table, column):
+    return table.set_index("column").loc[column]
+
+
+def test_a_typical_row_has_nothing_unusual(people):
+    features, labels = people
+    table = compare_with_class(features, labels, 550)
+    assert not table["unusual"].any()
+    others = features.loc[(labels == "a") & (labels.index != 550), "size"]
+    low, high = others.quantile([0.05, 0.95])
+    assert line(table, "size")["typical"] == f"{low:.4g} to {high:.4g}"
+    assert line(table, "colour")["typical"] == "red (90%), blue (10%)"
+
+
+def test_a_number_outside_the_middle_of_its_class_is_told_by_how_much(people):
+    features, labels = people
+    features.loc[550, "size"] = 300.0
+    found = line(compare_with_class(features, labels, 550), "size")
+    others = features.loc[(labels == "a") & (labels.index != 550), "size"]
+    low, high = others.quantile([0.05, 0.95])
+    assert found["unusual"]
+    assert found["distance"] == pytest.approx((300 - high) / (high - low))
+    assert compare_with_class(features, labels, 550)["column"][0] == "size"
+
+
+def test_a_category_rare_in_its_class_is_unusual_though_common_elsewhere(people):
+    features, labels = people
+    features.loc[550, "colour"] = "green"
+    found = line(compare_with_class(features, labels, 550), "colour")
+    assert found["unusual"]
+    assert found["distance"] == 1.0
+    assert not line(compare_with_class(features, labels, 650), "colour")["unusual"]
+
+
+def test_what_is_missing_or_different_in_every_row_is_not_called_unusual(people):
+    features, labels = people
+    features.loc[550, "size"] = np.nan
+    table = compare_with_class(features, labels, 550)
+    assert line(table, "size")["value"] == "missing"
+    assert not table["unusual"].any()
+
+
+def test_a_group_is_described_by_what_sets_it_apart(people):
+    features, _ = people
+    traits = describe_group(features, pd.Index(range(600, 700)))
+    assert {trait.column for trait in traits} == {"size", "colour"}
+    texts = {trait.column: trait.text for trait in traits}
+    assert texts["colour"] == "colour is green in 100% of them (50% of all)"
+    assert texts["size"].startswith("size is higher (1005 to 1094; all rows around 549.5")
+
+
+def test_a_group_like_all_rows_has_no_traits(people):
+    features, _ = people
+    assert describe_group(features[["size", "colour"]], features.index) == []
+
+
+def test_columns_that_are_pixels_are_found_and_others_are_not():
+    digits, cancer = load_digits(as_frame=True).data, load_breast_cancer(as_frame=True).data
+    assert detect_grid(digits) == (8, 8)
+    shuffled = digits.iloc[:, np.random.default_rng(0).permutation(64)]
+    assert detect_grid(shuffled) is None
+    assert detect_grid(cancer) is None
+    random = pd.DataFrame(np.random.default_rng(0).random((200, 64)))
+    assert detect_grid(random) is None
+    assert detect_grid(digits.assign(pixel_0_0="text")) is None
+
+
+def test_an_oblong_picture_is_found():
+    rows = np.random.default_rng(0).random((300, 12 * 9))
+    grid = rows.reshape(-1, 12, 9)
+    smooth = (grid + np.roll(grid, 1, 1) + np.roll(grid, 1, 2) + np.roll(grid, (1, 1), (1, 2))) / 4
+    assert detect_grid(pd.DataFrame(smooth.reshape(300, -1))) == (12, 9)
+
+
+def test_a_picture_holds_its_pixels():
+    pixels = load_digits().data[7]
+    address = to_image(pixels, (8, 8), greatest=16)
+    picture = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+    assert picture.size == (48, 48)
+    seen = np.asarray(picture)[::6, ::6]
+    np.testing.assert_array_equal(seen, (255 * pixels.reshape(8, 8) / 16).astype(np.uint8))
