@@ -24,7 +24,8 @@ class TableError(ValueError):
 
 def shorten(text: object, width: int = 60) -> str:
     """Return a value as one line of text of at most `width` characters, for a message."""
-    line = " ".join(str(text)[: 4 * width].split())
+    start = str(text)[: 4 * width]
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in start).split())
     return line if len(line) <= width else line[: width - 1] + "…"
 
 

@@ -22,6 +22,7 @@ from ecoval_core.tables.parquet_pages import (
     DamagedPageError,
     Unpacked,
     measure_pages,
+    schema_depth,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ MAX_FOOTER_BYTES = 2**24
 # A struct of the footer ends in a zero byte and takes up to 0.7 KB in memory.
 MAX_FOOTER_STRUCTS = 500_000
 MAX_LIST = 20_000
+MAX_DEPTH = 64
 # Cells that pandas keeps as Python objects, such as lists, bytes and times of day.
 MAX_OBJECTS = 2_000_000
 _FIRST_YEAR, _LAST_YEAR = "0001-01-01", "9999-12-31 23:59:59"
@@ -87,6 +89,8 @@ def _check_footer(data: bytes, name: str) -> None:
         raise DamagedPageError("no footer")
     if size > MAX_FOOTER_BYTES or data.count(b"\x00", len(data) - 8 - size) > MAX_FOOTER_STRUCTS:
         refuse(name, "is a Parquet file of too many columns and row groups")
+    if schema_depth(data[len(data) - 8 - size : -8]) > MAX_DEPTH:  # Arrow before 26 would crash
+        refuse(name, "is a Parquet file of columns that are nested too deep")
 
 
 def _open(data: bytes, read_dictionary: list[str] | None = None) -> parquet.ParquetFile:
@@ -241,11 +245,13 @@ def _to_pandas(table: pa.Table, name: str) -> pd.DataFrame:
         table = table.set_column(i, table.field(i).name, _plain(column, table.field(i).name, name))
     try:
         frame = table.to_pandas(use_threads=False)
+        names = column_names(frame.columns, name)
     except (MemoryError, pa.ArrowMemoryError):
         raise
     except Exception:  # damaged metadata lead it anywhere
         frame = _without_metadata(table, name)
-    frame.columns = pd.Index(column_names(frame.columns, name))
+        names = column_names(frame.columns, name)
+    frame.columns = pd.Index(names)
     return frame
 
 

@@ -93,6 +93,53 @@ def measure_pages(data: bytes, start: int, n_bytes: int, n_values: int) -> Unpac
     return found
 
 
+def schema_depth(footer: bytes) -> int:
+    """Return how deep the columns of a file are nested, by walking its footer.
+
+    Parameters
+    ----------
+    footer : bytes
+        A FileMetaData.
+
+    Returns
+    -------
+    depth : int
+        1 for columns that are not nested.
+
+    Raises
+    ------
+    DamagedPageError
+        If the footer is damaged.
+    """
+    position, number = 0, 0
+    open_children: list[int] = []
+    depth = 0
+    reader = _Reader(footer, len(footer))
+    while number < 2:
+        head = reader._byte(position)
+        number += head >> 4
+        position += 1
+        if number < 2:
+            _, position = reader._value(head & 15, position, 0)
+        if head >> 4 == 0 or (number == 2 and head & 15 not in _LISTS):
+            raise DamagedPageError("a footer without a schema")
+    head = reader._byte(position)
+    n_elements, position = (
+        reader._varint(position + 1) if head >> 4 == 15 else (head >> 4, position + 1)
+    )
+    for _ in range(min(n_elements, len(footer))):
+        element, position = _Reader(footer, len(footer)).read_struct(position)
+        while open_children and open_children[-1] == 0:
+            open_children.pop()
+        depth = max(depth, len(open_children))
+        if open_children:
+            open_children[-1] -= 1
+        children = element.get(5, 0)
+        if isinstance(children, int) and children > 0:
+            open_children.append(children)
+    return depth
+
+
 def _whole(value: Any) -> int:
     if not isinstance(value, int):
         raise DamagedPageError("a page without a number of values")

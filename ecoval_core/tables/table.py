@@ -176,10 +176,22 @@ def content_digest(frame: pd.DataFrame) -> str:
         digest.update(f"{column!r} {values.dtype} ".encode())
         try:
             hashes = pd.util.hash_pandas_object(values, index=False)
-        except TypeError:  # lists and other nested values
-            hashes = pd.util.hash_pandas_object(values.map(repr), index=False)
+        except (TypeError, ValueError):  # nested values, or text that is no Unicode
+            spelt = values.astype(object).map(_spell)
+            hashes = pd.util.hash_pandas_object(spelt, index=False)
         digest.update(hashes.to_numpy().tobytes())
     return digest.hexdigest()
+
+
+def _spell(value: object) -> str:
+    """Return what a cell holds as text of plain signs, arrays in full."""
+    if isinstance(value, np.ndarray):
+        return f"array({[_spell(item) for item in value.tolist()]})"
+    if isinstance(value, (list, tuple)):
+        return f"{type(value).__name__}({[_spell(item) for item in value]})"
+    if isinstance(value, dict):
+        return f"dict({[(_spell(key), _spell(item)) for key, item in value.items()]})"
+    return ascii(value.item() if isinstance(value, np.generic) else value)
 
 
 def _check_shape(frame: pd.DataFrame, name: str) -> None:

@@ -23,7 +23,7 @@ from pyarrow import parquet
 _KINDS: dict[str, tuple[type | tuple[type, ...], Callable[[Any], Any], Callable[[Any], Any]]] = {
     "bool": ((bool, np.bool_), bool, bool),
     "int": ((int, np.integer), str, int),
-    "float": ((float, np.floating), repr, float),
+    "float": ((float, np.floating), lambda x: repr(float(x)), float),
     "str": (str, str, str),
     "timestamp": (pd.Timestamp, pd.Timestamp.isoformat, pd.Timestamp),
     "datetime": (datetime, datetime.isoformat, datetime.fromisoformat),
@@ -32,6 +32,7 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], Callable[[Any], Any], Callable[
     "timedelta": (timedelta, lambda t: pd.Timedelta(t).isoformat(), pd.Timedelta),
     "decimal": (Decimal, str, Decimal),
     "bytes": (bytes, bytes.hex, bytes.fromhex),
+    "datetime64": (np.datetime64, str, np.datetime64),
 }
 _OBJECTS = b"ecoval_objects"
 
@@ -46,8 +47,11 @@ def _encode(cell: Any) -> Any:
             return [kind, write(cell)]
     if isinstance(cell, Mapping):
         return ["dict", [[_encode(key), _encode(kept)] for key, kept in cell.items()]]
-    if isinstance(cell, (list, tuple, np.ndarray)):
-        return ["list", [_encode(one) for one in cell]]
+    if isinstance(cell, np.ndarray) and cell.ndim == 1:
+        plain = cell.view("i8") if cell.dtype.kind in "mM" else cell
+        return ["array", cell.dtype.str, [_encode(one) for one in plain]]
+    if isinstance(cell, (list, tuple)):
+        return ["list" if isinstance(cell, list) else "tuple", [_encode(one) for one in cell]]
     raise TypeError(type(cell).__name__)
 
 
@@ -57,8 +61,13 @@ def _decode(cell: list[Any]) -> Any:
         return _KINDS[kind][2](cell[1])
     if kind == "dict":
         return {_decode(key): _decode(kept) for key, kept in cell[1]}
-    if kind == "list":
-        return [_decode(one) for one in cell[1]]
+    if kind in ("list", "tuple"):
+        return (list if kind == "list" else tuple)(_decode(one) for one in cell[1])
+    if kind == "array":
+        items, dtype = [_decode(one) for one in cell[2]], np.dtype(cell[1])
+        if dtype.kind in "mM":
+            return np.array(items, dtype="i8").view(dtype)
+        return np.fromiter(items, dtype=dtype, count=len(items))
     return {"none": None, "NA": pd.NA, "NaT": pd.NaT}[kind]
 
 
