@@ -85,7 +85,7 @@ def acquisition_chart(
     ----------
     summary : DataFrame
         From :func:`ecoval_core.evaluation.curves.summarise_curves` of
-        :func:`ecoval_core.evaluation.acquisition.acquisition_curves`, of one measure: columns strategy,
+        :func:`ecoval_core.evaluation.addition.acquisition_curves`, of one measure: columns strategy,
         share, n_added, mean, low, high.
     baseline : float
         Score without the new rows.

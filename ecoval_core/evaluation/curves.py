@@ -237,7 +237,7 @@ def summarise_curves(curves: pd.DataFrame) -> pd.DataFrame:
     ----------
     curves : DataFrame
         From :func:`removal_curves`, :func:`ecoval_core.evaluation.comparison.method_curves` or
-        :func:`ecoval_core.evaluation.acquisition.acquisition_curves`, of one measure.
+        :func:`ecoval_core.evaluation.addition.acquisition_curves`, of one measure.
 
     Returns
     -------

@@ -1,0 +1,364 @@
+"""New rows: valued without a refit, ranked, and the ranking measured by refits."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.naive_bayes import GaussianNB
+
+from ecoval_core import Cancelled, EcoVal, cross_value
+from ecoval_core.evaluation.acquisition import rank_unlabelled, value_new
+from ecoval_core.evaluation.addition import (
+    ADDED_SHARES,
+    acquisition_curves,
+    advantages,
+    count_additions,
+    measure_addition,
+)
+from ecoval_core.evaluation.curves import summarise_curves
+from ecoval_core.evaluation.measures import compare, predict
+from ecoval_core.valuation.record import Valuation, findings_of
+
+
+def split(data, n_train=120):
+    """Few training rows, the rest of them a pool."""
+    return SimpleNamespace(
+        X=data.X[:n_train], y=data.y[:n_train], X_new=data.X[n_train:], y_new=data.y[n_train:],
+        X_val=data.X_val, y_val=data.y_val, X_test=data.X_test, y_test=data.y_test,
+        flipped=data.flipped[n_train:],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pool(digits):
+    return split(digits)
+
+
+@pytest.fixture(scope="module")
+def fitted(pool):
+    model = LogisticRegression(max_iter=1000)
+    return EcoVal(model, random_state=0).fit(pool.X, pool.y, pool.X_val, pool.y_val)
+
+
+@pytest.fixture(scope="module")
+def valued(fitted, pool):
+    return value_new(fitted, pool.X_new, pool.y_new, 7 * np.arange(len(pool.y_new)))
+
+
+@pytest.fixture(scope="module")
+def amounts():
+    random = np.random.default_rng(0)
+    X = random.normal(size=(400, 4))
+    y = X @ [3.0, -2.0, 1.0, 0.0] + 2 * X[:, 0] ** 2 + random.normal(size=400)
+    wrong = np.arange(400) % 7 == 3
+    noisy = np.where(wrong, y + 15, y)
+    data = SimpleNamespace(
+        X=X[:200], y=noisy[:200], X_val=X[200:300], y_val=y[200:300], X_test=X[300:],
+        y_test=y[300:], flipped=wrong[:200],
+    )  # fmt: skip
+    return split(data, 80)
+
+
+@pytest.fixture(scope="module")
+def fitted_amounts(amounts):
+    return EcoVal(Ridge(), random_state=0).fit(amounts.X, amounts.y, amounts.X_val, amounts.y_val)
+
+
+# --- Values and places -----------------------------------------------------------------------
+
+
+def test_values_are_those_of_the_fit(fitted, pool, valued):
+    found = fitted.value_samples(pool.X_new, pool.y_new)
+    assert valued.index.tolist() == (7 * np.arange(len(pool.y_new))).tolist()
+    for name in ("value", "intrinsic", "extrinsic", "cluster", "label_quality", "suggested_label"):
+        np.testing.assert_array_equal(valued[name], found[name])
+    np.testing.assert_array_equal(valued["label"], pool.y_new)
+    proba = fitted.estimator_.predict_proba(pool.X_new)
+    np.testing.assert_allclose(
+        valued["surprise"], 1 - proba[np.arange(len(pool.y_new)), pool.y_new], atol=1e-12
+    )
+
+
+def test_places_count_from_the_highest_priority(valued):
+    assert sorted(valued["place"]) == list(range(1, len(valued) + 1))
+    by_place = valued.sort_values("place")["priority"].to_numpy()
+    assert (np.diff(by_place) <= 0).all()
+
+
+def test_the_priority_is_need_shared_with_those_before_in_the_cluster(fitted, valued):
+    sizes = np.bincount(fitted.labels_)
+    best = valued.groupby("cluster")["priority"].max()
+    for cluster, rows in valued[valued["priority"] > 0].groupby("cluster"):
+        n = sizes[cluster]
+        rows = rows.sort_values("priority", ascending=False)
+        need = rows["priority"].to_numpy() * (n + np.arange(len(rows))) / n
+        assert need[0] == best[cluster]
+        # Without the share of those before it, need falls within a cluster too: that is the order.
+        assert (np.diff(need) <= 1e-15).all()
+        quality = rows["intrinsic"] / fitted.intrinsic_rate_
+        np.testing.assert_allclose(need, rows["extrinsic"] * quality * rows["surprise"])
+
+
+def test_where_quality_is_paid_nothing_the_judges_stand_in(fitted, pool, valued):
+    claimed = fitted.reweight(100.0)
+    assert claimed.intrinsic_rate_ == 0
+    found = value_new(claimed, pool.X_new, pool.y_new)
+    assert (found["intrinsic"] == 0).all()
+    top = found.loc[found.groupby("cluster")["priority"].idxmax()]
+    top = top[top["priority"] > 0]
+    need = top["extrinsic"] * top["label_quality"] * top["surprise"]
+    np.testing.assert_allclose(top["priority"], need)
+
+
+def test_the_order_is_the_same_at_every_weight_that_pays_for_quality(fitted, pool, valued):
+    for weight in (0.0, 0.1, 0.5):
+        found = value_new(fitted.reweight(weight), pool.X_new, pool.y_new)
+        np.testing.assert_array_equal(found["place"], valued["place"])
+    assert (value_new(fitted.reweight(0.0), pool.X_new, pool.y_new)["extrinsic"] == 0).all()
+
+
+def test_rows_that_would_do_harm_come_last_by_their_extrinsic_value(valued):
+    harmful = valued["extrinsic"] <= 0
+    assert 0 < harmful.sum() < len(valued)
+    np.testing.assert_array_equal(valued.loc[harmful, "priority"], valued.loc[harmful, "extrinsic"])
+    assert valued.loc[harmful, "place"].min() > valued.loc[~harmful, "place"].max()
+
+
+def test_copies_of_a_row_do_not_all_come_first(fitted, pool, valued):
+    first = int(valued["place"].to_numpy().argmin())
+    X = np.concatenate([pool.X_new, np.repeat(pool.X_new[[first]], 60, axis=0)])
+    y = np.concatenate([pool.y_new, np.repeat(pool.y_new[[first]], 60)])
+    found = value_new(fitted, X, y)
+    copies = [first, *range(len(pool.y_new), len(y))]
+    assert (found.loc[copies, "place"] <= 61).sum() < 40
+
+
+def test_wrong_labels_and_what_the_model_knows_already_come_late(pool, valued):
+    first = valued["place"].to_numpy() <= len(valued) // 4
+    assert pool.flipped[first].mean() < 0.5 * pool.flipped.mean()
+    assert (
+        valued.loc[first, "surprise"].mean() > valued.loc[~first & ~pool.flipped, "surprise"].mean()
+    )
+
+
+def test_of_amounts_credible_surprises_come_first(amounts, fitted_amounts):
+    found = value_new(fitted_amounts, amounts.X_new, amounts.y_new)
+    residual = np.abs(amounts.y_new - fitted_amounts.estimator_.predict(amounts.X_new))
+    np.testing.assert_allclose(found["surprise"], residual)
+    sizes = np.bincount(fitted_amounts.labels_)
+    top = found.loc[found.groupby("cluster")["priority"].idxmax()]
+    np.testing.assert_allclose(top["priority"], top["surprise"] * top["label_quality"])
+    assert (found["priority"] > 0).all()
+    assert len(sizes) == fitted_amounts.n_clusters_
+    first = found["place"].to_numpy() <= len(found) // 4
+    by_extrinsic = found["extrinsic"].rank(ascending=False).to_numpy() <= len(found) // 4
+    # By the extrinsic part alone outliers come first.
+    assert amounts.flipped[first].mean() < amounts.flipped[by_extrinsic].mean()
+
+
+def test_a_valuation_by_folds_gives_the_means_of_its_folds(pool):
+    folds = cross_value(EcoVal(GaussianNB(), random_state=0), pool.X, pool.y, 3)
+    found = value_new(folds, pool.X_new, pool.y_new)
+    each = [one.value_samples(pool.X_new, pool.y_new) for one in folds.estimators_]
+    np.testing.assert_allclose(found["extrinsic"], np.mean([one.extrinsic for one in each], axis=0))
+    proba = np.mean([one.estimator_.predict_proba(pool.X_new) for one in folds.estimators_], axis=0)
+    np.testing.assert_allclose(
+        found["surprise"], 1 - proba[np.arange(len(pool.y_new)), pool.y_new], atol=1e-12
+    )
+    assert sorted(rank_unlabelled(folds, pool.X_new)["place"]) == list(range(1, len(found) + 1))
+
+
+def test_a_model_without_probabilities_is_surprised_or_not(cancer):
+    pool = split(cancer)
+    fitted = EcoVal(RidgeClassifier(), random_state=0).fit(pool.X, pool.y, pool.X_val, pool.y_val)
+    found = value_new(fitted, pool.X_new, pool.y_new)
+    wrong = fitted.estimator_.predict(pool.X_new) != pool.y_new
+    np.testing.assert_array_equal(found["surprise"], wrong.astype(float))
+
+
+def test_values_without_models_say_what_to_do(fitted, pool):
+    kept = Valuation(findings_of(fitted), 0.25)
+    for rank in (
+        lambda: value_new(kept, pool.X_new, pool.y_new),
+        lambda: rank_unlabelled(kept, pool.X_new),
+    ):
+        with pytest.raises(
+            ValueError, match="read back without their models: value the rows again"
+        ):
+            rank()
+    with pytest.raises(ValueError, match="never seen in training: 99"):
+        value_new(fitted, pool.X_new[:2], np.array([1, 99]))
+
+
+# --- Without labels --------------------------------------------------------------------------
+
+
+def test_without_labels_the_doubtful_come_first(fitted, pool, valued):
+    found = rank_unlabelled(fitted, pool.X_new, valued.index)
+    assert found.columns.tolist() == ["suggested_label", "doubt", "priority", "place"]
+    np.testing.assert_array_equal(found.index, valued.index)
+    np.testing.assert_array_equal(found["suggested_label"], valued["suggested_label"])
+    by_label = [
+        fitted.value_samples(pool.X_new, np.full(len(found), label)).label_quality
+        for label in fitted.classes_
+    ]
+    np.testing.assert_allclose(found["doubt"], 1 - np.max(by_label, axis=0), atol=1e-12)
+    assert sorted(found["place"]) == list(range(1, len(found) + 1))
+    assert found.loc[found["place"] <= 50, "doubt"].mean() > found["doubt"].mean()
+
+
+def test_without_amounts_those_come_first_on_which_model_and_judges_differ(amounts, fitted_amounts):
+    found = rank_unlabelled(fitted_amounts, amounts.X_new)
+    predicted = fitted_amounts.estimator_.predict(amounts.X_new)
+    np.testing.assert_allclose(found["doubt"], np.abs(predicted - found["suggested_label"]))
+    assert found["doubt"].to_numpy()[found["place"].to_numpy().argmin()] == found["doubt"].max()
+
+
+# --- Adding ----------------------------------------------------------------------------------
+
+SHARES = (0.0, 0.25, 0.5, 1.0)
+
+
+def curves_of(pool, priorities, estimator=None, **settings):
+    return acquisition_curves(
+        GaussianNB() if estimator is None else estimator, pool.X, pool.y, pool.X_new, pool.y_new,
+        pool.X_test, pool.y_test, priorities, shares=SHARES, **settings,
+    )  # fmt: skip
+
+
+def test_every_step_is_an_honest_refit_with_the_rows_of_highest_priority(cancer):
+    pool = split(cancer)
+    priority = np.random.default_rng(1).normal(size=len(pool.y_new))
+    curves = curves_of(pool, {"ours": priority}, n_random=2)
+    ours = curves[(curves["strategy"] == "ours") & (curves["measure"] == "accuracy")]
+    assert ours["share"].tolist() == list(SHARES)
+    for row in ours.itertuples():
+        added = np.argsort(-priority)[: row.n_added]
+        assert row.n_added == round(row.share * len(priority))
+        rows = np.sort(added)
+        model = GaussianNB().fit(
+            np.concatenate([pool.X, pool.X_new[rows]]), np.concatenate([pool.y, pool.y_new[rows]])
+        )
+        score = accuracy_score(pool.y_test, model.predict(pool.X_test))
+        assert row.score == pytest.approx(score)
+        assert row.low <= row.score <= row.high
+    ends = curves[(curves["measure"] == "accuracy") & curves["share"].isin([0, 1])]
+    assert ends.groupby("share")["score"].nunique().tolist() == [1, 1]
+    assert set(curves["measure"]) >= {"accuracy", "balanced_accuracy", "roc_auc", "recall: 0"}
+
+
+def test_curves_of_amounts_are_r2(amounts, fitted_amounts):
+    found = value_new(fitted_amounts, amounts.X_new, amounts.y_new)
+    curves = curves_of(amounts, {"ours": found["priority"]}, Ridge(), n_random=1)
+    assert set(curves["measure"]) == {"r2"}
+    none = curves[curves["share"] == 0]["score"].iloc[0]
+    model = Ridge().fit(amounts.X, amounts.y)
+    assert none == pytest.approx(r2_score(amounts.y_test, model.predict(amounts.X_test)))
+
+
+def test_additions_are_counted_before_told_and_stopped(cancer):
+    pool = split(cancer)
+    priorities = {
+        "ours": np.arange(len(pool.y_new)), "theirs": -np.arange(len(pool.y_new))
+    }  # fmt: skip
+    told = []
+    curves = curves_of(
+        pool, priorities, n_random=3, progress=lambda done, total: told.append((done, total))
+    )
+    expected = count_additions(2, SHARES, 3)
+    assert expected == 2 + 5 * 2
+    assert told == [(done, expected) for done in range(1, expected + 1)]
+    assert curves.equals(curves_of(pool, priorities, n_random=3))
+    summary = summarise_curves(curves[curves["measure"] == "accuracy"])
+    assert summary.columns.tolist() == ["strategy", "share", "n_added", "mean", "low", "high"]
+    assert len(summary) == 3 * len(SHARES)
+    with pytest.raises(Cancelled):
+        curves_of(pool, priorities, should_stop=lambda: True)
+    assert count_additions(1) == 2 + 11 * (len(ADDED_SHARES) - 2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"shares": (0.0, 1.5)}, "one is 1.5"),
+        ({"priorities": {"ours": np.zeros(3)}}, "ours gives 3 priorities for 130 rows"),
+    ],
+)
+def test_unfit_settings_are_named(cancer, settings, says):
+    pool = split(cancer)
+    given = {"priorities": {"ours": np.zeros(len(pool.y_new))}, "shares": SHARES} | settings
+    with pytest.raises(ValueError, match=says):
+        acquisition_curves(
+            GaussianNB(), pool.X, pool.y, pool.X_new, pool.y_new, pool.X_test, pool.y_test, **given
+        )
+    with pytest.raises(ValueError, match="There is no new row to add"):
+        acquisition_curves(
+            GaussianNB(),
+            pool.X,
+            pool.y,
+            pool.X_new[:0],
+            pool.y_new[:0],
+            pool.X_test,
+            pool.y_test,
+            {},
+        )
+
+
+def test_the_recommended_order_beats_random_ones_on_digits(fitted, pool, valued):
+    curves = acquisition_curves(
+        clone(fitted.estimator), pool.X, pool.y, pool.X_new, pool.y_new, pool.X_test, pool.y_test,
+        {"ours": valued["priority"], "worst": -valued["priority"]}, shares=(0.0, 0.1, 0.3),
+        n_random=5,
+    )  # fmt: skip
+    ours, worst = advantages(curves[curves["measure"] == "accuracy"])
+    assert (ours.strategy, ours.verdict) == ("ours", "better")
+    assert ours.gain > 0.01
+    assert worst.verdict == "worse"
+
+
+def test_an_advantage_is_the_mean_between_none_and_all():
+    steps = [("ours", 0, share, score) for share, score in ((0, 9), (0.5, 0.8), (0.6, 0.7), (1, 9))]
+    steps += [("random", i, share, 0.5 + i / 100) for i in range(11) for share in (0, 0.5, 0.6, 1)]
+    curves = pd.DataFrame(steps, columns=["strategy", "repeat", "share", "score"])
+    (one,) = advantages(curves)
+    assert (one.score, one.chance, one.low, one.high) == pytest.approx((0.75, 0.55, 0.51, 0.59))
+    assert one.gain == pytest.approx(0.2)
+    assert one.verdict == "better"
+    inside = curves.assign(score=curves["score"].where(curves["strategy"] == "random", 0.52))
+    assert advantages(inside)[0].verdict == "alike"
+    assert advantages(curves[curves["share"].isin([0, 1])]) == ()
+    assert advantages(curves[curves["strategy"] == "ours"]) == ()
+
+
+def test_the_effect_of_an_addition_is_after_less_before(pool):
+    model = GaussianNB()
+    effect = measure_addition(
+        model, pool.X, pool.y, pool.X_new[:100], pool.y_new[:100], pool.X_test, pool.y_test
+    )
+    classes = np.unique(pool.y_test)
+    both = np.concatenate([pool.X, pool.X_new[:100]]), np.concatenate([pool.y, pool.y_new[:100]])
+    before = predict(model, pool.X, pool.y, pool.X_test, classes, "x")
+    after = predict(model, *both, pool.X_test, classes, "x")
+    assert effect.main == "accuracy"
+    assert effect.changes == compare(pool.y_test, before, after)
+    assert effect.overall.after == accuracy_score(
+        pool.y_test, model.fit(*both).predict(pool.X_test)
+    )
+    with pytest.raises(ValueError, match="choose at least one"):
+        measure_addition(model, pool.X, pool.y, pool.X[:0], pool.y[:0], pool.X_test, pool.y_test)
+
+
+def test_classes_that_only_the_new_rows_hold_are_measured(cancer):
+    pool = split(cancer)
+    effect = measure_addition(
+        GaussianNB(), pool.X, np.where(pool.y == 1, "b", "a"), pool.X_new,
+        np.where(pool.y_new == 1, "c", "a"), pool.X_test, np.where(pool.y_test == 1, "c", "a"),
+        balanced=True,
+    )  # fmt: skip
+    assert effect.main == "balanced_accuracy"
+    assert effect.of("recall: c").before == 0
+    assert effect.of("recall: c").after > 0
