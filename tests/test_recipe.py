@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from ecoval_core.command_line import main
 from ecoval_core.evaluation.pruning import PruneList
@@ -148,6 +150,26 @@ def test_the_workspace_gives_back_what_leads_to_the_same_recipe(case, tmp_path):
     kept = Run(prepared, run.settings, read_valuation(tmp_path / "valuation"))
     assert digest_of_values(kept) == digest_of_values(run)
     assert recipe_of(kept, rules, decisions) == recipe_of(run, rules, decisions)
+
+
+def test_neither_threads_nor_the_order_in_memory_change_a_bit(tmp_path):
+    # Large enough for the libraries beneath to share the work out.
+    frame = mixed_frame(6_000)
+    table = make_table(frame, "things.csv", "verdict", excluded=["amount"])
+    prepared = []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads):
+            prepared.append(prepare_alike(table))
+    for name in ("X_train", "X_val", "X_test"):
+        assert np.array_equal(getattr(prepared[0], name), getattr(prepared[1], name))
+    titanic = prepare_alike(load_sample("titanic"), noise=0.1)
+    store = Store(tmp_path)
+    store.save_frame(titanic.table.content, titanic.table.frame)
+    store.save_prepared(titanic)
+    kept = store.load_prepared(titanic.fingerprint)
+    chosen = Settings("logistic_regression", 20, "probability")
+    first, second = (digest_of_values(value_prepared(data, chosen)) for data in (titanic, kept))
+    assert first == second
 
 
 def test_a_recipe_holds_what_it_was_made_of(case):
@@ -344,6 +366,39 @@ def test_value_writes_a_recipe_that_replays_to_the_same_file(tmp_path):
     assert done.exit_code == 0
     again = (tmp_path / "again" / "all_values.csv").read_bytes()
     assert (tmp_path / "values.csv").read_bytes() == again
+
+
+def test_mends_are_made_before_anything_else(wine, monkeypatch):
+    """With the module that mends replaced: its own tests say what a mend does."""
+    frame = load_sample("wine").frame
+
+    def mend(frame, mends):
+        (one,) = mends
+        if one["add"] < 0:
+            raise ValueError("nothing is taken away.")
+        return frame.assign(alcohol=frame["alcohol"] * 2 + one["add"])
+
+    monkeypatch.setitem(sys.modules, "ecoval_core.tables.mending", SimpleNamespace(mend=mend))
+    table = make_table(frame.assign(alcohol=(frame["alcohol"] * 2 + 1) * 2 + 3), "Wine", "cultivar")
+    run = value_prepared(prepare_alike(table), Settings("naive_bayes", 8, "probability"))
+    content = load_sample("wine").content
+    made = recipe_of(run, PruneList(), mends=[{"add": 1}, {"add": 3}], content=content)
+    assert (made["table"]["kind"], made["table"]["content"]) == ("sample", content)
+    recipe = read_recipe(recipe_bytes(made))
+    again = replay(recipe, open_table(recipe, frame))
+    assert again.is_same_table
+    assert again.has_same_values
+    made["mends"][1] = {"add": -1}
+    wrong = read_recipe(recipe_bytes(made))
+    with pytest.raises(RecipeError, match=r"mends\[1\] is \{'add': -1\} \(nothing is taken away\)"):
+        open_table(wrong, frame)
+    made["mends"][1] = {}
+    wrong = read_recipe(recipe_bytes(made))
+    with pytest.raises(RecipeError, match=r"mends\[1\] is \{\} \(KeyError: 'add'\)"):
+        open_table(wrong, frame)
+    monkeypatch.setitem(sys.modules, "ecoval_core.tables.mending", None)
+    with pytest.raises(RecipeError, match="which this EcoVal cannot: install a later version"):
+        open_table(recipe, frame)
 
 
 # --- What is refused -----------------------------------------------------------------------

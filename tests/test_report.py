@@ -624,6 +624,7 @@ def test_figures_follow_the_theme_and_the_width(loans, visit, width):
     )
     room = page.evaluate("document.querySelector('figure').clientWidth")
     assert max(widths) <= room + 1
+    assert min(widths) >= room - 1
     assert page.locator("details[open]").count() == 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
@@ -244,8 +244,35 @@ def open_table(
             f"({len(frame):,} rows, {frame.shape[1]:,} columns), that of {recipe.table!r} had "
             f"{recipe.content} ({recipe.n_rows:,} rows, {recipe.n_columns:,} columns)."
         )
-    table = make_table(frame, name or recipe.table, recipe.target, recipe.task, recipe.excluded)
+    mended = _mend(frame, recipe.mends)
+    table = make_table(mended, name or recipe.table, recipe.target, recipe.task, recipe.excluded)
     return Opened(table, content == recipe.content)
+
+
+def _mend(frame: pd.DataFrame, mends: Sequence[fields.JsonObject]) -> pd.DataFrame:
+    """Change cells as a recipe says, one mend after the other."""
+    if not mends:
+        return frame
+    try:
+        from ecoval_core.tables.mending import mend
+    except ImportError as error:
+        raise RecipeError(
+            "The recipe mends the table, which this EcoVal cannot: install a later version."
+        ) from error
+    for i, one in enumerate(mends):
+        try:
+            frame = mend(frame, [one])
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            # A recipe may come from anybody, and hold what no screen would have made.
+            raise RecipeError(
+                f"The recipe cannot be followed: mends[{i}] is {fields.shown(one)} ({_reason(error)})."
+            ) from error
+    return frame
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split()).rstrip(".")
+    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
 
 
 def replay(
