@@ -28,6 +28,7 @@ __all__ = [
 OPEN = "ECOVAL_OPEN"
 ALLOWED = "ECOVAL_ALLOWED"
 SESSION_HOURS = 24.0
+MAX_NAME = 24
 _REFUSED = (
     "EcoVal is reached from other machines here, but nobody has said who may use it, so it shows nothing: "
     "name an identity provider in the section [auth] of .streamlit/secrets.toml (the README says how under "
@@ -40,9 +41,17 @@ _HOURS = (
     "session_hours in the section [ecoval] of secrets.toml must be a number of hours above zero."
 )
 _NAMELESS = "Your identity provider did not say who you are (iss or sub is missing)."
-# In the header, whose right end belongs to Streamlit's own menu.
+# In the header, left of Streamlit's own menu, which makes room; on a small screen the icon only. The style
+# comes a moment later: until then the container is too small to be seen, or it would push the page down.
 _STYLE = """<style>
-.st-key-user { position: fixed; top: 0.6rem; right: 3.5rem; width: auto; z-index: 999991; }
+.st-key-user { position: fixed; top: 0.6rem; right: 3.5rem; z-index: 999991; }
+.st-key-user, div:has(> .st-key-user) { width: auto !important; height: auto !important; overflow: visible; }
+.st-key-user button, .st-key-user button:hover { color: inherit; }
+[data-testid="stMainMenu"] { margin-left: %.1frem; }
+@media (max-width: 80rem) {
+  .st-key-user p { width: 1px; height: 1px; overflow: hidden; white-space: nowrap; }
+  [data-testid="stMainMenu"] { margin-left: 4.5rem; }
+}
 </style>"""
 
 
@@ -111,9 +120,11 @@ def _judge_signed_in(auth: Mapping[str, Any], settings: Mapping[str, Any]) -> _V
     trusts = settings.get("trust_unverified_email") is True
     if identity.is_allowed(claims, _allowed(settings), trust_unverified=trusts):
         return _Verdict(found)
+    # As code: Markdown makes a link of an address otherwise.
+    shown = (found.email or found.name).replace("`", "'")
     complaint = (
-        f"You are signed in as {formats.plain(found.email or found.name)}, which is not among the addresses "
-        "that may use this server: ask whoever runs it, or sign out and take another account."
+        f"You are signed in as `{shown}`, which is not among the addresses that may use this server: ask "
+        "whoever runs it, or sign out and take another account."
     )
     return _Verdict(complaint=complaint, can_sign_out=True)
 
@@ -212,10 +223,11 @@ def draw_user() -> None:
     who = user()
     if who == LOCAL:
         return
-    st.html(_STYLE)
+    label = who.name if len(who.name) <= MAX_NAME else f"{who.name[: MAX_NAME - 1]}…"
+    st.html(_STYLE % (5 + len(label) / 2))
     with (
-        st.container(key="user"),
-        st.popover(formats.plain(who.name), icon=":material/person:", type="tertiary"),
+        st.container(key="user", width=1, height=1, border=False),
+        st.popover(formats.plain(label), icon=":material/person:", type="tertiary"),
     ):
         if who == SHARED:
             st.markdown(
@@ -223,6 +235,8 @@ def draw_user() -> None:
                 "and runs."
             )
             return
-        st.markdown(f"Signed in as **{formats.plain(who.name)}**  \n{formats.plain(who.email)}")
+        st.markdown(f"Signed in as **{formats.plain(who.name)}**")
+        if who.email:
+            st.text(who.email)
         st.caption("Nobody else sees your tables and runs.")
         _draw_sign_out()
