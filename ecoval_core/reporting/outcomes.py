@@ -111,7 +111,7 @@ def effects_section(run: Run, effects: Mapping[str, Effect]) -> Section | None:
     """Measured effects class by class, if there are any."""
     if not effects:
         return None
-    balanced = ", every class counting alike" if run.settings.balanced else ""
+    balanced = ", every class counting alike," if run.settings.balanced else ""
     blocks: list[Block] = [
         Text(
             f"The model{balanced} was fitted on the rows before and after each change, and scored on the "
