@@ -1,6 +1,7 @@
 """The rules of access: what is served to others, who a user is, who may come in."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -137,3 +138,16 @@ def test_what_is_missing_is_named(change, named):
     complaint = identity.check_auth(AUTH | change)
     assert re.search(named, complaint), complaint
     assert "\n" not in complaint
+
+
+def test_the_example_of_the_secrets_is_complete_but_for_the_secrets():
+    path = Path(__file__).parents[1] / ".streamlit" / "secrets.toml.example"
+    example = tomllib.loads(path.read_text(encoding="utf-8"))
+    assert "cookie_secret" in identity.check_auth(example["auth"])
+    example["auth"]["cookie_secret"] = "s" * 64
+    assert "lacks client_id and client_secret." in identity.check_auth(example["auth"])
+    filled = example["auth"] | {"client_id": "id", "client_secret": "secret"}
+    assert identity.check_auth(filled) == ""
+    assert identity.is_allowed(
+        {"email": "bob@example.org", "email_verified": True}, example["ecoval"]["allowed"]
+    )
