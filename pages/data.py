@@ -11,7 +11,6 @@ from pages.shared import formats, layout, loading, menu, runlist, state, valuing
 from pages.shared.session import Session, data_choices, session
 
 N_RECENT = 4
-UPLOAD_TYPES = ["csv", "tsv", "txt", "parquet", "xlsx"]
 
 
 def draw_recent() -> None:
@@ -43,11 +42,11 @@ def draw_sources() -> None:
     )
     st.file_uploader(
         "Or upload your own table",
-        UPLOAD_TYPES,
+        loading.UPLOAD_TYPES,
         key=Session.upload.key,
         on_change=loading.open_upload,
         max_upload_size=MAX_BYTES // 2**20,
-        help="CSV with any common separator (UTF-8 or Latin-1), Parquet or Excel. It stays on this "
+        help="CSV with any common separator (UTF-8 or Latin-1; .gz too), Parquet or Excel. It stays on this "
         "machine.",
     )
     draw_recent()

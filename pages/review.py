@@ -259,8 +259,8 @@ if not Session.review_queue.is_kept:
     session.review_queue = "values"
 st.segmented_control(
     "Queue",
-    [*reviewing.QUEUES, "clusters"],
-    format_func={**reviewing.QUEUES, "clusters": "Clusters in words"}.__getitem__,
+    list(reviewing.QUEUES),
+    format_func=reviewing.QUEUES.__getitem__,
     key=Session.review_queue.key,
     persist_state="session",
     required=True,

@@ -11,10 +11,14 @@ import pandas as pd
 import pytest
 import streamlit as st
 from data_files import loan_csv
+from scipy.stats import spearmanr
 from streamlit.testing.v1 import AppTest
 
 from ecoval_core import charts
+from ecoval_core.tables import load_sample
 from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.workspace import orders
+from ecoval_core.workspace.workspace import default_root
 from pages.shared import prunelist, server, story
 
 # umap-learn says so when it is imported and when it is handed neighbours, here from a job's thread,
@@ -27,9 +31,12 @@ pytestmark = [
 
 ENTRY = Path(__file__).parents[1] / "pages" / "main.py"
 SCREENS = (
-    "data", "value", "explore", "decompose", "labels", "review", "curves", "prune", "runs", "method"
+    "data", "value", "explore", "decompose", "labels", "review", "curves", "prune", "new_data", "compare",
+    "runs", "method",
 )  # fmt: skip
-NEEDS_RUN = ("explore", "decompose", "labels", "review", "curves", "prune")
+NEEDS_RUN = (
+    "explore", "decompose", "labels", "review", "curves", "prune", "new_data", "compare"
+)  # fmt: skip
 CLEAN = b"a,b,y\n" + b"\n".join(
     b"%d,%d,%s" % (i % 7, i % 5, b"yes" if i % 7 > 3 else b"no") for i in range(60)
 )
@@ -121,7 +128,8 @@ def upload(app, name, content):
 @pytest.mark.parametrize("screen", SCREENS)
 def test_every_screen_opens_before_there_is_anything(screen):
     app = go(open_app(), screen)
-    assert app.header[0].value == ("Wrong labels" if screen == "labels" else screen.capitalize())
+    titles = {"labels": "Wrong labels", "new_data": "New data"}
+    assert app.header[0].value == titles.get(screen, screen.capitalize())
     if screen in NEEDS_RUN or screen == "value":
         assert "first" in app.info[0].value
 
@@ -980,3 +988,81 @@ def test_a_row_is_set_beside_its_class_and_clusters_are_described():
     check(app.segmented_control(key="review_queue").set_value("labels").run())
     check(app.segmented_control(key="review_queue").set_value("selected").run())
     assert "Nothing is selected" in text(app)
+
+
+def test_a_run_is_set_beside_another_method_and_both_curves_are_measured():
+    app = go(valued(), "compare")
+    wait(app)
+    frame = app.session_state["weighted_run"][2].frame
+    shapley = server.engine().read(
+        server.engine().workspace(default_root()),
+        orders.baseline(app.session_state["weighted_run"][2], "knn_shapley"),
+    )
+    expected = spearmanr(frame["value"], shapley).statistic
+    assert figure(app, "Rank agreement") == f"{expected:.2f}"
+    check(app.button(key="select_disagreements").click().run())
+    chosen = app.session_state["selected_ids"]
+    ranks = frame["value"].rank() - pd.Series(shapley, frame.index).rank()
+    assert set(chosen) <= set(ranks.abs().nlargest(21).index)
+    check(app.button(key="measure_both").click().run())
+    wait(app)
+    assert "rows that both value" in text(app)
+
+
+def test_leave_one_out_waits_for_a_click_and_says_what_it_costs():
+    app = go(valued(), "compare")
+    wait(app)
+    check(app.selectbox(key="compare_with").set_value("baseline leave_one_out").run())
+    n_rows = len(app.session_state["prepared"].y_train)
+    assert app.button(key="start_baseline").label == f"Value by Leave-one-out: {n_rows:,} fits"
+
+
+def test_a_run_is_set_beside_another_run_of_the_same_file():
+    app = valued()
+    first = app.session_state["run_id"]
+    check(app.number_input(key="value_seed").set_value(5).run())
+    wait(app)
+    check(app.button(key="start").click().run())
+    wait(app)
+    go(app, "compare")
+    check(app.selectbox(key="compare_with").set_value(f"run {first}").run())
+    assert 0.3 < float(figure(app, "Rank agreement")) < 1
+    assert figure(app, "Rows compared") == str(len(app.session_state["prepared"].y_train))
+
+
+def new_file(app, frame):
+    content = frame.to_csv(index=False).encode()
+    field = app.file_uploader(key="new_upload")
+    check(field.set_value(("new.csv", content, "text/csv")).run())
+    return wait(app)
+
+
+def test_new_rows_are_valued_without_a_refit_and_what_does_not_fit_is_said():
+    app = go(valued("penguins", noise=False), "new_data")
+    frame = load_sample("penguins").frame.sample(60, random_state=0)
+    frame = frame.rename(columns={"bill_length_mm": "Bill length MM"})
+    frame.loc[frame.index[:10], "species"] = None
+    frame.loc[frame.index[10], "species"] = "Emperor"
+    new_file(app, frame)
+    assert figure(app, "Rows in the file") == "60"
+    assert figure(app, "Valued") == "49"
+    assert "10 more have no label" in text(app)
+    assert any("Emperor" in warning.value for warning in app.warning)
+    places = app.dataframe[0].value["place"].tolist()
+    assert places == sorted(places)
+    doubts = app.dataframe[-1].value
+    assert len(doubts) == 10
+    assert doubts["place"].tolist() == list(range(1, 11))
+    assert doubts["doubt"].iloc[0] == doubts["doubt"].max()
+    check(app.button(key="measure_acquisition").click().run())
+    wait(app)
+    assert "Added by priority" in text(app)
+    assert "90 % interval of the change" in "".join(e.value for e in (*app.info, *app.success))
+
+
+def test_a_new_file_without_a_needed_column_is_refused_with_the_columns_named():
+    app = go(valued("penguins", noise=False), "new_data")
+    new_file(app, load_sample("penguins").frame.drop(columns=["island", "sex"]))
+    assert "island" in app.error[0].value
+    assert "sex" in app.error[0].value
+    assert "Which to acquire first" not in [e.value for e in app.subheader]

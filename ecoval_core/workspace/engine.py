@@ -12,21 +12,15 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 from cachetools import LRUCache
-from numpy.typing import NDArray
 
-from ecoval_core.evaluation.measures import Change
-from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.tables import Prepared
-from ecoval_core.valuation.cross_valuation import CrossValuation
-from ecoval_core.valuation.record import Valuation
 from ecoval_core.workspace import history
 from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.jobs import Job, JobState
 from ecoval_core.workspace.orders import Order
-from ecoval_core.workspace.parquet import read_arrays, read_frame
+from ecoval_core.workspace.readers import READERS
 from ecoval_core.workspace.registry import JobRegistry
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.store import Result
@@ -122,6 +116,9 @@ class Engine:
         """Whether what a job found is still in the workspace, from which it may have been evicted."""
         if job.order.kind == "timing":
             return True
+        if job.order.kind == "read":
+            digest = str((job.result or {}).get("frame"))
+            return workspace.find(lambda store: store.load_frame(digest)) is not None
         if job.order.kind == "open":
             fingerprint = (job.result or {}).get("preparation")
             return fingerprint is not None and self.prepared(workspace, fingerprint) is not None
@@ -208,6 +205,15 @@ class Engine:
 
         return self._cached((workspace.root, "prepared", fingerprint), load)
 
+    def frame(self, workspace: Workspace, digest: str) -> pd.DataFrame | None:
+        """Return a frame by the digest of its content, or None if it is not in the workspace."""
+
+        def load() -> tuple[int, pd.DataFrame] | None:
+            found = workspace.find(lambda store: store.load_frame(digest))
+            return None if found is None else (int(found.memory_usage(deep=True).sum()), found)
+
+        return self._cached((workspace.root, "frame", digest), load)
+
     def result(self, workspace: Workspace, order: Order) -> Result | None:
         """Return the finished result of an order, or None."""
         return workspace.find(lambda store: store.find_result(order.key))
@@ -244,8 +250,7 @@ class Engine:
         workspace : Workspace
             Where it is.
         order : Order
-            The work: "curves" gives a frame, "effect" an Effect, "umap" and "baseline" arrays, "repeats" a
-            list of valuations.
+            The work; :mod:`ecoval_core.workspace.readers` has the types.
 
         Returns
         -------
@@ -258,38 +263,3 @@ class Engine:
             return None if found is None else READERS[order.kind](found)
 
         return self._cached((workspace.root, order.key), load)
-
-
-def _read_curves(found: Result) -> tuple[int, pd.DataFrame]:
-    frame = read_frame(found.folder / "curves.parquet")
-    return int(frame.memory_usage(deep=True).sum()), frame
-
-
-def _read_effect(found: Result) -> tuple[int, Effect]:
-    changes = tuple(Change(**one) for one in found.payload["changes"])
-    return 0, Effect(found.payload["main"], changes)
-
-
-def _read_umap(found: Result) -> tuple[int, NDArray[np.float32]]:
-    coordinates = read_arrays(found.folder / "umap.parquet")["coordinates"]
-    return coordinates.nbytes, coordinates
-
-
-def _read_baseline(found: Result) -> tuple[int, NDArray[np.float64]]:
-    values = read_arrays(found.folder / "values.parquet")["values"]
-    return values.nbytes, values
-
-
-def _read_repeats(found: Result) -> tuple[int, list[Valuation | CrossValuation]]:
-    parts = [found.folder / f"repeat_{n}" for n in range(found.payload["n_repeats"])]
-    repeats = [read_valuation(part) for part in parts]
-    return sum(200 * len(one.values_) for one in repeats), repeats
-
-
-READERS: dict[str, Callable[[Result], tuple[int, Any]]] = {
-    "curves": _read_curves,
-    "effect": _read_effect,
-    "umap": _read_umap,
-    "baseline": _read_baseline,
-    "repeats": _read_repeats,
-}

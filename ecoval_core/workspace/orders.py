@@ -77,7 +77,7 @@ class Order:
     @property
     def limits(self) -> Limits:
         """What it may take: of a file to read what is promised, else what the environment says."""
-        if self.kind == "open":
+        if self.kind in ("open", "read"):
             return Limits(READ_SECONDS, READ_MB, READ_CPU_SECONDS)
         minutes = float(os.environ.get(ENVIRONMENT_MINUTES) or DEFAULT_MINUTES)
         return Limits(60 * minutes, float(os.environ.get(ENVIRONMENT_MB) or DEFAULT_MB))
@@ -252,3 +252,65 @@ def baseline(run: Run, key: str) -> Order:
         Its array has one value a row of ``run.ids``.
     """
     return Order("baseline", {**_of_run(run), "baseline": key}, "Valuing by another method")
+
+
+def method_curves(run: Run, other: Mapping[str, Any], *, balanced: bool = False) -> Order:
+    """Order removal curves of a run over those of another run or method, on the rows that both value.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    other : mapping
+        ``{"baseline": key}``, or :func:`as_other` of another run.
+    balanced : bool, default=False
+        Whether the same share of every class is removed.
+
+    Returns
+    -------
+    Order
+        Its frame is that of :func:`ecoval_core.evaluation.comparison.method_curves`, the run's method being
+        "a" and the other "b".
+    """
+    weight = run.settings.extrinsic_weight
+    parameters = {**_of_run(run), "weight": weight, "other": dict(other), "balanced": balanced}
+    return Order("method_curves", parameters, "Measuring the curves")
+
+
+def as_other(run: Run) -> dict[str, Any]:
+    """Return a run as :func:`method_curves` takes the other one."""
+    return {**_of_run(run), "weight": run.settings.extrinsic_weight}
+
+
+def read_file(digest: str, name: str) -> Order:
+    """Order an uploaded file to be read: its payload's "frame" names what was read."""
+    parameters = {"source": {"file": digest}, "name": name}
+    return Order("read", parameters, f"Reading {name}", "quick")
+
+
+def new_rows(run: Run, frame: str, name: str) -> Order:
+    """Order the rows of a second file to be valued by a run, without a refit.
+
+    Parameters
+    ----------
+    run : Run
+        The run; its extrinsic weight counts.
+    frame : str
+        Digest of what was read.
+    name : str
+        What messages call the file.
+
+    Returns
+    -------
+    Order
+        Its frames are those of :mod:`ecoval_core.evaluation.acquisition`.
+    """
+    weight = run.settings.extrinsic_weight
+    parameters = {**_of_run(run), "weight": weight, "frame": frame, "name": name}
+    return Order("new_rows", parameters, f"Valuing {name}", "quick")
+
+
+def acquisition(run: Run, frame: str, name: str) -> Order:
+    """Order the test score to be measured while the rows of a second file are added; see :func:`new_rows`."""
+    order = new_rows(run, frame, name)
+    return Order("acquisition", order.parameters, "Measuring what new rows bring")

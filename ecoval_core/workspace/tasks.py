@@ -19,7 +19,6 @@ from ecoval_core.evaluation.projection import umap_projection
 from ecoval_core.evaluation.pruning import measure_effect
 from ecoval_core.tables import (
     MIN_ROWS,
-    Prepared,
     Table,
     detect_target,
     load_sample,
@@ -31,74 +30,18 @@ from ecoval_core.tables import (
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.parallel import Progress
 from ecoval_core.valuation.record import Valuation, findings_of
-from ecoval_core.workspace.orders import N_RANDOM, result_key
+from ecoval_core.workspace.acquiring import measure_acquisition, value_new_rows
+from ecoval_core.workspace.bench import Bench, Payload
+from ecoval_core.workspace.comparing import measure_methods, value_by_baseline
+from ecoval_core.workspace.orders import N_RANDOM
 from ecoval_core.workspace.parquet import write_arrays, write_frame
-from ecoval_core.workspace.runs import Run, Settings, estimate_run, rows_to_value, value_prepared
+from ecoval_core.workspace.runs import estimate_run, rows_to_value, value_prepared
 from ecoval_core.workspace.stability import repeat_run
 from ecoval_core.workspace.store import Store
-from ecoval_core.workspace.valuations import read_valuation, write_valuation
+from ecoval_core.workspace.valuations import write_valuation
 from ecoval_core.workspace.workspace import Workspace
 
-Payload = dict[str, Any]
 SPLIT = (0.6, 0.2, 0.2)
-
-
-class Bench:
-    """What a task works with.
-
-    Parameters
-    ----------
-    workspace : Workspace
-        Where everything is read and kept.
-    uploads : Path
-        Folder of the files that were uploaded.
-    order : str
-        Key of the order.
-    kind : str
-        Name of the task.
-    parameters : dict
-        Parameters of the order.
-    report : callable
-        Takes steps done and steps in all.
-    """
-
-    def __init__(
-        self, workspace: Workspace, uploads: Path, kind: str, parameters: Payload, report: Progress
-    ) -> None:
-        self.workspace, self.uploads, self.report = workspace, uploads, report
-        self.kind, self.parameters = kind, parameters
-        self.key = result_key(kind, parameters)
-
-    def prepared(self) -> Prepared:
-        """Return the prepared table that the order names."""
-        found = self.workspace.find(
-            lambda store: store.load_prepared(self.parameters["preparation"])
-        )
-        if found is None:
-            raise ValueError("The table of this work is no longer in the workspace: open it again.")
-        return found
-
-    def settings(self, **changed: Any) -> Settings:
-        """Return the settings that the order names."""
-        return Settings(**{**self.parameters["settings"], **changed})
-
-    def run(self, extrinsic_weight: float) -> Run:
-        """Return the run that the order belongs to, at a weight."""
-        kept = self.workspace.find(lambda store: store.find_result(self.parameters["valuation"]))
-        if kept is None:
-            raise ValueError(
-                "The run of this work is no longer in the workspace: value the rows again."
-            )
-        settings = self.settings(extrinsic_weight=extrinsic_weight)
-        valuation = read_valuation(kept.folder).reweight(extrinsic_weight)
-        return Run(self.prepared(), settings, valuation)
-
-    def keep(self, payload: Payload, write: Callable[[Path], None] | None = None) -> Payload:
-        """Keep a result under the key of the order."""
-        self.workspace.write(
-            lambda store: store.save_result(self.key, self.kind, self.parameters, payload, write)
-        )
-        return payload
 
 
 # --- Tables ---------------------------------------------------------------------------------
@@ -197,16 +140,6 @@ def _repeats(bench: Bench) -> Payload:
     return bench.keep({"n_repeats": len(found)}, write)
 
 
-def _baseline(bench: Bench) -> Payload:
-    from ecoval_core.evaluation.baselines import baseline_values
-
-    run = bench.run(0.0)
-    values = baseline_values(bench.parameters["baseline"], run, progress=bench.report)
-    return bench.keep(
-        {}, lambda folder: write_arrays({"values": values}, folder / "values.parquet")
-    )
-
-
 # --- What values are good for ---------------------------------------------------------------
 
 
@@ -268,12 +201,25 @@ def _umap(bench: Bench) -> Payload:
     )
 
 
+def _read(bench: Bench) -> Payload:
+    asked = bench.parameters
+    frame = read_frame(bench.uploads / asked["source"]["file"], asked["name"])
+    frame.columns = frame.columns.astype(str)
+    digest = content_digest(frame)
+    bench.workspace.write(lambda store: store.save_frame(digest, frame))
+    return {"frame": digest, "n_rows": len(frame)}
+
+
 TASKS: dict[str, Callable[[Bench], Payload]] = {
+    "read": _read,
     "open": _open,
     "value": _value,
     "timing": _timing,
     "repeats": _repeats,
-    "baseline": _baseline,
+    "baseline": value_by_baseline,
+    "method_curves": measure_methods,
+    "new_rows": value_new_rows,
+    "acquisition": measure_acquisition,
     "curves": _curves,
     "effect": _effect,
     "umap": _umap,

@@ -18,6 +18,7 @@ from ecoval_core.workspace.orders import Order
 from pages.shared import server, state, uploads
 from pages.shared.session import Refused, Session, data_choices, session
 
+UPLOAD_TYPES = ["csv", "tsv", "txt", "gz", "parquet", "xlsx"]
 DEMO_SAMPLE = "digits"
 DEMO_NOISE = 0.15
 DEFAULT_NOISE = 0.15

@@ -11,6 +11,8 @@ _SCREENS = {
     "review": ("Review", ":material/rate_review:"),
     "curves": ("Curves", ":material/show_chart:"),
     "prune": ("Prune", ":material/content_cut:"),
+    "new_data": ("New data", ":material/note_add:"),
+    "compare": ("Compare", ":material/compare_arrows:"),
     "runs": ("Runs", ":material/history:"),
     "method": ("Method", ":material/menu_book:"),
 }
@@ -22,12 +24,12 @@ def pages() -> list[st.Page]:
         st.Page(
             f"{name}.py",
             title=title,
-            icon=icon,
+            # With icons twelve screens do not fit beside each other at 1280 pixels.
             default=name == "data",
             # The default screen is served at "/" only, yet would keep "/data" from the page below.
             url_path="start" if name == "data" else name,
         )
-        for name, (title, icon) in _SCREENS.items()
+        for name, (title, _) in _SCREENS.items()
     ]
     return [*screens, st.Page(_open_data, title="Data", url_path="data", visibility="hidden")]
 

@@ -10,11 +10,12 @@ from ecoval_core.workspace.runs import Run
 from pages.shared import labelling, prunelist, state
 from pages.shared.session import session
 
-Queue = Literal["values", "labels", "selected"]
+Queue = Literal["values", "labels", "selected", "clusters"]
 QUEUES: dict[Queue, str] = {
     "values": "Lowest values",
     "labels": "Likely wrong labels",
     "selected": "Selected rows",
+    "clusters": "Clusters in words",
 }
 MAX_QUEUE = 2_000
 

@@ -194,6 +194,14 @@ class Session:
     label_threshold = Entry[float](0.5)
     label_undecided = Entry[bool](False)
     prune_by_threshold = Entry[bool | None]()
+    # Compare
+    compare_with = Entry[str]("")
+    compare_by = Entry[str]("ranks")
+    compare_balanced = Entry[bool](False)
+    # New data
+    new_upload = Entry[Any]()
+    new_file = Entry[tuple[str, str] | None]()
+    new_complaint = Entry[str]("")
     # Review
     review_queue = Entry[Any]("values")
     review_row = Entry[int | None]()

@@ -1,0 +1,268 @@
+"""Compare: the run that is open beside another run, or beside another method on the same rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+import streamlit as st
+
+from ecoval_core import charts
+from ecoval_core.charts.style import label_groups
+from ecoval_core.evaluation.baselines import BASELINES, baselines_for
+from ecoval_core.evaluation.comparison import CLASS_SHARE, Comparison, compare_valuations
+from ecoval_core.evaluation.curves import summarise_curves
+from ecoval_core.evaluation.measures import main_measure
+from ecoval_core.workspace import orders
+from ecoval_core.workspace.exports import to_csv
+from ecoval_core.workspace.history import RunRecord
+from ecoval_core.workspace.runs import Run
+from pages.shared import effects, formats, layout, progress, rows, runlist, server, state
+from pages.shared.session import Session, selected_points, session
+
+N_DISAGREEMENTS = 20
+SCATTER_KEY = "agreement"
+TABLE_KEY = "disagreements"
+QUESTIONS: dict[Literal["lowest", "highest"], str] = {
+    "lowest": "What if the worst go first, by each?",
+    "highest": "What if the best go first, by each?",
+}
+
+
+@dataclass(frozen=True)
+class Other:
+    """What the run is compared with: its name, its values by row id, and how its curves are ordered."""
+
+    name: str
+    values: pd.Series
+    source: dict[str, Any]
+
+
+def comparable(run: Run) -> list[RunRecord]:
+    """Return the other finished runs on the same file."""
+    engine, workspace = server.engine(), server.workspace()
+    found = []
+    for record in runlist.records():
+        if record.id == state.run_id() or record.state != "done":
+            continue
+        if record.preparation == run.prepared.fingerprint:
+            found.append(record)
+            continue
+        prepared = engine.prepared(workspace, record.preparation)
+        if prepared is not None and prepared.table.content == run.prepared.table.content:
+            found.append(record)
+    return found
+
+
+def choose(run: Run) -> str:
+    """Draw what the run can be compared with and return the choice."""
+    names = {f"baseline {key}": title for key, title in baselines_for(run.prepared.task).items()}
+    for record in comparable(run):
+        names[f"run {record.id}"] = (
+            f"Run {record.name}, {runlist.when(record)}: {runlist.describe(record)}"
+        )
+    if session.compare_with not in names:
+        session.compare_with = next(iter(names))
+    chosen: str = st.selectbox(
+        "Compare this run with",
+        list(names),
+        format_func=names.__getitem__,
+        key=Session.compare_with.key,
+        persist_state="session",
+        help="Another method values the same rows for the same model. Other runs are those of the same "
+        "file, with whatever model, seed or split.",
+    )
+    return chosen
+
+
+def other_of(run: Run, chosen: str) -> Other | None:
+    """Return what the run is compared with; draw what is missing, or under way, and return None."""
+    kind, _, key = chosen.partition(" ")
+    if kind == "run":
+        record = server.engine().record(server.workspace(), key)
+        found = None if record is None else server.engine().run(server.workspace(), record)
+        if record is None or found is None:
+            st.warning("That run is no longer in the workspace: choose another.")
+            return None
+        return Other(record.name, found.frame["value"], orders.as_other(found))
+    baseline = BASELINES[key]
+    st.caption(baseline.explanation)
+    order = orders.baseline(run, key)
+    if baseline.is_costly:
+        if state.result(order) is None and not progress.is_running(order):
+            st.button(
+                f"Value by {baseline.title}: {len(run.ids):,} fits",
+                key="start_baseline",
+                type="primary",
+                on_click=progress.start_quietly,
+                args=(order,),
+            )
+        values = progress.result_of(order, baseline.title)
+    else:
+        values = progress.fetch("baseline", order, baseline.title, can_cancel=True)
+    if values is None:
+        return None
+    return Other(baseline.title, pd.Series(values, run.frame.index), {"baseline": key})
+
+
+def draw_figures(found: Comparison, other: str) -> None:
+    """Draw how far the two agree, in figures."""
+    rank, tau, shared, only = st.columns(4)
+    rank.metric(
+        "Rank agreement",
+        formats.known(found.spearman.value, ".2f"),
+        help="Spearman's rank correlation: 1 is the same order of rows, 0 none in common.",
+    )
+    rank.caption(f"90 % interval {found.spearman.low:.2f} to {found.spearman.high:.2f}")
+    tau.metric("Kendall's tau", formats.known(found.kendall.value, ".2f"))
+    tau.caption(f"90 % interval {found.kendall.low:.2f} to {found.kendall.high:.2f}")
+    lowest = found.overlaps.set_index("share").loc[CLASS_SHARE]
+    shared.metric(
+        f"Of the lowest {CLASS_SHARE:.0%} in both",
+        f"{lowest['shared']:,.0f} of {lowest['n_rows']:,.0f}",
+    )
+    shared.caption(f"{lowest['expected_shared']:,.0f} by chance")
+    only.metric("Rows compared", f"{len(found.rows):,}")
+    apart = [(len(found.only_a), "this run"), (len(found.only_b), formats.plain(other))]
+    told = [f"{n:,} only in {name}" for n, name in apart if n]
+    only.caption("; ".join(told) or "both value the same rows")
+
+
+def select_points() -> None:
+    """Select the rows lassoed, boxed or clicked on the scatter."""
+    state.select(
+        [
+            int(point["customdata"])
+            for point in selected_points(SCATTER_KEY)
+            if "customdata" in point
+        ]
+    )
+
+
+def draw_rows(run: Run, found: Comparison, names: tuple[str, str]) -> None:
+    """Draw the rows that the two rank most differently."""
+    st.subheader("The rows they disagree on most", anchor=False)
+    apart = found.disagreements(N_DISAGREEMENTS)
+    ids = [int(row) for row in apart.index]
+    notes = (
+        apart["rank_a"].map("{:.0f} %".format) + " → " + apart["rank_b"].map("{:.0f} %".format)
+    ).rename("rank here → there")
+    with st.container(horizontal=True):
+        st.button(
+            f"Select these {len(ids)} rows",
+            key="select_disagreements",
+            icon=":material/select_all:",
+            on_click=state.select,
+            args=(ids,),
+        )
+        st.download_button(
+            "Every row as CSV",
+            lambda: to_csv(_download(found, names)),
+            "comparison.csv",
+            "text/csv",
+            key="download_comparison",
+            on_click="ignore",
+            icon=":material/download:",
+        )
+    rows.draw(run, ids, TABLE_KEY, notes=notes)
+    st.caption("Rank in percent: 0 is the lowest value of the rows compared, 100 the highest.")
+
+
+def _download(found: Comparison, names: tuple[str, str]) -> pd.DataFrame:
+    titles = {
+        "value_a": f"value {names[0]}", "value_b": f"value {names[1]}",
+        "rank_a": f"rank {names[0]}", "rank_b": f"rank {names[1]}",
+    }  # fmt: skip
+    return found.rows.rename(columns=titles).rename_axis("row_id").reset_index()
+
+
+def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
+    """Draw the removal curves of both over each other, or the button that measures them."""
+    st.subheader("Curves of both", anchor=False)
+    balanced = st.toggle(
+        "Class-balanced: remove the same share of every class",
+        key=Session.compare_balanced.key,
+        persist_state="session",
+        disabled=run.prepared.task == "regression",
+    )
+    order = orders.method_curves(run, other.source, balanced=balanced)
+    found = state.result(order)
+    if found is None and not progress.is_running(order):
+        st.button(
+            "Measure both",
+            key="measure_both",
+            type="primary",
+            icon=":material/show_chart:",
+            on_click=progress.start_quietly,
+            args=(order,),
+        )
+    curves = progress.result_of(order, "Refits", cancelled="The measurement was cancelled.")
+    if curves is None or found is None:
+        return
+    measure = main_measure(run.make_estimator(), balanced=run.settings.balanced)
+    summary = summarise_curves(curves[curves["measure"] == measure])
+    baseline = float(summary.loc[summary["share"] == 0, "mean"].iloc[0])
+    for column, (strategy, question) in zip(st.columns(2), QUESTIONS.items(), strict=True):
+        figure = charts.methods_chart(
+            summary,
+            baseline,
+            effects.title(measure),
+            strategy=strategy,
+            names=dict(zip("ab", names, strict=True)),
+            theme=layout.theme(),
+            title=question,
+        )
+        with column:
+            layout.chart(figure, key=f"both_{strategy}")
+    st.caption(
+        f"{found.payload['n_rows']:,} rows that both value, at most {found.payload['n_refits']:,} refits in "
+        f"{formats.seconds(found.payload['seconds'])}."
+    )
+
+
+layout.title(
+    "Compare",
+    "Where two valuations of the same rows agree, they are worth more trust; where they do not, look at the "
+    "rows.",
+)
+run = layout.need_run()
+layout.warn_if_unreliable(run)
+other = other_of(run, choose(run))
+if other is not None:
+    names = ("this run", other.name)
+    if not Session.compare_by.is_kept:
+        session.compare_by = "ranks"
+    try:
+        found = compare_valuations(run.frame["value"], other.values)
+    except ValueError as error:
+        st.info(formats.plain(error))
+        st.stop()
+    draw_figures(found, other.name)
+    left, right = st.columns([1.5, 1], gap="large")
+    with left:
+        by = st.segmented_control(
+            "Axes",
+            ["ranks", "values"],
+            key=Session.compare_by.key,
+            required=True,
+            persist_state="session",
+        )
+        scatter = charts.agreement_scatter(
+            found.rows,
+            names=names,
+            theme=layout.theme(),
+            by="values" if by == "values" else "ranks",
+            selected=state.selected_ids(),
+        )
+        layout.chart(scatter, SCATTER_KEY, on_select=select_points, selection_mode=("box", "lasso"))
+    with right:
+        layout.chart(charts.overlap_bars(found.overlaps, theme=layout.theme()), key="overlaps")
+        labels = label_groups(run.frame["label"])
+        summary = found.by_class(labels)
+        layout.chart(
+            charts.class_bars(summary, names=names, share=CLASS_SHARE, theme=layout.theme()),
+            key="classes",
+        )
+    draw_rows(run, found, names)
+    draw_curves(run, other, names)

@@ -1,0 +1,254 @@
+"""New data: a second file valued by the run that is open, without a refit, and what adding it would bring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from ecoval_core import charts
+from ecoval_core.evaluation.addition import advantages
+from ecoval_core.evaluation.curves import summarise_curves
+from ecoval_core.evaluation.pruning import Effect
+from ecoval_core.tables import MAX_BYTES
+from ecoval_core.workspace import orders
+from ecoval_core.workspace.exports import to_csv
+from ecoval_core.workspace.jobs import JobState
+from ecoval_core.workspace.runs import Run
+from pages.shared import effects, formats, layout, loading, progress, server, state, uploads
+from pages.shared.session import Session, session
+
+MAX_ROWS_SHOWN = 2_000
+NAMES = {"priority": "by priority", "value": "by value"}
+
+
+def open_file() -> None:
+    """Read the file in the upload field; called when the field changes."""
+    Session.new_complaint.forget()
+    engine, workspace = server.engine(), server.workspace()
+    try:
+        upload = uploads.take(session.new_upload)
+    except ValueError as error:
+        session.new_complaint = str(error)
+        return
+    if upload is None:
+        return
+    digest = engine.keep_upload(upload.data)
+    try:
+        with st.spinner("Reading the file …"):
+            job = engine.submit(workspace, orders.read_file(digest, upload.name), server.visitor())
+            job.wait()
+    finally:
+        engine.forget_upload(digest)
+    if job.state == JobState.DONE and job.result is not None:
+        session.new_file = (str(job.result["frame"]), upload.name)
+    else:
+        session.new_complaint = job.error or "Reading the file was cancelled."
+
+
+def draw_notes(payload: dict[str, Any]) -> None:
+    """Draw what was done to make the file fit, and what may make values less right."""
+    for warning in payload["warnings"]:
+        st.warning(formats.plain(warning))
+    if payload["notes"]:
+        with st.expander(
+            f"How the columns were matched: {formats.count(len(payload['notes']), 'note')}"
+        ):
+            for note in payload["notes"]:
+                st.markdown(f"- {formats.plain(note)}")
+
+
+def draw_figures(run: Run, payload: dict[str, Any], valued: pd.DataFrame) -> None:
+    """Draw the file in figures."""
+    figures = st.columns(4)
+    figures[0].metric("Rows in the file", f"{payload['n_rows']:,}")
+    figures[1].metric("Valued", f"{payload['n_valued']:,}")
+    noun = formats.target_word(run)
+    if len(valued):
+        n_below = int((valued["value"] < 0).sum())
+        figures[2].metric("Value below zero", f"{n_below:,} of {len(valued):,}")
+        if run.prepared.task == "classification":
+            n_doubted = int((valued["suggested_label"] != valued["label"]).sum())
+            figures[3].metric(f"Doubtful {noun}s", f"{n_doubted:,} of {len(valued):,}")
+            figures[3].caption("the judges would say something else")
+    if payload["n_unlabelled"]:
+        figures[1].caption(f"{payload['n_unlabelled']:,} more have no {noun}")
+
+
+def draw_valued(run: Run, valued: pd.DataFrame, original: pd.DataFrame, stem: str) -> None:
+    """Draw the labelled rows, those to acquire first on top."""
+    st.subheader("Which to acquire first", anchor=False)
+    st.markdown(
+        "**Priority** asks what one more row would add: effect on the score, for a credible "
+        f"{formats.target_word(run)}, where the model is not right already, less for each further row of the "
+        "same cluster. **Value** is what the row would be worth as part of the table; it pays for being "
+        "typical too, so it is not an order to acquire by."
+    )
+    unit = formats.unit_of(run)
+    ranked = unit.scale(valued).sort_values("place", kind="stable")
+    number = st.column_config.NumberColumn
+    columns: dict[str, Any] = {
+        "_index": number("row", format="%d", pinned=True, help="Row of the new file, from 0"),
+        "place": number("place", format="%d"),
+        "label_quality": st.column_config.ProgressColumn(
+            f"{formats.target_word(run)} quality", format="%.2f", min_value=0, max_value=1
+        ),
+        **{
+            name: number(name, format=unit.column_format, help=f"In {unit.label}")
+            for name in ("value", "intrinsic", "extrinsic")
+        },
+    }
+    shown = ranked[
+        [
+            "place",
+            "label",
+            "value",
+            "intrinsic",
+            "extrinsic",
+            "cluster",
+            "label_quality",
+            "suggested_label",
+        ]
+    ]
+    _table(shown, original, columns, "new_rows", run)
+    _downloads(valued.sort_index(), original, f"{stem}_valued", "new_rows")
+
+
+def draw_doubts(run: Run, doubts: pd.DataFrame, original: pd.DataFrame, stem: str) -> None:
+    """Draw the rows without a label, those to label first on top."""
+    noun = formats.target_word(run)
+    st.subheader(f"Rows without a {noun}: which to label first", anchor=False)
+    st.markdown(
+        f"Without a {noun} a row has no value. What can be said is where a {noun} would be news: the rows on "
+        "top are those that the judges are least sure of, not too many of one cluster."
+    )
+    ranked = doubts.sort_values("place", kind="stable")
+    number = st.column_config.NumberColumn
+    columns = {
+        "_index": number("row", format="%d", pinned=True, help="Row of the new file, from 0"),
+        "doubt": number("doubt", format="%.3f"),
+        "suggested_label": st.column_config.Column(f"likeliest {noun}"),
+    }
+    _table(ranked[["place", "suggested_label", "doubt"]], original, columns, "doubts", run)
+    _downloads(doubts.sort_index(), original, f"{stem}_to_label", "doubts")
+
+
+def _table(
+    shown: pd.DataFrame, original: pd.DataFrame, columns: dict[str, Any], key: str, run: Run
+) -> None:
+    taken = {*shown.columns, run.prepared.table.target}
+    kept = original[[column for column in original if column not in taken]]
+    st.dataframe(shown.head(MAX_ROWS_SHOWN).join(kept), key=key, height=380, column_config=columns)
+    if len(shown) > MAX_ROWS_SHOWN:
+        st.caption(
+            f"The first {MAX_ROWS_SHOWN:,} of {len(shown):,} rows; downloads have all of them."
+        )
+
+
+def _downloads(found: pd.DataFrame, original: pd.DataFrame, stem: str, key: str) -> None:
+    def joined() -> pd.DataFrame:
+        added = found.rename(columns=_free_names(list(found.columns), list(original.columns)))
+        return original.loc[added.index].join(added).rename_axis("row_id").reset_index()
+
+    st.download_button(
+        "These rows with values as CSV",
+        lambda: to_csv(joined()),
+        f"{stem}.csv",
+        "text/csv",
+        key=f"download_{key}",
+        on_click="ignore",
+        icon=":material/download:",
+    )
+
+
+def _free_names(names: Sequence[str], taken: Sequence[str]) -> dict[str, str]:
+    return {name: f"ecoval_{name}" for name in names if name in set(taken)}
+
+
+def draw_acquisition(run: Run, frame: str, name: str) -> None:
+    """Draw what adding the rows brings, or the button that measures it."""
+    st.subheader("What adding them brings", anchor=False)
+    order = orders.acquisition(run, frame, name)
+    found = state.result(order)
+    if found is None and not progress.is_running(order):
+        st.button(
+            "Measure the acquisition curve",
+            key="measure_acquisition",
+            type="primary",
+            icon=":material/show_chart:",
+            on_click=progress.start_quietly,
+            args=(order,),
+        )
+    kept: tuple[pd.DataFrame, Effect] | None = progress.result_of(
+        order, "Refits", cancelled="The measurement was cancelled."
+    )
+    if kept is None or found is None:
+        return
+    curves, effect = kept
+    of_main = curves[curves["measure"] == effect.main]
+    summary = summarise_curves(of_main)
+    baseline = float(summary.loc[summary["share"] == 0, "mean"].iloc[0])
+    figure = charts.acquisition_chart(
+        summary,
+        baseline,
+        effects.title(effect.main),
+        names=NAMES,
+        theme=layout.theme(),
+        title="What if these rows are added to the training rows?",
+    )
+    left, right = st.columns([1.3, 1], gap="large")
+    with left:
+        layout.chart(figure, key="acquisition_chart")
+        told = {"better": "better than", "worse": "worse than", "alike": "no better than"}
+        for one in advantages(of_main):
+            st.caption(
+                f"Added {NAMES[one.strategy]}: mean {effects.title(effect.main)} {one.score:.3f}, random "
+                f"orders {one.chance:.3f} (80 % of them {one.low:.3f} to {one.high:.3f}): "
+                f"{told[one.verdict]} chance."
+            )
+        st.caption(
+            f"At most {found.payload['n_refits']:,} refits in {formats.seconds(found.payload['seconds'])}, "
+            "scored on the test rows."
+        )
+    with right:
+        st.markdown("**All of them added**")
+        effects.draw(effect, run, "addition")
+
+
+layout.title(
+    "New data",
+    "Value the rows of a second file by the run that is open, without a refit, and see which of them to "
+    "acquire or to label first.",
+)
+run = layout.need_run()
+layout.warn_if_unreliable(run)
+st.file_uploader(
+    f"A file with the columns of {formats.plain(run.prepared.table.name)}",
+    loading.UPLOAD_TYPES,
+    key=Session.new_upload.key,
+    on_change=open_file,
+    max_upload_size=MAX_BYTES // 2**20,
+    help=f"The column {run.prepared.table.target!r} may be missing, or empty in some rows: those are ranked "
+    "by where a label would be news.",
+)
+if session.new_complaint:
+    st.error(formats.plain(session.new_complaint))
+if session.new_file is not None:
+    frame, name = session.new_file
+    order = orders.new_rows(run, frame, name)
+    found = progress.fetch("new_rows", order, f"Valuing {name}")
+    result = state.result(order)
+    original = server.engine().frame(server.workspace(), frame)
+    if found is not None and result is not None and original is not None:
+        st.markdown(f"**{formats.plain(name)}**")
+        draw_figures(run, result.payload, found["valued"])
+        draw_notes(result.payload)
+        stem = PurePath(name).stem
+        if len(found["valued"]):
+            draw_valued(run, found["valued"], original, stem)
+            draw_acquisition(run, frame, name)
+        if len(found["doubts"]):
+            draw_doubts(run, found["doubts"], original, stem)
