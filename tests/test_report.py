@@ -325,6 +325,14 @@ def test_values_not_to_be_trusted_come_with_a_warning(loans, page):
     assert "not reliable" not in page.text_of("summary")
 
 
+def test_what_was_mended_is_told(loans):
+    run, rules, decisions, recipe, _ = loans
+    sentences = ["'status' is spelt <two> ways", "'income' holds \"?\""]
+    mends = [{"column": "a", "sentence": sentence} for sentence in sentences]
+    said = Page(make_report(run, recipe={**recipe, "mends": mends})).text_of("table")
+    assert [said.count(sentence) for sentence in sentences] == [1, 1]
+
+
 def test_regression_by_folds_speaks_of_targets(tmp_path):
     random = np.random.default_rng(2)
     frame = pd.DataFrame(random.normal(size=(90, 3)), columns=["a", "b", "c"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,7 +103,7 @@ def summary(run: Run, unit: Unit, decided: Decision, relabelled: Mapping[int, An
     return Section("summary", "In short", blocks)
 
 
-def what_was_valued(run: Run) -> Section:
+def what_was_valued(run: Run, mends: Sequence[Mapping[str, Any]]) -> Section:
     """Describe the table: rows, columns, split, classes, missing values."""
     prepared, table = run.prepared, run.prepared.table
     sizes = prepared.parts.value_counts()
@@ -127,6 +127,7 @@ def what_was_valued(run: Run) -> Section:
         ("Target", Markup("{} ({})").format(said(table.target), table.task)),
         ("Columns used", f"{len(table.features):,}"),
         ("Columns left out", listed(left_out) if left_out else "none"),
+        *(("Mended", said(one.get("sentence", one), 300)) for one in mends),
         *split,
         ("Rows valued", f"{len(run.frame):,} ({valued})"),
         ("Planted noise", noise),

@@ -90,7 +90,7 @@ def make_report(
     )
     sections = [
         findings.summary(run, units, decided, new),
-        findings.what_was_valued(run),
+        findings.what_was_valued(run, recipe["mends"]),
         findings.how_it_was_valued(run),
         findings.values(run, units, coordinates, projection),
         findings.by_class(run, units, decided, new),
