@@ -125,8 +125,9 @@ def gestures(page, repeats):
     note("box", lambda turn: drag(page, [(ends[turn], 0.1), (0.6, 0.7)]), "count", "map")
     note("invert", lambda _: page.keyboard.press("i"), "count", "map")
     note("zoom", lambda turn: page.keyboard.press("+-"[turn % 2]), "drawn")
+    page.keyboard.press("0")
     page.keyboard.press("Escape")
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(1500)
 
     def click(turn):
         page.mouse.click(*page.evaluate(POINT, 97 * turn))

@@ -85,10 +85,18 @@ def browser():
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def window(browser):
+    """A browser window whose pages share a cache; each has a storage of its own."""
+    window = browser.new_context(viewport={"width": 1280, "height": 800})
+    yield window
+    window.close()
+
+
 @pytest.fixture
-def page(server, browser):
+def page(server, window):
     """A page that notes whatever is asked of another host, and whatever goes wrong in it."""
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page = window.new_page()
     outside, wrong = [], []
     page.on(
         "request",
@@ -266,6 +274,8 @@ def in_box(coords, corners):
 
 def test_a_lasso_takes_what_lies_inside_and_the_rest_turns_grey(demo):
     assert demo.traces() == {"others": 0, "points": 2000, "pruned": 0}
+    # Once at first, not again when the style sheet arrives or the window settles.
+    expect(demo.picture).to_have_attribute("data-drawn", "1")
     polygon = demo.drag(TRIANGLE)
     expected = int(inside(demo.coords, polygon).sum())
     assert 0 < expected < 2000
@@ -306,7 +316,6 @@ def test_a_click_opens_a_row_whatever_tool_is_active(demo, tool):
     demo.tool(tool).click()
     first, second = demo.alone(2)
     demo.click(first)
-    # Marked at once, before the server answers.
     expect(demo.root).to_have_attribute("data-picked", str(first + 100))
     demo.expect(f"Selected: 0 of 2,000 · picked {first + 100} ")
     expect(demo.root.locator(".ecoval-map-picked")).to_have_count(1)
@@ -318,6 +327,15 @@ def test_a_click_opens_a_row_whatever_tool_is_active(demo, tool):
     demo.expect("picked None")
     expect(demo.root.locator(".ecoval-map-picked")).to_have_count(0)
     expect(demo.root.locator(".ecoval-map-neighbor")).to_have_count(0)
+
+
+def test_a_click_is_shown_before_the_server_answers(demo):
+    (position,) = demo.alone(1)
+    demo.page.locator(".st-key-slow").get_by_role("button").click()
+    demo.click(position)
+    expect(demo.root).to_have_attribute("data-picked", str(position + 100))
+    demo.expect("picked None")
+    demo.expect(f"picked {position + 100}")
 
 
 def test_shift_click_adds_alt_click_takes_away_and_nothing_is_lost_by_accident(demo):
@@ -430,8 +448,12 @@ def test_a_new_colour_leaves_selection_and_picked_row(demo):
     demo.idle()
     before = demo.traces()
     (position,) = demo.alone(1)
+    drawn = demo.picture.get_attribute("data-drawn")
     demo.click(position)
     demo.expect(f"picked {position + 100}")
+    demo.idle()
+    # A ring moves without the points being drawn again.
+    assert demo.picture.get_attribute("data-drawn") == drawn
     page.get_by_test_id("stSelectbox").locator("input").click()
     page.get_by_role("option", name="amount").click()
     expect(demo.root.locator(".ecoval-map-title")).to_have_text("amount")
@@ -527,7 +549,7 @@ def test_a_lasso_on_a_sample_takes_all_rows_inside(server, page, rows):
 
 
 def test_scripts_and_data_travel_once_and_a_gesture_is_a_small_message(server, browser):
-    # Chromium keeps nothing between pages of a private window's predecessor: a context of its own.
+    # A window of its own, which has fetched nothing yet.
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     fetched, frames = [], []
@@ -566,9 +588,21 @@ def test_scripts_and_data_travel_once_and_a_gesture_is_a_small_message(server, b
     context.close()
 
 
-def test_maps_that_were_left_give_their_graphics_back(demo):
-    page = demo.page
-    for _ in range(12):
+def test_maps_that_were_left_give_their_graphics_back(server, page, rows):
+    # A browser has about sixteen of these for all of a page, and takes them from the oldest.
+    page.add_init_script(
+        """window.graphics = new Set();
+        const get = HTMLCanvasElement.prototype.getContext;
+        HTMLCanvasElement.prototype.getContext = function (kind, ...options) {
+            const context = get.call(this, kind, ...options);
+            if (context && kind.includes('webgl')) window.graphics.add(context);
+            return context;
+        };"""
+    )
+    demo = Map(page, rows[0]).open(f"{server}/?rows=2000")
+    alive = "[...window.graphics].filter(each => !each.isContextLost()).length"
+    assert page.evaluate(alive) > 0
+    for _ in range(6):
         page.get_by_role("link", name="Scatter").click()
         expect(page.get_by_text("Typical and needed")).to_be_visible()
         page.get_by_role("link", name="Map").click()
@@ -576,7 +610,10 @@ def test_maps_that_were_left_give_their_graphics_back(demo):
         expect(demo.picture).to_have_attribute("data-drawn", re.compile(r"\d+"))
     demo.idle()
     assert demo.traces()["points"] == 2000
-    assert page.locator("style[id^=plotly]").count() <= 2
+    page.get_by_role("link", name="Nothing").click()
+    expect(demo.root).to_have_count(0)
+    page.wait_for_function(f"{alive} === 0")
+    assert page.evaluate("window.graphics.size") > 12
 
 
 def test_a_map_whose_graphics_were_taken_away_is_drawn_again(demo):

@@ -96,6 +96,8 @@ def shade(coloring: Coloring, palette: Palette, *, lowest_on_top: bool = True) -
         missing = coloring.codes < 0
         codes = coloring.codes
         colors = [color for _, color in coloring.colorscale[::2]]
+        # The map has a grey like this for points that are not selected.
+        colors = [palette.zero if color == palette.faded else color for color in colors]
         order = np.arange(n)
         gradient, ticks = [], []
         # A colour bar runs upwards; a list of names is read downwards.

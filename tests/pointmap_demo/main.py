@@ -103,7 +103,7 @@ def draw(kind):
         st.toggle("Below zero only", key="negative", bind="query-params")
         st.toggle("Prune list", key="prune", bind="query-params")
         if st.button("Rerun slowly", key="slow"):
-            time.sleep(1)
+            time.sleep(2)
     st.markdown(
         f"**Selected: {len(selected):,}** of {n_rows:,} · picked {picked} "
         f"· gestures {st.session_state.get('n_gestures', 0)} "

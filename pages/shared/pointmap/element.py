@@ -184,7 +184,7 @@ def point_map(
         "pruned": points.bits(pruned_ids),
         "picked": points.where(picked_id),
         "neighbors": [place for place in neighbors if place is not None],
-        "status": _status(n_rows, selected),
+        "status": _status(n_rows, shown, selected),
         "note": f"showing {len(drawn):,} of {n_rows:,} rows" if len(drawn) < n_rows else "",
         "label": label,
         "view": view or published["points"],
@@ -211,6 +211,8 @@ def point_map(
     _component(key=key_of(name), data=data, on_gestures_change=answer)
 
 
-def _status(n_rows: int, selected: list[int] | None) -> str:
+def _status(n_rows: int, shown: list[int] | None, selected: list[int] | None) -> str:
     rows = f"{n_rows:,} row" + ("" if n_rows == 1 else "s")
-    return rows if selected is None else f"{len(selected):,} of {rows} selected"
+    if selected is not None:
+        return f"{len(selected):,} of {rows} selected"
+    return rows if shown is None else f"{len(shown):,} of {rows} pass the filters"

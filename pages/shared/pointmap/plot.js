@@ -2,7 +2,7 @@
 
 import { loadPlotly } from "./wire.js";
 
-const SIZES = [[300, 10], [2500, 8], [8000, 6], [Infinity, 4]];
+const SIZES = [[300, 10], [2500, 8], [8000, 6], [30000, 4], [Infinity, 3]];
 
 const hasWebGL = (() => {
   let known = null;
@@ -208,7 +208,13 @@ function traces({ points, shade, levels, pruned, palette, size }) {
 const HIDDEN = { showgrid: false, zeroline: false, showticklabels: false, ticks: "", showline: false };
 
 function layoutOf({ layout, palette, view, size, font }) {
-  const given = layout ?? {};
+  const given = { ...layout };
+  if (size.width < 480) {
+    // Words of opposite corners would run into each other.
+    given.annotations = layout?.annotations?.map((note) => ({
+      ...note, text: note.text.replaceAll(": ", ":<br>"), font: { ...note.font, size: 11.5 },
+    }));
+  }
   const axis = (own, range) => ({ ...(own ?? HIDDEN), range: [...range], autorange: false, fixedrange: true });
   return {
     ...given,

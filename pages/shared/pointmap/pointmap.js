@@ -1,6 +1,6 @@
 // The map as a Streamlit component: keeps what it was given, what the visitor sees, and what was done.
 
-import { bits, fetchPackage, loadStyle, textAt } from "./wire.js";
+import { bits, fetchPackage, loadPlotly, loadStyle, textAt } from "./wire.js";
 import { Plot, levelsOf, marginOf } from "./plot.js";
 import { Pointer } from "./pointer.js";
 import { TOOLS, fillLegend, fillTip, make, makeTools } from "./furniture.js";
@@ -31,6 +31,8 @@ class PointMap {
     this.gestures = [];
     this.stored = { tool: "lasso", views: {} };
     this.#build(parent);
+    // Asked for at once, beside the data; who cannot have it is told when drawing fails.
+    loadPlotly().catch(() => {});
     this.plot = new Plot(this.picture, () => this.#draw());
     this.pointer = new Pointer(this.pad, {
       tool: () => this.stored.tool,
@@ -133,14 +135,8 @@ class PointMap {
       if (points.x.length !== shade.codes.length) return;
       this.points = points;
       this.shade = shade;
-      if (this.texts?.address !== data.texts) this.texts = null;
       this.#arrange();
-      fetchPackage(data.texts).then(
-        (texts) => {
-          if (token === this.token) this.texts = { ...texts, address: data.texts };
-        },
-        () => {},
-      );
+      this.#fetchTexts();
     } catch (error) {
       if (token !== this.token || this.isGone) return;
       if (attempt < PATIENCE.length) {
@@ -153,11 +149,24 @@ class PointMap {
     }
   }
 
+  async #fetchTexts() {
+    const address = this.data.texts;
+    if (address === this.textsOf) return;
+    this.textsOf = address;
+    this.texts = null;
+    try {
+      const texts = await fetchPackage(address);
+      if (address === this.textsOf) this.texts = texts;
+    } catch {
+      // A row then tells its number only; the next update asks again.
+      if (address === this.textsOf) this.textsOf = null;
+    }
+  }
+
   #arrange() {
     const { data, points, shade } = this;
+    const { selected, shown, pruned, layout, palette } = data;
     const n = points.x.length;
-    this.levels = levelsOf(n, bits(data.selected, n), bits(data.shown, n));
-    this.pruned = bits(data.pruned, n);
     if (this.legendOf !== shade) {
       this.legendOf = shade;
       this.title.textContent = shade.words.title;
@@ -174,6 +183,16 @@ class PointMap {
     }
     this.message.hidden = n > 0;
     if (!n) this.message.textContent = "No row has a value.";
+    const drawnFrom = JSON.stringify([data.points, data.shade, selected, shown, pruned, layout, palette, data.view]);
+    if (drawnFrom === this.drawnFrom) {
+      // Only the rings differ, or words.
+      this.#ring();
+      this.root.dataset.seen = String(data.seen);
+      return;
+    }
+    this.drawnFrom = drawnFrom;
+    this.levels = levelsOf(n, bits(selected, n), bits(shown, n));
+    this.pruned = bits(pruned, n);
     this.#draw();
   }
 
