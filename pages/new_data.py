@@ -17,12 +17,13 @@ from ecoval_core.tables import MAX_BYTES
 from ecoval_core.workspace import orders
 from ecoval_core.workspace.exports import to_csv
 from ecoval_core.workspace.jobs import JobState
+from ecoval_core.workspace.new_rows import BY_VALUE, RECOMMENDED
 from ecoval_core.workspace.runs import Run
 from pages.shared import effects, formats, layout, loading, progress, server, state, uploads
 from pages.shared.session import Session, session
 
 MAX_ROWS_SHOWN = 2_000
-NAMES = {"priority": "by priority", "value": "by value"}
+NAMES = {RECOMMENDED: "by priority", BY_VALUE: "by value"}
 
 
 def open_file() -> None:

@@ -6,50 +6,32 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from ecoval_core.evaluation.acquisition import rank_unlabelled, value_new
-from ecoval_core.evaluation.addition import acquisition_curves, count_additions, measure_addition
-from ecoval_core.tables import Prepared
-from ecoval_core.tables.matching import Matched, match_columns
-from ecoval_core.tables.preparation import vectorise_new
+from ecoval_core.evaluation.acquisition import rank_unlabelled
+from ecoval_core.evaluation.addition import count_additions
 from ecoval_core.workspace.bench import Bench, Payload
+from ecoval_core.workspace.new_rows import (
+    addition_curves,
+    addition_effect,
+    read_new_rows,
+    value_new_rows,
+)
 from ecoval_core.workspace.orders import N_RANDOM
 from ecoval_core.workspace.parquet import write_frame
 
-ORDERS = ("priority", "value")
+# By priority and by value.
+N_ORDERS = 2
 
 
-def _match(bench: Bench, prepared: Prepared) -> Matched:
-    return match_columns(
-        prepared.table,
-        bench.frame(),
-        name=bench.parameters["name"],
-        train_ids=prepared.ids_train,
-    )
-
-
-def _labelled(
-    bench: Bench, matched: Matched, prepared: Prepared
-) -> tuple[pd.DataFrame, np.ndarray]:
-    fitted = bench.fit(bench.parameters["weight"])
-    X = vectorise_new(prepared, matched.frame.iloc[matched.ids])
-    return value_new(fitted, X, matched.labels, matched.ids), X
-
-
-def value_new_rows(bench: Bench) -> Payload:
+def value_file(bench: Bench) -> Payload:
     """Value the labelled rows of a second file, and rank those without a label by doubt."""
-    prepared = bench.prepared()
-    matched = _match(bench, prepared)
-    valued = pd.DataFrame()
-    if len(matched.ids):
-        valued, _ = _labelled(bench, matched, prepared)
-    blank = matched.unlabelled_ids if matched.has_target else np.arange(matched.n_rows)
-    doubts = pd.DataFrame()
-    if len(blank):
-        X = vectorise_new(prepared, matched.frame.iloc[blank])
-        doubts = rank_unlabelled(bench.fit(bench.parameters["weight"]), X, blank)
+    new = read_new_rows(bench.prepared(), bench.frame(), bench.parameters["name"])
+    fitted = bench.fit(bench.parameters["weight"])
+    matched = new.matched
+    valued = value_new_rows(fitted, new)
+    blank = matched.unlabelled_ids
+    doubts = rank_unlabelled(fitted, new.X[blank], blank) if len(blank) else pd.DataFrame()
     payload = {
         "n_rows": matched.n_rows,
         "n_valued": len(valued),
@@ -72,29 +54,20 @@ def value_new_rows(bench: Bench) -> Payload:
 def measure_acquisition(bench: Bench) -> Payload:
     """Measure the test score while the labelled rows of a second file join the training rows."""
     started = time.perf_counter()
-    run = bench.run(bench.parameters["weight"])
-    prepared = run.prepared
-    matched = _match(bench, prepared)
-    if not len(matched.ids):
+    weight = bench.parameters["weight"]
+    run = bench.run(weight)
+    new = read_new_rows(run.prepared, bench.frame(), bench.parameters["name"])
+    if not len(new.ids):
         raise ValueError(
             "None of the new rows has a label that the model knows, so nothing can be measured."
         )
-    valued, X_new = _labelled(bench, matched, prepared)
-    data = prepared.X_test, prepared.y_test
-    model = run.make_estimator()
-    y_new = matched.labels.astype(np.result_type(run.y, matched.labels))
-    curves = acquisition_curves(
-        model, run.X, run.y, X_new, y_new, *data, {name: valued[name] for name in ORDERS},
-        n_random=N_RANDOM, random_state=run.settings.random_state, progress=bench.report,
-    )  # fmt: skip
-    effect = measure_addition(
-        model, run.X, run.y, X_new, y_new, *data, random_state=run.settings.random_state,
-        balanced=run.settings.balanced,
-    )  # fmt: skip
+    valued = value_new_rows(bench.fit(weight), new)
+    curves = addition_curves(run, new, valued, n_random=N_RANDOM, progress=bench.report)
+    effect = addition_effect(run, new, new.ids)
     payload = {
         "main": effect.main,
         "changes": [asdict(one) for one in effect.changes],
-        "n_refits": count_additions(len(ORDERS), n_random=N_RANDOM),
+        "n_refits": count_additions(N_ORDERS, n_random=N_RANDOM),
         "seconds": time.perf_counter() - started,
     }
     return bench.keep(payload, lambda folder: write_frame(curves, folder / "curves.parquet"))

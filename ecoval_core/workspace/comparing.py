@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pandas as pd
 
-from ecoval_core.evaluation.baselines import baseline_values, cross_baseline_values
 from ecoval_core.evaluation.comparison import count_method_refits, method_curves
-from ecoval_core.valuation.cross_valuation import CrossValuation
+from ecoval_core.workspace.baselines import value_by_baseline
 from ecoval_core.workspace.bench import Bench, Payload
 from ecoval_core.workspace.orders import N_RANDOM, result_key
 from ecoval_core.workspace.parquet import read_arrays, write_arrays, write_frame
@@ -19,20 +17,10 @@ from ecoval_core.workspace.valuations import read_valuation
 MIN_COMMON_ROWS = 20
 
 
-def value_by_baseline(bench: Bench) -> Payload:
+def value_rows(bench: Bench) -> Payload:
     """Value the rows of a run by another method, on the same folds where the run has some."""
-    run, key = bench.run(0.0), bench.parameters["baseline"]
-    model, settings = run.make_estimator(), run.settings
-    options: dict[str, Any] = {
-        "scoring": settings.scoring, "class_weight": "balanced" if settings.balanced else None,
-        "random_state": settings.random_state, "progress": bench.report,
-    }  # fmt: skip
     started = time.perf_counter()
-    if isinstance(run.ecoval, CrossValuation):
-        values = cross_baseline_values(key, model, run.X, run.y, run.ecoval.fold_, **options)
-    else:
-        held = run.prepared.X_val, run.prepared.y_val
-        values = baseline_values(key, model, run.X, run.y, *held, **options)
+    values = value_by_baseline(bench.parameters["baseline"], bench.run(0.0), progress=bench.report)
     return bench.keep(
         {"seconds": time.perf_counter() - started},
         lambda folder: write_arrays({"values": values}, folder / "values.parquet"),

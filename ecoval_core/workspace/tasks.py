@@ -30,9 +30,9 @@ from ecoval_core.tables import (
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.parallel import Progress
 from ecoval_core.valuation.record import Valuation, findings_of
-from ecoval_core.workspace.acquiring import measure_acquisition, value_new_rows
+from ecoval_core.workspace.acquiring import measure_acquisition, value_file
 from ecoval_core.workspace.bench import Bench, Payload
-from ecoval_core.workspace.comparing import measure_methods, value_by_baseline
+from ecoval_core.workspace.comparing import measure_methods, value_rows
 from ecoval_core.workspace.orders import N_RANDOM
 from ecoval_core.workspace.parquet import write_arrays, write_frame
 from ecoval_core.workspace.runs import estimate_run, rows_to_value, value_prepared
@@ -216,9 +216,9 @@ TASKS: dict[str, Callable[[Bench], Payload]] = {
     "value": _value,
     "timing": _timing,
     "repeats": _repeats,
-    "baseline": value_by_baseline,
+    "baseline": value_rows,
     "method_curves": measure_methods,
-    "new_rows": value_new_rows,
+    "new_rows": value_file,
     "acquisition": measure_acquisition,
     "curves": _curves,
     "effect": _effect,
