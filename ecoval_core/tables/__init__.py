@@ -3,10 +3,9 @@
 from ecoval_core.tables.columns import (
     MAX_CLASSES,
     MIN_ROWS,
-    detect_target,
-    suggest_exclusions,
     target_array,
 )
+from ecoval_core.tables.guessing import detect_target, suggest_exclusions
 from ecoval_core.tables.limits import MAX_BYTES, TableError
 from ecoval_core.tables.preparation import Prepared, prepare
 from ecoval_core.tables.reading import read_frame

@@ -1,126 +1,14 @@
-"""Columns: what each column of a frame holds, and whether it can be the target."""
-
-import re
+"""Columns: whether a column can be the target, and the target as an array."""
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
 
 from ecoval_core.tables.limits import TableError
-from ecoval_core.target_type import (
-    LARGEST_NUMBER,
-    MAX_INTEGER_CLASSES,
-    Task,
-    detect_task,
-    numeric_values,
-)
+from ecoval_core.target_type import LARGEST_NUMBER, Task, numeric_values
 
 MAX_CLASSES = 1_000
 MIN_ROWS = 10
-TARGET_NAMES = (
-    *("target", "label", "class", "outcome", "response", "output"),
-    *("species", "survived", "diagnosis", "price", "y"),
-)
-ID_NAME = re.compile(
-    r"(?i:^(index|row|rowid|rowname|rownames|unnamed: \d+)$|(^|[\W_])(id|uuid|guid|key)([\W_]|$))"
-    r"|[a-z](Id|ID|Key)$"
-)
-
-
-def detect_target(frame: pd.DataFrame) -> str:
-    """Guess the column to predict.
-
-    It is one named like a target; else the last or first column if it holds few classes; else the
-    last that could be one.
-
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_rows, n_columns)
-        At least one column, named by text.
-
-    Returns
-    -------
-    column : str
-        The last useful column where nothing better is found.
-    """
-    by_name = {str(column).lower(): str(column) for column in reversed(frame.columns)}
-    for name in TARGET_NAMES:
-        if name in by_name:
-            return by_name[name]
-    left_out = suggest_exclusions(frame)
-    columns = [str(column) for column in frame.columns if column not in left_out]
-    if not columns:
-        return str(frame.columns[-1])
-    few = [c for c in (columns[-1], columns[0]) if 2 <= frame[c].nunique() <= MAX_INTEGER_CLASSES]
-    for column in (
-        *(c for c in few if detect_task(frame[c]) == "classification"),
-        *reversed(columns),
-    ):
-        try:
-            check_target(frame[column], detect_task(frame[column]))
-        except TableError:
-            continue
-        return column
-    return columns[-1]
-
-
-def suggest_exclusions(frame: pd.DataFrame, target: str | None = None) -> dict[str, str]:
-    """Propose the columns that carry no information on the target, each with the reason.
-
-    They are columns without a value, with a single value, with lists or bytes for values, and ids: whole
-    numbers that count the rows, or whole numbers or codes that differ in (nearly) every row.
-    Measurements that happen to be unique, dates and free text are no ids.
-
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_rows, n_columns)
-        The table.
-    target : str, default=None
-        Column that is never proposed.
-
-    Returns
-    -------
-    reasons : dict of str to str
-        Column to reason, in the order of the columns.
-    """
-    reasons = {name: _reason_to_exclude(frame[name]) for name in frame.columns if name != target}
-    return {column: reason for column, reason in reasons.items() if reason}
-
-
-def _reason_to_exclude(column: pd.Series) -> str:
-    present = column.dropna()
-    if present.empty:
-        return "every value is missing"
-    if column.dtype == object and present.map(_is_nested).any():
-        return "holds lists or bytes, not single values"
-    n_distinct = present.nunique()
-    if n_distinct == 1 and len(present) == len(column):
-        return f"the same value in every row ({present.iloc[0]})"
-    if len(column) < MIN_ROWS:
-        return ""
-    share_unique = n_distinct / len(column)
-    has_id_name = bool(ID_NAME.search(str(column.name)))
-    if types.is_integer_dtype(column):
-        counts = present.is_monotonic_increasing or present.is_monotonic_decreasing
-        consecutive = float(present.max()) - float(present.min()) == len(column) - 1
-        if share_unique == 1 and ((counts and len(column) >= 20) or consecutive):
-            return "looks like a row number"
-        return "looks like an id" if has_id_name and share_unique >= 0.9 else ""
-    if not (types.is_string_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype)):
-        return ""
-    is_id = share_unique >= 0.9 if has_id_name else share_unique == 1 and _is_code(present)
-    return "looks like an id (a different text in every row)" if is_id else ""
-
-
-def _is_nested(value: object) -> bool:
-    return types.is_list_like(value) or isinstance(value, bytes)
-
-
-def _is_code(text: pd.Series) -> bool:
-    text = text.astype(str)
-    has_space = text.str.strip().str.contains(r"\s").mean()
-    date_or_amount = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|\D?[+-]?[\d.,]+\D{0,3}"
-    return has_space < 0.1 and text.str.fullmatch(date_or_amount).mean() < 0.5
 
 
 def target_array(y: pd.Series, task: Task) -> np.ndarray:
@@ -168,6 +56,29 @@ def has_target(y: pd.Series) -> np.ndarray:
     if types.is_string_dtype(y):
         present &= y.str.strip().ne("").fillna(False)
     return present.to_numpy(dtype=bool)
+
+
+def holds_nested(column: pd.Series) -> bool:
+    """Tell whether a column holds lists, bytes or the like for values.
+
+    Parameters
+    ----------
+    column : Series of shape (n_rows,)
+        Any column.
+
+    Returns
+    -------
+    bool
+    """
+    if column.dtype != object or types.infer_dtype(column, skipna=True) in _PLAIN_KINDS:
+        return False
+    return bool(column.map(lambda cell: types.is_list_like(cell) or isinstance(cell, bytes)).any())
+
+
+_PLAIN_KINDS = (
+    *("string", "integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty"),
+    *("datetime", "date", "time", "timedelta"),
+)
 
 
 def check_finite(column: pd.Series) -> None:
@@ -221,7 +132,7 @@ def check_target(y: pd.Series, task: Task) -> None:
     check_finite(y)
     if task == "regression":
         _check_amounts(labelled)
-    elif y.dtype == object and labelled.map(_is_nested).any():
+    elif holds_nested(labelled):
         raise TableError(
             f"The target {y.name!r} holds lists or bytes: choose a column with one label in a row."
         )

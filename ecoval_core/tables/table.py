@@ -13,11 +13,10 @@ from ecoval_core.tables.columns import (
     MIN_ROWS,
     check_finite,
     check_target,
-    detect_target,
     has_target,
-    suggest_exclusions,
     target_array,
 )
+from ecoval_core.tables.guessing import detect_target, suggest_exclusions
 from ecoval_core.tables.limits import TableError, column_names, refuse_empty
 from ecoval_core.tables.reading import index_to_columns, read_frame
 from ecoval_core.target_type import Task, detect_task
