@@ -1,22 +1,38 @@
-"""Runs by name, and the desks laid out for them: what the visitor selected, pruned and decided."""
+"""Runs by name: what was valued in a workspace, what it is called, and what became of it."""
 
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 from uuid import uuid4
 
-from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.workspace.database import put
+from ecoval_core.workspace.desks import (
+    Desk,
+    find_desk,
+    latest_desk,
+    rules_from_json,
+    rules_to_json,
+    save_desk,
+)
 from ecoval_core.workspace.runs import Settings
 from ecoval_core.workspace.store import Store
 
-RunState = Literal["started", "cancelled", "error", "done"]
+__all__ = [
+    "Desk", "RunRecord", "RunState", "add_run", "change_run", "delete_run", "find_desk", "find_run",
+    "latest_desk", "list_runs", "purge_deleted", "rename_run", "restore_run", "rules_from_json",
+    "rules_to_json", "run_of", "runs_of_frame", "save_desk", "start_run",
+]  # fmt: skip
+
+RunState = Literal["started", "cancelled", "error", "done", "missing"]
 # A deleted run can be had back for so long.
 UNDO_SECONDS = 7 * 24 * 3600
-MAX_DESKS = 500
+MAX_NAME, MAX_NOTE = 200, 10_000
+_CHANGEABLE = {"name", "note", "state", "error", "deleted"}
 
 
 @dataclass(frozen=True)
@@ -35,10 +51,11 @@ class RunRecord:
         What it is made with.
     name, note : str
         The visitor's words; a new run is named after its table.
-    state : {"started", "cancelled", "error", "done"}
-        "started" where no result is there (yet): it runs, or was interrupted.
+    state : {"started", "cancelled", "error", "done", "missing"}
+        "started" where no result is there (yet): it runs, or was interrupted. "missing" where it was
+        finished, but its values or its table are no longer kept.
     error : str or None
-        Why it failed.
+        Why it failed, or what is missing; one sentence.
     created : float
         Seconds since the epoch.
     deleted : float or None
@@ -49,6 +66,11 @@ class RunRecord:
         Name of the table.
     target : str
         Column predicted.
+    frame : str
+        Digest of the table's content, the same for every choice of target and columns.
+    n_bytes : int
+        What its files take: table, prepared table, values, curves, effects; what it shares with other runs
+        is counted for each.
     """
 
     id: str
@@ -64,32 +86,56 @@ class RunRecord:
     summary: dict[str, Any]
     table: str
     target: str
+    frame: str = ""
+    n_bytes: int = 0
 
 
 _RUNS = """
-SELECT runs.*, results.payload AS payload, tables.name AS table_name, tables.target AS target
+SELECT runs.*, results.payload AS payload, results.file AS result_file, tables.name AS table_name,
+    tables.target AS target, tables.frame AS frame, preparations.file AS preparation_file,
+    frames.file AS frame_file,
+    coalesce(results.bytes, 0) + coalesce(preparations.bytes, 0) + coalesce(frames.bytes, 0) + (
+        SELECT coalesce(sum(bytes), 0) FROM results AS made WHERE made.valuation = runs.valuation
+    ) + (
+        SELECT coalesce(sum(bytes), 0) FROM results AS made
+        WHERE made.preparation = runs.preparation AND made.valuation IS NULL AND made.kind <> 'value'
+    ) AS n_bytes
 FROM runs
 LEFT JOIN results ON results.key = runs.valuation
 LEFT JOIN preparations ON preparations.fingerprint = runs.preparation
 LEFT JOIN tables ON tables.fingerprint = preparations."table"
+LEFT JOIN frames ON frames.digest = tables.frame
 """
+_VALUES_GONE = "Its values are no longer kept: value the rows again."
+_TABLE_GONE = "Its table is no longer kept: load the file again."
 
 
-def _record(row: dict[str, Any]) -> RunRecord:
-    done = row["payload"] is not None
+def _record(store: Store, row: dict[str, Any]) -> RunRecord:
+    def is_there(folder: str, file: str | None) -> bool:
+        return file is not None and (store.root / folder / file).exists()
+
+    state, error = row["state"], row["error"]
+    has_values = row["payload"] is not None and (
+        row["result_file"] is None or is_there("results", row["result_file"])
+    )
+    if has_values or state == "done":
+        state, error = "done", None
+        if not has_values:
+            state, error = "missing", _VALUES_GONE
+        tabled = is_there("preparations", row["preparation_file"])
+        if not tabled or not is_there("frames", row["frame_file"]):
+            state, error = "missing", _TABLE_GONE
     return RunRecord(
         id=row["id"], valuation=row["valuation"], preparation=row["preparation"],
         settings=Settings(**json.loads(row["settings"])), name=row["name"], note=row["note"],
-        state="done" if done else row["state"], error=None if done else row["error"],
-        created=row["created"], deleted=row["deleted"],
-        summary=json.loads(row["payload"]) if done else {}, table=row["table_name"] or "",
-        target=row["target"] or "",
+        state=state, error=error, created=row["created"], deleted=row["deleted"],
+        summary=json.loads(row["payload"]) if row["payload"] is not None else {},
+        table=row["table_name"] or "", target=row["target"] or "", frame=row["frame"] or "",
+        n_bytes=row["n_bytes"],
     )  # fmt: skip
 
 
-def start_run(
-    store: Store, valuation: str, preparation: str, settings: Settings, name: str
-) -> str:
+def start_run(store: Store, valuation: str, preparation: str, settings: Settings, name: str) -> str:
     """Note that a valuation was asked for, or find the run that did so before.
 
     Parameters
@@ -103,42 +149,165 @@ def start_run(
     settings : Settings
         What it is made with.
     name : str
-        Name of a new run.
+        Name of a new run; one that is taken gets a number.
 
     Returns
     -------
     str
         Id of the run.
     """
-    row = store.db.one("SELECT id FROM runs WHERE valuation = ?", valuation)
-    if row is not None:
-        change_run(store, row["id"], state="started", error=None, deleted=None)
-        return str(row["id"])
+    with store.db.transaction() as db:
+        run_id = run_of(db, valuation)
+        if run_id is None:
+            run_id = add_run(db, valuation, preparation, settings, name)
+        else:
+            _restore(db, run_id)
+            db.execute("UPDATE runs SET state = 'started', error = NULL WHERE id = ?", (run_id,))
+        finished = (
+            "UPDATE runs SET state = 'done' WHERE id = ? AND valuation IN (SELECT key FROM results)"
+        )
+        db.execute(finished, (run_id,))
+        return run_id
+
+
+def run_of(db: sqlite3.Connection, valuation: str) -> str | None:
+    """Return the id of the run of a valuation, deleted or not; None before there is one."""
+    query = "SELECT id FROM runs WHERE valuation = ? ORDER BY deleted IS NOT NULL, created LIMIT 1"
+    row = db.execute(query, (valuation,)).fetchone()
+    return None if row is None else str(row["id"])
+
+
+def add_run(
+    db: sqlite3.Connection, valuation: str, preparation: str, settings: Settings, name: str,
+    *, note: str = "", created: float | None = None,
+) -> str:  # fmt: skip
+    """Add a run in a transaction, and return its id.
+
+    Parameters
+    ----------
+    db : sqlite3.Connection
+        From :meth:`ecoval_core.workspace.database.Database.transaction`.
+    valuation, preparation, settings, name
+        As in :func:`start_run`.
+    note : str, default=""
+        The visitor's words.
+    created : float or None, default=None
+        Seconds since the epoch; None is now.
+
+    Returns
+    -------
+    str
+        Id of the run.
+    """
     run_id = uuid4().hex
-    store.db.put(
-        "runs",
+    put(
+        db, "runs",
         {
             "id": run_id, "valuation": valuation, "preparation": preparation,
-            "settings": asdict(settings), "name": name, "note": "", "state": "started", "error": None,
-            "created": time.time(), "deleted": None,
+            "settings": asdict(settings), "name": _free_name(db, name), "note": note,
+            "state": "started", "error": None, "created": created or time.time(), "deleted": None,
         },
     )  # fmt: skip
     return run_id
 
 
-def change_run(store: Store, run_id: str, **columns: Any) -> None:
-    """Change the name, note, state, error or date of deletion of a run."""
+def _free_name(db: sqlite3.Connection, wanted: str, run_id: str = "") -> str:
+    """Return a name, with a number where another run has it."""
+    wanted = _one_line(wanted) or "Run"
+    query = "SELECT name FROM runs WHERE deleted IS NULL AND id <> ?"
+    taken = {row["name"] for row in db.execute(query, (run_id,))}
+    name, number = wanted, 2
+    while name in taken:
+        ending = f" ({number})"
+        name, number = wanted[: MAX_NAME - len(ending)] + ending, number + 1
+    return name
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_NAME].strip()
+
+
+def rename_run(store: Store, run_id: str, name: str) -> str | None:
+    """Give a run another name.
+
+    Parameters
+    ----------
+    store : Store
+        The workspace.
+    run_id : str
+        Id of the run.
+    name : str
+        At most 200 characters of it are kept, on one line.
+
+    Returns
+    -------
+    str or None
+        The name it has now, which has a number where another run has that name; None if the run is not here.
+
+    Raises
+    ------
+    ValueError
+        If nothing is left of the name.
+    """
+    name = _checked_name(name)
+    with store.db.transaction() as db:
+        given = _free_name(db, name, run_id)
+        found = db.execute("UPDATE runs SET name = ? WHERE id = ?", (given, run_id)).rowcount > 0
+    return given if found else None
+
+
+def _checked_name(name: str) -> str:
+    kept = _one_line(name)
+    if not kept:
+        raise ValueError("A run needs a name: type at least one letter.")
+    return kept
+
+
+def change_run(store: Store, run_id: str, **columns: Any) -> bool:
+    """Change the name, note, state, error or date of deletion of a run.
+
+    Parameters
+    ----------
+    store : Store
+        The workspace.
+    run_id : str
+        Id of the run.
+    **columns
+        New values; a name is kept as :func:`rename_run` keeps it, but may be another run's too, a note up to
+        10,000 characters.
+
+    Returns
+    -------
+    bool
+        Whether the run is here.
+
+    Raises
+    ------
+    TypeError
+        If a run has no such thing to change.
+    ValueError
+        If nothing is left of the name.
+    """
+    if unknown := set(columns) - _CHANGEABLE:
+        raise TypeError(f"A run has no {min(unknown)} that can be changed.")
+    if "note" in columns:
+        columns["note"] = columns["note"][:MAX_NOTE]
+    if "name" in columns:
+        columns["name"] = _checked_name(columns["name"])
+    if not columns:
+        return store.db.one("SELECT id FROM runs WHERE id = ?", run_id) is not None
     changed = ", ".join(f'"{name}" = ?' for name in columns)
-    store.db.run(f"UPDATE runs SET {changed} WHERE id = ?", *columns.values(), run_id)  # noqa: S608 - names of ours
+    statement = f"UPDATE runs SET {changed} WHERE id = ?"  # noqa: S608 - names of ours
+    return store.db.run(statement, *columns.values(), run_id) > 0
 
 
 def find_run(store: Store, run_id: str) -> RunRecord | None:
     """Return a run, deleted or not, or None if it is not here."""
     row = store.db.one(f"{_RUNS} WHERE runs.id = ?", run_id)
-    return None if row is None else _record(row)
+    return None if row is None else _record(store, row)
 
 
-def list_runs(store: Store, *, deleted: bool = False) -> list[RunRecord]:
+def list_runs(store: Store, *, deleted: bool = False, search: str = "") -> list[RunRecord]:
     """Return the runs, the latest first.
 
     Parameters
@@ -146,7 +315,9 @@ def list_runs(store: Store, *, deleted: bool = False) -> list[RunRecord]:
     store : Store
         The workspace.
     deleted : bool, default=False
-        Return those that were deleted instead.
+        Return those that were deleted instead, the last deleted first.
+    search : str, default=""
+        Only runs that have every word of it in their name, note, table, target or model, in whatever case.
 
     Returns
     -------
@@ -154,105 +325,94 @@ def list_runs(store: Store, *, deleted: bool = False) -> list[RunRecord]:
         The runs.
     """
     which = "IS NOT NULL" if deleted else "IS NULL"
-    rows = store.db.all(f"{_RUNS} WHERE runs.deleted {which} ORDER BY runs.created DESC, runs.rowid")
-    return [_record(row) for row in rows]
+    order = "runs.deleted DESC" if deleted else "runs.created DESC"
+    rows = store.db.all(f"{_RUNS} WHERE runs.deleted {which} ORDER BY {order}, runs.rowid DESC")
+    words = search.casefold().split()
+    return [one for one in (_record(store, row) for row in rows) if _mentions(one, words)]
 
 
-def delete_run(store: Store, run_id: str) -> None:
-    """Delete a run; :func:`restore_run` has it back for a week."""
-    change_run(store, run_id, deleted=time.time())
+def _mentions(run: RunRecord, words: Iterable[str]) -> bool:
+    parts = run.name, run.note, run.table, run.target, run.settings.model.replace("_", " ")
+    text = "\n".join(parts).casefold()
+    return all(word in text for word in words)
 
 
-def restore_run(store: Store, run_id: str) -> None:
-    """Take a deletion back."""
-    change_run(store, run_id, deleted=None)
+def runs_of_frame(store: Store, frame: str) -> list[RunRecord]:
+    """Return the runs on one file, whatever split, seed, target or columns they have, the latest first.
 
-
-def purge_deleted(store: Store, older_than: float = UNDO_SECONDS) -> int:
-    """Forget the runs deleted longer ago than so many seconds, with their desks; return how many."""
-    with store.db.connect() as db:
-        db.execute("BEGIN IMMEDIATE")
-        gone = db.execute("DELETE FROM runs WHERE deleted < ?", (time.time() - older_than,))
-        db.execute("DELETE FROM desks WHERE run NOT IN (SELECT id FROM runs)")
-        db.execute("COMMIT")
-        return gone.rowcount
-
-
-# --- Desks ---------------------------------------------------------------------------------
-
-
-def rules_to_json(rules: PruneList) -> dict[str, Any]:
-    """Return a prune list as JSON takes it."""
-    return {**asdict(rules), "picked": sorted(rules.picked), "restored": sorted(rules.restored)}
-
-
-def rules_from_json(kept: Mapping[str, Any]) -> PruneList:
-    """Return the prune list that :func:`rules_to_json` wrote."""
-    picked, restored = frozenset(kept["picked"]), frozenset(kept["restored"])
-    return PruneList(**{**kept, "picked": picked, "restored": restored})
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What a visitor has made of a run.
-
-    Attributes
+    Parameters
     ----------
-    run : str
-        Id of the run.
-    visitor : str
-        Whose it is.
-    selection : dict
-        View: selected rows, picked row and whatever else the screens keep.
-    decisions : dict of str to dict
-        By kind ("prune", "labels"): present, past and future, as JSON takes them.
+    store : Store
+        The workspace.
+    frame : str
+        Digest of the table's content, ``table.content``.
+
+    Returns
+    -------
+    list of RunRecord
+        Those that were not deleted.
     """
-
-    run: str
-    visitor: str
-    selection: dict[str, Any]
-    decisions: dict[str, dict[str, Any]]
+    query = f"{_RUNS} WHERE tables.frame = ? AND runs.deleted IS NULL"
+    rows = store.db.all(f"{query} ORDER BY runs.created DESC, runs.rowid DESC", frame)
+    return [_record(store, row) for row in rows]
 
 
-def save_desk(store: Store, desk_id: str, desk: Desk) -> None:
-    """Keep a desk under its id, whole or not at all."""
-    now = time.time()
-    with store.db.connect() as db:
-        db.execute("BEGIN IMMEDIATE")
-        db.execute(
-            "INSERT INTO desks VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET run = excluded.run, "
-            "visitor = excluded.visitor, selection = excluded.selection, updated = excluded.updated",
-            (desk_id, desk.run, desk.visitor, json.dumps(desk.selection), now),
-        )
-        db.execute("DELETE FROM decisions WHERE desk = ?", (desk_id,))
-        for kind, made in desk.decisions.items():
-            kept = (json.dumps(made[when]) for when in ("present", "past", "future"))
-            db.execute("INSERT INTO decisions VALUES (?, ?, ?, ?, ?)", (desk_id, kind, *kept))
-        # The latest of every run stays, however old.
-        db.execute(
-            "DELETE FROM desks WHERE id NOT IN (SELECT id FROM desks ORDER BY updated DESC LIMIT ?) AND id "
-            "NOT IN (SELECT id FROM desks AS d WHERE updated = (SELECT max(updated) FROM desks WHERE run = "
-            "d.run))",
-            (MAX_DESKS,),
-        )
-        db.execute("COMMIT")
+def delete_run(store: Store, run_id: str) -> bool:
+    """Delete a run, which :func:`restore_run` has back for a week, or until its space is needed.
+
+    Returns
+    -------
+    bool
+        Whether it is here.
+    """
+    return change_run(store, run_id, deleted=time.time())
 
 
-def find_desk(store: Store, desk_id: str) -> Desk | None:
-    """Return a desk, or None if it is not here."""
-    row = store.db.one("SELECT * FROM desks WHERE id = ?", desk_id)
-    if row is None:
-        return None
-    made = store.db.all("SELECT * FROM decisions WHERE desk = ?", desk_id)
-    decisions = {
-        one["kind"]: {when: json.loads(one[when]) for when in ("present", "past", "future")}
-        for one in made
-    }
-    return Desk(row["run"], row["visitor"], json.loads(row["selection"]), decisions)
+def restore_run(store: Store, run_id: str) -> bool:
+    """Take a deletion back; a run whose name was given to another meanwhile gets a number.
+
+    Returns
+    -------
+    bool
+        Whether it is here.
+    """
+    with store.db.transaction() as db:
+        return _restore(db, run_id)
 
 
-def latest_desk(store: Store, run_id: str) -> str | None:
-    """Return the id of the desk of a run that was changed last, or None."""
-    query = "SELECT id FROM desks WHERE run = ? ORDER BY updated DESC, rowid DESC LIMIT 1"
-    row = store.db.one(query, run_id)
-    return None if row is None else str(row["id"])
+def _restore(db: sqlite3.Connection, run_id: str) -> bool:
+    row = db.execute("SELECT name, deleted FROM runs WHERE id = ?", (run_id,)).fetchone()
+    if row is not None and row["deleted"] is not None:
+        name = _free_name(db, row["name"], run_id)
+        db.execute("UPDATE runs SET deleted = NULL, name = ? WHERE id = ?", (name, run_id))
+    return row is not None
+
+
+def purge_deleted(
+    store: Store, older_than: float = UNDO_SECONDS, *, at_most: int | None = None
+) -> int:
+    """Forget runs that were deleted, with their desks, those deleted longest ago first.
+
+    Parameters
+    ----------
+    store : Store
+        The workspace.
+    older_than : float, default=604800
+        Seconds since the deletion.
+    at_most : int or None, default=None
+        How many; None forgets all.
+
+    Returns
+    -------
+    int
+        How many were forgotten.
+    """
+    query = "SELECT id FROM runs WHERE deleted < ? ORDER BY deleted LIMIT ?"
+    which = (time.time() - older_than, -1 if at_most is None else at_most)
+    if not store.db.all(query, *which):
+        return 0
+    with store.db.transaction() as db:
+        gone = [(row["id"],) for row in db.execute(query, which)]
+        db.executemany("DELETE FROM runs WHERE id = ?", gone)
+        db.executemany("DELETE FROM desks WHERE run = ?", gone)
+    return len(gone)

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from pathlib import Path
 
+from ecoval_core.workspace.database import WorkspaceError
+from ecoval_core.workspace.files import remove
 from ecoval_core.workspace.history import purge_deleted
-from ecoval_core.workspace.store import Store, remove
+from ecoval_core.workspace.store import FILED, TOUCH_SECONDS, Store
 
 ENVIRONMENT = "ECOVAL_WORKSPACE_MB"
 DEFAULT_MB = 10_000
 # Somebody may be about to value what was opened a moment ago.
 IN_USE_SECONDS = 3600.0
+# Use is noted every few seconds only: what is read at this moment was noted within this time.
+LEAST_IN_USE_SECONDS = 4 * TOUCH_SECONDS
 
-_IN_USE = """
-WITH named AS (SELECT valuation, preparation FROM runs)
-"""
-# From what is quickest to make again to what took longest; frames last, since they cannot be made again.
+# What no run names, from what is quickest to make again to what took longest; frames last, since they cannot
+# be made again. A result is named through the valuation that it belongs to, or else through the preparation.
 _EVICTABLE = {
     "results": (
-        "key",
-        "SELECT key AS name, bytes, used FROM results WHERE key NOT IN (SELECT valuation FROM named) "
-        "AND (valuation IS NULL OR valuation NOT IN (SELECT valuation FROM named)) "
-        "AND (preparation IS NULL OR kind = 'value' OR preparation NOT IN (SELECT preparation FROM named))",
+        "key NOT IN (SELECT valuation FROM runs) AND CASE "
+        "WHEN valuation IS NOT NULL THEN valuation NOT IN (SELECT valuation FROM runs) "
+        "WHEN preparation IS NULL OR kind = 'value' THEN TRUE "
+        "ELSE preparation NOT IN (SELECT preparation FROM runs) END"
     ),
-    "preparations": (
-        "fingerprint",
-        "SELECT fingerprint AS name, bytes, used FROM preparations "
-        "WHERE fingerprint NOT IN (SELECT preparation FROM named)",
-    ),
+    "preparations": "fingerprint NOT IN (SELECT preparation FROM runs)",
     "frames": (
-        "digest",
-        "SELECT digest AS name, bytes, used FROM frames WHERE digest NOT IN (SELECT tables.frame FROM tables "
+        "digest NOT IN (SELECT tables.frame FROM tables "
         'JOIN preparations ON preparations."table" = tables.fingerprint '
-        "WHERE preparations.fingerprint IN (SELECT preparation FROM named))",
+        "JOIN runs ON runs.preparation = preparations.fingerprint)"
     ),
 }
 
@@ -44,16 +41,33 @@ class QuotaError(ValueError):
 
 
 def quota_bytes() -> int:
-    """Return the quota that ``ECOVAL_WORKSPACE_MB`` sets, 10 GB without it."""
-    named = os.environ.get(ENVIRONMENT, "")
-    return int(float(named) * 2**20) if named else DEFAULT_MB * 2**20
+    """Return the quota that ``ECOVAL_WORKSPACE_MB`` sets, 10 GB without it.
+
+    Returns
+    -------
+    int
+        Bytes.
+
+    Raises
+    ------
+    WorkspaceError
+        If the variable holds no number above 0.
+    """
+    named = os.environ.get(ENVIRONMENT, "").strip()
+    try:
+        megabytes = float(named) if named else float(DEFAULT_MB)
+    except ValueError:
+        megabytes = math.nan
+    if not 0 < megabytes < math.inf:
+        raise WorkspaceError(f"{ENVIRONMENT} is {named!r}: give a number of megabytes above 0.")
+    return int(megabytes * 2**20)
 
 
 def used_bytes(store: Store) -> int:
-    """Return the bytes of all files that the database names."""
+    """Return the bytes of everything that the database names."""
     counted = " + ".join(
         f"(SELECT coalesce(sum(bytes), 0) FROM {table})"  # noqa: S608 - names of ours
-        for table in _EVICTABLE
+        for table in FILED
     )
     row = store.db.one(f"SELECT {counted} AS total")
     return int(row["total"]) if row else 0
@@ -69,7 +83,7 @@ def evict(store: Store, n_bytes: int, *, in_use_seconds: float = IN_USE_SECONDS)
     n_bytes : int
         Bytes to free.
     in_use_seconds : float, default=3600
-        What was used within this time stays.
+        What was used within this time stays; no less than a minute, since somebody may be reading it.
 
     Returns
     -------
@@ -77,27 +91,36 @@ def evict(store: Store, n_bytes: int, *, in_use_seconds: float = IN_USE_SECONDS)
         Bytes freed.
     """
     freed = 0
-    for table, (key, query) in _EVICTABLE.items():
-        rows = store.db.all(f"{_IN_USE} {query} ORDER BY used")
-        for row in rows:
+    until = time.time() - max(in_use_seconds, LEAST_IN_USE_SECONDS)
+    for table, condition in _EVICTABLE.items():
+        key = FILED[table]
+        may_go = f"used < ? AND {condition}"
+        query = f'SELECT "{key}" AS name, file, bytes FROM {table} WHERE {may_go} ORDER BY used'  # noqa: S608
+        for row in store.db.all(query, until):
             if freed >= n_bytes:
                 return freed
-            if time.time() - row["used"] < in_use_seconds:
-                continue
-            # First the name, then the file: what is named is there.
-            store.db.run(f'DELETE FROM {table} WHERE "{key}" = ?', row["name"])  # noqa: S608 - names of ours
-            remove(_path(store, table, row["name"]))
-            freed += row["bytes"]
+            # First the name, then the file: what is named is there. Since it was listed it may have been
+            # opened, named by a run, or made anew.
+            gone = store.db.run(
+                f'DELETE FROM {table} WHERE "{key}" = ? AND file IS ? AND {may_go}',  # noqa: S608
+                row["name"], row["file"], until,
+            )  # fmt: skip
+            if gone:
+                if row["file"] is not None:
+                    remove(store.root / table / row["file"])
+                freed += row["bytes"]
+    store.db.run(
+        "DELETE FROM tables WHERE used < ? AND frame NOT IN (SELECT digest FROM frames) "
+        'AND fingerprint NOT IN (SELECT "table" FROM preparations)',
+        until,
+    )
     return freed
-
-
-def _path(store: Store, table: str, name: str) -> Path:
-    suffix = ".parquet" if table == "frames" else ""
-    return store.root / table / f"{name}{suffix}"
 
 
 def make_room(store: Store, max_bytes: int | None = None) -> None:
     """Bring a workspace within its quota.
+
+    What no run names goes first, then runs that were deleted, the longest ago first.
 
     Parameters
     ----------
@@ -109,17 +132,22 @@ def make_room(store: Store, max_bytes: int | None = None) -> None:
     Raises
     ------
     QuotaError
-        If what runs name takes all of it.
+        If what runs name, or what was used a moment ago, takes all of it.
+    WorkspaceError
+        If the environment's quota is no number.
     """
     limit = quota_bytes() if max_bytes is None else max_bytes
+    purge_deleted(store)
     excess = used_bytes(store) - limit
     if excess <= 0:
         return
-    freed = evict(store, excess)
-    if freed < excess:
-        purge_deleted(store, older_than=0.0)
-        freed += evict(store, excess - freed, in_use_seconds=60.0)
-    if freed < excess:
+    excess -= evict(store, excess)
+    while excess > 0:
+        excess -= evict(store, excess, in_use_seconds=LEAST_IN_USE_SECONDS)
+        if excess <= 0 or not purge_deleted(store, older_than=0.0, at_most=1):
+            break
+    if excess > 0:
         raise QuotaError(
-            f"its quota of {limit / 2**20:,.0f} MB is used up: delete runs on the Runs page"
+            f"its quota of {limit / 2**20:,.0f} MB is used up: delete runs on the Runs page, or raise "
+            f"{ENVIRONMENT}"
         )

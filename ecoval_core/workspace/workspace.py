@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import platformdirs
 
 from ecoval_core.workspace.database import WorkspaceError
-from ecoval_core.workspace.quota import QuotaError, make_room
-from ecoval_core.workspace.store import Store
+from ecoval_core.workspace.history import RunRecord, find_run, list_runs
+from ecoval_core.workspace.moving import bring_home, is_empty
+from ecoval_core.workspace.quota import QuotaError, evict, make_room, quota_bytes
+from ecoval_core.workspace.store import DATABASE, Store
 
 T = TypeVar("T")
 ENVIRONMENT = "ECOVAL_WORKSPACE"
+# After a move home has failed, the next is tried after so long.
+RETRY_SECONDS = 30.0
+# What is freed of what no run names when the disk is full.
+FULL_DISK_BYTES = 2**30
+_LEAST_FREE_BYTES = 2**20
 _WHY = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -27,30 +38,49 @@ _WHY = {
     errno.EACCES: "writing there is not permitted",
     errno.EPERM: "writing there is not permitted",
 }
+_SQLITE_WHY = {
+    sqlite3.SQLITE_FULL: errno.ENOSPC,
+    sqlite3.SQLITE_READONLY: errno.EROFS,
+    sqlite3.SQLITE_PERM: errno.EACCES,
+}
+_TROUBLES = (OSError, sqlite3.OperationalError, WorkspaceError, QuotaError)
 
 
 def default_root() -> Path:
     """Return the folder named by ``ECOVAL_WORKSPACE``, or one in the user's data directory."""
     named = os.environ.get(ENVIRONMENT)
-    return Path(named).expanduser() if named else Path(platformdirs.user_data_dir("ecoval"))
+    root = Path(named).expanduser() if named else Path(platformdirs.user_data_dir("ecoval"))
+    return root.absolute()
 
 
-def _why(error: Exception) -> str:
-    number = getattr(error, "errno", None)
+def _number(error: Exception, root: Path) -> int | None:
+    """Return the operating system's number of an error, as far as it can be told."""
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+            # SQLite says no more when there is no room for its log.
+            with contextlib.suppress(OSError):
+                if shutil.disk_usage(root).free < _LEAST_FREE_BYTES:
+                    return errno.ENOSPC
+                if os.statvfs(root).f_flag & os.ST_RDONLY:
+                    return errno.EROFS
+        return _SQLITE_WHY.get(code)
+    return getattr(error, "errno", None)
+
+
+def _why(error: Exception, root: Path) -> str:
     if isinstance(error, QuotaError):
         return str(error)
+    number = _number(error, root)
     if number in _WHY:
         return _WHY[number]
-    if isinstance(error, sqlite3.Error):
-        text = str(error)
-        if "full" in text:
-            return _WHY[errno.ENOSPC]
-        return _WHY[errno.EROFS] if "readonly" in text or "unable to open" in text else text
     return getattr(error, "strerror", None) or str(error)
 
 
 class Workspace:
     """A workspace folder that never stands in the way: what it cannot take goes to a spare one.
+
+    As soon as the folder can be written again, what the spare one holds is moved there.
 
     Parameters
     ----------
@@ -65,7 +95,7 @@ class Workspace:
     Attributes
     ----------
     trouble : str
-        Why something could not be kept, in one sentence for the user; empty while all is well.
+        Why something is not kept, in one sentence for the user; empty while all is well.
     """
 
     def __init__(
@@ -76,7 +106,14 @@ class Workspace:
         self._lock = threading.RLock()
         self._stores: dict[Path, Store] = {}
         self._made: Path | None = None
-        self.write(lambda _store: None, within_quota=False)
+        self._moved_at = 0.0
+        try:
+            if max_bytes is None:
+                quota_bytes()
+            self._store(root).check_writable()
+        except _TROUBLES as error:
+            self._stores.pop(root, None)
+            self.complain(error)
 
     @property
     def spare(self) -> Path:
@@ -92,13 +129,16 @@ class Workspace:
                 self._stores[root] = Store(root)
             return self._stores[root]
 
+    # --- Writing --------------------------------------------------------------------------
+
     def write(self, work: Callable[[Store], T], *, within_quota: bool = True) -> T:
         """Write into the folder, or into the spare one where that fails.
 
         Parameters
         ----------
         work : callable
-            Takes a :class:`Store`; called a second time, with the spare one, if the first cannot be written.
+            Takes a :class:`Store`; called again if the folder cannot be written: once more with it where
+            something could be freed, and at last with the spare one.
         within_quota : bool, default=True
             Make room first; False for what is small.
 
@@ -113,33 +153,98 @@ class Workspace:
             If neither can be written.
         """
         try:
-            store = self._store(self.root)
-            if within_quota:
-                make_room(store, self.max_bytes)
-            done = work(store)
-        except (OSError, sqlite3.OperationalError, WorkspaceError, QuotaError) as error:
+            done = self._write_home(work, within_quota)
+        except _TROUBLES as error:
+            # It may have been deleted, or replaced, as a whole.
+            self._stores.pop(self.root, None)
             self.complain(error)
         else:
-            self.trouble = ""
+            self._settle()
             return done
         try:
             return work(self._store(self.spare))
         except (OSError, sqlite3.OperationalError) as error:
             raise WorkspaceError(
-                f"Nothing can be written, neither to {self.root} nor to {self.spare} ({_why(error)}): free "
-                "some space."
+                f"Nothing can be written, neither to {self.root} nor to {self.spare} "
+                f"({_why(error, self.spare)}): free some space."
             ) from error
+
+    def change(self, work: Callable[[Store], object]) -> bool:
+        """Change something where it is, such as the name of a run.
+
+        Parameters
+        ----------
+        work : callable
+            Takes a :class:`Store`; returns what counts as true if it is there.
+
+        Returns
+        -------
+        bool
+            Whether it is in any of the folders.
+
+        Raises
+        ------
+        WorkspaceError
+            If the folder it is in cannot be written.
+        """
+        found = False
+        for store in self.readable():
+            try:
+                found = bool(work(store)) or found
+            except (OSError, sqlite3.OperationalError) as error:
+                raise WorkspaceError(
+                    f"Not changed: {store.root} cannot be written ({_why(error, store.root)})."
+                ) from error
+        return found
+
+    def _write_home(self, work: Callable[[Store], T], within_quota: bool) -> T:
+        store = self._store(self.root)
+        if within_quota:
+            make_room(store, self.max_bytes)
+        try:
+            return work(store)
+        except (OSError, sqlite3.OperationalError) as error:
+            if _number(error, self.root) != errno.ENOSPC:
+                raise
+            store.sweep(every=0.0)
+            if not evict(store, FULL_DISK_BYTES):
+                raise
+        return work(store)
+
+    def _has_spare(self) -> bool:
+        return self._spare is not None and (self._spare / DATABASE).exists()
+
+    def _settle(self) -> None:
+        """Move home what the spare folder holds, now that the folder can be written."""
+        if self._has_spare():
+            if time.monotonic() < self._moved_at + RETRY_SECONDS and self.trouble:
+                return
+            self._moved_at = time.monotonic()
+            try:
+                home, spare = self._store(self.root), self._store(self.spare)
+                if not is_empty(spare):
+                    make_room(home, self.max_bytes)
+                    with _alone(self.spare) as is_alone:
+                        if not is_alone:
+                            return
+                        bring_home(spare, home)
+            except _TROUBLES as error:
+                self.complain(error)
+                return
+        self.trouble = ""
 
     def complain(self, error: Exception) -> None:
         """Keep the reason why the folder could not be used."""
         if isinstance(error, WorkspaceError):
             reason = str(error).rstrip(".")
         else:
-            reason = f"{self.root} cannot be written ({_why(error)})"
+            reason = f"{self.root} cannot be written ({_why(error, self.root)})"
         self.trouble = f"Not kept beyond this session: {reason}."
 
+    # --- Reading --------------------------------------------------------------------------
+
     def find(self, work: Callable[[Store], T | None]) -> T | None:
-        """Return what the folder, or else the spare one, has; None if neither has it.
+        """Return what the spare folder, where all is newer, or else the folder has; None if neither has it.
 
         Parameters
         ----------
@@ -151,7 +256,7 @@ class Workspace:
         object or None
             What was found.
         """
-        for store in self.readable():
+        for store in reversed(self.readable()):
             found = work(store)
             if found is not None:
                 return found
@@ -160,15 +265,58 @@ class Workspace:
     def readable(self) -> list[Store]:
         """Return the stores that can be read, the folder first."""
         stores = []
-        roots = [self.root] if self._spare is None else [self.root, self._spare]
-        for root in roots:
+        for root in [self.root, self.spare] if self._has_spare() else [self.root]:
             try:
                 stores.append(self._store(root))
-            except (OSError, sqlite3.OperationalError, WorkspaceError) as error:
+            except _TROUBLES as error:
                 self.complain(error)
         return stores
 
+    def runs(self, *, deleted: bool = False, search: str = "") -> list[RunRecord]:
+        """Return the runs of both folders, the latest first; see :func:`list_runs`."""
+        found: dict[str, RunRecord] = {}
+        for store in self.readable():
+            found |= {one.id: one for one in list_runs(store, deleted=deleted, search=search)}
+        records = [self._completed(one) for one in found.values()]
+        return sorted(records, key=lambda one: -((one.deleted if deleted else None) or one.created))
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """Return a run, deleted or not, or None if neither folder has it."""
+        found = self.find(lambda store: find_run(store, run_id))
+        return None if found is None else self._completed(found)
+
+    def _completed(self, run: RunRecord) -> RunRecord:
+        """Take into account that a run may be in one folder and its table or values in the other."""
+        if run.state == "done" or not self._has_spare():
+            return run
+        kept = self.find(lambda store: store.find_result(run.valuation))
+        table = self.find(lambda store: store.load_prepared(run.preparation))
+        if kept is None or table is None:
+            return run
+        return replace(
+            run, state="done", error=None, summary=kept.payload, table=table.table.name,
+            target=table.table.target, frame=table.table.content,
+        )  # fmt: skip
+
     def close(self) -> None:
-        """Remove the spare folder, if this made it."""
+        """Move home what can be moved, and remove the spare folder if this made it."""
+        with contextlib.suppress(*_TROUBLES):
+            self._moved_at = -RETRY_SECONDS
+            self._settle()
         if self._made is not None:
             shutil.rmtree(self._made, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Tell whether no other process is doing this with a folder."""
+    handle = os.open(folder / "moving", os.O_RDWR | os.O_CREAT)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(handle)
