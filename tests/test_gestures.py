@@ -17,7 +17,9 @@ from pages.shared.pointmap.element import PackedPoints, PackedShade, point_map
 from pages.shared.pointmap.gestures import MAX_VERTICES, Gesture, unanswered
 
 COORDS = np.array([(0.0, 0.0), (1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (np.nan, 1.0)])
-POINTS = PointData(np.array([10, 11, 12, 13, 14]), COORDS, np.array([0, 2]), ["zero", "two ½"])
+POINTS = PointData(
+    np.array([10, 11, 12, 13, 14]), COORDS, np.array([0, 2]), lambda: ["zero", "two ½"]
+)
 LASSO = {"kind": "polygon", "outline": [-0.5, -0.5, 4, -0.5, 4, 1.5, -0.5, 1.5]}
 BOX = {"kind": "box", "outline": [0.5, 0.5, 2, 2]}
 
@@ -163,14 +165,27 @@ def test_plotly_comes_from_its_package_and_nothing_else_from_the_disk():
 
 
 def test_the_shelf_lets_go_of_what_was_longest_unused():
-    shelf = wire._Shelf(100)
-    for name in "abc":
-        shelf.put(name, b"x" * 40)
-        shelf.put("a", b"x" * 40)
-    assert [name for name in "abc" if shelf.get(name)] == ["a", "c"]
-    # One that is too large alone is kept all the same, or no map could be drawn.
-    shelf.put("d", b"x" * 500)
-    assert shelf.get("d")
+    shelf = wire._Shelf(2)
+    first, second, third = (wire.Package({"n": n}) for n in range(3))
+    for package in (first, second, first, third):
+        shelf.put(package)
+    kept = [shelf.get(package.address) for package in (first, second, third)]
+    assert kept == [first, None, third]
+
+
+def test_texts_are_made_once_and_not_before_they_are_asked_for():
+    made = []
+
+    def texts():
+        made.append(1)
+        return ["zero", "two"]
+
+    packed = PackedPoints(PointData(POINTS.ids, COORDS, POINTS.drawn, texts))
+    address = packed.publish()["texts"]
+    assert made == []
+    assert ask(f"/pointmap/{address}") == ask(f"/pointmap/{address}")
+    assert made == [1]
+    assert packed.publish()["texts"] == address
 
 
 def test_routes_go_on_when_streamlit_imports_the_app_anew(monkeypatch):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -636,6 +637,20 @@ def test_the_scatter_of_both_parts_has_axes_and_selects_by_its_own_coordinates(d
     assert left <= 0 < right
     assert bottom < 0 < top
     expect(page.locator(".ecoval-map-picture .xtick").first).to_be_attached()
+
+
+def test_the_picture_that_is_saved_has_the_size_of_the_map_and_its_legend(demo, tmp_path):
+    box = demo.picture.bounding_box()
+    with demo.page.expect_download() as download:
+        demo.tool("save").click()
+    assert download.value.suggested_filename == "ecoval-map.png"
+    download.value.save_as(tmp_path / "map.png")
+    with Image.open(tmp_path / "map.png") as picture:
+        assert picture.width / 2 == pytest.approx(box["width"] + 130, abs=1)
+        assert picture.height / 2 == pytest.approx(box["height"] + 60, abs=1)
+        colors = {color for _, color in picture.convert("RGB").getcolors(1 << 24)}
+    # Both ends of the scale are in it.
+    assert {(168, 67, 10), (15, 76, 138)} <= colors
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800), (1920, 1080)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,23 +28,20 @@ class PointData:
         Where the rows lie; not finite for those that lie nowhere.
     drawn : ndarray of shape (n_drawn,), int
         Positions of the rows that are drawn, in ascending order.
-    texts : sequence of str
-        What is said of each drawn row, in lines, as plain text.
+    texts : callable
+        Returns what is said of each drawn row, in lines, as plain text. At 50,000 rows it takes half a
+        second, for which no drawing needs to wait.
     """
 
     ids: NDArray[np.int64]
     coords: NDArray[np.float64]
     drawn: NDArray[np.int64]
-    texts: Sequence[str]
+    texts: Callable[[], Sequence[str]]
 
     def __post_init__(self) -> None:
         if self.coords.shape != (len(self.ids), 2):
             raise ValueError(
                 f"coords must have the shape ({len(self.ids)}, 2), but it is {self.coords.shape}."
-            )
-        if len(self.texts) != len(self.drawn):
-            raise ValueError(
-                f"{len(self.drawn)} rows are drawn, but {len(self.texts)} have a text."
             )
 
     def mask(self, ids: Iterable[int]) -> NDArray[np.bool_]:
@@ -108,14 +105,15 @@ def make_points(
         ranked = pd.unique(np.concatenate([lowest_first[:n_lowest], sample]))
         drawn = np.sort(ranked[:limit])
     points = frame.iloc[drawn]
-    unit = f" {html.unescape(shorten(unit, 40))}" if unit else ""
-    texts = [
-        f"value = intrinsic + extrinsic\n{amounts}{unit}\nlabel {description}"
-        for amounts, description in zip(_sums(points), _plain(points, hover), strict=True)
-    ]
+
+    def texts() -> list[str]:
+        ending = f" {html.unescape(shorten(unit, 40))}" if unit else ""
+        descriptions = (
+            html.unescape(text.replace("<br>", "\n")) for text in _descriptions(points, hover)
+        )
+        return [
+            f"value = intrinsic + extrinsic\n{amounts}{ending}\nlabel {description}"
+            for amounts, description in zip(_sums(points), descriptions, strict=True)
+        ]
+
     return PointData(frame.index.to_numpy(dtype=np.int64), coords, drawn, texts)
-
-
-def _plain(points: pd.DataFrame, hover: pd.DataFrame | None) -> list[str]:
-    texts = _descriptions(points, hover)
-    return [html.unescape(text.replace("<br>", "\n")) for text in texts]

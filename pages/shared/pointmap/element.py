@@ -14,7 +14,7 @@ from ecoval_core.charts.pointdata import PointData
 from ecoval_core.charts.shades import Shade
 from ecoval_core.charts.style import ThemeName, palette_of, translucent
 from pages.shared.pointmap.gestures import Gesture, unanswered
-from pages.shared.pointmap.wire import PREFIX, Package, texts_package, version
+from pages.shared.pointmap.wire import PREFIX, LatePackage, Package, texts_package, version
 from pages.shared.session import Family
 
 # Small enough to travel with every run; it fetches the rest once.
@@ -57,7 +57,7 @@ class PackedPoints:
         # The browser has no integers of 64 bits; a double holds every row id.
         ids = points.ids[points.drawn].astype(np.float64)
         self._places = Package({}, x=x, y=y, ids=ids)
-        self._texts = texts_package(list(points.texts))
+        self._texts = LatePackage(lambda: texts_package(points.texts()))
         self._position_of = {int(row): position for position, row in enumerate(points.ids)}
 
     def publish(self) -> dict[str, str]:

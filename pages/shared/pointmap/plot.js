@@ -116,6 +116,8 @@ export class Plot {
     const layout = layoutOf(scene);
     const { shade, palette } = scene;
     layout.paper_bgcolor = layout.plot_bgcolor = palette.background;
+    // A picture does not have the fonts of the page.
+    layout.font.family = "Helvetica, Arial, sans-serif";
     layout.width += 130;
     layout.height += 60;
     layout.margin = { ...layout.margin, t: layout.margin.t + 60, r: layout.margin.r + 130 };

@@ -8,7 +8,7 @@ const MOST = 600;
 export class Pointer {
   /**
    * @param pad the element above the plot
-   * @param on tool(), click(spot, mode), outline(kind, spots, mode), pan(dx, dy), zoom(factor, spot),
+   * @param on tool(), click(spot, mode, isFinger), outline(kind, spots, mode), pan(dx, dy), zoom(factor, spot),
    *   hover(spot or null), trace(path or null), focus()
    */
   constructor(pad, on) {
@@ -110,7 +110,7 @@ export class Pointer {
     const mode = modeOf(event) ?? drag.keys;
     if (drag.kind === "pinch") return;
     if (!drag.isMoved) {
-      if (event.button === 0) this.on.click(this.#spot(event), mode);
+      if (event.button === 0) this.on.click(this.#spot(event), mode, event.pointerType === "touch");
     } else if (drag.kind !== "pan") {
       const spots = drag.kind === "box" ? [drag.start, this.#spot(event)] : thinned([...drag.spots, this.#spot(event)]);
       if (drag.kind === "box" || spots.length > 2) {

@@ -6,6 +6,7 @@ import { Pointer } from "./pointer.js";
 import { TOOLS, fillLegend, fillTip, make, makeTools } from "./furniture.js";
 
 const NEAR = 12;
+const NEAR_FINGER = 22;
 const PATIENCE = [500, 2000, 5000];
 const MOST_VIEWS = 8;
 const SVG = "http://www.w3.org/2000/svg";
@@ -36,7 +37,7 @@ class PointMap {
     this.plot = new Plot(this.picture, () => this.#draw());
     this.pointer = new Pointer(this.pad, {
       tool: () => this.stored.tool,
-      click: (spot, mode) => this.#click(spot, mode),
+      click: (spot, mode, isFinger) => this.#click(spot, mode, isFinger ? NEAR_FINGER : NEAR),
       outline: (kind, spots, mode) => this.#outline(kind, spots, mode),
       pan: (dx, dy) => this.#pan(dx, dy),
       zoom: (factor, spot) => this.#zoom(factor, spot),
@@ -290,13 +291,13 @@ class PointMap {
     return [left + (spotX / clientWidth) * (right - left), top - (spotY / clientHeight) * (top - bottom)];
   }
 
-  /** Position of the point nearest to a spot, of those in colour first; -1 if none is near. */
-  #nearest([spotX, spotY]) {
+  /** Position of the point nearest to a spot, of those that pass the filters; -1 if none is near. */
+  #nearest([spotX, spotY], near = NEAR) {
     const { points, levels } = this;
     const { x: [left, right], y: [bottom, top] } = this.shown;
     const scaleX = this.pad.clientWidth / (right - left);
     const scaleY = this.pad.clientHeight / (top - bottom);
-    let best = -1, bestDistance = NEAR * NEAR;
+    let best = -1, bestDistance = near * near;
     for (let i = 0; i < levels.length; i++) {
       if (!levels[i]) continue;
       const dx = (points.x[i] - left) * scaleX - spotX;
@@ -338,9 +339,9 @@ class PointMap {
     return lastNumber;
   }
 
-  #click(spot, mode) {
+  #click(spot, mode, near) {
     if (!this.points) return;
-    const at = this.#nearest(spot);
+    const at = this.#nearest(spot, near);
     if (at < 0) return;
     const picked = { id: this.points.ids[at], x: this.points.x[at], y: this.points.y[at] };
     if (mode) this.#tell({ kind: "point", mode, row: picked.id });

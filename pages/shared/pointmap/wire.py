@@ -12,6 +12,7 @@ import json
 import secrets
 import sys
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
 PREFIX = "pointmap"
-# Of packed data, for all visitors together; a map of 50,000 rows has 2 MB.
-MAX_BYTES = 256_000_000
+# For all visitors together; the three of a map of 50,000 rows have 2 MB.
+MAX_PACKAGES = 120
 _HERE = Path(__file__).parent
 _PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 _KINDS = {".js": "text/javascript", ".css": "text/css"}
@@ -40,23 +41,20 @@ _FOR_EVER = "private, max-age=31536000, immutable"
 
 
 class _Shelf:
-    """Packed data by address; the longest unused leave when it is full."""
+    """Packages by address; the longest unused leave when it is full."""
 
     def __init__(self, limit: int) -> None:
-        self._limit, self._size, self._lock = limit, 0, Lock()
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._limit, self._lock = limit, Lock()
+        self._kept: OrderedDict[str, Package | LatePackage] = OrderedDict()
 
-    def put(self, address: str, packed: bytes) -> None:
+    def put(self, package: Package | LatePackage) -> None:
         with self._lock:
-            if address in self._kept:
-                self._kept.move_to_end(address)
-                return
-            self._kept[address] = packed
-            self._size += len(packed)
-            while self._size > self._limit and len(self._kept) > 1:
-                self._size -= len(self._kept.popitem(last=False)[1])
+            self._kept[package.address] = package
+            self._kept.move_to_end(package.address)
+            while len(self._kept) > self._limit:
+                self._kept.popitem(last=False)
 
-    def get(self, address: str) -> bytes | None:
+    def get(self, address: str) -> Package | LatePackage | None:
         with self._lock:
             return self._kept.get(address)
 
@@ -69,7 +67,7 @@ def _process() -> Any:
     """
     name = "ecoval_pointmap_process"
     kept = sys.modules.setdefault(name, ModuleType(name)).__dict__
-    kept.setdefault("shelf", _Shelf(MAX_BYTES))
+    kept.setdefault("shelf", _Shelf(MAX_PACKAGES))
     # Who knows a table must not be able to tell from an address whether somebody works on it.
     kept.setdefault("secret", secrets.token_bytes(16))
     return sys.modules[name]
@@ -109,18 +107,54 @@ class Package:
         self.address = blake2b(raw, digest_size=16, key=_process().secret).hexdigest()
         self._packed = gzip.compress(raw, compresslevel=1, mtime=0)
 
+    def packed(self) -> bytes:
+        """Return what is sent."""
+        return self._packed
+
     def publish(self) -> str:
-        """Keep it where the browser can fetch it, and return its address."""
-        _process().shelf.put(self.address, self._packed)
+        """Put it where the browser can fetch it, and return its address."""
+        _process().shelf.put(self)
         return self.address
 
 
-def texts_package(texts: list[str]) -> Package:
+class LatePackage:
+    """A package that is made when the browser asks for it, so that no page waits for it.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the package; called once.
+
+    Attributes
+    ----------
+    address : str
+        A name of its own, whatever the content will be.
+    """
+
+    def __init__(self, make: Callable[[], Package]) -> None:
+        self.address = secrets.token_hex(16)
+        self._make, self._lock = make, Lock()
+        self._packed: bytes | None = None
+
+    def packed(self) -> bytes:
+        """Return what is sent."""
+        with self._lock:
+            if self._packed is None:
+                self._packed = self._make().packed()
+            return self._packed
+
+    def publish(self) -> str:
+        """Put it where the browser can fetch it, and return its address."""
+        _process().shelf.put(self)
+        return self.address
+
+
+def texts_package(texts: Sequence[str]) -> Package:
     """Pack texts, one a point.
 
     Parameters
     ----------
-    texts : list of str
+    texts : sequence of str
         Plain text.
 
     Returns
@@ -178,10 +212,10 @@ def _send_script(request: Request) -> Response:
 
 
 def _send_data(request: Request) -> Response:
-    packed = _process().shelf.get(request.path_params["address"])
-    if packed is None:
+    package = _process().shelf.get(request.path_params["address"])
+    if package is None:
         return _missing()
-    return _answer(request, packed, "application/octet-stream", _FOR_EVER)
+    return _answer(request, package.packed(), "application/octet-stream", _FOR_EVER)
 
 
 def _missing() -> Response:
