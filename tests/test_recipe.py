@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,8 @@ from threadpoolctl import threadpool_limits
 from ecoval_core.command_line import main
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import load_sample, make_table, read_frame
+from ecoval_core.tables.mending import mend, suggest_mends
+from ecoval_core.tables.table import content_digest
 from ecoval_core.workspace.exports import export_table
 from ecoval_core.workspace.fields import shown
 from ecoval_core.workspace.history import rules_to_json
@@ -368,37 +369,28 @@ def test_value_writes_a_recipe_that_replays_to_the_same_file(tmp_path):
     assert (tmp_path / "values.csv").read_bytes() == again
 
 
-def test_mends_are_made_before_anything_else(wine, monkeypatch):
-    """With the module that mends replaced: its own tests say what a mend does."""
-    frame = load_sample("wine").frame
-
-    def mend(frame, mends):
-        (one,) = mends
-        if one["add"] < 0:
-            raise ValueError("nothing is taken away.")
-        return frame.assign(alcohol=frame["alcohol"] * 2 + one["add"])
-
-    monkeypatch.setitem(sys.modules, "ecoval_core.tables.mending", SimpleNamespace(mend=mend))
-    table = make_table(frame.assign(alcohol=(frame["alcohol"] * 2 + 1) * 2 + 3), "Wine", "cultivar")
+def test_mends_are_made_before_anything_else(tmp_path):
+    frame = mixed_frame(150)
+    frame["share"] = [f"{number:.1f} %" for number in np.abs(frame["width"]) * 10]
+    frame.loc[::11, "colour"] = "Red "
+    frame.loc[3, "share"] = "?"
+    frame.to_csv(tmp_path / "spelt.csv", index=False)
+    frame = read_frame(tmp_path / "spelt.csv")
+    mends = suggest_mends(frame)
+    assert {one.column for one in mends} >= {"colour", "share"}
+    table = make_table(mend(frame, mends), "spelt.csv", "verdict")
     run = value_prepared(prepare_alike(table), Settings("naive_bayes", 8, "probability"))
-    content = load_sample("wine").content
-    made = recipe_of(run, PruneList(), mends=[{"add": 1}, {"add": 3}], content=content)
-    assert (made["table"]["kind"], made["table"]["content"]) == ("sample", content)
-    recipe = read_recipe(recipe_bytes(made))
-    again = replay(recipe, open_table(recipe, frame))
-    assert again.is_same_table
-    assert again.has_same_values
-    made["mends"][1] = {"add": -1}
-    wrong = read_recipe(recipe_bytes(made))
-    with pytest.raises(RecipeError, match=r"mends\[1\] is \{'add': -1\} \(nothing is taken away\)"):
-        open_table(wrong, frame)
-    made["mends"][1] = {}
-    wrong = read_recipe(recipe_bytes(made))
-    with pytest.raises(RecipeError, match=r"mends\[1\] is \{\} \(KeyError: 'add'\)"):
-        open_table(wrong, frame)
-    monkeypatch.setitem(sys.modules, "ecoval_core.tables.mending", None)
-    with pytest.raises(RecipeError, match="which this EcoVal cannot: install a later version"):
-        open_table(recipe, frame)
+    kept = [one.to_json() for one in mends]
+    made = recipe_of(run, PruneList(share=0.1), mends=kept, content=content_digest(frame))
+    assert made["table"]["content"] != table.content
+    done = follow(made, tmp_path / "spelt.csv", folder=tmp_path)
+    assert (done.exit_code, done.exception) == (0, None)
+    assert f"Same bytes as in the recipe: {', '.join(FILES)}\n" in done.stdout
+    for wrong in ({}, {"column": ["x"]}, {**kept[0], "mapping": 3}, {**kept[0], "kind": "eval"}):
+        made["mends"] = [kept[0], wrong]
+        done = follow(made, tmp_path / "spelt.csv", folder=tmp_path)
+        assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert "The recipe cannot be followed: mends[1] is {" in done.stderr
 
 
 # --- What is refused -----------------------------------------------------------------------

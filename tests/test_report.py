@@ -326,7 +326,7 @@ def test_values_not_to_be_trusted_come_with_a_warning(loans, page):
 
 
 def test_what_was_mended_is_told(loans):
-    run, rules, decisions, recipe, _ = loans
+    run, _, _, recipe, _ = loans
     sentences = ["'status' is spelt <two> ways", "'income' holds \"?\""]
     mends = [{"column": "a", "sentence": sentence} for sentence in sentences]
     said = Page(make_report(run, recipe={**recipe, "mends": mends})).text_of("table")

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ecoval_core.evaluation.pruning import Decision, PruneList
 from ecoval_core.tables import Prepared, Table, load_sample, make_table, prepare
+from ecoval_core.tables.mending import Mend, mend
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.fitting import single_threaded
 from ecoval_core.valuation.parallel import Progress
@@ -251,28 +252,16 @@ def open_table(
 
 def _mend(frame: pd.DataFrame, mends: Sequence[fields.JsonObject]) -> pd.DataFrame:
     """Change cells as a recipe says, one mend after the other."""
-    if not mends:
-        return frame
-    try:
-        from ecoval_core.tables.mending import mend
-    except ImportError as error:
-        raise RecipeError(
-            "The recipe mends the table, which this EcoVal cannot: install a later version."
-        ) from error
-    for i, one in enumerate(mends):
+    for i, kept in enumerate(mends):
         try:
-            frame = mend(frame, [one])
+            frame = mend(frame, [Mend.from_json(kept)])
         except (ValueError, TypeError, LookupError, AttributeError) as error:
             # A recipe may come from anybody, and hold what no screen would have made.
             raise RecipeError(
-                f"The recipe cannot be followed: mends[{i}] is {fields.shown(one)} ({_reason(error)})."
+                f"The recipe cannot be followed: mends[{i}] is {fields.shown(kept)}, which is no mend of a "
+                "column: remove it."
             ) from error
     return frame
-
-
-def _reason(error: Exception) -> str:
-    text = " ".join(str(error).split()).rstrip(".")
-    return text if isinstance(error, ValueError) and text else f"{type(error).__name__}: {text}"
 
 
 def replay(
