@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from pyarrow import parquet
 
-from ecoval_core.tables import TableError, delimited, limits, parquet_files, read_frame
+from ecoval_core.tables import TableError, limits, lines, parquet_files, read_frame
 from ecoval_core.tables.formulas import guard_formulas
 from ecoval_core.tables.parquet_pages import measure_pages, schema_depth
 from ecoval_core.tables.table import content_digest
@@ -50,11 +50,11 @@ def test_every_hostile_file_is_read_or_refused_with_a_gigabyte():
     done = subprocess.run(
         [sys.executable, Path(hostile_files.__file__), "--check"], capture_output=True, text=True
     )
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    found = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, f"ended at {done.stderr.splitlines()[-1:]}"
-    assert [line for line in lines if "trouble" in line] == []
-    assert sum(lines[-1].values()) == hostile_files.N_FILES
-    assert min(lines[-1].values()) > 100
+    assert [line for line in found if "trouble" in line] == []
+    assert sum(found[-1].values()) == hostile_files.N_FILES
+    assert min(found[-1].values()) > 100
 
 
 def test_hostile_files_are_the_same_each_time():
@@ -157,18 +157,18 @@ CELLS = st.sampled_from(
 
 @pytest.fixture
 def small_pieces(monkeypatch):
-    monkeypatch.setattr(delimited, "PIECE_BYTES", 64)
+    monkeypatch.setattr(lines, "PIECE_BYTES", 64)
 
 
 def read_in_pieces(data, size):
-    before = delimited.PIECE_BYTES
-    delimited.PIECE_BYTES = size
+    before = lines.PIECE_BYTES
+    lines.PIECE_BYTES = size
     try:
         return read_frame(data, "x.csv")
     except TableError as error:
         return str(error)
     finally:
-        delimited.PIECE_BYTES = before
+        lines.PIECE_BYTES = before
 
 
 @given(st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=40))

@@ -7,6 +7,7 @@ from ecoval_core.tables.columns import (
 )
 from ecoval_core.tables.guessing import detect_target, suggest_exclusions
 from ecoval_core.tables.limits import MAX_BYTES, TableError
+from ecoval_core.tables.mending import Mend, mend, suggest_mends
 from ecoval_core.tables.preparation import Prepared, prepare
 from ecoval_core.tables.reading import read_frame
 from ecoval_core.tables.table import SAMPLES, Sample, Table, load_sample, make_table
@@ -17,6 +18,7 @@ __all__ = [
     "MAX_CLASSES",
     "MIN_ROWS",
     "SAMPLES",
+    "Mend",
     "Prepared",
     "Sample",
     "Table",
@@ -26,9 +28,11 @@ __all__ = [
     "detect_task",
     "load_sample",
     "make_table",
+    "mend",
     "numeric_values",
     "prepare",
     "read_frame",
     "suggest_exclusions",
+    "suggest_mends",
     "target_array",
 ]

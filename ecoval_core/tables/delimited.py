@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import NoReturn
 
 import pandas as pd
 
@@ -26,22 +25,10 @@ from ecoval_core.tables.limits import (
     refuse_empty,
     shorten,
 )
+from ecoval_core.tables.lines import Piece, check_lines, cut_pieces, head, refuse_bad_lines
 
 SEPARATORS = (",", ";", "\t", "|")
-PIECE_BYTES = 2**24
-PIECE_CELLS = 4_000_000
 _BAD_LINES = (csv.Error, pd.errors.ParserError, pd.errors.ParserWarning)
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """Rows of the text: where they start and end, the number of their first line, how many there are."""
-
-    start: int
-    end: int
-    line: int
-    n_lines: int
-    n_rows: int
 
 
 @dataclass(frozen=True)
@@ -74,12 +61,12 @@ def read_delimited(data: bytes, name: str) -> pd.DataFrame:
     """
     # The limit of the csv module holds for the whole process; a larger one does no harm.
     csv.field_size_limit(max(csv.field_size_limit(), 2 * MAX_LINE_BYTES))
-    _check_lines(data, name)
+    check_lines(data, name)
     start, separator = _find_separator(data)
     header = _read_header(data, start, separator, name)
     names = header.names
     check_size(0, len(names), name)
-    pieces = _cut(data, header, separator, name)
+    pieces = cut_pieces(data, header.end, header.n_lines + 1, len(names), separator, name)
     frame = _parse(data, pieces, names, separator, name)
     blank = [beyond for beyond in names[header.n_named :] if frame[beyond].isna().all()]
     frame = frame.drop(columns=blank)
@@ -94,36 +81,12 @@ def read_delimited(data: bytes, name: str) -> pd.DataFrame:
 # --- Header --------------------------------------------------------------------------------
 
 
-def _check_lines(data: bytes, name: str) -> None:
-    """Refuse a line that no table has, in time that depends on the size alone."""
-    start = 0
-    while start + MAX_LINE_BYTES < len(data):
-        end = start + MAX_LINE_BYTES
-        cut = max(data.rfind(b"\n", start, end), data.rfind(b"\r", start, end)) + 1
-        if cut == 0:
-            line = data.count(b"\n", 0, start) + 1
-            raise TableError(
-                f"{name} has a line of more than {MAX_LINE_BYTES // 2**20} MB (line {line:,}): "
-                "put each row on a line of its own."
-            )
-        start = cut
-
-
-def _head(data: bytes, start: int, size: int) -> str:
-    """Return the first lines as text, none of them cut."""
-    head = data[start : start + size]
-    if start + size < len(data):
-        cut = max(head.rfind(b"\n"), head.rfind(b"\r")) + 1
-        head = head[:cut] if cut else head
-    return head.decode("utf-8", errors="ignore")
-
-
 def _find_separator(data: bytes) -> tuple[int, str]:
     """Return where the table starts and what separates its cells."""
     declared = re.match(rb"sep=([!-/:-@\[-`{-~\t ])\r?\n", data)  # Excel's own way to name it
     if declared and declared[1] != b'"':
         return declared.end(), declared[1].decode()
-    return 0, _guess_separator(_head(data, 0, 2**16))
+    return 0, _guess_separator(head(data, 0, 2**16))
 
 
 def _guess_separator(start: str) -> str:
@@ -141,7 +104,7 @@ def _guess_separator(start: str) -> str:
 
 
 def _read_header(data: bytes, start: int, separator: str, name: str) -> _Header:
-    lines = io.StringIO(_head(data, start, 2 * MAX_LINE_BYTES), newline="")
+    lines = io.StringIO(head(data, start, 2 * MAX_LINE_BYTES), newline="")
     try:
         reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
         header = next((row for row in reader if any(map(str.strip, row))), [])
@@ -161,8 +124,8 @@ def _read_header(data: bytes, start: int, separator: str, name: str) -> _Header:
         header.insert(0, "")  # R writes no name for the column of row names
         extra = []
     elif extra and any(extra[0]):
-        _refuse_bad_lines(
-            data, _Piece(end, len(data), n_lines + 1, 0, 0), len(header), separator, name
+        refuse_bad_lines(
+            data, Piece(end, len(data), n_lines + 1, 0, 0), len(header), separator, name
         )
     names = column_names(header + (extra[0] if extra else []), name)
     return _Header(names, len(header), end, n_lines)
@@ -175,69 +138,11 @@ def _cells_beyond(width: int, rows: Iterable[list[str]]) -> list[list[str]]:
         return []
 
 
-# --- Cutting into pieces -------------------------------------------------------------------
-
-
-def _cut(data: bytes, header: _Header, separator: str, name: str) -> list[_Piece]:
-    """Cut the rows into pieces that can be parsed alone, and refuse too many of them."""
-    pieces: list[_Piece] = []
-    start, line, n_rows, n_columns = header.end, header.n_lines + 1, 0, len(header.names)
-    while start < len(data):
-        size = PIECE_BYTES
-        piece = _next_piece(data, start, size, line, separator)
-        if piece is None:
-            _refuse_open_quotation(name, line)
-        while piece.n_rows * n_columns > PIECE_CELLS and size > 2**12:
-            size //= 4
-            smaller = _next_piece(data, start, size, line, separator)
-            if smaller is None:
-                break
-            piece = smaller
-        pieces.append(piece)
-        n_rows += piece.n_rows
-        check_size(n_rows, n_columns, name)
-        start, line = piece.end, line + piece.n_lines
-    return pieces
-
-
-def _next_piece(data: bytes, start: int, size: int, line: int, separator: str) -> _Piece | None:
-    """Return the rows that end within the next `size` bytes, or None if not even one does."""
-    is_last = start + size >= len(data)
-    block = data[start : start + size]
-    if not is_last:
-        cut = block.rfind(b"\n") + 1
-        # A carriage return at the very end may be half of a line end.
-        block = block[: cut or block.rfind(b"\r", 0, len(block) - 1) + 1]
-        if not block:
-            return None
-    if b'"' not in block:
-        n_lines = block.count(b"\n") + block.count(b"\r") - block.count(b"\r\n")
-        n_rows = n_lines + (is_last and not block.endswith((b"\n", b"\r")))
-        return _Piece(start, start + len(block), line, n_lines, n_rows)
-
-    lines = list(io.StringIO(block.decode(), newline=""))
-    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
-    n_rows, before_last, n_lines = 0, 0, 0
-    try:
-        for row in reader:
-            n_rows += bool(row)
-            before_last, n_lines = n_lines, reader.line_num
-    except csv.Error:  # a quotation longer than any cell may be
-        is_last, before_last = False, n_lines
-    if is_last:
-        return _Piece(start, len(data), line, n_lines, n_rows)
-    if before_last == 0:
-        return None
-    # The last row of a block may go on in the next one.
-    rest = len("".join(lines[before_last:]).encode())
-    return _Piece(start, start + len(block) - rest, line, before_last, n_rows - 1)
-
-
 # --- Parsing -------------------------------------------------------------------------------
 
 
 def _parse(
-    data: bytes, pieces: Sequence[_Piece], names: list[str], separator: str, name: str
+    data: bytes, pieces: Sequence[Piece], names: list[str], separator: str, name: str
 ) -> pd.DataFrame:
     parts: dict[str, list[pd.Series]] = {column: [] for column in names}
     is_text: dict[str, bool] = {}
@@ -271,7 +176,7 @@ def _parse(
 
 
 def _parse_piece(
-    data: bytes, piece: _Piece, names: list[str], separator: str, name: str,
+    data: bytes, piece: Piece, names: list[str], separator: str, name: str,
     dtype: dict[str, str], columns: list[str] | None = None,
 ) -> pd.DataFrame | None:  # fmt: skip
     try:
@@ -293,7 +198,7 @@ def _parse_piece(
     except _BAD_LINES as error:
         if "out of memory" in str(error):
             raise MemoryError from error
-        _refuse_bad_lines(data, piece, len(names), separator, name, error)
+        refuse_bad_lines(data, piece, len(names), separator, name, error)
 
 
 def _kind(column: pd.Series) -> str:
@@ -341,35 +246,3 @@ def _read_decimal_comma(column: pd.Series) -> pd.Series:
         return column
     plain = column.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
     return plain.astype("float64")
-
-
-# --- Refusals ------------------------------------------------------------------------------
-
-
-def _refuse_bad_lines(
-    data: bytes, piece: _Piece, width: int, separator: str, name: str,
-    error: Exception | None = None,
-) -> NoReturn:  # fmt: skip
-    """Say which line of a piece has too many cells or opens a quotation."""
-    text = _head(data, piece.start, min(piece.end - piece.start, 2 * PIECE_BYTES))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-    before, line = 0, 0
-    try:
-        for row in reader:
-            before, line = line, reader.line_num
-            if len(row) > width:
-                raise TableError(
-                    f"{name} has {len(row):,} fields in line {piece.line + before:,} but {width:,} column "
-                    "names: put text that holds the separator in quotation marks, or mend the line."
-                ) from error
-    except csv.Error:
-        before = line
-    if error is not None and "EOF inside string" in str(error):
-        _refuse_open_quotation(name, piece.line + before, error)
-    refuse(name, "cannot be cut into columns", error)
-
-
-def _refuse_open_quotation(name: str, line: int, cause: Exception | None = None) -> NoReturn:
-    raise TableError(
-        f"{name} opens a quotation mark near line {line:,} and never closes it: mend that line."
-    ) from cause

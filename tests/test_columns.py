@@ -1,0 +1,126 @@
+"""Guessing the target by name and kind, and what is proposed for exclusion."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from data_files import make_frame
+
+from ecoval_core.tables import detect_target, load_sample, make_table, suggest_exclusions
+
+N = 400
+RNG = np.random.default_rng(11)
+# What the letters of the tables below stand for.
+COLUMNS = {
+    "i": lambda: np.arange(N),
+    "b": lambda: RNG.integers(0, 2, N),
+    "c": lambda: RNG.choice(["u", "v", "w"], N),
+    "f": lambda: RNG.integers(0, 9, N),
+    "w": lambda: RNG.integers(1, 10_000, N),
+    "a": lambda: RNG.normal(size=N),
+    "d": lambda: pd.to_datetime("2020-01-01") + pd.to_timedelta(RNG.integers(0, 5, N), unit="D"),
+}
+
+
+def table_of(columns):
+    """A frame from names, each with a letter for its kind behind a colon."""
+    pairs = (part.rsplit(":", 1) for part in columns.split(", "))
+    return pd.DataFrame({name: COLUMNS[kind]() for name, kind in pairs})
+
+
+@pytest.mark.parametrize(
+    ("target", "columns"),
+    [
+        ("Status", "Area:a, Status:c, Rooms:f, Paid:b"),
+        ("Class", "V1:a, V2:a, Class:b, Amount:a"),
+        ("Churn", "customerID:i, gender:c, Contract:c, Churn:b, MonthlyCharges:a, Price:a"),
+        ("churned", "price:a, churned:b, plan:c"),
+        ("Churn Label", "CustomerID:i, City:c, Churn Label:b, Churn Score:w, Churn Reason:c"),
+        ("Attrition_Flag", "CLIENTNUM:i, Attrition_Flag:b, Marital_Status:c, Income:f"),
+        ("Survived", "PassengerId:i, Survived:b, Pclass:f, Sex:c, Fare:a, Embarked:c"),
+        ("Loan_Status", "Loan_ID:i, Married:c, Credit_History:b, Loan_Status:b, Property_Area:c"),
+        ("isFraud", "step:w, type:c, amount:a, isFraud:b, isFlaggedFraud:b"),
+        (
+            "default.payment.next.month",
+            "ID:i, SEX:b, PAY_0:f, BILL_AMT1:a, default.payment.next.month:b",
+        ),
+        ("DEATH_EVENT", "age:w, diabetes:b, smoking:b, time:w, DEATH_EVENT:b"),
+        ("stroke", "id:i, heart_disease:b, smoking_status:c, stroke:b, bmi:a"),
+        ("Outcome", "Glucose:w, Diabetes:b, Outcome:b, Age:w"),
+        ("y", "age:w, marital:c, default:b, loan:b, poutcome:c, y:b"),
+        ("price", "carat:a, cut:c, price:a, x:a, y:a, z:a"),
+        ("price", "price:a, colour:c, x:a, y:a"),
+        ("SalePrice", "Id:i, MSSubClass:f, OverallQual:f, SaleType:c, SalePrice:a, Heated:b"),
+        (
+            "booking_status",
+            "Booking_ID:i, market_segment_type:c, avg_price_per_room:a, booking_status:c, z:b",
+        ),
+        ("income", "age:w, workclass:c, marital-status:c, sex:b, income:b"),
+        ("bad", "income:a, score:a, debt:a, bad:b"),
+        ("median_house_value", "latitude:a, median_income:a, median_house_value:a, ocean:a"),
+        ("quality", "type:c, acidity:a, quality:f"),
+        ("left", "satisfaction_level:a, left:b, department:c, salary:c"),
+        ("kind", "status_date:d, size:a, kind:c"),
+        ("risk", "class_id:f, target_id:i, risk:b, age:w"),
+        ("label", "text:c, label:b, score:a"),
+        ("outcome", "died:w, outcome:b, note:c"),
+    ],
+)
+def test_targets_are_guessed_by_name_and_kind(target, columns):
+    assert detect_target(table_of(columns)) == target
+
+
+def test_an_id_named_like_a_target_is_none():
+    frame = table_of("size:a, colour:c")
+    for name in ("label", "class"):
+        assert detect_target(frame.assign(**{name: RNG.permutation(N)})) == "colour"
+
+
+def test_a_target_that_nothing_can_learn_is_named_rather_than_another_taken():
+    frame = table_of("size:a, colour:c").assign(target="only")
+    assert detect_target(frame) == "target"
+    assert detect_target(frame.rename(columns={"target": "status"})) == "colour"
+
+
+def prose(n_rows=N, n_words=9):
+    words = ["excellent", "awful", "staff", "room", "breakfast", "noisy", "clean", "never", "again"]
+    return [" ".join(RNG.choice(words, n_words)) for _ in range(n_rows)]
+
+
+def test_free_text_is_proposed_for_exclusion():
+    frame = make_frame(N, review=prose(), rating=RNG.integers(1, 6, N))
+    reasons = suggest_exclusions(frame, "label")
+    assert reasons == {"review": "free text (9 words on average, nearly every row another)"}
+    assert make_table(frame, "t", "label").excluded == reasons
+    assert "review" in suggest_exclusions(frame.astype({"review": "category"}), "label")
+
+
+def test_text_that_repeats_or_is_short_is_kept():
+    few = prose(20)
+    frame = make_frame(N, answer=[few[i % 20] for i in range(N)], name=prose(N, 2))
+    assert suggest_exclusions(frame, "label") == {}
+
+
+def test_free_text_is_kept_where_there_is_nothing_else():
+    frame = pd.DataFrame({"review": prose(), "sentiment": ["good", "bad"] * (N // 2)})
+    assert suggest_exclusions(frame, "sentiment") == {}
+    assert suggest_exclusions(frame) == {}
+    assert make_table(frame, "t").features == ["review"]
+    with_id = frame.assign(id=range(N))
+    assert list(suggest_exclusions(with_id, "sentiment")) == ["id"]
+
+
+def test_the_reasons_stand_in_the_order_of_the_columns_and_are_short():
+    frame = make_frame(N)
+    frame.insert(0, "review", prose())
+    frame.insert(1, "id", range(N))
+    frame["constant"] = "x\ny" * 500
+    reasons = suggest_exclusions(frame, "label")
+    assert list(reasons) == ["review", "id", "constant"]
+    assert all(len(reason) < 100 and reason.isprintable() for reason in reasons.values())
+
+
+def test_samples_need_no_guess():
+    for key in ("penguins", "titanic", "wine"):
+        table = load_sample(key)
+        assert detect_target(table.frame) == table.target
+        assert not any("text" in reason for reason in table.excluded.values())
