@@ -41,18 +41,12 @@ class Other:
 
 def comparable(run: Run) -> list[RunRecord]:
     """Return the other finished runs on the same file."""
-    engine, workspace = server.engine(), server.workspace()
-    found = []
-    for record in runlist.records():
-        if record.id == state.run_id() or record.state != "done":
-            continue
-        if record.preparation == run.prepared.fingerprint:
-            found.append(record)
-            continue
-        prepared = engine.prepared(workspace, record.preparation)
-        if prepared is not None and prepared.table.content == run.prepared.table.content:
-            found.append(record)
-    return found
+    content = run.prepared.table.content
+    return [
+        record
+        for record in runlist.records()
+        if record.state == "done" and record.frame == content and record.id != state.run_id()
+    ]
 
 
 def choose(run: Run) -> str:

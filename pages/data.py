@@ -11,6 +11,7 @@ from pages.shared import formats, layout, loading, menu, runlist, state, valuing
 from pages.shared.session import Session, data_choices, session
 
 N_RECENT = 4
+N_MENDS = 40
 
 
 def draw_recent() -> None:
@@ -95,9 +96,37 @@ def draw_refused() -> None:
         )
 
 
+def draw_mends(prepared: Prepared) -> None:
+    """Draw what was noticed in the cells of the table, each to be mended by a click."""
+    found = loading.mending(prepared)
+    suggested = found["suggested"][:N_MENDS]
+    if not suggested:
+        return
+    n_made = len(found["mends"])
+    title = f"Noticed in the cells: {formats.count(len(found['suggested']), 'thing')} to mend"
+    with st.expander(f"{title}, {n_made:,} mended", expanded=not n_made, icon=":material/healing:"):
+        for number, one in enumerate(suggested):
+            st.checkbox(
+                f"**{formats.plain(one['column'])}**: {formats.plain(one['sentence'])}",
+                key=data_choices.key(f"mend_{number}"),
+                on_change=loading.apply_choices,
+                args=("mends",),
+            )
+        st.button(
+            "Mend all of them",
+            key="mend_all",
+            icon=":material/done_all:",
+            disabled=n_made == len(found["suggested"]),
+            on_click=loading.mend_all,
+            args=(prepared,),
+        )
+        st.caption("The file itself stays as it is; the recipe of a run names what was mended.")
+
+
 def draw_choices(prepared: Prepared) -> None:
     """Draw everything that was assumed, to be changed."""
     loading.remember_choices(prepared)
+    draw_mends(prepared)
     columns = [str(column) for column in prepared.table.frame.columns]
     left, right = st.columns(2, gap="medium")
     left.selectbox(

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import PurePath
+from typing import Any
 
 import streamlit as st
 
 from ecoval_core.evaluation.pruning import detection
+from ecoval_core.workspace import orders
 from ecoval_core.workspace.exports import Format, Which, check_parquet, export_table
 from ecoval_core.workspace.runs import Run
-from pages.shared import effects, formats, labelling, layout, menu, prunelist, rows
+from pages.shared import (
+    documents,
+    effects,
+    formats,
+    labelling,
+    layout,
+    loading,
+    menu,
+    prunelist,
+    rows,
+    server,
+    state,
+)
 from pages.shared.session import Session, prune_thresholds, session
 
 _KINDS: dict[str, tuple[Which, str]] = {
@@ -226,6 +241,39 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
             )
     if refusal:
         st.warning(formats.plain(refusal))
+    found = loading.mending(run.prepared)
+    record = state.run_record()
+    documents.draw(
+        run,
+        prunelist.current(),
+        session.label_decisions,
+        gather=_gatherer(run, pruned_ids, new_labels),
+        mends={"mends": found["mends"], "content": found["content"]} if found["mends"] else None,
+        name="" if record is None else record.name,
+        note="" if record is None else record.note,
+    )
+
+
+def _gatherer(run: Run, pruned_ids: list[int], new_labels: dict[int, Any]) -> Callable[[], Any]:
+    """Return what collects all that was measured of a run, when its report is asked for."""
+    # Where a button is pressed, the session is no longer there to be asked.
+    engine, workspace, unit = server.engine(), server.workspace(), session.unit
+    wanted = {
+        f"Pruning {formats.count(len(pruned_ids), 'row')}": orders.effect(run, pruned_ids),
+        f"Relabelling {formats.count(len(new_labels), 'row')}": orders.effect(run, [], new_labels),
+    }
+
+    def gather() -> dict[str, Any]:
+        effects = {name: engine.read(workspace, order) for name, order in wanted.items()}
+        return {
+            "effects": {name: effect for name, effect in effects.items() if effect is not None},
+            "curves": engine.read(workspace, orders.curves(run, balanced=False)),
+            "coordinates": engine.read(workspace, orders.projection(run)),
+            "projection": "UMAP",
+            "unit": unit,
+        }
+
+    return gather
 
 
 def _refusal(run: Run) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -10,11 +11,13 @@ import streamlit as st
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace import bundle, history
 from ecoval_core.workspace.history import RunRecord
-from pages.shared import formats, layout, menu, runlist, server, state
+from ecoval_core.workspace.store import Store
+from pages.shared import formats, layout, menu, runlist, server, state, uploads
 from pages.shared.session import Session, run_notes, selected_positions, session
 
 TABLE_KEY = "run_rows"
 MAX_HEIGHT, ROW_HEIGHT = 420, 35
+N_BEFORE_SEARCH = 8
 
 
 def as_frame(records: list[RunRecord]) -> pd.DataFrame:
@@ -33,6 +36,7 @@ def as_frame(records: list[RunRecord]) -> pd.DataFrame:
             "surplus": [record.summary.get("surplus") for record in records],
             "rows": [record.summary.get("n_rows") for record in records],
             "seconds": [record.summary.get("seconds") for record in records],
+            "size": [formats.size(record.n_bytes) for record in records],
             "date": [runlist.moment(record).replace(tzinfo=None) for record in records],
             "note": [record.note for record in records],
         }
@@ -73,39 +77,48 @@ def draw_list(records: list[RunRecord]) -> RunRecord | None:
 
 
 def rename(record: RunRecord) -> None:
-    """Keep the name and note that were typed in."""
-    name = (run_notes.get(f"name_{record.id}") or "").strip() or record.name
+    """Keep the name that was typed in."""
+    typed = run_notes.get(f"name_{record.id}") or ""
+    _change(lambda store: history.rename_run(store, record.id, typed))
+
+
+def annotate(record: RunRecord) -> None:
+    """Keep the note that was typed in."""
     note = (run_notes.get(f"note_{record.id}") or "").strip()
-    for store in server.workspace().readable():
-        history.change_run(store, record.id, name=name, note=note)
+    _change(lambda store: history.change_run(store, record.id, note=note))
 
 
 def delete(record: RunRecord) -> None:
     """Delete a run, which can be undone."""
-    for store in server.workspace().readable():
-        history.delete_run(store, record.id)
-    session.deleted_run = record.id
-    state.close_run(record.id)
+    if _change(lambda store: history.delete_run(store, record.id)):
+        session.deleted_run = record.id
+        state.close_run(record.id)
 
 
 def restore(run: str) -> None:
     """Take a deletion back."""
-    for store in server.workspace().readable():
-        history.restore_run(store, run)
-    Session.deleted_run.forget()
+    if _change(lambda store: history.restore_run(store, run)):
+        Session.deleted_run.forget()
+
+
+def _change(work: Callable[[Store], object]) -> bool:
+    Session.run_complaint.forget()
+    try:
+        return server.workspace().change(work)
+    except ValueError as error:
+        session.run_complaint = str(error)
+        return False
 
 
 def export(record: RunRecord) -> bytes:
     """Return a run as one file."""
     found = server.workspace().find(
         lambda store: (
-            None
-            if history.find_run(store, record.id) is None
-            else bundle.export_run(store, record.id)
+            bundle.export_run(store, record.id) if history.find_run(store, record.id) else None
         )
     )
     if found is None:
-        raise ValueError("This run is no longer in the workspace.")
+        raise ValueError("This run is no longer in the workspace: reload the page.")
     return found
 
 
@@ -122,6 +135,8 @@ def draw_run(record: RunRecord) -> None:
     )
     if record.error:
         st.error(formats.plain(record.error))
+    if session.run_complaint:
+        st.error(formats.plain(session.run_complaint))
     run_notes.fill(f"name_{record.id}", record.name)
     run_notes.fill(f"note_{record.id}", record.note)
     left, right = st.columns([1, 2], gap="medium")
@@ -136,7 +151,7 @@ def draw_run(record: RunRecord) -> None:
         "Note",
         key=run_notes.key(f"note_{record.id}"),
         max_chars=2_000,
-        on_change=rename,
+        on_change=annotate,
         args=(record,),
         placeholder="What this run was for, what came out",
     )
@@ -147,7 +162,7 @@ def draw_run(record: RunRecord) -> None:
             key="open_run",
             type="primary",
             icon=":material/folder_open:",
-            disabled=is_open,
+            disabled=is_open or record.state == "missing",
             on_click=runlist.open_record,
             args=(record.id,),
         )
@@ -159,6 +174,7 @@ def draw_run(record: RunRecord) -> None:
             key="export_run",
             on_click="ignore",
             icon=":material/download:",
+            disabled=record.state != "done",
             help="Table, values, curves, effects and decisions, to be imported in another workspace.",
         )
         st.button(
@@ -183,10 +199,12 @@ def import_file() -> None:
         return
     Session.import_complaint.forget()
     try:
-        content = upload.getvalue()
-        session.imported_run = server.workspace().write(
-            lambda store: bundle.import_run(store, content)
-        )
+        taken = uploads.take(upload)
+        if taken is not None:
+            visitor = server.visitor()
+            session.imported_run = server.workspace().write(
+                lambda store: bundle.import_run(store, taken.data, visitor=visitor)
+            )
     except ValueError as error:
         session.import_complaint = str(error)
 
@@ -242,9 +260,17 @@ layout.title(
     "Every valuation is kept in this workspace, with its table, its curves and effects, and what you decided "
     "on it. Open one to go on where you left it.",
 )
-kept = runlist.records()
+everything = runlist.records()
 draw_deleted(runlist.records(deleted=True))
-if kept:
+search = ""
+if len(everything) > N_BEFORE_SEARCH:
+    search = st.text_input(
+        "Search", key="search_runs", placeholder="Words of a name, a note, a table or settings"
+    )
+kept = runlist.records(search=search) if search else everything
+if search and not kept:
+    st.info("No run has all of these words.")
+elif kept:
     chosen = draw_list(kept)
     if chosen is not None:
         draw_run(chosen)

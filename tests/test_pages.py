@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -1066,3 +1067,83 @@ def test_a_new_file_without_a_needed_column_is_refused_with_the_columns_named():
     assert "island" in app.error[0].value
     assert "sex" in app.error[0].value
     assert "Which to acquire first" not in [e.value for e in app.subheader]
+
+
+def test_what_is_noticed_in_the_cells_is_mended_by_a_click_and_named_in_the_recipe(monkeypatch):
+    made = {}
+
+    def remember(label, data, name, mime, **options):
+        made[options["key"]] = data
+
+    monkeypatch.setattr(st, "download_button", remember)
+    frame = pd.DataFrame(
+        {
+            "share": [f"{i % 9} %" for i in range(90)],
+            "smoker": ["Yes", "yes ", "no"] * 30,
+            "size": [float(i % 7) for i in range(90)],
+            "class": ["a", "b", "b"] * 30,
+        }
+    )
+    app = upload(open_app(), "cells.csv", frame.to_csv(index=False).encode())
+    assert app.session_state["prepared"].table.target == "class"
+    boxes = [box for box in app.checkbox if box.key.startswith("data_mend_")]
+    assert len(boxes) == 2
+    check(app.button(key="mend_all").click().run())
+    mended = app.session_state["prepared"].table.frame
+    assert mended["share"].dtype.kind in "if"
+    assert mended["smoker"].nunique() == 2
+    check(app.checkbox(key="data_mend_0").uncheck().run())
+    again = app.session_state["prepared"].table.frame
+    assert again["share"].dtype.kind not in "if"
+    assert again["smoker"].nunique() == 2
+    check(app.number_input(key="data_seed").set_value(3).run())
+    assert app.session_state["prepared"].table.frame["smoker"].nunique() == 2
+
+    go(app, "value")
+    wait(app)
+    check(app.button(key="start").click().run())
+    wait(app)
+    go(app, "prune")
+    recipe = json.loads(made["download_recipe"]())
+    assert [one["column"] for one in recipe["mends"]] == ["smoker"]
+    assert b"<html" in made["download_report"]()[:1000]
+
+
+def test_runs_are_renamed_deleted_restored_exported_and_imported(monkeypatch):
+    made = {}
+
+    def remember(label, data, name, mime, **options):
+        made[options["key"]] = data
+
+    monkeypatch.setattr(st, "download_button", remember)
+    app = go(valued(), "prune")
+    check(app.slider(key="prune_share").set_value(10.0).run())
+    run, frame = app.session_state["run_id"], app.session_state["weighted_run"][2].frame
+    go(app, "runs")
+    listed = app.dataframe[0].value
+    assert listed["state"].tolist() == ["finished"]
+    assert listed["rows"].tolist() == [len(frame)]
+    check(app.text_input(key=f"run_name_{run}").set_value("First try").run())
+    check(app.text_input(key=f"run_note_{run}").set_value("with planted errors").run())
+    listed = app.dataframe[0].value
+    assert (listed["name"][0], listed["note"][0]) == ("First try", "with planted errors")
+    exported = made["export_run"]()
+    check(app.button(key="delete_run").click().run())
+    assert not app.dataframe
+    assert "not valued yet" in text(app)
+    check(app.button(key="undo_delete").click().run())
+    assert app.dataframe[0].value["name"].tolist() == ["First try"]
+
+    monkeypatch.setenv("ECOVAL_WORKSPACE", os.environ["ECOVAL_WORKSPACE"] + "-elsewhere")
+    other = go(open_app(), "runs")
+    field = other.file_uploader(key="run_upload")
+    check(field.set_value(("run.ecoval", exported[:-100], "application/zip")).run())
+    assert "Traceback" not in other.error[0].value
+    field = other.file_uploader(key="run_upload")
+    check(field.set_value(("run.ecoval", exported, "application/zip")).run())
+    assert not other.error
+    check(other.button(key="open_imported").click().run())
+    go(other, "prune")
+    found = other.session_state["weighted_run"][2].frame
+    pd.testing.assert_frame_equal(found, frame, check_exact=True)
+    assert figure(other, "Rows to prune") == str(round(0.1 * len(frame)))

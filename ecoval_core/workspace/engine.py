@@ -225,7 +225,7 @@ class Engine:
 
     def record(self, workspace: Workspace, run_id: str) -> RunRecord | None:
         """Return what is noted of a run, or None if it is not in the workspace."""
-        return workspace.find(lambda store: history.find_run(store, run_id))
+        return workspace.run(run_id)
 
     def run(self, workspace: Workspace, record: RunRecord) -> Run | None:
         """Return a finished run at the weight it was made with, or None."""

@@ -146,11 +146,16 @@ def open_table(
     parameters = {
         "source": dict(source), "name": name, "target": target, "task": task,
         "excluded": None if excluded is None else dict(excluded),
-        "left_out": dict(left_out or {}), "mends": [dict(m) for m in mends],
+        "left_out": dict(left_out or {}), "mends": [dict(one) for one in mends],
         "proportions": None if proportions is None else list(proportions), "noise": noise,
         "random_state": random_state,
     }  # fmt: skip
     return Order("open", parameters, f"Opening {name}", "quick")
+
+
+def mends(preparation: str) -> Order:
+    """Name what was mended in a table before it was prepared: a result that opening it leaves behind."""
+    return Order("mends", {"preparation": preparation}, "Mending")
 
 
 def value(prepared: Prepared, settings: Settings) -> Order:

@@ -27,13 +27,14 @@ from ecoval_core.tables import (
     read_frame,
     suggest_exclusions,
 )
+from ecoval_core.tables.mending import Mend, mend, suggest_mends
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.parallel import Progress
 from ecoval_core.valuation.record import Valuation, findings_of
 from ecoval_core.workspace.acquiring import measure_acquisition, value_file
 from ecoval_core.workspace.bench import Bench, Payload
 from ecoval_core.workspace.comparing import measure_methods, value_rows
-from ecoval_core.workspace.orders import N_RANDOM
+from ecoval_core.workspace.orders import N_RANDOM, result_key
 from ecoval_core.workspace.parquet import write_arrays, write_frame
 from ecoval_core.workspace.runs import estimate_run, rows_to_value, value_prepared
 from ecoval_core.workspace.stability import repeat_run
@@ -51,34 +52,30 @@ def _open(bench: Bench) -> Payload:
     asked = bench.parameters
     source, name = asked["source"], asked["name"]
     if "sample" in source:
-        table = load_sample(source["sample"])
-        return _prepare(bench, table)
+        return _prepare(bench, load_sample(source["sample"]), None, [])
     if "file" in source:
         frame = read_frame(bench.uploads / source["file"], name)
         frame.columns = frame.columns.astype(str)
-        bench.workspace.write(lambda store: store.save_frame(content_digest(frame), frame))
     else:
         kept = bench.workspace.find(lambda store: store.load_frame(source["frame"]))
         if kept is None:
             raise ValueError(f"{name} is no longer in the workspace: load the file again.")
         frame = kept
-    if asked["mends"]:
-        from ecoval_core.tables.mending import mend
-
-        frame = mend(frame, asked["mends"])
+    original, suggested = content_digest(frame), [one.to_json() for one in suggest_mends(frame)]
+    bench.workspace.write(lambda store: store.save_frame(original, frame))
+    mended = mend(frame, [Mend.from_json(one) for one in asked["mends"]])
     excluded = asked["excluded"]
     try:
         if asked["left_out"]:
-            excluded = suggest_exclusions(frame, asked["target"]) | asked["left_out"]
-        return _prepare(bench, make_table(frame, name, asked["target"], asked["task"], excluded))
+            excluded = suggest_exclusions(mended, asked["target"]) | asked["left_out"]
+        table = make_table(mended, name, asked["target"], asked["task"], excluded)
+        return _prepare(bench, table, original, suggested)
     except ValueError as error:
         columns = [str(column) for column in frame.columns]
         if len(frame) < MIN_ROWS or len(columns) < 2 or len(set(columns)) < len(columns):
             raise
-        digest = content_digest(frame)
-        bench.workspace.write(lambda store: store.save_frame(digest, frame))
-        target = asked["target"] or _guess(frame)
-        return {"refusal": str(error), "frame": digest, "columns": columns, "target": target}
+        target = asked["target"] or _guess(mended)
+        return {"refusal": str(error), "frame": original, "columns": columns, "target": target}
 
 
 def _guess(frame: Any) -> str:
@@ -88,7 +85,7 @@ def _guess(frame: Any) -> str:
         return str(frame.columns[-1])
 
 
-def _prepare(bench: Bench, table: Table) -> Payload:
+def _prepare(bench: Bench, table: Table, original: str | None, suggested: list[Payload]) -> Payload:
     asked = bench.parameters
     prepared = prepare(
         table,
@@ -96,10 +93,19 @@ def _prepare(bench: Bench, table: Table) -> Payload:
         noise=asked["noise"],
         random_state=asked["random_state"],
     )
+    # Kept under what was made of it: a run then knows how its table was mended.
+    named = {"preparation": prepared.fingerprint}
+    mending = {
+        "mends": asked["mends"],
+        "suggested": suggested,
+        "content": original or table.content,
+    }
 
     def save(store: Store) -> None:
         store.save_frame(table.content, table.frame)
         store.save_prepared(prepared)
+        if suggested or asked["mends"]:
+            store.save_result(result_key("mends", named), "mends", named, mending)
 
     bench.workspace.write(save)
     return {"preparation": prepared.fingerprint, "frame": table.content}

@@ -21,6 +21,8 @@ from pages.shared.session import Refused, Session, data_choices, session
 UPLOAD_TYPES = ["csv", "tsv", "txt", "gz", "parquet", "xlsx"]
 DEMO_SAMPLE = "digits"
 DEMO_NOISE = 0.15
+# Suggestions whose choices are forgotten when another table opens.
+MAX_MENDS = 500
 DEFAULT_NOISE = 0.15
 LEFT_OUT_BY_HAND = "left out by you"
 
@@ -53,7 +55,7 @@ def _attempt(order: Order) -> None:
         else:
             state.open_prepared(opened)
             Session.refused.forget()
-    for name in _CHOICES:
+    for name in (*_CHOICES, *(f"mend_{number}" for number in range(MAX_MENDS))):
         data_choices.forget(name)
 
 
@@ -121,6 +123,25 @@ def _offer_again(file: Refused) -> None:
     session.refused = file
 
 
+def mending(prepared: Prepared) -> dict[str, Any]:
+    """Return what was mended in the open table, and what could be.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        The open table.
+
+    Returns
+    -------
+    dict
+        "mends" and "suggested", as JSON takes them, and "content", the digest of the file as it was read.
+    """
+    kept = state.result(orders.mends(prepared.fingerprint))
+    if kept is None:
+        return {"mends": [], "suggested": [], "content": prepared.table.content}
+    return kept.payload
+
+
 def remember_choices(prepared: Prepared) -> None:
     """Fill the widgets of the Data screen with what holds for the open table.
 
@@ -140,8 +161,18 @@ def remember_choices(prepared: Prepared) -> None:
         "noise": round(100 * (prepared.noise or DEFAULT_NOISE)),
         "seed": prepared.random_state,
     }
+    found = mending(prepared)
+    for number, one in enumerate(found["suggested"]):
+        held[f"mend_{number}"] = one in found["mends"]
     for name, value in held.items():
         data_choices.fill(name, value)
+
+
+def mend_all(prepared: Prepared) -> None:
+    """Make every mend that was suggested for the open table."""
+    for number in range(len(mending(prepared)["suggested"])):
+        data_choices.set(f"mend_{number}", True)
+    apply_choices("mends")
 
 
 def apply_choices(changed: str) -> None:
@@ -159,10 +190,13 @@ def apply_choices(changed: str) -> None:
     chosen: dict[str, Any] = {name: data_choices.get(name) for name in _CHOICES}
     is_new_target = changed == "target"
     train, split_end = (share / 100 for share in chosen["split"])
-    table = current.table
+    table, found = current.table, mending(current)
+    mends = [
+        one for number, one in enumerate(found["suggested"]) if data_choices.get(f"mend_{number}")
+    ]
     _attempt(
         orders.open_table(
-            {"frame": table.content}, table.name, target=chosen["target"],
+            {"frame": found["content"]}, table.name, mends=mends, target=chosen["target"],
             task=None if is_new_target else chosen["task"],
             excluded=None if is_new_target else _reasons(table, chosen["excluded"]),
             proportions=(train, split_end - train, 1 - split_end),

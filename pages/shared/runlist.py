@@ -7,7 +7,6 @@ from datetime import datetime
 import streamlit as st
 
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.workspace import history
 from ecoval_core.workspace.history import RunRecord
 from pages.shared import formats, server, state
 
@@ -16,27 +15,26 @@ _STATES = {
     "started": "interrupted",
     "cancelled": "cancelled",
     "error": "failed",
+    "missing": "no longer kept",
 }
 
 
-def records(*, deleted: bool = False) -> list[RunRecord]:
+def records(*, deleted: bool = False, search: str = "") -> list[RunRecord]:
     """Return the visitor's runs, the latest first.
 
     Parameters
     ----------
     deleted : bool, default=False
         Return those that were deleted instead.
+    search : str, default=""
+        Words that name, note, table or settings must hold.
 
     Returns
     -------
     list of RunRecord
         The runs.
     """
-    found: dict[str, RunRecord] = {}
-    for store in server.workspace().readable():
-        for record in history.list_runs(store, deleted=deleted):
-            found.setdefault(record.id, record)
-    return sorted(found.values(), key=lambda record: -record.created)
+    return server.workspace().runs(deleted=deleted, search=search)
 
 
 def standing(record: RunRecord) -> str:

@@ -155,6 +155,7 @@ class Session:
     earlier_run = Entry[str | None]()
     deleted_run = Entry[str | None]()
     imported_run = Entry[str | None]()
+    run_complaint = Entry[str]("")
     import_complaint = Entry[str]("")
     run_upload = Entry[Any]()
     left_job = Entry[str | None]()
