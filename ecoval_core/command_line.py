@@ -19,7 +19,7 @@ import pandas as pd
 from ecoval_core.evaluation.curves import STRATEGIES, removal_curves, summarise_curves
 from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.tables import Prepared, make_table, read_frame, suggest_exclusions
+from ecoval_core.tables import Prepared, make_table, prepare, read_frame, suggest_exclusions
 from ecoval_core.target_type import Task
 from ecoval_core.terminal import (
     OTHER_BYTES,
@@ -42,7 +42,7 @@ from ecoval_core.workspace.recipe import read_recipe, recipe_bytes
 from ecoval_core.workspace.replay import (
     FORMATS as DOWNLOAD_FORMATS,
 )
-from ecoval_core.workspace.replay import WHICH, Replay, open_table, prepare_alike, recipe_of
+from ecoval_core.workspace.replay import WHICH, Replay, open_table, recipe_of
 from ecoval_core.workspace.replay import replay as follow
 from ecoval_core.workspace.runs import Run, Settings, value_prepared
 
@@ -312,7 +312,7 @@ def _value(
     model = model or next(iter(models_for(table.task)))
     proba = has_probabilities(make_model(model, table.task))
     scoring = check_scoring(scoring, table.task, proba)
-    prepared = prepare_alike(table, proportions=proportions, random_state=seed)
+    prepared = prepare(table, proportions=proportions, random_state=seed)
     n_clusters = n_clusters or auto_n_clusters(len(prepared.y_train))
     balanced = _is_balanced(class_weight, prepared)
     settings = Settings(model, n_clusters, scoring, extrinsic_weight, seed, balanced=balanced)

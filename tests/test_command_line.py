@@ -15,9 +15,8 @@ from sklearn.datasets import load_diabetes, load_wine
 
 from ecoval_core.command_line import main
 from ecoval_core.evaluation.curves import removal_curves
-from ecoval_core.tables import TableError, make_table, read_frame
+from ecoval_core.tables import TableError, make_table, prepare, read_frame
 from ecoval_core.workspace.exports import exported_frame
-from ecoval_core.workspace.replay import prepare_alike
 from ecoval_core.workspace.runs import Settings, value_prepared
 
 # Without it the last bit of a number may be lost in reading.
@@ -47,7 +46,7 @@ def value(folder, name, *options, out, target="target"):
 
 def expected_run(folder, name, settings, *, excluded=None, seed=0, **kinds):
     table = make_table(read_frame(folder / name), name, "target", excluded=excluded)
-    return value_prepared(prepare_alike(table, random_state=seed, **kinds), settings)
+    return value_prepared(prepare(table, random_state=seed, **kinds), settings)
 
 
 @pytest.mark.parametrize(("suffix", "read"), [("csv", read_csv), ("parquet", pd.read_parquet)])

@@ -8,9 +8,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.tables import load_sample
+from ecoval_core.tables import load_sample, prepare
 from ecoval_core.workspace.recipe import read_recipe
-from ecoval_core.workspace.replay import open_table, prepare_alike, replay
+from ecoval_core.workspace.replay import open_table, replay
 from ecoval_core.workspace.runs import Settings, value_prepared
 from pages.shared import documents
 
@@ -19,9 +19,7 @@ pytestmark = pytest.mark.pages
 
 @pytest.fixture(scope="module")
 def run():
-    return value_prepared(
-        prepare_alike(load_sample("wine")), Settings("naive_bayes", 6, "probability")
-    )
+    return value_prepared(prepare(load_sample("wine")), Settings("naive_bayes", 6, "probability"))
 
 
 @pytest.fixture

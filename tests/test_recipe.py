@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from ecoval_core.command_line import main
 from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.tables import load_sample, make_table, read_frame
+from ecoval_core.tables import load_sample, make_table, prepare, read_frame
 from ecoval_core.tables.mending import mend, suggest_mends
 from ecoval_core.tables.table import content_digest
 from ecoval_core.workspace.exports import export_table
@@ -36,7 +36,6 @@ from ecoval_core.workspace.replay import (
     FORMATS,
     WHICH,
     open_table,
-    prepare_alike,
     recipe_of,
     replay,
 )
@@ -97,7 +96,7 @@ def case(request, tmp_path_factory):
     file = tmp_path_factory.mktemp("case") / "things.csv"
     mixed_frame().to_csv(file, index=False)
     table = make_table(read_frame(file), file.name, **choices)
-    run = value_prepared(prepare_alike(table, **preparation), chosen)
+    run = value_prepared(prepare(table, **preparation), chosen)
     doubtful = run.frame.sort_values("label_quality").index.tolist()
     rules = rules.pick(doubtful[20:23]).restore(run.frame["value"].nsmallest(2).index)
     decisions = dict.fromkeys(doubtful[:8], "accept") | dict.fromkeys(doubtful[8:12], "keep")
@@ -160,10 +159,10 @@ def test_neither_threads_nor_the_order_in_memory_change_a_bit(tmp_path):
     prepared = []
     for n_threads in (1, 2):
         with threadpool_limits(n_threads):
-            prepared.append(prepare_alike(table))
+            prepared.append(prepare(table))
     for name in ("X_train", "X_val", "X_test"):
         assert np.array_equal(getattr(prepared[0], name), getattr(prepared[1], name))
-    titanic = prepare_alike(load_sample("titanic"), noise=0.1)
+    titanic = prepare(load_sample("titanic"), noise=0.1)
     store = Store(tmp_path)
     store.save_frame(titanic.table.content, titanic.table.frame)
     store.save_prepared(titanic)
@@ -192,7 +191,7 @@ def test_a_recipe_holds_what_it_was_made_of(case):
 
 
 def test_a_reweighted_run_is_replayed_at_its_weight():
-    prepared = prepare_alike(load_sample("wine"), noise=0.1)
+    prepared = prepare(load_sample("wine"), noise=0.1)
     run = value_prepared(prepared, Settings("naive_bayes", 8, "probability")).reweight(0.75)
     recipe = read_recipe(recipe_bytes(recipe_of(run, PruneList(share=0.2))))
     assert recipe.settings.extrinsic_weight == 0.75
@@ -207,9 +206,7 @@ def test_a_reweighted_run_is_replayed_at_its_weight():
 @pytest.fixture(scope="module")
 def wine():
     """A run of a bundled sample, and its recipe."""
-    run = value_prepared(
-        prepare_alike(load_sample("wine")), Settings("naive_bayes", 8, "probability")
-    )
+    run = value_prepared(prepare(load_sample("wine")), Settings("naive_bayes", 8, "probability"))
     decisions = {int(run.frame.index[0]): "accept", int(run.frame.index[1]): "keep"}
     rules = PruneList(share=0.1, quota=0.5)
     return run, recipe_of(run, rules, decisions, created="2026-11-24")
@@ -308,7 +305,7 @@ def test_a_column_that_parquet_cannot_hold_leaves_the_csv(tmp_path):
     frame["note"] = pd.Series([1, "two", 2.5] * 40, dtype=object)[: len(frame)].to_list()
     frame.to_excel(tmp_path / "mixed.xlsx", index=False)
     table = make_table(read_frame(tmp_path / "mixed.xlsx"), "mixed.xlsx", "amount", "regression")
-    run = value_prepared(prepare_alike(table), Settings("ridge", 5, "squared_error"))
+    run = value_prepared(prepare(table), Settings("ridge", 5, "squared_error"))
     recipe = recipe_of(run, PruneList(share=0.1))
     assert sorted(recipe["expected"]["files"]) == ["all_values.csv", "kept.csv", "removed.csv"]
     assert recipe["table"]["kind"] == "excel"
@@ -379,7 +376,7 @@ def test_mends_are_made_before_anything_else(tmp_path):
     mends = suggest_mends(frame)
     assert {one.column for one in mends} >= {"colour", "share"}
     table = make_table(mend(frame, mends), "spelt.csv", "verdict")
-    run = value_prepared(prepare_alike(table), Settings("naive_bayes", 8, "probability"))
+    run = value_prepared(prepare(table), Settings("naive_bayes", 8, "probability"))
     kept = [one.to_json() for one in mends]
     made = recipe_of(run, PruneList(share=0.1), mends=kept, content=content_digest(frame))
     assert made["table"]["content"] != table.content

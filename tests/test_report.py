@@ -25,10 +25,10 @@ from ecoval_core.evaluation.pruning import Effect, PruneList, measure_effect
 from ecoval_core.reporting import make_report
 from ecoval_core.reporting.figures import MAX_LOWEST, MAX_POINTS, drawn, points_drawn, thin_out
 from ecoval_core.reporting.units import unit_of
-from ecoval_core.tables import load_sample, make_table, read_frame
+from ecoval_core.tables import load_sample, make_table, prepare, read_frame
 from ecoval_core.valuation.uncertainty import reliability_warning
 from ecoval_core.workspace.recipe import new_labels, read_recipe, recipe_bytes
-from ecoval_core.workspace.replay import prepare_alike, recipe_of
+from ecoval_core.workspace.replay import recipe_of
 from ecoval_core.workspace.runs import Settings, value_prepared
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -111,7 +111,7 @@ def loans(tmp_path_factory):
     file = tmp_path_factory.mktemp("loans") / "loans.csv"
     file.write_bytes(loan_csv(500))
     table = make_table(read_frame(file), file.name, "status")
-    prepared = prepare_alike(table, noise=0.08)
+    prepared = prepare(table, noise=0.08)
     run = value_prepared(
         prepared, Settings("logistic_regression", 16, "probability", balanced=True)
     )
@@ -141,7 +141,7 @@ def hostile():
     frame[f"{PICTURE} id"] = "same <i>"
     frame["{{ 7*7 }}"] = np.where(frame[SCRIPT] > 0, SCRIPT, f"{RTL} & &amp; 'q'")
     table = make_table(frame, f"{PICTURE}{SCRIPT}.csv", "{{ 7*7 }}")
-    run = value_prepared(prepare_alike(table, noise=0.1), Settings("naive_bayes", 8, "probability"))
+    run = value_prepared(prepare(table, noise=0.1), Settings("naive_bayes", 8, "probability"))
     decisions = dict.fromkeys(run.frame.index[:4].tolist(), "accept")
     rules = PruneList(share=0.3)
     words = {"name": f"{SCRIPT}{RTL}", "note": f"{PICTURE}\n{{% raw %}}\x00", "created": SCRIPT}
@@ -319,7 +319,7 @@ def test_values_not_to_be_trusted_come_with_a_warning(loans, page):
     random = np.random.default_rng(0)
     noise = pd.DataFrame(random.normal(size=(60, 2)), columns=["a", "b"])
     table = make_table(noise.assign(y=random.permutation(["no", "yes"] * 30)), "noise.csv", "y")
-    run = value_prepared(prepare_alike(table), Settings("naive_bayes", 5, "probability", 50.0))
+    run = value_prepared(prepare(table), Settings("naive_bayes", 5, "probability", 50.0))
     warning = reliability_warning(run.ecoval)
     assert warning in Page(make_report(run)).text_of("summary")
     assert "not reliable" not in page.text_of("summary")
@@ -339,7 +339,7 @@ def test_regression_by_folds_speaks_of_targets(tmp_path):
     frame.loc[::9, "b"] = np.nan
     frame["price"] = frame["a"] * 2 + random.normal(size=90)
     run = value_prepared(
-        prepare_alike(make_table(frame, "houses.csv", "price"), noise=0.1),
+        prepare(make_table(frame, "houses.csv", "price"), noise=0.1),
         Settings("ridge", 6, "squared_error", every_row=True),
     )
     rules = PruneList(threshold=0.001)

@@ -12,6 +12,7 @@ from sklearn.feature_selection import VarianceThreshold
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from threadpoolctl import threadpool_limits
 
 from ecoval_core.tables.limits import TableError
 from ecoval_core.target_type import numeric_values
@@ -105,8 +106,8 @@ def fit_transform(vectorizer: Pipeline, features: pd.DataFrame, name: str) -> np
         If no feature varies, or a column cannot be turned into numbers.
     """
     try:
-        with _expected_warnings():
-            return vectorizer.fit_transform(features)
+        with _same_bits_everywhere():
+            return np.ascontiguousarray(vectorizer.fit_transform(features))
     except ValueError as error:
         if "variance threshold" in str(error):
             raise TableError(
@@ -137,8 +138,8 @@ def transform(vectorizer: Pipeline, features: pd.DataFrame) -> np.ndarray:
         If a column cannot be turned into numbers.
     """
     try:
-        with _expected_warnings():
-            return vectorizer.transform(features)
+        with _same_bits_everywhere():
+            return np.ascontiguousarray(vectorizer.transform(features))
     except ValueError as error:
         raise _refusal(error) from error
 
@@ -151,8 +152,10 @@ def _refusal(error: ValueError) -> TableError:
 
 
 @contextmanager
-def _expected_warnings() -> Iterator[None]:
-    with warnings.catch_warnings():
+def _same_bits_everywhere() -> Iterator[None]:
+    # Text is encoded by a singular value decomposition, whose last bits depend on the number of threads, as
+    # those of sums over columns depend on the order in memory.
+    with warnings.catch_warnings(), threadpool_limits(1):
         # A category that training did not hold is encoded as none of its own: what we want.
         warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
         yield

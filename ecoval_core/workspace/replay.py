@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from ecoval_core.evaluation.pruning import Decision, PruneList
-from ecoval_core.tables import Prepared, Table, load_sample, make_table, prepare
+from ecoval_core.tables import Table, load_sample, make_table, prepare
 from ecoval_core.tables.mending import Mend, mend
 from ecoval_core.tables.table import content_digest
-from ecoval_core.valuation.fitting import single_threaded
 from ecoval_core.valuation.parallel import Progress
 from ecoval_core.workspace import fields
 from ecoval_core.workspace.exports import Format, Which, export_table
@@ -100,32 +98,6 @@ def recipe_of(
     made = downloads(run, decided.reasons.index, new)
     files = {one.name: sha256(one.content).hexdigest() for one in made if one.content is not None}
     return make_recipe(run, rules, decisions, relabelled=new, files=files, **more)
-
-
-def prepare_alike(table: Table, **choices: Any) -> Prepared:
-    """Prepare a table so that its values have the same bits on any number of threads, kept or not.
-
-    Parameters
-    ----------
-    table : Table
-        The table.
-    **choices
-        As in :func:`ecoval_core.tables.prepare`.
-
-    Returns
-    -------
-    Prepared
-        With features in rows, as the workspace gives them back: sums over columns round otherwise.
-    """
-    # Text is encoded by a singular value decomposition, whose last bits depend on the number of threads.
-    with single_threaded():
-        prepared = prepare(table, **choices)
-    return replace(
-        prepared,
-        X_train=np.ascontiguousarray(prepared.X_train),
-        X_val=np.ascontiguousarray(prepared.X_val),
-        X_test=np.ascontiguousarray(prepared.X_test),
-    )
 
 
 @dataclass(frozen=True)
@@ -290,7 +262,7 @@ def replay(
     ValueError
         If the table cannot be valued so.
     """
-    prepared = prepare_alike(
+    prepared = prepare(
         opened.table,
         proportions=recipe.proportions,
         noise=recipe.noise,
