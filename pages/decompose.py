@@ -7,19 +7,12 @@ import streamlit as st
 
 from ecoval_core import charts
 from ecoval_core.workspace.runs import Run
-from pages.shared import formats, layout, menu, state
+from pages.shared import formats, layout, mapview, menu, state
 from pages.shared.session import selected_points, selected_positions
 
-SCATTER_KEY = "quadrants"
 CLUSTERS_KEY = "cluster_rows"
 N_CLUSTERS_DRAWN = 24
 BARS = {"selection_mode": "points"}
-
-
-def select_points() -> None:
-    """Select the rows that were lassoed or boxed on the scatter."""
-    points = selected_points(SCATTER_KEY)
-    state.select([int(np.ravel(point["customdata"])[0]) for point in points])
 
 
 def select_bars(run: Run, key: str, by: str) -> None:
@@ -45,12 +38,7 @@ def draw_scatter(run: Run) -> None:
     """Draw the quadrants."""
     left, right = st.columns([2.4, 1], gap="large")
     with left:
-        figure = charts.decomposition_scatter(
-            formats.unit_of(run).scale(run.frame),
-            theme=layout.theme(),
-            unit=formats.unit_of(run).label,
-        )
-        layout.chart(figure, SCATTER_KEY, on_select=select_points, selection_mode=("box", "lasso"))
+        mapview.draw_decomposition(run, above=300)
     right.markdown(
         "**Intrinsic** (across): what a row is in itself, a credible example of its "
         f"{formats.target_word(run)}. **Extrinsic** (up): what it adds given all other rows.\n\n"
@@ -62,7 +50,7 @@ def draw_scatter(run: Run) -> None:
         "- **Odd but useful**: rare cases that help the model where nothing else does.\n"
         "- **Odd, of little effect**: not credible, but the model hardly minds.\n"
         "- **Harmful**, odd or typical: value below zero. Odd ones may be errors; look at these first.\n\n"
-        "Draw a box or a lasso to select rows; they are then selected on every page."
+        "Draw a box or a lasso to select rows, click one for its story on *Explore*; both hold on every page."
     )
     with right:
         n = len(state.selected_ids())

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ecoval_core import charts
+from ecoval_core.evaluation.pruning import detection
 from ecoval_core.workspace.runs import Run
-from pages.shared import formats, layout, mapview, rows, state, story
-from pages.shared.session import Session
+from pages.shared import filtering, layout, mapview, prunelist, rows, state, story
+from pages.shared.session import Session, session
+
+TABLE_KEY = "explore_rows"
+# Pixels above and below the map, so that all of it is seen in a window of 800.
+ABOVE, BANNER = 415, 74
 
 
-def draw_filters(run: Run) -> list[int]:
-    """Draw one line of filters and return the row ids in focus."""
+def draw_filters(run: Run) -> None:
+    """Draw one line of filters."""
     frame = run.frame
-    labels, negative, planted, kind = st.columns([3, 1.3, 1.3, 1.4], vertical_alignment="bottom")
+    labels, negative, kind, color = st.columns([2.4, 1.5, 1.2, 1.4], vertical_alignment="bottom")
     if run.prepared.task == "classification":
         labels.multiselect(
             "Labels",
@@ -21,21 +25,11 @@ def draw_filters(run: Run) -> list[int]:
             key=Session.filter_labels.key,
             bind="query-params",
             placeholder="All labels",
-            on_change=mapview.refresh_marks,
         )
-    negative.toggle(
-        "Below zero only",
-        key=Session.filter_negative.key,
-        bind="query-params",
-        on_change=mapview.refresh_marks,
-    )
-    if frame["flipped"].any():
-        planted.toggle(
-            "Planted errors only",
-            key=Session.filter_planted.key,
-            bind="query-params",
-            on_change=mapview.refresh_marks,
-        )
+    with negative.container(gap=None):
+        st.toggle("Below zero only", key=Session.filter_negative.key, bind="query-params")
+        if frame["flipped"].any():
+            st.toggle("Planted errors only", key=Session.filter_planted.key, bind="query-params")
     kind.segmented_control(
         "Projection",
         ["UMAP", "PCA"],
@@ -43,74 +37,75 @@ def draw_filters(run: Run) -> list[int]:
         required=True,
         key=Session.projection.key,
         bind="query-params",
-        on_change=mapview.refresh_marks,
         help="Both draw similar rows close together. PCA is a straight view from one side; UMAP "
         "bends the space to keep neighbours together.",
     )
-    return mapview.focus(frame)
+    with color:
+        mapview.draw_color_choice(run)
 
 
-def draw_actions(run: Run, focus: list[int]) -> None:
-    """Draw what can be done with the selection."""
-    n_selected = len(state.selected_ids())
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**Selected: {n_selected:,}** of {len(run.frame):,} rows")
-        st.button(
-            "Add selection to prune list",
-            key="add_to_prune",
-            disabled=not n_selected,
-            on_click=mapview.prune_selection,
-            args=(focus,),
-            icon=":material/content_cut:",
-        )
-        st.button(
-            "Clear selection",
-            key="clear_selection",
-            disabled=not n_selected and state.picked_id() is None,
-            on_click=mapview.clear_selection,
-        )
+def prune_lowest(share: float) -> None:
+    """Put the lowest share of the rows on the prune list and go and see what that does."""
+    prunelist.change_by(share=share)
+    session.prune_widgets_are_old = True
+    session.go_to_prune = True
+
+
+def draw_point_of_it(run: Run) -> bool:
+    """Say how many planted errors are among the lowest values, offer to prune these; return whether."""
+    planted = run.frame.index[run.frame["flipped"]]
+    share = round(run.prepared.noise, 3)
+    if not len(planted) or not share or prunelist.current().share:
+        return False
+    n_lowest = round(share * len(run.frame))
+    lowest = run.frame["value"].sort_values(kind="stable").index[:n_lowest]
+    found = detection(lowest.tolist(), planted)
+    text, button = st.columns([4, 1], vertical_alignment="center")
+    text.success(
+        f"**{found.caught:,} of {len(planted):,} planted errors are in the lowest {share:.0%}** of the "
+        f"{len(run.frame):,} rows: prune them and see what that does to the model.",
+        icon=":material/target:",
+    )
+    button.button(
+        f"Prune the lowest {share:.0%}",
+        key="prune_lowest",
+        type="primary",
+        icon=":material/content_cut:",
+        on_click=prune_lowest,
+        args=(share,),
+        width="stretch",
+    )
+    return True
+
+
+def pick_row(ids: list[int]) -> None:
+    """Pick the row that was marked in the table."""
+    picked = rows.ids_at(ids, TABLE_KEY)
+    state.pick(picked[0] if picked else None)
 
 
 layout.title(
     "Explore",
-    "Every point is a valued row; similar rows lie close together. Draw a **lasso** or a **box** around "
-    "points to list them, click one for its story.",
+    "Similar rows lie close together. **Click** a point for its story; draw a **lasso** or a **box** to "
+    "select, with shift to add.",
+    beside=True,
 )
 run = layout.need_run()
+if Session.go_to_prune.take():
+    st.switch_page("prune.py")
 layout.warn_if_unreliable(run)
-focus = draw_filters(run)
-draw_actions(run, focus)
+is_told = draw_point_of_it(run)
+draw_filters(run)
+focus = filtering.focus(run)
+filtering.draw_actions(run, focus)
 left, right = st.columns([2, 1], gap="medium")
-unit = formats.unit_of(run)
 with left:
     coordinates, projection = mapview.coordinates(run)
-    theme = layout.theme()
-    drawn_from = (state.run_id(), state.extrinsic_weight(), unit, theme, projection)
-    marks = mapview.marks(run.frame, *drawn_from)
-    figure = charts.value_map(
-        unit.scale(run.frame),
-        coordinates,
-        theme=theme,
-        selected_ids=marks.selected_ids,
-        picked_id=marks.picked_id,
-        hover=mapview.hover_columns(run.prepared),
-        unit=unit.label,
-    )
-    layout.chart(
-        figure,
-        mapview.MAP_KEY,
-        on_select=mapview.on_map_selection,
-        selection_mode=("points", "box", "lasso"),
-    )
+    mapview.draw_map(run, coordinates, projection, above=ABOVE + is_told * BANNER)
 with right:
-    rows.draw(
-        run,
-        focus,
-        mapview.TABLE_KEY,
-        height=600,
-        on_select=lambda: mapview.on_row_pick(focus),
-    )
+    rows.draw(run, focus, TABLE_KEY, height=400, on_select=lambda: pick_row(focus))
     st.caption("Lowest value first. Mark a row for its story and its place on the map.")
+    filtering.draw_column_filter(run)
 picked = state.picked_id()
 if picked is not None and picked in run.frame.index:
     story.draw(run, picked)

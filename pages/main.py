@@ -2,8 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import access, desk, layout, mapview, menu, state
-from pages.shared.session import session
+from pages.shared import access, desk, layout, menu, state
 
 st.set_page_config(page_title="EcoVal", page_icon="assets/icon.png", layout="wide")
 page = st.navigation(menu.pages(), position="top" if access.is_admitted() else "hidden")
@@ -11,9 +10,6 @@ access.require()
 state.restore_from_address()
 state.write_address()
 desk.show_view()
-if session.page != page.title:
-    session.page = page.title
-    mapview.refresh_marks()
 had_run = state.run() is not None
 access.draw_user()
 layout.status_line(is_value_page=page.title == "Value")

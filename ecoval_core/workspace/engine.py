@@ -187,9 +187,24 @@ class Engine:
         with self._lock:
             self._cache.clear()
 
-    def derive(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return something small that follows from what is kept, made once while it is remembered."""
-        found = self._cached(("derived", key), lambda: (0, (make(),)))
+    def derive(self, key: Hashable, make: Callable[[], T], n_bytes: int = 0) -> T:
+        """Return something that follows from what is kept, made once while it is remembered.
+
+        Parameters
+        ----------
+        key : hashable
+            Whatever it follows from.
+        make : callable
+            Makes it.
+        n_bytes : int, default=0
+            About what it takes.
+
+        Returns
+        -------
+        object
+            What `make` returned.
+        """
+        found = self._cached(("derived", key), lambda: (n_bytes, (make(),)))
         return found[0]  # type: ignore[index]
 
     def prepared(self, workspace: Workspace, fingerprint: str) -> Prepared | None:

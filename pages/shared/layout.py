@@ -123,7 +123,7 @@ def draw_trouble() -> None:
         st.warning(formats.plain(trouble), icon=":material/save:")
 
 
-def title(text: str, intro: str) -> None:
+def title(text: str, intro: str, *, beside: bool = False) -> None:
     """Draw the screen's title and the sentence that explains what it is for.
 
     Parameters
@@ -132,9 +132,16 @@ def title(text: str, intro: str) -> None:
         Title.
     intro : str
         One or two sentences in Markdown.
+    beside : bool, default=False
+        Put the sentence beside the title, where a screen needs its height for other things.
     """
-    st.header(text, anchor=False)
-    st.markdown(intro)
+    if not beside:
+        st.header(text, anchor=False)
+        st.markdown(intro)
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.header(text, anchor=False, width="content")
+        st.markdown(intro, width="stretch")
 
 
 def need_table() -> Prepared:

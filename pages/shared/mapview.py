@@ -1,33 +1,33 @@
-"""State of the map on Explore: projection, filters, selection, and what the figure is given of it.
-
-Any change of a figure empties the selection drawn on it and resets its zoom. So a selection made *on*
-the map is kept in the session only; the figure is given a selection when something else changes it.
-"""
+"""The map of a run: projection, colours, and what gestures on it do to the one selection."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from ecoval_core.charts.backdrop import decomposition_layout
+from ecoval_core.charts.pointdata import make_points
+from ecoval_core.charts.points import COLORINGS, colorings
+from ecoval_core.charts.shades import color_by, shade
+from ecoval_core.charts.style import palette_of
 from ecoval_core.evaluation.projection import pca_projection
 from ecoval_core.tables.preparation import Prepared
 from ecoval_core.workspace import orders
 from ecoval_core.workspace.runs import Run
-from pages.shared import progress, prunelist, rows, state
-from pages.shared.session import Marks, Session, selected_points, session
+from pages.shared import filtering, formats, layout, progress, prunelist, server, state, story
+from pages.shared.pointmap.element import PackedPoints, PackedShade, point_map
+from pages.shared.pointmap.gestures import Gesture
+from pages.shared.session import session
 
-MAP_KEY = "map"
-TABLE_KEY = "explore_rows"
 MAX_HOVER_FEATURES = 32
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _pca(rows: str, _X: NDArray) -> NDArray:  # noqa: ARG001 - the cache's key
-    return pca_projection(_X)
+# Colours beside the columns of the table.
+_OWN_COLORS = {
+    **COLORINGS, "quality": "Quality", "label_quality": "Label quality", "suggested_label": "Suggested label",
+}  # fmt: skip
+COLUMN = "column: "
 
 
 def coordinates(run: Run) -> tuple[NDArray, str]:
@@ -45,13 +45,13 @@ def coordinates(run: Run) -> tuple[NDArray, str]:
     projection : str
         "UMAP" or "PCA".
     """
-    X = run.X
     if session.projection == "UMAP":
         order = orders.projection(run)
         result = progress.fetch("umap", order, "Shown by PCA until the UMAP projection is ready")
         if result is not None:
             return result, "UMAP"
-    return _pca(f"{run.prepared.fingerprint} {run.settings.every_row}", X), "PCA"
+    key = ("pca", run.prepared.fingerprint, run.settings.every_row)
+    return server.engine().derive(key, lambda: pca_projection(run.X)), "PCA"
 
 
 def hover_columns(prepared: Prepared) -> pd.DataFrame | None:
@@ -60,114 +60,127 @@ def hover_columns(prepared: Prepared) -> pd.DataFrame | None:
     return prepared.table.frame[features] if len(features) <= MAX_HOVER_FEATURES else None
 
 
-def matching(frame: pd.DataFrame) -> pd.Series:
-    """Rows that pass the filters.
+def colors(run: Run) -> dict[str, str]:
+    """Return what the map can be coloured by, with the names for people."""
+    own = {
+        name: title
+        for name, title in _OWN_COLORS.items()
+        if name != "flipped" or run.frame["flipped"].any()
+    }
+    return own | {f"{COLUMN}{column}": str(column) for column in run.prepared.table.frame.columns}
+
+
+def _drawn_from(run: Run) -> tuple[Hashable, ...]:
+    """Whatever values in the chosen unit follow from."""
+    return state.run_id(), state.extrinsic_weight(), formats.unit_of(run)
+
+
+def _points(run: Run, coords: NDArray, kind: str) -> PackedPoints:
+    unit = formats.unit_of(run)
+
+    def make() -> PackedPoints:
+        frame = unit.scale(run.frame)
+        return PackedPoints(
+            make_points(frame, coords, unit=unit.label, hover=hover_columns(run.prepared))
+        )
+
+    return server.engine().derive(
+        ("points", kind, *_drawn_from(run)), make, n_bytes=400 * len(coords)
+    )
+
+
+def _shade(run: Run, points: PackedPoints, kind: str, color: str) -> PackedShade:
+    theme, unit = layout.theme(), formats.unit_of(run)
+
+    def make() -> PackedShade:
+        palette = palette_of(theme)
+        drawn = unit.scale(run.frame).iloc[points.points.drawn]
+        if color in COLORINGS:
+            return PackedShade(shade(colorings(drawn, palette, unit.label)[color], palette))
+        if color.startswith(COLUMN):
+            column = run.prepared.table.frame[color.removeprefix(COLUMN)].loc[drawn.index]
+        else:
+            column = drawn[color].rename(_OWN_COLORS[color])
+        return PackedShade(shade(color_by(column, palette), palette))
+
+    key = ("shade", kind, color, theme, *_drawn_from(run))
+    return server.engine().derive(key, make, n_bytes=8 * len(run.frame))
+
+
+def draw_map(run: Run, coords: NDArray, projection: str, *, above: int) -> None:
+    """Draw the rows of a run where a projection puts them.
 
     Parameters
     ----------
-    frame : DataFrame
-        The run's frame.
-
-    Returns
-    -------
-    Series of bool
-        Indexed by row id.
+    run : Run
+        The run.
+    coords : ndarray of shape (n_rows, 2)
+        From :func:`coordinates`.
+    projection : str
+        What placed them.
+    above : int
+        Pixels that the page needs beside the map.
     """
-    mask = pd.Series(True, index=frame.index)
-    # The address may name labels of a table that was open before.
-    of_these = frame["label"].isin(session.filter_labels)
-    if of_these.any():
-        mask &= of_these
-    if session.filter_negative:
-        mask &= frame["value"] < 0
-    if session.filter_planted and frame["flipped"].any():
-        mask &= frame["flipped"]
-    return mask
+    points = _points(run, coords, projection)
+    _draw(run, "map", points, f"Map of {len(coords):,} rows by {projection}", above, None)
 
 
-def focus(frame: pd.DataFrame) -> list[int]:
-    """Row ids that pass the filters and are selected, if anything is; lowest value first."""
-    ranked = frame.loc[matching(frame), "value"].sort_values(kind="stable").index
-    if state.selected_ids():
-        ranked = ranked[np.isin(ranked, state.selected_ids())]
-    return [int(row) for row in ranked]
-
-
-def refresh_marks() -> None:
-    """Give the figure the selection at the next drawing."""
-    session.marks_are_stale = True
-
-
-def marks(frame: pd.DataFrame, *drawn_from: Hashable) -> Marks:
-    """Return what the figure is given of the selection.
+def draw_decomposition(run: Run, *, above: int) -> None:
+    """Draw intrinsic against extrinsic value.
 
     Parameters
     ----------
-    frame : DataFrame
-        The run's frame.
-    *drawn_from : hashable
-        Whatever else the figure depends on. Where it changes, the figure does, and is given the
-        selection as well.
-
-    Returns
-    -------
-    Marks
-        The same object as long as nothing but the map itself changed the selection.
+    run : Run
+        The run.
+    above : int
+        Pixels that the page needs beside it.
     """
-    if drawn_from != session.map_drawn_from or session.marks is None:
-        session.map_drawn_from = drawn_from
-        refresh_marks()
-    if Session.marks_are_stale.take() or session.marks is None:
-        ids = focus(frame)
-        shown = None if len(ids) == len(frame) else ids
-        session.marks = Marks(shown, state.picked_id())
-        session.map_drawing += 1
-    return session.marks
+    unit = formats.unit_of(run)
+    frame = unit.scale(run.frame)
+    points = _points(run, frame[["intrinsic", "extrinsic"]].to_numpy(), "quadrants")
+    behind = decomposition_layout(frame, theme=layout.theme(), unit=unit.label)
+    _draw(run, "quadrants", points, "Intrinsic against extrinsic value", above, behind)
 
 
-def on_map_selection() -> None:
-    """Keep what was lassoed, boxed or clicked on the map."""
-    points = selected_points(MAP_KEY)
-    ids = [int(np.ravel(point["customdata"])[0]) for point in points if "customdata" in point]
-    drawing = session.map_drawing
-    if ids:
-        session.selected_on_drawing = drawing
-    elif session.selected_on_drawing == drawing:
-        refresh_marks()
-    else:
-        # Nobody deselected: the figure was redrawn in a run that another one cut short.
-        return
-    state.select(ids)
-    if len(ids) == 1:
-        state.pick(ids[0])
+def _draw(
+    run: Run, name: str, points: PackedPoints, label: str, above: int, behind: dict[str, object] | None
+) -> None:  # fmt: skip
+    shown, selected, picked = filtering.shown_ids(run), state.selected_ids(), state.picked_id()
+    color = session.map_color if session.map_color in colors(run) else "value"
+
+    def keep(gesture: Gesture) -> None:
+        state.select(gesture.selects(points.points, state.selected_ids(), shown))
+
+    is_row = picked is not None and picked in run.frame.index
+    point_map(
+        name,
+        points,
+        _shade(run, points, name, color),
+        label=label,
+        theme=layout.theme(),
+        on_select=keep,
+        on_pick=state.pick,
+        selected_ids=selected or None,
+        shown_ids=shown,
+        picked_id=picked if is_row else None,
+        neighbor_ids=story.neighbors_of(run, picked) if is_row and picked is not None else (),
+        pruned_ids=prunelist.pruned_ids(run),
+        view=f"{run.prepared.fingerprint} {run.settings.every_row} {label}",
+        layout=behind,
+        above=above,
+    )
 
 
-def on_row_pick(ids: list[int]) -> None:
-    """Pick the row that was marked in the table.
-
-    Parameters
-    ----------
-    ids : list of int
-        The row ids that the table showed.
-    """
-    picked = rows.ids_at(ids, TABLE_KEY)
-    state.pick(picked[0] if picked else None)
-    refresh_marks()
-
-
-def clear_selection() -> None:
-    """Select nothing."""
-    state.select([])
-    state.pick(None)
-    refresh_marks()
-
-
-def prune_selection(ids: list[int]) -> None:
-    """Put rows on the prune list.
-
-    Parameters
-    ----------
-    ids : list of int
-        Row ids.
-    """
-    prunelist.change(prunelist.current().pick(ids))
+def draw_color_choice(run: Run) -> None:
+    """Draw the choice of the map's colour."""
+    names = colors(run)
+    if session.map_color not in names:
+        session.map_color = "value"
+    st.selectbox(
+        "Colour by",
+        list(names),
+        format_func=names.__getitem__,
+        key="map_color",
+        bind="query-params",
+        help="Any column of the table, too.",
+    )

@@ -7,9 +7,9 @@ of the widget that sets it; no other module touches ``st.session_state``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 import streamlit as st
 
@@ -41,21 +41,6 @@ class Refused:
     frame: str
     columns: list[str]
     target: str
-
-
-class Marks(NamedTuple):
-    """What the figure is given of the selection.
-
-    Attributes
-    ----------
-    selected_ids : list of int or None
-        Row ids shown in colour, None for all of them.
-    picked_id : int or None
-        Row id pointed out.
-    """
-
-    selected_ids: list[int] | None
-    picked_id: int | None
 
 
 class Entry(Generic[T]):
@@ -174,13 +159,13 @@ class Session:
     filter_labels = Entry[list[Any]]([])
     filter_negative = Entry[bool](False)
     filter_planted = Entry[bool](False)
+    filter_column = Entry[str]("")
+    search_rows = Entry[str]("")
+    search_missed = Entry[str]("")
+    go_to_prune = Entry[bool](False)
     # Map
     projection = Entry[str]("UMAP")
-    marks = Entry[Marks | None]()
-    marks_are_stale = Entry[bool](False)
-    map_drawn_from = Entry[tuple[Hashable, ...] | None]()
-    map_drawing = Entry[int](0)
-    selected_on_drawing = Entry[int | None]()
+    map_color = Entry[str]("value")
     # Prune list
     prune_list = Entry[PruneList](PruneList())
     prune_past = Entry[list[PruneList]](make=list)
@@ -209,7 +194,6 @@ class Session:
     review_log = Entry[list[tuple[int, tuple[int, int], tuple[int, int]]]](make=list)
     review_cluster = Entry[int | None]()
     # Everywhere
-    page = Entry[str]("")
     unit = Entry[str]("share")
     extrinsic_weight = Entry[float](DEFAULT_EXTRINSIC_WEIGHT)
     visitor = Entry[str]("")
@@ -226,6 +210,8 @@ model_choices: Family[str] = Family("model")
 scoring_choices: Family[str] = Family("scoring")
 jobs: Family[str] = Family("job")
 run_notes: Family[str] = Family("run")
+filter_ranges: Family[tuple[float, float]] = Family("filter_range")
+filter_values: Family[list[str]] = Family("filter_values")
 prune_thresholds: Family[float] = Family("prune_threshold")
 
 

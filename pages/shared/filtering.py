@@ -1,0 +1,264 @@
+"""Filters, search and whatever else narrows the rows in view or changes the one selection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from ecoval_core.evaluation.profiles import is_number
+from ecoval_core.workspace.runs import Run
+from pages.shared import prunelist, state
+from pages.shared.session import Session, filter_ranges, filter_values, session
+
+NO_COLUMN = ""
+MAX_CATEGORIES = 200
+MAX_FOUND = 100_000
+# Columns of a run that can be filtered by beside those of the table.
+_OWN = ("label_quality", "quality", "cluster")
+
+
+def columns(run: Run) -> list[str]:
+    """Columns that rows can be filtered by."""
+    return [NO_COLUMN, *map(str, run.prepared.table.frame.columns), *_OWN]
+
+
+def column_of(run: Run, name: str) -> pd.Series:
+    """Return a column of the rows that were valued."""
+    if name in run.prepared.table.frame:
+        return run.prepared.table.frame[name].loc[run.frame.index]
+    return run.frame[name]
+
+
+def matching(run: Run) -> pd.Series:
+    """Rows that pass the filters.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+
+    Returns
+    -------
+    Series of bool
+        Indexed by row id.
+    """
+    frame = run.frame
+    mask = pd.Series(True, index=frame.index)
+    # The address may name labels of a table that was open before.
+    of_these = frame["label"].isin(session.filter_labels)
+    if of_these.any():
+        mask &= of_these
+    if session.filter_negative:
+        mask &= frame["value"] < 0
+    if session.filter_planted and frame["flipped"].any():
+        mask &= frame["flipped"]
+    return mask & _by_column(run)
+
+
+def _by_column(run: Run) -> pd.Series | bool:
+    name = session.filter_column
+    if name == NO_COLUMN or name not in columns(run):
+        return True
+    column = column_of(run, name)
+    if is_number(column):
+        chosen = filter_ranges.get(name)
+        if chosen is None:
+            return True
+        low, high = chosen
+        amounts = column.astype("float64")
+        # The ends of the slider are rounded outwards, so that it takes all rows where it is untouched.
+        return (amounts >= low) & (amounts <= high)
+    values = filter_values.get(name)
+    return column.astype(str).isin(values) if values else True
+
+
+def shown_ids(run: Run) -> list[int] | None:
+    """Row ids that pass the filters, or None where all do."""
+    mask = matching(run)
+    return None if mask.all() else [int(row) for row in mask.index[mask]]
+
+
+def focus(run: Run) -> list[int]:
+    """Row ids that pass the filters and are selected, if anything is; lowest value first."""
+    ranked = run.frame.loc[matching(run), "value"].sort_values(kind="stable").index
+    if state.selected_ids():
+        ranked = ranked[np.isin(ranked, state.selected_ids())]
+    return [int(row) for row in ranked]
+
+
+def draw_column_filter(run: Run) -> None:
+    """Draw the choice of a column, and of its range or categories."""
+    names = columns(run)
+    if session.filter_column not in names:
+        session.filter_column = NO_COLUMN
+    choice, rest = st.columns([1, 2], vertical_alignment="bottom")
+    choice.selectbox(
+        "Filter by a column",
+        names,
+        format_func=lambda name: name or "none",
+        key=Session.filter_column.key,
+        persist_state="session",
+    )
+    name = session.filter_column
+    if name == NO_COLUMN:
+        return
+    column = column_of(run, name).dropna()
+    with rest:
+        if column.empty:
+            st.caption("This column is empty.")
+        elif is_number(column):
+            _draw_range(name, column.astype("float64"))
+        else:
+            values = column.astype(str).value_counts().index[:MAX_CATEGORIES].tolist()
+            st.multiselect(
+                f"Categories of {name}",
+                values,
+                key=filter_values.key(name),
+                persist_state="session",
+                placeholder="All of them",
+            )
+
+
+def _draw_range(name: str, amounts: pd.Series) -> None:
+    low, high = float(amounts.min()), float(amounts.max())
+    if not low < high:
+        st.caption(f"All rows have the same {name}.")
+        return
+    step = 1.0 if (amounts % 1 == 0).all() else (high - low) / 200
+    low, high = np.floor(low / step) * step, np.ceil(high / step) * step
+    kept = filter_ranges.get(name)
+    if kept is None or not (low <= kept[0] <= kept[1] <= high):
+        filter_ranges.set(name, (low, high))
+    st.slider(
+        f"Range of {name}",
+        low,
+        high,
+        step=step,
+        key=filter_ranges.key(name),
+        persist_state="session",
+    )
+
+
+# --- The selection ---------------------------------------------------------------------------
+
+
+def find(run: Run, words: str) -> list[int]:
+    """Find rows by number or by text in their cells.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    words : str
+        A row number, several with commas, or text that a cell of the row must hold, whatever its case.
+
+    Returns
+    -------
+    list of int
+        Row ids that were valued, in the order of the table.
+    """
+    parts = [part.strip() for part in words.split(",") if part.strip()]
+    numbers = [int(part) for part in parts if part.isdecimal()]
+    if parts and len(numbers) == len(parts):
+        named = run.frame.index[np.isin(run.frame.index, numbers)]
+        if len(named):
+            return [int(row) for row in named]
+    needle = words.strip()
+    if not needle:
+        return []
+    frame = run.prepared.table.frame.loc[run.ids]
+    hit = np.zeros(len(frame), dtype=bool)
+    for name in frame:
+        hit |= (
+            frame[name]
+            .astype(str)
+            .str.contains(needle, case=False, regex=False)
+            .to_numpy(dtype=bool)
+        )
+    return [int(row) for row in frame.index[hit][:MAX_FOUND]]
+
+
+def select_found(run: Run) -> None:
+    """Select what the search field names; called when it changes."""
+    words = session.search_rows
+    found = find(run, words)
+    session.search_missed = words if words.strip() and not found else ""
+    if found:
+        state.select(found)
+        if len(found) == 1:
+            state.pick(found[0])
+
+
+def invert(run: Run) -> None:
+    """Select the other rows of those that pass the filters."""
+    mask = matching(run)
+    chosen = set(state.selected_ids())
+    state.select([int(row) for row in mask.index[mask] if row not in chosen])
+
+
+def grow(run: Run) -> None:
+    """Select every row of the clusters that the selection touches."""
+    clusters = run.frame["cluster"]
+    touched = clusters[clusters.index.isin(state.selected_ids())].unique()
+    state.select([int(row) for row in clusters.index[clusters.isin(touched)]])
+
+
+def clear() -> None:
+    """Select nothing and let go of the row picked."""
+    state.select([])
+    state.pick(None)
+    session.search_rows, session.search_missed = "", ""
+
+
+def prune(ids: list[int]) -> None:
+    """Put rows on the prune list."""
+    prunelist.change(prunelist.current().pick(ids))
+
+
+def draw_actions(run: Run, focus: list[int]) -> None:
+    """Draw the search field and what can be done with the selection."""
+    chosen: list[Any] = state.selected_ids()
+    with st.container(horizontal=True, vertical_alignment="bottom", key="selection_actions"):
+        st.text_input(
+            "Search rows",
+            key=Session.search_rows.key,
+            placeholder="Row number, or text in any cell",
+            on_change=select_found,
+            args=(run,),
+            width=260,
+            label_visibility="collapsed",
+        )
+        st.button(
+            "Prune",
+            key="add_to_prune",
+            disabled=not chosen,
+            on_click=prune,
+            args=(focus,),
+            icon=":material/content_cut:",
+            help="Puts the selected rows that pass the filters on the prune list",
+        )
+        st.button(
+            "Invert", key="invert_selection", on_click=invert, args=(run,), icon=":material/flip:"
+        )
+        st.button(
+            "Grow to clusters",
+            key="grow_selection",
+            on_click=grow,
+            args=(run,),
+            disabled=not chosen,
+            icon=":material/bubble_chart:",
+            help="Selects every row of the clusters that the selection touches",
+        )
+        st.button(
+            "Clear",
+            key="clear_selection",
+            on_click=clear,
+            disabled=not chosen and state.picked_id() is None,
+            icon=":material/close:",
+        )
+        st.markdown(f"**Selected: {len(chosen):,}** of {len(run.frame):,} rows")
+    if session.search_missed:
+        st.caption("No valued row has this number, or this text in a cell.")
