@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from pyarrow import parquet
 
-from ecoval_core.tables import TableError, limits, lines, parquet_files, read_frame
+from ecoval_core.tables import TableError, limits, lines, parquet_files, read_frame, worksheets
 from ecoval_core.tables.formulas import guard_formulas
 from ecoval_core.tables.parquet_pages import measure_pages, schema_depth
 from ecoval_core.tables.table import content_digest
@@ -121,8 +121,13 @@ def test_workbooks_are_counted_while_they_are_streamed(limit, value, monkeypatch
 
 def test_a_workbook_of_too_many_cells_is_refused(monkeypatch):
     content = excel_bytes(make_frame(500))
-    monkeypatch.setattr(limits, "MAX_SHEET_CELLS", 600)
-    assert "more than 600 cells, the limit for Excel" in refusal(content, "x.xlsx")
+    with monkeypatch.context() as patch:
+        # More cells than may be filled, and more elements than so many cells have.
+        patch.setattr(limits, "MAX_SHEET_CELLS", 1_600)
+        assert "more than 1,600 cells, the limit for Excel" in refusal(content, "x.xlsx")
+        patch.setattr(worksheets, "check_size", fail)
+        patch.setattr(limits, "MAX_SHEET_CELLS", 200)
+        assert "more than 200 cells, the limit for Excel" in refusal(content, "x.xlsx")
     monkeypatch.setattr(limits, "MAX_SHEET_CELLS", 2_004)
     assert len(read_frame(content, "x.xlsx")) == 500
 
@@ -131,6 +136,16 @@ def test_gzip_is_counted_while_it_is_unpacked(monkeypatch):
     monkeypatch.setattr(limits, "MAX_BYTES", 2**20)
     member = gzip.compress(bytes(2**19))
     assert "more than 1 MB when unpacked" in refusal(member * 3, "x.csv.gz")
+
+
+@pytest.mark.parametrize("declared", [b"<!DOCTYPE x>", b'<!DOCTYPE x [<!ENTITY a "b">]>'])
+def test_a_workbook_that_defines_entities_is_refused(declared):
+    sheet = hostile_files.sheet(hostile_files.rows([hostile_files.text_cell("a")], ["><v>1</v>"]))
+    book = excel_bytes(make_frame())
+    assert len(read_frame(hostile_files.repack(book, {hostile_files.SHEET: sheet}), "x.xlsx")) == 1
+    sheet = sheet.replace(b"?>", b"?>" + declared, 1)
+    content = hostile_files.repack(book, {hostile_files.SHEET: sheet})
+    assert "damaged or protected" in refusal(content, "x.xlsx")
 
 
 @pytest.mark.parametrize("cell", ["XFD1048576", "XFD2", "A1048576"])
@@ -349,6 +364,14 @@ def test_the_depth_of_columns_is_read_from_the_footer():
     assert "nested too deep" in refusal(content, "x.parquet")
 
 
+def test_lists_that_a_footer_only_claims_are_not_made():
+    footer = hostile_files.hostile_footers()["claims_million"]
+    content = b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+    with pytest.raises(OSError, match="limit"):
+        parquet_files._open(content)
+    assert "damaged" in refusal(content, "x.parquet")
+
+
 def test_text_that_unfolds_is_measured_before_it_does(monkeypatch):
     rows = 3_000
     same = pa.array(["x" * 2_000] * rows)
@@ -368,6 +391,14 @@ def test_text_that_unfolds_is_measured_before_it_does(monkeypatch):
     monkeypatch.setattr(limits, "MAX_BYTES", 6_100_000)
     for content in files:
         assert read_frame(content, "x.parquet")["a"].astype(str).tolist() == same.to_pylist()
+
+
+def test_many_columns_of_text_are_read_in_groups(monkeypatch):
+    frame = pd.DataFrame({f"c{i}": [f"{i} {j % 50}" for j in range(300)] for i in range(40)})
+    content = parquet_bytes(frame)
+    monkeypatch.setattr(limits, "MAX_BYTES", 2**18)
+    monkeypatch.setattr(parquet_files, "_GROUP_VALUES", 1_000)
+    assert_frame_equal(read_frame(content, "x.parquet"), frame)
 
 
 def test_metadata_that_do_not_fit_are_set_aside():

@@ -111,7 +111,6 @@ def _read_header(data: bytes, start: int, separator: str, name: str) -> _Header:
         if not header:
             refuse_empty(name)
         end, n_lines = start + len(lines.getvalue()[: lines.tell()].encode()), reader.line_num
-        check_size(0, len(header), name)
         if all(re.fullmatch(r"\s*[+-]?\d*[.,]\d*([eE][+-]?\d+)?\s*", cell) for cell in header):
             raise TableError(
                 f"{name} has numbers where the column names should be ({shorten(header[0])} …): "

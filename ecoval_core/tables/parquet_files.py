@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -36,6 +37,7 @@ MAX_LIST = 20_000
 MAX_DEPTH = 64
 # Cells that pandas keeps as Python objects, such as lists, bytes and times of day.
 MAX_OBJECTS = 2_000_000
+_GROUP_VALUES = 2_000_000
 _FIRST_YEAR, _LAST_YEAR = "0001-01-01", "9999-12-31 23:59:59"
 
 
@@ -182,19 +184,26 @@ def _read(file: parquet.ParquetFile, data: bytes, found: list[Unpacked], name: s
     unfolding = [j for j in range(len(found)) if _may_unfold(file.schema.column(j), found[j], name)]
     by_prefix = [paths[j] for j in unfolding if DELTA_BYTE_ARRAY in found[j].encodings]
     by_dictionary = [paths[j] for j in unfolding if DELTA_BYTE_ARRAY not in found[j].encodings]
+    apart = {*by_prefix, *by_dictionary}
+    columns = dict.fromkeys(schema.names)
+    others = [path for path in paths if path not in apart] if apart else None
+    n_bytes = 0
+    if others != []:
+        table = file.read(columns=others, use_threads=False)
+        columns |= dict(zip(table.column_names, table.columns, strict=True))
+        n_bytes = sum(_dense_bytes(c) for c in table.columns if pa.types.is_dictionary(c.type))
+        check_bytes(n_bytes, name, "of text")
+    # A few at a time, since finding out which values are equal takes several times their bytes.
+    n_values = {path: total.n_values for path, total in zip(paths, found, strict=True)}
     if by_dictionary:
         file = _open(data, by_dictionary)
-    others = [path for path in paths if path not in by_prefix] if by_prefix else None
-    table = file.read(columns=others, use_threads=False)
-    n_bytes = 0
-    for column in table.columns:
-        if pa.types.is_dictionary(column.type):
+    for some in _groups(by_dictionary, n_values):
+        table = file.read(columns=some, use_threads=False)
+        for path, column in zip(table.column_names, table.columns, strict=True):
             n_bytes += _dense_bytes(column)
             check_bytes(n_bytes, name, "of text")
-    for path in by_dictionary:
-        i, kind = table.schema.get_field_index(path), schema.field(path).type
-        if not pa.types.is_dictionary(kind):
-            table = table.set_column(i, path, table.column(i).cast(kind))
+            is_category = pa.types.is_dictionary(schema.field(path).type)
+            columns[path] = column if is_category else column.cast(schema.field(path).type)
     for path in by_prefix:
         batches = []
         most = max(1, limits.MAX_BYTES // max(1, found[paths.index(path)].largest))
@@ -202,8 +211,22 @@ def _read(file: parquet.ParquetFile, data: bytes, found: list[Unpacked], name: s
             n_bytes += batch.nbytes
             check_bytes(n_bytes, name, "of text")
             batches.append(batch)
-        table = table.append_column(path, pa.Table.from_batches(batches).column(0))
-    return table.select(schema.names) if by_prefix else table
+        columns[path] = pa.Table.from_batches(batches).column(0)
+    return pa.table(columns).replace_schema_metadata(schema.metadata)
+
+
+def _groups(paths: list[str], n_values: Mapping[str, int]) -> Iterator[list[str]]:
+    """Yield paths in groups of few values each."""
+    group: list[str] = []
+    size = 0
+    for path in paths:
+        if group and size + n_values[path] > _GROUP_VALUES:
+            yield group
+            group, size = [], 0
+        group.append(path)
+        size += n_values[path]
+    if group:
+        yield group
 
 
 def _may_unfold(leaf: Any, total: Unpacked, name: str) -> bool:
