@@ -1,8 +1,8 @@
-// What stands around the map: words, tools, legend; built once, filled at every update.
+// What stands around and over the map: words, tools, legend, rings; built once, filled at every update.
 
 // Outlines on a grid of 24, in the manner of Material Symbols.
 const ICONS = {
-  lasso: "M7 15.1C4.7 14 3 12.2 3 10c0-3.400 4-6 9-6s9 2.6 9 6-4 6-9 6c-.9 0-1.7-.1-2.5-.2M9.5 17a2.2 2.2 0 1 1-4.400 0 2.2 2.2 0 0 1 4.400 0ZM8.800 18.6c.2 1.6-.8 2.7-2.300 2.9",
+  lasso: "M7 15.1C4.7 14 3 12.2 3 10c0-3.4 4-6 9-6s9 2.6 9 6-4 6-9 6c-.9 0-1.7-.1-2.5-.2M9.5 17a2.2 2.2 0 1 1-4.4 0 2.2 2.2 0 0 1 4.4 0ZM8.8 18.6c.2 1.6-.8 2.7-2.3 2.9",
   box: "M4 7V4h3M10.5 4h3M17 4h3v3M20 10.5v3M20 17v3h-3M13.5 20h-3M7 20H4v-3M4 13.5v-3",
   pan: "M12 3v18M3 12h18M9.5 5.5 12 3l2.5 2.5M9.5 18.5 12 21l2.5-2.5M5.5 9.5 3 12l2.5 2.5M18.5 9.5 21 12l-2.5 2.5",
   zoomIn: "M16 10.5a5.5 5.5 0 1 1-11 0 5.5 5.5 0 0 1 11 0ZM14.6 14.6 20 20M10.5 8v5M8 10.5h5",
@@ -27,14 +27,16 @@ export function make(tag, name, ...children) {
   return element;
 }
 
+/** Make an element of a drawing with attributes and children. */
+export function sketch(tag, attributes, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
 function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", ICONS[name]);
-  svg.append(path);
-  return svg;
+  return sketch("svg", { viewBox: "0 0 24 24", "aria-hidden": "true" }, sketch("path", { d: ICONS[name] }));
 }
 
 /** The row of buttons; act(name) is called when one is pressed. */
@@ -90,4 +92,25 @@ export function fillTip(tip, title, text, [x, y], { width, height }) {
   const left = x + 14 + offsetWidth <= width ? x + 14 : Math.max(0, x - 14 - offsetWidth);
   const top = Math.max(0, Math.min(y - offsetHeight / 2, height - offsetHeight));
   tip.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
+}
+
+/** Draw rings around the picked row and its neighbours; quick enough to follow every move. */
+export function fillRings(group, { picked, neighbors }, view) {
+  group.replaceChildren();
+  const ring = ({ x, y }, radius, name) => {
+    const [left, top] = view.toSpot(x, y);
+    if (left < -20 || top < -20 || left > view.width + 20 || top > view.height + 20) return null;
+    group.append(sketch("circle", { cx: left, cy: top, r: radius, class: `ecoval-map-${name}` }));
+    return [left, top];
+  };
+  for (const place of neighbors) ring(place, 6, "neighbor");
+  if (!picked) return;
+  ring(picked, 9, "halo");
+  const spot = ring(picked, 9, "picked");
+  if (!spot) return;
+  const isHigh = spot[1] < 28;
+  const place = {
+    x: Math.max(30, Math.min(view.width - 30, spot[0])), y: isHigh ? spot[1] + 25 : spot[1] - 15,
+  };
+  group.append(sketch("text", { ...place, class: "ecoval-map-word" }, `row ${picked.id}`));
 }

@@ -3,13 +3,13 @@
 import { bits, fetchPackage, loadPlotly, loadStyle, textAt } from "./wire.js";
 import { Plot, levelsOf, marginOf } from "./plot.js";
 import { Pointer } from "./pointer.js";
-import { TOOLS, fillLegend, fillTip, make, makeTools } from "./furniture.js";
+import { TOOLS, fillLegend, fillRings, fillTip, make, makeTools, sketch } from "./furniture.js";
+import { Memory } from "./memory.js";
+import { View, extentOf } from "./view.js";
 
 const NEAR = 12;
 const NEAR_FINGER = 22;
 const PATIENCE = [500, 2000, 5000];
-const MOST_VIEWS = 8;
-const SVG = "http://www.w3.org/2000/svg";
 const maps = new WeakMap();
 let lastNumber = 0;
 
@@ -30,13 +30,13 @@ export default function mount(component) {
 class PointMap {
   constructor(parent) {
     this.gestures = [];
-    this.stored = { tool: "lasso", views: {} };
     this.#build(parent);
     // Asked for at once, beside the data; who cannot have it is told when drawing fails.
     loadPlotly().catch(() => {});
+    this.view = new View(this.pad);
     this.plot = new Plot(this.picture, () => this.#draw());
     this.pointer = new Pointer(this.pad, {
-      tool: () => this.stored.tool,
+      tool: () => this.memory.tool,
       click: (spot, mode, isFinger) => this.#click(spot, mode, isFinger ? NEAR_FINGER : NEAR),
       outline: (kind, spots, mode) => this.#outline(kind, spots, mode),
       pan: (dx, dy) => this.#pan(dx, dy),
@@ -61,14 +61,11 @@ class PointMap {
     this.buttons = buttons;
     this.picture = make("div", "picture");
     this.picture.setAttribute("role", "img");
-    this.marks = document.createElementNS(SVG, "svg");
-    this.marks.setAttribute("class", "ecoval-map-rings");
-    this.marks.setAttribute("aria-hidden", "true");
-    this.rings = document.createElementNS(SVG, "g");
-    this.trace = document.createElementNS(SVG, "path");
-    this.trace.setAttribute("class", "ecoval-map-trace");
-    this.marks.append(this.rings, this.trace);
-    this.pad = make("div", "pad", this.marks);
+    this.rings = sketch("g", {});
+    this.trace = sketch("path", { class: "ecoval-map-trace" });
+    this.pad = make(
+      "div", "pad", sketch("svg", { class: "ecoval-map-rings", "aria-hidden": "true" }, this.rings, this.trace),
+    );
     this.tip = make("div", "tip");
     this.tip.hidden = true;
     this.message = make("div", "message", "Loading the map …");
@@ -94,7 +91,7 @@ class PointMap {
     this.data = data;
     this.send = setStateValue;
     if (isFirst) {
-      this.#recall();
+      this.memory = new Memory(data.name, TOOLS);
       this.#showTool();
     }
     this.gestures = this.gestures.filter((gesture) => gesture.number > data.seen);
@@ -174,13 +171,14 @@ class PointMap {
       this.subtitle.textContent = shade.words.subtitle;
       fillLegend(this.legend, shade.words);
     }
-    if (this.extentOf !== points) {
-      this.extentOf = points;
-      this.extent = { x: extent(points.x), y: extent(points.y) };
+    if (this.measured !== points) {
+      this.measured = points;
+      this.extent = extentOf(points);
     }
+    this.view.whole = { x: layout?.xaxis?.range ?? this.extent.x, y: layout?.yaxis?.range ?? this.extent.y };
     if (this.viewName !== data.view) {
       this.viewName = data.view;
-      this.view = this.stored.views[data.view] ?? null;
+      this.view.own = this.memory.viewOf(data.view);
     }
     this.message.hidden = n > 0;
     if (!n) this.message.textContent = "No row has a value.";
@@ -199,12 +197,6 @@ class PointMap {
 
   // ---- What is seen
 
-  /** What the axes show: the visitor's part of the map, or all of it. */
-  get shown() {
-    const { layout } = this.data;
-    return this.view ?? { x: layout?.xaxis?.range ?? this.extent.x, y: layout?.yaxis?.range ?? this.extent.y };
-  }
-
   get size() {
     return { width: this.stage.clientWidth, height: this.stage.clientHeight };
   }
@@ -214,7 +206,7 @@ class PointMap {
     const { palette, layout, status } = this.data;
     const style = getComputedStyle(this.root);
     return {
-      points, shade, levels, pruned, layout, status, view: this.shown, size: this.size, picked: this.#picked(),
+      points, shade, levels, pruned, layout, status, view: this.view.ends, size: this.size, picked: this.#picked(),
       palette: { ...palette, background: style.getPropertyValue("--st-background-color").trim() || palette.surface },
       font: style.fontFamily,
     };
@@ -247,68 +239,15 @@ class PointMap {
     return this.guess ? this.guess.picked : this.data.picked;
   }
 
-  /** Rings around the picked row and its neighbours; quick enough to follow every move. */
   #ring() {
     if (!this.points) return;
-    this.rings.replaceChildren();
-    const { clientWidth, clientHeight } = this.pad;
-    const ring = ({ x, y }, radius, name) => {
-      const [left, top] = this.#toSpot(x, y);
-      if (left < -20 || top < -20 || left > clientWidth + 20 || top > clientHeight + 20) return null;
-      const circle = document.createElementNS(SVG, "circle");
-      circle.setAttribute("cx", left);
-      circle.setAttribute("cy", top);
-      circle.setAttribute("r", radius);
-      circle.setAttribute("class", `ecoval-map-${name}`);
-      this.rings.append(circle);
-      return [left, top];
-    };
-    for (const place of this.data.neighbors) ring(place, 6, "neighbor");
     const picked = this.#picked();
     this.root.dataset.picked = picked?.id ?? "";
-    if (!picked) return;
-    ring(picked, 9, "halo");
-    const spot = ring(picked, 9, "picked");
-    if (!spot) return;
-    const words = document.createElementNS(SVG, "text");
-    words.textContent = `row ${picked.id}`;
-    const isHigh = spot[1] < 28;
-    words.setAttribute("x", Math.max(30, Math.min(clientWidth - 30, spot[0])));
-    words.setAttribute("y", isHigh ? spot[1] + 25 : spot[1] - 15);
-    words.setAttribute("class", "ecoval-map-word");
-    this.rings.append(words);
+    fillRings(this.rings, { picked, neighbors: this.data.neighbors }, this.view);
   }
 
-  #toSpot(x, y) {
-    const { x: [left, right], y: [bottom, top] } = this.shown;
-    const { clientWidth, clientHeight } = this.pad;
-    return [((x - left) / (right - left)) * clientWidth, ((top - y) / (top - bottom)) * clientHeight];
-  }
-
-  #toData([spotX, spotY]) {
-    const { x: [left, right], y: [bottom, top] } = this.shown;
-    const { clientWidth, clientHeight } = this.pad;
-    return [left + (spotX / clientWidth) * (right - left), top - (spotY / clientHeight) * (top - bottom)];
-  }
-
-  /** Position of the point nearest to a spot, of those that pass the filters; -1 if none is near. */
-  #nearest([spotX, spotY], near = NEAR) {
-    const { points, levels } = this;
-    const { x: [left, right], y: [bottom, top] } = this.shown;
-    const scaleX = this.pad.clientWidth / (right - left);
-    const scaleY = this.pad.clientHeight / (top - bottom);
-    let best = -1, bestDistance = near * near;
-    for (let i = 0; i < levels.length; i++) {
-      if (!levels[i]) continue;
-      const dx = (points.x[i] - left) * scaleX - spotX;
-      const dy = (top - points.y[i]) * scaleY - spotY;
-      const distance = dx * dx + dy * dy;
-      if (distance < bestDistance) {
-        best = i;
-        bestDistance = distance;
-      }
-    }
-    return best;
+  #nearest(spot, near) {
+    return this.view.nearest(this.points, this.levels, spot, near);
   }
 
   #hover(spot) {
@@ -316,13 +255,13 @@ class PointMap {
     if (this.hovering) return;
     this.hovering = requestAnimationFrame(() => {
       this.hovering = 0;
-      const at = this.hovered && this.points && !this.isGone ? this.#nearest(this.hovered) : -1;
+      const at = this.hovered && this.points && !this.isGone ? this.#nearest(this.hovered, NEAR) : -1;
       this.pad.classList.toggle("is-over-point", at >= 0);
       if (at < 0) {
         this.tip.hidden = true;
         return;
       }
-      const [left, top] = this.#toSpot(this.points.x[at], this.points.y[at]);
+      const [left, top] = this.view.toSpot(this.points.x[at], this.points.y[at]);
       const text = this.texts ? textAt(this.texts, at) : "";
       fillTip(this.tip, `row ${this.points.ids[at]}`, text, [left + this.margin.l, top + this.margin.t], this.size);
     });
@@ -357,7 +296,7 @@ class PointMap {
 
   #outline(kind, spots, mode) {
     if (!this.points) return;
-    const outline = spots.flatMap((spot) => this.#toData(spot)).map((value) => Number(value.toPrecision(9)));
+    const outline = spots.flatMap((spot) => this.view.toData(spot)).map((value) => Number(value.toPrecision(9)));
     this.#tell({ kind, mode, outline });
   }
 
@@ -369,12 +308,11 @@ class PointMap {
 
   #act(name) {
     if (TOOLS.includes(name)) {
-      this.stored.tool = name;
+      this.memory.keepTool(name);
       this.#showTool();
-      this.#keep();
     } else if (name === "zoomIn") this.#zoom(1 / 1.5);
     else if (name === "zoomOut") this.#zoom(1.5);
-    else if (name === "reset") this.#look(null);
+    else if (name === "reset") this.#reset();
     else if (name === "invert") this.#tell({ kind: "invert" });
     else if (name === "clear") this.#escape();
     else if (name === "save" && this.points) this.plot.save(this.#scene(), `ecoval-${this.data.name}`);
@@ -409,66 +347,35 @@ class PointMap {
   // ---- Zoom
 
   #shift(x, y) {
-    this.#pan(x * this.pad.clientWidth, y * this.pad.clientHeight);
+    this.#pan(x * this.view.width, y * this.view.height);
   }
 
   #pan(dx, dy) {
-    if (!this.points) return;
-    const { x: [left, right], y: [bottom, top] } = this.shown;
-    const byX = (-dx / this.pad.clientWidth) * (right - left);
-    const byY = (dy / this.pad.clientHeight) * (top - bottom);
-    this.#look({ x: [left + byX, right + byX], y: [bottom + byY, top + byY] });
+    this.view.pan(dx, dy);
+    this.#look();
   }
 
-  #zoom(factor, spot = [this.pad.clientWidth / 2, this.pad.clientHeight / 2]) {
-    if (!this.points) return;
-    const [x, y] = this.#toData(spot);
-    const { x: ends, y: others } = this.shown;
-    const scaled = { x: ends.map((end) => x + (end - x) * factor), y: others.map((end) => y + (end - y) * factor) };
-    const share = (scaled.x[1] - scaled.x[0]) / (this.extent.x[1] - this.extent.x[0]);
-    // Beyond this single precision shows, or nothing does.
-    if (share > 1e-4 && share < 20) this.#look(scaled);
+  #zoom(factor, spot) {
+    this.view.zoom(factor, spot);
+    this.#look();
   }
 
-  #look(view) {
-    this.view = view;
+  #reset() {
+    this.view.own = null;
+    this.#look();
+  }
+
+  #look() {
+    if (!this.points) return;
     this.tip.hidden = true;
     this.#ring();
-    this.plot.move(this.shown);
-    this.#keep();
+    this.plot.move(this.view.ends);
+    this.memory.keepView(this.viewName, this.view.own);
   }
 
   #showTool() {
-    for (const name of TOOLS) this.buttons[name].setAttribute("aria-pressed", String(name === this.stored.tool));
-    this.pad.dataset.tool = this.stored.tool;
-  }
-
-  // ---- What outlasts the page
-
-  get #storage() {
-    return `ecoval.pointmap.${this.data.name}`;
-  }
-
-  #recall() {
-    try {
-      const kept = JSON.parse(sessionStorage.getItem(this.#storage) ?? "null");
-      if (kept && TOOLS.includes(kept.tool) && kept.views) this.stored = kept;
-    } catch {
-      // Storage may be forbidden or hold something else: the map then begins anew.
-    }
-  }
-
-  #keep() {
-    const { views } = this.stored;
-    delete views[this.viewName];
-    if (this.view) views[this.viewName] = this.view;
-    const names = Object.keys(views);
-    if (names.length > MOST_VIEWS) delete views[names[0]];
-    try {
-      sessionStorage.setItem(this.#storage, JSON.stringify(this.stored));
-    } catch {
-      // Full or forbidden; the zoom still holds until the page is left.
-    }
+    for (const name of TOOLS) this.buttons[name].setAttribute("aria-pressed", String(name === this.memory.tool));
+    this.pad.dataset.tool = this.memory.tool;
   }
 
   destroy() {
@@ -479,15 +386,4 @@ class PointMap {
     this.plot.destroy();
     this.root.remove();
   }
-}
-
-function extent(amounts) {
-  let low = Infinity, high = -Infinity;
-  for (const amount of amounts) {
-    if (amount < low) low = amount;
-    if (amount > high) high = amount;
-  }
-  if (!(low <= high)) return [-1, 1];
-  const pad = 0.04 * (high - low) || 1;
-  return [low - pad, high + pad];
 }
