@@ -35,7 +35,7 @@ def draw_sources() -> None:
             loading.DEMO_SAMPLE, SAMPLES[loading.DEMO_SAMPLE].title, loading.DEMO_NOISE
         )
         valuing.forget_granularity()
-        session.start_at_once = True
+        session.start_at_once = session.lead_to_map = True
         st.switch_page("value.py")
     st.caption(
         f"Handwritten digits with {loading.DEMO_NOISE:.0%} of the training labels made wrong on "

@@ -11,7 +11,7 @@ from pages.shared.session import Session, session
 
 TABLE_KEY = "explore_rows"
 # Pixels above and below the map, so that all of it is seen in a window of 800.
-ABOVE, BANNER = 415, 74
+ABOVE, BANNER = 415, 56
 
 
 def draw_filters(run: Run) -> None:
@@ -61,10 +61,9 @@ def draw_point_of_it(run: Run) -> bool:
     lowest = run.frame["value"].sort_values(kind="stable").index[:n_lowest]
     found = detection(lowest.tolist(), planted)
     text, button = st.columns([4, 1], vertical_alignment="center")
-    text.success(
-        f"**{found.caught:,} of {len(planted):,} planted errors are in the lowest {share:.0%}** of the "
-        f"{len(run.frame):,} rows: prune them and see what that does to the model.",
-        icon=":material/target:",
+    text.markdown(
+        f":green[:material/target:] **{found.caught:,} of {len(planted):,} planted errors are in the lowest "
+        f"{share:.0%}** of the {len(run.frame):,} rows: prune them and see what that does to the model."
     )
     button.button(
         f"Prune the lowest {share:.0%}",

@@ -223,6 +223,8 @@ with right:
         draw_plan(prepared, settings)
         run, record = state.run(), state.run_record()
         if run is not None:
+            if Session.lead_to_map.take():
+                st.switch_page("explore.py")
             draw_summary(run)
         elif record is not None:
             draw_unfinished(record)

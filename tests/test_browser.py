@@ -78,10 +78,10 @@ def test_the_whole_trip(server, page, tmp_path):
     menu(page, "Explore")
     expect(page.get_by_text("Shown by PCA")).to_have_count(0)
     idle(page)
-    plot = widget(page, "map").locator(".nsewdrag").first
-    expect(plot).to_be_visible()
-    widget(page, "map").locator("[data-title='Lasso Select']").click()
-    box = plot.bounding_box()
+    pad = page.locator(".ecoval-map-pad")
+    expect(pad).to_be_visible()
+    page.locator("button[data-tool=lasso]").click()
+    box = pad.bounding_box()
     corners = [(0.2, 0.2), (0.7, 0.2), (0.7, 0.7), (0.2, 0.7), (0.2, 0.2)]
     spots = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
     page.mouse.move(*spots[0])
@@ -180,7 +180,7 @@ def test_a_rare_class_is_left_standing_and_the_page_says_what_it_pays(server, pa
 def test_rows_are_reviewed_by_the_keyboard(server, page):
     page.goto(server)
     press(page, "demo")
-    expect(page.get_by_text("What came out")).to_be_visible()
+    expect(page.get_by_role("heading", name="Explore", exact=True)).to_be_visible()
     idle(page)
     menu(page, "Review")
     heading = page.get_by_role("heading", name=re.compile(r"Row \d+: label"))

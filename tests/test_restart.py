@@ -188,7 +188,7 @@ def test_a_change_of_the_split_keeps_the_earlier_run_one_click_away(browser, ser
         page.keyboard.press("Enter")
         expect(widget(page, "status")).to_contain_text("not valued yet")
         idle(page)
-        press(page, "earlier_run")
+        press(page, "back_to_run")
         expect(widget(page, "status")).to_contain_text("rows valued")
         menu(page, "Prune")
         assert metric(page) == n_pruned

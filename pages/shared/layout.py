@@ -108,7 +108,7 @@ def _draw_way_back(place: DeltaGenerator) -> None:
         return
     place.button(
         f"Back to the run of {runlist.when(record)}",
-        key="earlier_run",
+        key="back_to_run",
         icon=":material/undo:",
         on_click=runlist.open_record,
         args=(record.id,),

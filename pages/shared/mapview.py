@@ -182,5 +182,6 @@ def draw_color_choice(run: Run) -> None:
         format_func=names.__getitem__,
         key="map_color",
         bind="query-params",
+        persist_state="session",
         help="Any column of the table, too.",
     )

@@ -145,6 +145,7 @@ class Session:
     run_upload = Entry[Any]()
     left_job = Entry[str | None]()
     weighted_run = Entry[tuple[str, float, Run] | None]()
+    lead_to_map = Entry[bool](False)
     start_at_once = Entry[bool](False)
     granularity = Entry[int | None]()
     granularity_of = Entry[tuple[str, int] | None]()
