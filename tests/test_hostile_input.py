@@ -190,7 +190,7 @@ def read_in_pieces(data, size):
 @settings(max_examples=150, deadline=None)
 def test_text_in_pieces_is_as_pandas_reads_it_whole(rows):
     data = ("a,b,c\n" + "\n".join(map(",".join, rows)) + "\n").encode()
-    frame = read_in_pieces(data, 120)
+    frame = read_in_pieces(data, 300)
     whole = pd.read_csv(
         io.BytesIO(data),
         index_col=False,

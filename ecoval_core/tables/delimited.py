@@ -65,7 +65,6 @@ def read_delimited(data: bytes, name: str) -> pd.DataFrame:
     start, separator = _find_separator(data)
     header = _read_header(data, start, separator, name)
     names = header.names
-    check_size(0, len(names), name)
     pieces = cut_pieces(data, header.end, header.n_lines + 1, len(names), separator, name)
     frame = _parse(data, pieces, names, separator, name)
     blank = [beyond for beyond in names[header.n_named :] if frame[beyond].isna().all()]
@@ -126,7 +125,9 @@ def _read_header(data: bytes, start: int, separator: str, name: str) -> _Header:
         refuse_bad_lines(
             data, Piece(end, len(data), n_lines + 1, 0, 0), len(header), separator, name
         )
-    names = column_names(header + (extra[0] if extra else []), name)
+    header_and_beyond = header + (extra[0] if extra else [])
+    check_size(0, len(header_and_beyond), name)
+    names = column_names(header_and_beyond, name)
     return _Header(names, len(header), end, n_lines)
 
 
