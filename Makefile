@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test unit lint clean
+.PHONY: run test unit soak lint clean
 
 run: $(VENV)/.run
 	$(BIN)/streamlit run app.py
@@ -12,6 +12,10 @@ test: $(VENV)/.test lint
 
 unit: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 -m "not browser and not pages"
+
+# Long: many kills, many sessions. Not part of the tests.
+soak: $(VENV)/.test
+	for script in tests/soak/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
