@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import streamlit as st
-from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.shared import formats, identity
 from pages.shared.identity import LOCAL, SHARED, User, workspace_root
 
 __all__ = [
-    "LOCAL", "SHARED", "User", "admitted_user", "draw_user", "forget_ended_sessions", "is_admitted",
-    "require", "user", "workspace_root",
+    "LOCAL", "SHARED", "User", "admitted_user", "draw_user", "forget_session", "is_admitted", "require",
+    "sessions", "user", "workspace_root",
 ]  # fmt: skip
 OPEN = "ECOVAL_OPEN"
 ALLOWED = "ECOVAL_ALLOWED"
@@ -65,9 +64,9 @@ class _Verdict:
     can_sign_out: bool = False
 
 
-# Who was let into which session; the gate asks before it takes a file. Not in Streamlit's caches, which every
-# client can clear.
-_admitted: dict[str, User] = {}
+# Who was let into which session, None for nobody; the gate asks before it takes a file. Not in Streamlit's
+# caches, which every client can clear.
+_sessions: dict[str, User | None] = {}
 _lock = threading.Lock()
 
 
@@ -157,11 +156,9 @@ def require() -> User:
         The signed-in user, :data:`LOCAL` on one's own machine, or :data:`SHARED` where everybody may come in.
     """
     verdict, context = _judge(), get_script_run_ctx()
-    with _lock:
-        if context is not None and verdict.user is not None:
-            _admitted[context.session_id] = verdict.user
-        elif context is not None:
-            _admitted.pop(context.session_id, None)
+    if context is not None:
+        with _lock:
+            _sessions[context.session_id] = verdict.user
     if verdict.user is None:
         _draw_entrance(verdict)
     return verdict.user
@@ -181,15 +178,25 @@ def admitted_user(session_id: str) -> User | None:
         Streamlit's name of the session.
     """
     with _lock:
-        return _admitted.get(session_id)
+        return _sessions.get(session_id)
 
 
-def forget_ended_sessions() -> None:
-    """Forget who was let into sessions that are not connected any more."""
-    server = runtime.get_instance()
+def sessions() -> list[str]:
+    """Return Streamlit's names of the sessions that came to the door and were not forgotten since."""
     with _lock:
-        for session_id in [name for name in _admitted if not server.is_active_session(name)]:
-            del _admitted[session_id]
+        return list(_sessions)
+
+
+def forget_session(session_id: str) -> None:
+    """Forget who was let into a session.
+
+    Parameters
+    ----------
+    session_id : str
+        Streamlit's name of the session.
+    """
+    with _lock:
+        _sessions.pop(session_id, None)
 
 
 def _draw_entrance(verdict: _Verdict) -> NoReturn:

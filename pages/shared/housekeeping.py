@@ -1,0 +1,133 @@
+"""Memory of sessions that have ended goes back to the system.
+
+Streamlit keeps a closed tab for two minutes, in case it comes back, but looks at the time only when another
+tab closes: the last sessions of a day stay for the night. What they held is partly in reference cycles, and
+the allocators keep what they were given back. None of the three mends itself on a server that idles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import logging
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import streamlit as st
+from streamlit import runtime
+
+from pages.shared import access
+
+MAX_INTERVAL_SECONDS = 10.0
+LARGE_BLOCK = 256 * 1024
+HEAPS = 2
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+
+
+class Housekeeper:
+    """Closes sessions whose tab is gone, and gives their memory back.
+
+    Parameters
+    ----------
+    ttl : float
+        Seconds after which Streamlit takes a closed tab for gone. It finds no session any more then, so that
+        this one must come before.
+    when_empty : callable
+        Called when the last session was closed: what is kept for the sake of speed can go.
+    clock : callable, default=time.monotonic
+        Seconds.
+
+    Attributes
+    ----------
+    interval : float
+        Seconds between two rounds.
+    """
+
+    def __init__(
+        self,
+        ttl: float,
+        when_empty: Callable[[], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.interval = min(MAX_INTERVAL_SECONDS, ttl / 6)
+        # Found one interval late and closed another late, a session still has a third until it expires.
+        self._patience = ttl - 3 * self.interval
+        self._when_empty, self._clock = when_empty, clock
+        self._left_at: dict[str, float] = {}
+
+    def go_round(self) -> int:
+        """Close sessions that were left long enough ago, and return how many.
+
+        Notes
+        -----
+        Must be called on the thread of the server's event loop, as what it calls.
+        """
+        server, now = runtime.get_instance(), self._clock()
+        known = access.sessions()
+        left = [name for name in known if not server.is_active_session(name)]
+        self._left_at = {name: self._left_at.get(name, now) for name in left}
+        gone = [name for name, since in self._left_at.items() if now - since >= self._patience]
+        for session_id in gone:
+            server.close_session(session_id)
+            access.forget_session(session_id)
+            del self._left_at[session_id]
+        if gone:
+            if len(gone) == len(known):
+                self._when_empty()
+            give_back()
+        return len(gone)
+
+
+def give_back() -> None:
+    """Collect what is in cycles, and return to the system what the allocators hold in reserve."""
+    gc.collect()
+    if (arrow := sys.modules.get("pyarrow")) is not None:
+        arrow.default_memory_pool().release_unused()
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _hold_little() -> None:
+    """Have the C library take large blocks from the system and give them back, one by one.
+
+    By default the library of GNU has heaps for the threads that scripts run in, up to eight times as many as
+    processors, and puts ever larger blocks there; what lies between two that live on stays. The libraries of
+    other systems do not know these settings.
+    """
+    with suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)
+        libc.mallopt(_M_ARENA_MAX, HEAPS)
+
+
+@asynccontextmanager
+async def keep_house(when_empty: Callable[[], object] = lambda: None) -> AsyncIterator[None]:
+    """Look after the memory of ended sessions for as long as the server runs.
+
+    Parameters
+    ----------
+    when_empty : callable, default=nothing
+        Called when the last session was closed.
+    """
+    _hold_little()
+    housekeeper = Housekeeper(st.get_option("server.disconnectedSessionTTL"), when_empty)
+    task = asyncio.create_task(_go_on(housekeeper), name="housekeeping")
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _go_on(housekeeper: Housekeeper) -> None:
+    while True:
+        await asyncio.sleep(housekeeper.interval)
+        try:
+            housekeeper.go_round()
+        except Exception:
+            # The server does not end with its housekeeper.
+            logging.getLogger(__name__).exception("Housekeeping failed")

@@ -1,0 +1,123 @@
+"""Sessions whose tab is gone are closed in time, and what they held goes."""
+
+import gc
+import time
+import weakref
+from types import SimpleNamespace
+
+import pytest
+from servers import running_server
+from visitor import Visitor
+
+from pages.shared import access, housekeeping
+from pages.shared.housekeeping import Housekeeper
+
+TTL = 120.0
+
+
+class Server:
+    """Stands in for Streamlit's runtime: finds a session until its time is over, as the real one does."""
+
+    def __init__(self, now):
+        self.active, self.closed, self.left_at, self._now = set(), [], {}, now
+
+    def leave(self, name):
+        self.active.discard(name)
+        self.left_at[name] = self._now()
+
+    def is_active_session(self, name):
+        return name in self.active
+
+    def close_session(self, name):
+        assert name not in self.active
+        assert self._now() - self.left_at[name] < TTL, "too late: it cannot be found any more"
+        self.closed.append(name)
+
+
+@pytest.fixture
+def house(monkeypatch):
+    """A server with the sessions a and b, its housekeeper, and a clock to turn."""
+    clock = SimpleNamespace(now=1000.0)
+    server = Server(lambda: clock.now)
+    emptied = []
+    server.active = {"a", "b"}
+    monkeypatch.setattr(access, "_sessions", dict.fromkeys("ab"))
+    monkeypatch.setattr(housekeeping.runtime, "get_instance", lambda: server)
+    monkeypatch.setattr(housekeeping, "give_back", lambda: None)
+    housekeeper = Housekeeper(TTL, lambda: emptied.append(clock.now), lambda: clock.now)
+
+    def pass_time(seconds, late=0.0):
+        """Rounds as the clock goes, each of them late by some share of an interval."""
+        end = clock.now + seconds
+        while clock.now < end:
+            clock.now += housekeeper.interval * (1 + late)
+            housekeeper.go_round()
+
+    return SimpleNamespace(server=server, clock=clock, emptied=emptied, pass_time=pass_time)
+
+
+@pytest.mark.parametrize("late", [0.0, 0.4, 0.9])
+def test_a_session_is_closed_before_streamlit_forgets_where_it_is(house, late):
+    house.pass_time(500, late)
+    assert house.server.closed == []
+    house.server.leave("a")
+    house.pass_time(60, late)
+    assert house.server.closed == [], "a tab that comes back soon finds everything"
+    house.pass_time(TTL, late)
+    assert house.server.closed == ["a"]
+    assert access.sessions() == ["b"]
+    assert house.emptied == []
+    house.server.leave("b")
+    house.pass_time(TTL, late)
+    assert house.server.closed == ["a", "b"]
+    assert len(house.emptied) == 1
+    house.pass_time(TTL, late)
+    assert house.server.closed == ["a", "b"]
+    assert len(house.emptied) == 1
+
+
+def test_a_tab_that_comes_back_begins_anew(house):
+    house.server.leave("a")
+    house.pass_time(70)
+    house.server.active.add("a")
+    house.pass_time(TTL)
+    house.server.leave("a")
+    house.pass_time(60)
+    assert house.server.closed == []
+    house.pass_time(60)
+    assert house.server.closed == ["a"]
+
+
+@pytest.mark.pages
+def test_what_the_last_session_held_does_not_stay_on_an_idle_server(tmp_path):
+    with running_server(
+        tmp_path, environment={"STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": "6"}
+    ) as server:
+        with Visitor(server.address) as watcher, Visitor(server.address) as visitor:
+            assert visitor.put(b"x" * 1000, "unread.csv")[0] == 204
+            deadline = time.monotonic() + 20
+            while '"UploadedFileManager",cache=""} 1000' not in watcher.get("/_stcore/metrics"):
+                assert time.monotonic() < deadline
+                time.sleep(0.5)
+        # Nobody is there now, and asking for the figures makes no session.
+        deadline = time.monotonic() + 40
+        while '"UploadedFileManager"' in watcher.get("/_stcore/metrics"):
+            assert time.monotonic() < deadline, "the file of a closed tab is still there"
+            time.sleep(0.5)
+
+
+def test_what_is_in_cycles_is_collected():
+    class Node:
+        pass
+
+    node = Node()
+    node.itself = node
+    found = weakref.ref(node)
+    gc.disable()
+    try:
+        del node
+        assert found() is not None
+        housekeeping.give_back()
+        assert found() is None
+    finally:
+        gc.enable()
