@@ -372,6 +372,25 @@ def test_lists_that_a_footer_only_claims_are_not_made():
     assert "damaged" in refusal(content, "x.parquet")
 
 
+@pytest.mark.parametrize("kind", ["larger", "zeros"])
+def test_a_footer_that_becomes_far_larger_is_not_parsed(kind, monkeypatch):
+    monkeypatch.setattr(parquet_files, "_open", fail)
+    footer = hostile_files.hostile_footers()[kind]
+    content = b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+    assert "too many columns and row groups" in refusal(content, "x.parquet")
+
+
+def test_a_page_that_claims_a_gigabyte_is_not_unpacked(monkeypatch):
+    monkeypatch.setattr(parquet_files, "_read", fail)
+    for name, content in hostile_files.lying_pages():
+        if name in (
+            "page_unpacked_0.parquet",
+            "page_unpacked_1.parquet",
+            "page_unpacked_2.parquet",
+        ):
+            assert "more than 200 MB when unpacked" in refusal(content, name)
+
+
 def test_text_that_unfolds_is_measured_before_it_does(monkeypatch):
     rows = 3_000
     same = pa.array(["x" * 2_000] * rows)
