@@ -60,6 +60,7 @@ def table_of(columns):
         ("quality", "type:c, acidity:a, quality:f"),
         ("left", "satisfaction_level:a, left:b, department:c, salary:c"),
         ("kind", "status_date:d, size:a, kind:c"),
+        ("kind", "churn_id:f, size:a, kind:c"),
         ("risk", "class_id:f, target_id:i, risk:b, age:w"),
         ("label", "text:c, label:b, score:a"),
         ("outcome", "died:w, outcome:b, note:c"),
