@@ -50,7 +50,8 @@ def watch(job: Job, what: str, *, can_cancel: bool = True) -> None:
 
     @st.fragment(run_every=POLL_SECONDS)
     def poll() -> None:
-        if not job.is_active:
+        # Whoever cancelled it is no longer concerned, though it may go on for another visitor.
+        if not job.is_active or session.left_job == job.id:
             st.rerun()
         share = min(1.0, job.done / job.total) if job.total else 0.0
         if not can_cancel:
