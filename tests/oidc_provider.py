@@ -15,6 +15,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 from joserfc import jwt
@@ -93,6 +94,27 @@ class Provider:
     def metadata_url(self) -> str:
         """Address of the discovery document."""
         return f"{self.issuer}/.well-known/openid-configuration"
+
+    def write_secrets(self, path: Path, address: str, more: str = "") -> None:
+        """Write the secrets of a server that uses this provider, and register the server here.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        address : str
+            Of the server.
+        more : str, default=""
+            Further sections.
+        """
+        redirect = f"{address}/oauth2callback"
+        self.redirect_uris.add(redirect)
+        path.write_text(
+            f'[auth]\nredirect_uri = "{redirect}"\ncookie_secret = "{secrets.token_hex(32)}"\n'
+            f'client_id = "{self.client_id}"\nclient_secret = "{self.client_secret}"\n'
+            f'server_metadata_url = "{self.metadata_url}"\n{more}',
+            encoding="utf-8",
+        )
 
     def metadata(self) -> dict:
         return {

@@ -1,18 +1,17 @@
 """Who gets in, in a real browser: a freshly started server and a local OpenID Connect provider."""
 
 import re
-import shutil
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from browser import ARGUMENTS, CHROMIUM, AppServer, idle, press, running_server, widget
 from oidc_provider import Provider
 from playwright.sync_api import expect, sync_playwright
-from servers import free_port, running_server, write_secrets
 from visitor import Visitor
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PATIENCE = 60_000
 PATHS = ("", "value", "explore", "decompose", "labels", "curves", "prune", "method", "data")
 PEOPLE = {
@@ -37,16 +36,12 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def browser():
-    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
             executable_path=CHROMIUM,
-            args=[
-                "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-                "--disable-background-networking",
-                "--host-resolver-rules=MAP ecoval.example 127.0.0.1, MAP evil.example 127.0.0.1",
-            ],
-        )  # fmt: skip
+            args=[*ARGUMENTS, "--host-resolver-rules=MAP ecoval.example 127.0.0.1"],
+        )
+        expect.set_options(timeout=PATIENCE)
         yield launched
         launched.close()
 
@@ -81,25 +76,31 @@ def honest(provider):
     assert provider.complaints == []
 
 
+@contextmanager
+def serving(folder, provider, more="", **environment):
+    """A server, not yet started, with a login."""
+    secrets = folder / "secrets.toml"
+    server = AppServer(
+        folder, STREAMLIT_SECRETS_FILES=str(secrets), NO_PROXY="127.0.0.1", **environment
+    )
+    provider.write_secrets(secrets, server.address, more)
+    try:
+        yield server
+    finally:
+        if server.process is not None and server.process.poll() is None:
+            server.stop()
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory, provider):
     """A server with a login, for whoever has an address at example.org."""
-    folder, port = tmp_path_factory.mktemp("served"), free_port()
-    with running_server(
-        folder, port=port, environment=write_secrets(folder, provider, port, SETTINGS)
-    ) as server:
-        yield server
-        log = server.log_text()
-        assert "Traceback" not in re.sub(
-            r"OAuth token exchange failed.*?(?=\n2\d{3}-|\Z)", "", log, flags=re.S
-        )
+    with serving(tmp_path_factory.mktemp("served"), provider, SETTINGS) as server:
+        yield server.start()
+        log = server.log.read_text()
+        refused = r"OAuth token exchange failed.*?(?=\n2\d{3}-|\Z)"
+        assert "Traceback" not in re.sub(refused, "", log, flags=re.DOTALL)
         for secret in (provider.client_secret, "eyJ", "ada@example.org"):
             assert secret not in log
-
-
-def idle(page):
-    page.wait_for_timeout(200)
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def sign_in(page, address, account):
@@ -111,16 +112,20 @@ def sign_in(page, address, account):
 
 
 def signed_in_as(page, name):
-    return page.locator(".st-key-user").get_by_text(name)
+    return widget(page, "user").get_by_text(name)
 
 
 def entrance(page):
-    return page.locator(".st-key-entrance")
+    return widget(page, "entrance")
+
+
+def upload(page, file):
+    widget(page, "upload").locator("input").set_input_files(file)
 
 
 def open_sample(page, name="wine"):
-    page.locator(f".st-key-sample_{name}").get_by_role("button").click()
-    expect(page.locator(".st-key-status")).to_contain_text("rows")
+    press(page, f"sample_{name}")
+    expect(widget(page, "status")).to_contain_text("rows")
     idle(page)
 
 
@@ -137,11 +142,9 @@ def test_on_one_s_own_machine_nobody_signs_in(local, new_page):
     page = new_page()
     page.goto(local.address)
     expect(page.get_by_role("heading", name="Data", exact=True)).to_be_visible()
-    page.locator(".st-key-upload input").set_input_files(
-        {"name": "mine.csv", "mimeType": "text/csv", "buffer": TABLE}
-    )
-    expect(page.locator(".st-key-status")).to_contain_text("mine.csv")
-    expect(page.locator(".st-key-user")).to_have_count(0)
+    upload(page, {"name": "mine.csv", "mimeType": "text/csv", "buffer": TABLE})
+    expect(widget(page, "status")).to_contain_text("mine.csv")
+    expect(widget(page, "user")).to_have_count(0)
     assert not (local.workspace / "users").exists()
     assert not (local.workspace / "uploads.sqlite").exists()
 
@@ -180,7 +183,7 @@ def test_behind_a_proxy_it_shows_nothing(local):
 @pytest.fixture(scope="module")
 def exposed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exposed")
-    with running_server(folder, "--server.address=0.0.0.0") as server:
+    with running_server(folder, STREAMLIT_SERVER_ADDRESS="0.0.0.0") as server:  # noqa: S104 - meant
         yield server
 
 
@@ -197,18 +200,15 @@ def test_without_a_provider_no_page_shows_anything_to_others(exposed, new_page, 
 
 
 def test_everybody_may_be_let_in_on_purpose_and_is_told(tmp_path, new_page):
-    with running_server(
-        tmp_path,
-        "--server.address=0.0.0.0",
-        environment={"ECOVAL_OPEN": "1", "ECOVAL_UPLOAD_MB_PER_DAY": "1"},
-    ) as server:
+    opened = {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0", "ECOVAL_OPEN": "1"}  # noqa: S104 - meant
+    with running_server(tmp_path, ECOVAL_UPLOAD_MB_PER_DAY="1", **opened) as server:
         ada, bob = new_page(), new_page()
         ada.goto(server.address)
         open_sample(ada)
-        ada.locator(".st-key-user").get_by_role("button").click()
+        widget(ada, "user").get_by_role("button").click()
         expect(ada.get_by_text("sees and changes the same tables")).to_be_visible()
         bob.goto(ada.url)
-        expect(bob.locator(".st-key-status")).to_contain_text("178 rows")
+        expect(widget(bob, "status")).to_contain_text("178 rows")
         with Visitor(server.address) as visitor:
             assert visitor.put(b"x" * 2**20, "a.csv")[0] == 204
             assert visitor.put(b"x", "a.csv")[0] == 413
@@ -233,7 +233,7 @@ def test_whoever_signs_in_comes_back_to_where_they_were_and_can_leave(served, ne
         assert kept[name]["sameSite"] == "Lax"
     assert "ecoval_return" not in kept
 
-    page.locator(".st-key-user").get_by_role("button").click()
+    widget(page, "user").get_by_role("button").click()
     expect(page.get_by_text("ada@example.org")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
@@ -250,8 +250,8 @@ def test_one_user_s_address_opens_nothing_of_another_s(served, new_page):
     sign_in(ada, served.address, "ada")
     open_sample(ada, "wine")
     ada.get_by_role("link", name="Value", exact=True).first.click()
-    ada.locator(".st-key-start").get_by_role("button").click()
-    expect(ada.locator(".st-key-status")).to_contain_text("rows valued")
+    press(ada, "start")
+    expect(widget(ada, "status")).to_contain_text("rows valued")
     idle(ada)
     assert "run=" in ada.url
 
@@ -261,11 +261,11 @@ def test_one_user_s_address_opens_nothing_of_another_s(served, new_page):
     expect(bob.get_by_text("is not in this workspace")).to_have_count(0)
     bob.get_by_role("link", name="Data", exact=True).first.click()
     expect(bob.get_by_text("is not in this workspace")).to_be_visible()
-    expect(bob.locator(".st-key-status")).to_have_count(0)
+    expect(widget(bob, "status")).to_have_count(0)
 
     again = new_page()
     sign_in(again, ada.url, "ada")
-    expect(again.locator(".st-key-status")).to_contain_text("rows valued")
+    expect(widget(again, "status")).to_contain_text("rows valued")
     assert len(list((served.workspace / "users").iterdir())) == 2
     assert not list(served.workspace.glob("*.sqlite*"))
 
@@ -325,43 +325,41 @@ def test_a_forged_identity_is_nobody(served, new_page):
 def test_the_day_s_uploads_end_in_a_sentence_and_a_restart_does_not_begin_them_again(
     tmp_path, new_page, provider
 ):
-    port = free_port()
-    environment = write_secrets(tmp_path, provider, port) | {"ECOVAL_UPLOAD_MB_PER_DAY": "0.01"}
     large = {"name": "large.csv", "mimeType": "text/csv", "buffer": TABLE * 20}
     small = {"name": "small.csv", "mimeType": "text/csv", "buffer": TABLE}
     refusal = "You have uploaded more than the 0 MB"
     page = new_page()
-    with running_server(tmp_path, port=port, environment=environment) as server:
+    with serving(tmp_path, provider, ECOVAL_UPLOAD_MB_PER_DAY="0.01") as server:
+        server.start()
         sign_in(page, server.address, "ada")
-        page.locator(".st-key-upload input").set_input_files(small)
-        expect(page.locator(".st-key-status")).to_contain_text("small.csv")
+        upload(page, small)
+        expect(widget(page, "status")).to_contain_text("small.csv")
         # Until the fields are there, the browser takes their first entries for a choice of the visitor's.
         expect(page.get_by_role("combobox", name="Target")).to_have_value("y")
         page.wait_for_timeout(1500)
-        page.locator(".st-key-upload input").set_input_files(large)
+        upload(page, large)
         expect(page.get_by_text(refusal)).to_be_visible()
-        expect(page.locator(".st-key-status")).to_contain_text("small.csv")
-    with running_server(tmp_path, port=port, environment=environment) as server:
+        expect(widget(page, "status")).to_contain_text("small.csv")
+        server.restart()
         page.goto(server.address)
         expect(signed_in_as(page, "Ada [Lovelace]")).to_be_visible()
         with page.expect_response(lambda answer: "upload_file" in answer.url) as answered:
-            page.locator(".st-key-upload input").set_input_files(small)
+            upload(page, small)
         assert answered.value.status == 413
         other = new_page()
         sign_in(other, server.address, "bob")
-        other.locator(".st-key-upload input").set_input_files(small)
-        expect(other.locator(".st-key-status")).to_contain_text("small.csv")
+        upload(other, small)
+        expect(widget(other, "status")).to_contain_text("small.csv")
 
 
 def test_a_provider_that_is_not_set_up_is_explained_to_whoever_comes(tmp_path, new_page):
     secrets = tmp_path / "secrets.toml"
     secrets.write_text('[auth]\nredirect_uri = "http://localhost/oauth2callback"\n')
-    environment = {"STREAMLIT_SECRETS_FILES": str(secrets)}
     page = new_page()
-    with running_server(tmp_path, environment=environment) as server:
+    with running_server(tmp_path, STREAMLIT_SECRETS_FILES=str(secrets)) as server:
         page.goto(server.address)
         expect(entrance(page)).to_contain_text("cookie_secret")
     secrets.write_text("[auth\n")
-    with running_server(tmp_path, environment=environment) as server:
+    with running_server(tmp_path, STREAMLIT_SECRETS_FILES=str(secrets)) as server:
         page.goto(server.address)
         expect(entrance(page)).to_contain_text("cannot be read")

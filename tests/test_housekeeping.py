@@ -6,7 +6,7 @@ import weakref
 from types import SimpleNamespace
 
 import pytest
-from servers import running_server
+from browser import running_server
 from visitor import Visitor
 
 from pages.shared import access, housekeeping
@@ -90,9 +90,7 @@ def test_a_tab_that_comes_back_begins_anew(house):
 
 @pytest.mark.pages
 def test_what_the_last_session_held_does_not_stay_on_an_idle_server(tmp_path):
-    with running_server(
-        tmp_path, environment={"STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": "6"}
-    ) as server:
+    with running_server(tmp_path, STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL="6") as server:
         with Visitor(server.address) as watcher, Visitor(server.address) as visitor:
             assert visitor.put(b"x" * 1000, "unread.csv")[0] == 204
             deadline = time.monotonic() + 20

@@ -25,7 +25,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from servers import Server, running_server
+from browser import AppServer, running_server
 from visitor import Visitor
 
 MEGABYTE = 2**20
@@ -39,11 +39,11 @@ class Memory:
 
     Parameters
     ----------
-    server : Server
+    server : AppServer
         The server.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: AppServer) -> None:
         self._process = psutil.Process(server.process.pid)
         self._ended = threading.Event()
         self.peak = self.peak_of_all = 0
@@ -88,7 +88,7 @@ def own_table(number: int, n_rows: int) -> bytes:
     return frame.to_csv(index=False).encode()
 
 
-def visit(server: Server, number: int, n_rows: int, meet: Callable[[], object]) -> float:
+def visit(server: AppServer, number: int, n_rows: int, meet: Callable[[], object]) -> float:
     """One visitor's stay; returns the seconds it took."""
     began = time.monotonic()
     with Visitor(server.address, patience=600) as visitor:
@@ -125,7 +125,7 @@ def main() -> int:
     ttl = {"STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": str(options.ttl)}
     with (
         tempfile.TemporaryDirectory() as folder,
-        running_server(Path(folder), environment=ttl) as server,
+        running_server(Path(folder), **ttl) as server,
     ):
         memory = Memory(server)
         patience = options.ttl + 60
@@ -159,12 +159,8 @@ def main() -> int:
             f"{patience:4.0f} s later              {ended / MEGABYTE:7.0f} MB   "
             f"({ended / level - 1:+.0%} of the first level; workers {memory.of_children() / MEGABYTE:.0f} MB)"
         )
-        log = server.log_text()
         memory.close()
-    is_clean = "Traceback" not in log
-    if not is_clean:
-        print(log[log.index("Traceback") :][:3000])
-    return 0 if is_clean and ended <= (1 + TOLERANCE) * level else 1
+    return 0 if ended <= (1 + TOLERANCE) * level else 1
 
 
 if __name__ == "__main__":
