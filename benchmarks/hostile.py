@@ -112,7 +112,7 @@ def legal_files():
     yield "texts.xlsx", excel_bytes(lambda i: f"text {i}")
     yield "times.xlsx", excel_bytes(lambda i: pd.Timestamp("2000") + pd.Timedelta(minutes=13 * i))
     yield "fractions.parquet", parquet_bytes(table_of(most // 10, 10, fractions))
-    yield "texts.parquet", parquet_bytes(table_of(most // 20, 10, texts))
+    yield "texts.parquet", parquet_bytes(table_of(most // 10, 10, texts))
     long = pa.array([f"{i % 5000:040d}" for i in range(200 * MB // 41)])[: limits.MAX_ROWS]
     yield "repeated texts.parquet", parquet_bytes(pa.table({f"c{i}": long for i in range(2)}))
     yield "prefixes.parquet", parquet_bytes(
