@@ -132,10 +132,17 @@ class UploadQuota:
             With the limit, and when uploads are counted from zero again.
         """
         if self.used() > self.limit:
-            raise ValueError(
-                f"You have uploaded more than the {self.limit / 2**20:,.0f} MB that this server allows a "
-                "user in a day: the count begins again at midnight, Universal Time."
-            )
+            raise ValueError(self.refusal)
+
+    @property
+    def refusal(self) -> str:
+        """What a user is told whose uploads of the day have reached the limit."""
+        megabytes = self.limit / 2**20
+        size = f"{megabytes:,.0f}" if megabytes >= 1 else f"{megabytes:.2g}"
+        return (
+            f"You have uploaded the {size} MB that this server takes from a user in a day: the count begins "
+            "again at midnight, Universal Time."
+        )
 
     def _connect(self) -> sqlite3.Connection:
         return sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)

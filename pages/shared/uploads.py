@@ -73,16 +73,10 @@ def has_room(session_id: str, n_bytes: int) -> bool:
     return held + n_bytes <= MAX_HELD * st.get_option("server.maxUploadSize") * 2**20
 
 
-def check_quota() -> None:
-    """Refuse to go on if the user has uploaded more today than this server allows.
-
-    Raises
-    ------
-    ValueError
-        In one sentence for the user.
-    """
-    if (quota := quota_of(access.user())) is not None:
-        quota.check()
+def used_up() -> str:
+    """Return why no further file of the user will be taken today, in one sentence; empty if one will."""
+    quota = quota_of(access.user())
+    return "" if quota is None or quota.used() < quota.limit else quota.refusal
 
 
 def take(upload: Any) -> Upload | None:
@@ -113,5 +107,6 @@ def take(upload: Any) -> Upload | None:
     context = get_script_run_ctx()
     if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
         context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
-    check_quota()
+    if (quota := quota_of(access.user())) is not None:
+        quota.check()
     return Upload(name, data)
