@@ -148,7 +148,7 @@ def draw_repeats(run: Run) -> None:
 def draw_unfinished(record: RunRecord) -> None:
     """Say how a run without values ended."""
     if state.has_left(record):
-        st.info("The valuation was cancelled. Another visitor may still wait for it.")
+        st.info("The valuation was cancelled.")
     elif record.state == "cancelled":
         st.info("The valuation was cancelled.")
     elif record.state == "error":

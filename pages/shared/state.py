@@ -175,9 +175,10 @@ def result(order: Order) -> Result | None:
 
 
 def has_left(record: RunRecord) -> bool:
-    """Whether this visitor cancelled a valuation that still goes on for another."""
+    """Whether this visitor cancelled a valuation, which may go on for another."""
     job = server.engine().jobs.find(f"{server.workspace().root} {record.valuation}")
-    return job is not None and job.is_active and session.left_job == job.id
+    # Not asked of the record: how a job ended is noted there a moment after it has.
+    return job is not None and session.left_job == job.id
 
 
 def extrinsic_weight() -> float:
