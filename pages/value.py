@@ -147,9 +147,7 @@ def draw_repeats(run: Run) -> None:
 
 def draw_unfinished(record: RunRecord) -> None:
     """Say how a run without values ended."""
-    if state.has_left(record):
-        st.info("The valuation was cancelled.")
-    elif record.state == "cancelled":
+    if state.has_left(record) or record.state == "cancelled":
         st.info("The valuation was cancelled.")
     elif record.state == "error":
         st.error(formats.plain(record.error or "The valuation failed."))

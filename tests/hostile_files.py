@@ -870,7 +870,7 @@ def read_and_keep(name, content, path):
         read = read_frame(content, name)
     except TableError as error:
         check_sentence(error)
-        assert "cannot be read (" not in str(error), f"an unforeseen {error.__cause__!r}"
+        assert "cannot be read (" not in str(error), f"an unforeseen {error.__cause__!r}"  # noqa: PT017 - what escaped is what is looked at
         return "refused"
     assert read.index.equals(pd.RangeIndex(len(read)))
     assert all(isinstance(column, str) for column in read.columns)

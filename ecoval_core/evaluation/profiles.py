@@ -48,7 +48,8 @@ def compare_with_class(features: pd.DataFrame, labels: pd.Series, row_id: int) -
     """
     others = features.loc[(labels == labels.loc[row_id]) & (labels.index != row_id)]
     found = [
-        (str(column), *_compare(features[column].loc[row_id], others[column])) for column in features
+        (str(column), *_compare(features[column].loc[row_id], others[column]))
+        for column in features
     ]
     table = pd.DataFrame(found, columns=["column", "value", "typical", "unusual", "distance"])
     return table.sort_values("distance", ascending=False, kind="stable").reset_index(drop=True)
