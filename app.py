@@ -4,13 +4,14 @@ import streamlit as st
 from starlette.middleware import Middleware
 
 from pages.shared.errors import explain
+from pages.shared.gate import Gate
 from pages.shared.pointmap.wire import routes
 from pages.shared.server import VisitorCookie, lifespan
 
 app = st.App(
     "pages/main.py",
     lifespan=lifespan,
-    middleware=[Middleware(VisitorCookie)],
+    middleware=[Middleware(Gate), Middleware(VisitorCookie)],
     routes=routes(),
     on_script_error=explain,
 )

@@ -18,6 +18,7 @@ import pandas as pd
 from ecoval_core.tables.formulas import unguard_formulas
 from ecoval_core.tables.limits import (
     MAX_LINE_BYTES,
+    MISSING_WORDS,
     TableError,
     check_size,
     column_names,
@@ -165,9 +166,17 @@ def _parse(
         pending = {i: [c for c in again if _kind(parts[c][i]) != "text"] for i in range(len(read))}
         for i, columns in pending.items():
             if columns:
-                as_text = _parse_piece(
-                    data, read[i], names, separator, name, dict.fromkeys(columns, "str"), columns
-                )
+                as_text = _read_text(data, read[i], names, separator, columns)
+                if as_text is None or len(as_text) != len(parts[names[0]][i]):
+                    as_text = _parse_piece(
+                        data,
+                        read[i],
+                        names,
+                        separator,
+                        name,
+                        dict.fromkeys(columns, "str"),
+                        columns,
+                    )
                 if as_text is not None:
                     for column in columns:
                         parts[column][i] = as_text[column]
@@ -199,6 +208,40 @@ def _parse_piece(
         if "out of memory" in str(error):
             raise MemoryError from error
         refuse_bad_lines(data, piece, len(names), separator, name, error)
+
+
+def _read_text(
+    data: bytes, piece: Piece, names: list[str], separator: str, columns: list[str]
+) -> pd.DataFrame | None:
+    """Read columns of a plain piece as text, in a third of the time that pandas takes; None if it is not plain.
+
+    Plain is a piece without quotation marks and blanks after separators, of rows that have all their cells.
+    """
+    from pyarrow import ArrowInvalid, csv, string
+
+    block = data[piece.start : piece.end]
+    if (
+        any(sign in block for sign in (b'"', b"\r", f"{separator} ".encode(), b"\n "))
+        or block[:1] == b" "
+    ):
+        return None
+    try:
+        table = csv.read_csv(
+            io.BytesIO(block),
+            csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
+            csv.ParseOptions(delimiter=separator, quote_char=False),
+            csv.ConvertOptions(
+                include_columns=columns,
+                column_types=dict.fromkeys(columns, string()),
+                null_values=sorted(MISSING_WORDS),
+                strings_can_be_null=True,
+            ),
+        )
+    except ArrowInvalid:
+        return None
+    return pd.DataFrame(
+        {column: table.column(column).to_pandas() for column in columns}, copy=False
+    )
 
 
 def _kind(column: pd.Series) -> str:

@@ -16,6 +16,11 @@ MAX_SHEET_CELLS = 1_500_000
 # Of a cell, a line, or what a pair of quotation marks holds.
 MAX_LINE_BYTES = 4 * 2**20
 MAX_NAME_LENGTH = 2_000
+# What pandas takes for missing in text (``na_values`` of `pandas.read_csv`).
+MISSING_WORDS = frozenset(
+    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
+     "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
+)  # fmt: skip
 
 
 class TableError(ValueError):

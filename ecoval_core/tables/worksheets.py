@@ -6,7 +6,7 @@ from datetime import datetime, time, timedelta
 from xml.parsers import expat
 
 from ecoval_core.tables import limits
-from ecoval_core.tables.limits import check_bytes, check_size
+from ecoval_core.tables.limits import MISSING_WORDS, check_bytes, check_size
 from ecoval_core.tables.workbook_parts import (
     DamagedWorkbookError,
     Parts,
@@ -15,11 +15,6 @@ from ecoval_core.tables.workbook_parts import (
     refuse_cells,
 )
 
-# What pandas takes for missing in text (``na_values`` of `pandas.read_csv`).
-MISSING_WORDS = frozenset(
-    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
-     "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
-)  # fmt: skip
 _LAST_COLUMN = 16_384
 
 Cell = str | int | float | bool | datetime | time | timedelta

@@ -21,6 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ecoval_core.workspace.engine import Engine
 from ecoval_core.workspace.workspace import Workspace, default_root
 from pages.shared import access
+from pages.shared.housekeeping import keep_house
+from pages.shared.pointmap import wire
 from pages.shared.session import session
 
 COOKIE = "ecoval_visitor"
@@ -54,13 +56,20 @@ def visitor() -> str:
     return session.visitor
 
 
+def _forget() -> None:
+    """Let go of what is kept for the sake of speed; it is read again from the workspace."""
+    engine().forget()
+    wire.forget()
+
+
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     """Start the engine with the server, and let what runs end before the server does."""
     import anyio.to_thread
 
     engine().start()
-    yield {}
+    async with keep_house(_forget):
+        yield {}
     seconds = float(os.environ.get(ENVIRONMENT_DRAIN) or DRAIN_SECONDS)
     await anyio.to_thread.run_sync(engine().drain, seconds)
     engine().close()

@@ -11,10 +11,12 @@ come back within 20 % of that level. Exits with 1 if it does not.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -108,59 +110,80 @@ def visit(server: AppServer, number: int, n_rows: int, meet: Callable[[], object
     return took
 
 
-def wait_until(is_reached: Callable[[], bool], seconds: float) -> float:
-    """Seconds until something holds, or all of them."""
-    began = time.monotonic()
-    while not is_reached() and time.monotonic() - began < seconds:
-        time.sleep(0.5)
-    return time.monotonic() - began
+def visit_together(server: AppServer, n_sessions: int, first: int, n_rows: int) -> list[float]:
+    """Let visitors in at once; returns the seconds each of them took, when the last one has left."""
+    counted: list[str] = []
+
+    def count() -> None:
+        with urllib.request.urlopen(f"{server.address}/_stcore/metrics", timeout=60) as answer:  # noqa: S310 - ours
+            counted.extend(re.findall(r"active_sessions (\d+)", answer.read().decode()))
+
+    together = threading.Barrier(n_sessions, action=count, timeout=3600)
+
+    def stay(number: int) -> float:
+        try:
+            return visit(server, number, n_rows, together.wait)
+        except Exception:
+            # Nobody waits for somebody who will not come.
+            together.abort()
+            raise
+
+    with ThreadPoolExecutor(n_sessions) as pool:
+        stays = [pool.submit(stay, first + number) for number in range(n_sessions)]
+        seconds = sorted(one.result() for one in stays)
+    if counted != [str(n_sessions)]:
+        raise RuntimeError(f"The server counted {counted} sessions, not {n_sessions}.")
+    return seconds
 
 
 def main() -> int:
+    """Run it and print the figures; the exit status says whether the memory came back."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument(
+        "--rounds", type=int, default=1, help="times that many come, one after the other"
+    )
     parser.add_argument("--rows", type=int, default=4000, help="of a table of one's own")
     parser.add_argument("--ttl", type=int, default=120, help="seconds a closed tab is kept for")
     options = parser.parse_args()
-    ttl = {"STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": str(options.ttl)}
+    patience = options.ttl + 60
+    environment = {"STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": str(options.ttl)}
     with (
         tempfile.TemporaryDirectory() as folder,
-        running_server(Path(folder), **ttl) as server,
+        running_server(Path(folder), **environment) as server,
     ):
         memory = Memory(server)
-        patience = options.ttl + 60
-        print(f"server alone              {memory.now() / MEGABYTE:7.0f} MB")
-
+        say("server alone", memory.now())
         seconds = visit(server, 1, options.rows, lambda: None)
         time.sleep(patience)
-        level = memory.now()
-        print(f"after the first session   {level / MEGABYTE:7.0f} MB   ({seconds:.0f} s)")
-
-        together = threading.Barrier(options.sessions, timeout=3600)
-        with ThreadPoolExecutor(options.sessions) as pool:
-            stays = [
-                pool.submit(visit, server, 100 + number, options.rows, together.wait)
-                for number in range(options.sessions)
-            ]
-            seconds_each = sorted(stay.result() for stay in stays)
-        left = memory.now()
-        print(
-            f"{options.sessions:2d} sessions, peak         {memory.peak / MEGABYTE:7.0f} MB   "
-            f"(with workers {memory.peak_of_all / MEGABYTE:.0f} MB; a stay {seconds_each[0]:.0f} to "
-            f"{seconds_each[-1]:.0f} s)"
-        )
-        print(f"as the last one leaves    {left / MEGABYTE:7.0f} MB")
-        began = time.monotonic()
-        waited = wait_until(lambda: memory.now() <= (1 + TOLERANCE) * level, patience)
-        print(f"{waited:4.0f} s later              {memory.now() / MEGABYTE:7.0f} MB")
-        time.sleep(max(0.0, began + patience - time.monotonic()))
-        ended = memory.now()
-        print(
-            f"{patience:4.0f} s later              {ended / MEGABYTE:7.0f} MB   "
-            f"({ended / level - 1:+.0%} of the first level; workers {memory.of_children() / MEGABYTE:.0f} MB)"
-        )
+        level = ended = memory.now()
+        say("after the first session", level, f"it stayed {seconds:.0f} s")
+        for number in range(1, options.rounds + 1):
+            memory.peak = memory.peak_of_all = 0
+            stays = visit_together(server, options.sessions, 100 * number, options.rows)
+            began = time.monotonic()
+            say(
+                f"{options.sessions} sessions, peak", memory.peak,
+                f"{memory.peak_of_all / MEGABYTE:.0f} MB with workers; they stayed {stays[0]:.0f} to "
+                f"{stays[-1]:.0f} s",
+            )  # fmt: skip
+            say("as the last one leaves", memory.now())
+            while memory.now() > (1 + TOLERANCE) * level and time.monotonic() - began < patience:
+                time.sleep(0.5)
+            say(f"{time.monotonic() - began:.0f} s later", memory.now())
+            time.sleep(max(0.0, began + patience - time.monotonic()))
+            ended = memory.now()
+            say(
+                f"{patience} s later", ended,
+                f"{ended / level - 1:+.0%} of the first level; workers {memory.of_children() / MEGABYTE:.0f} MB",
+            )  # fmt: skip
         memory.close()
     return 0 if ended <= (1 + TOLERANCE) * level else 1
+
+
+def say(what: str, n_bytes: int, more: str = "") -> None:
+    """Print a figure."""
+    print(f"{what:<26}{n_bytes / MEGABYTE:6.0f} MB   {more}", flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

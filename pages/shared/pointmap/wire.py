@@ -58,6 +58,10 @@ class _Shelf:
         with self._lock:
             return self._kept.get(address)
 
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
 
 def _process() -> Any:
     """Shelf and secret of this process.
@@ -71,6 +75,11 @@ def _process() -> Any:
     # Who knows a table must not be able to tell from an address whether somebody works on it.
     kept.setdefault("secret", secrets.token_bytes(16))
     return sys.modules[name]
+
+
+def forget() -> None:
+    """Forget what is published; whoever draws a map publishes it again."""
+    _process().shelf.clear()
 
 
 class Package:
