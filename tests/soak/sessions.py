@@ -175,7 +175,8 @@ def main() -> int:
             ended = memory.now()
             say(
                 f"{patience} s later", ended,
-                f"{ended / level - 1:+.0%} of the first level; workers {memory.of_children() / MEGABYTE:.0f} MB",
+                f"{ended / level - 1:+.0%} of the first level; workers "
+                f"{memory.of_children() / MEGABYTE:.0f} MB",
             )  # fmt: skip
         memory.close()
     return 0 if ended <= (1 + TOLERANCE) * level else 1
@@ -183,7 +184,7 @@ def main() -> int:
 
 def say(what: str, n_bytes: int, more: str = "") -> None:
     """Print a figure."""
-    print(f"{what:<26}{n_bytes / MEGABYTE:6.0f} MB   {more}", flush=True)  # noqa: T201
+    print(f"{what:<26}{n_bytes / MEGABYTE:6.0f} MB   {more}", flush=True)
 
 
 if __name__ == "__main__":
