@@ -100,6 +100,8 @@ def legal_files():
     )
     yield "one text at the end, 2,000,000 x 10.csv", csv_bytes(table_of(most // 10, 10, mixed))
     row = ("é" * 60 + ",x\n").encode("latin-1")
+    data = csv_bytes(table_of(most // 10, 10, mixed))
+    yield "the same with quotes.csv", data.replace(b"\n1", b'\n"1"')
     yield "Latin-1, one column.csv", b"a,b\n" + row * (100 * MB // len(row))
     row = ("x" * 199 + "😀" * 1 + ",y\n").encode()
     yield "signs of four bytes.csv", b"a,b\n" + row * (200 * MB // len(row) - 1)
