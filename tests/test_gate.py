@@ -61,7 +61,7 @@ def ask(app, path="/", method="GET", headers=HERE, kind="http"):
 def quota(tmp_path, monkeypatch):
     """Ada is in the session, and may upload 100 bytes a day."""
     kept = UploadQuota(tmp_path, limit=100)
-    monkeypatch.setattr(access, "_sessions", {"session": ADA, "another": None})
+    monkeypatch.setattr(access, "_sessions", {"session": (ADA, 0.0), "another": (None, 0.0)})
     monkeypatch.setattr(uploads, "quota_of", lambda user: kept if user == ADA else None)
     monkeypatch.setattr(uploads, "has_room", lambda *_: True)
     return kept

@@ -41,7 +41,7 @@ def house(monkeypatch):
     server = Server(lambda: clock.now)
     emptied = []
     server.active = {"a", "b"}
-    monkeypatch.setattr(access, "_sessions", dict.fromkeys("ab"))
+    monkeypatch.setattr(access, "_sessions", dict.fromkeys("ab", (None, 0.0)))
     monkeypatch.setattr(housekeeping.runtime, "get_instance", lambda: server)
     monkeypatch.setattr(housekeeping, "give_back", lambda: None)
     housekeeper = Housekeeper(TTL, lambda: emptied.append(clock.now), lambda: clock.now)

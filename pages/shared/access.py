@@ -28,6 +28,8 @@ OPEN = "ECOVAL_OPEN"
 ALLOWED = "ECOVAL_ALLOWED"
 SESSION_HOURS = 24.0
 MAX_NAME = 24
+# A script run asks some forty times, and the answer takes half a millisecond.
+RECENT_SECONDS = 5.0
 _REFUSED = (
     "EcoVal is reached from other machines here, but nobody has said who may use it, so it shows nothing: "
     "name an identity provider in the section [auth] of .streamlit/secrets.toml (the README says how under "
@@ -64,9 +66,9 @@ class _Verdict:
     can_sign_out: bool = False
 
 
-# Who was let into which session, None for nobody; the gate asks before it takes a file. Not in Streamlit's
-# caches, which every client can clear.
-_sessions: dict[str, User | None] = {}
+# Who was let into which session (None for nobody), and when that was asked last; the gate looks here before
+# it takes a file. Not in Streamlit's caches, which every client can clear.
+_sessions: dict[str, tuple[User | None, float]] = {}
 _lock = threading.Lock()
 
 
@@ -128,20 +130,32 @@ def _judge_signed_in(auth: Mapping[str, Any], settings: Mapping[str, Any]) -> _V
     return _Verdict(complaint=complaint, can_sign_out=True)
 
 
+def _ask() -> _Verdict:
+    verdict, context = _judge(), get_script_run_ctx()
+    if context is not None:
+        with _lock:
+            _sessions[context.session_id] = verdict.user, time.monotonic()
+    return verdict
+
+
 def is_admitted() -> bool:
     """Return whether the visitor may see more than the entrance."""
-    return _judge().user is not None
+    return _ask().user is not None
 
 
 def user() -> User:
-    """Return who is using the app.
+    """Return who is using the app; cheap enough to be asked again and again.
 
     Raises
     ------
     PermissionError
         If nobody has been let in: what :func:`require` stops before.
     """
-    found = _judge().user
+    context = get_script_run_ctx()
+    with _lock:
+        found, asked = _sessions.get("" if context is None else context.session_id, (None, 0.0))
+    if found is None or time.monotonic() - asked > RECENT_SECONDS:
+        found = _ask().user
     if found is None:
         raise PermissionError("Nobody is signed in.")
     return found
@@ -155,10 +169,7 @@ def require() -> User:
     User
         The signed-in user, :data:`LOCAL` on one's own machine, or :data:`SHARED` where everybody may come in.
     """
-    verdict, context = _judge(), get_script_run_ctx()
-    if context is not None:
-        with _lock:
-            _sessions[context.session_id] = verdict.user
+    verdict = _ask()
     if verdict.user is None:
         _draw_entrance(verdict)
     return verdict.user
@@ -178,7 +189,7 @@ def admitted_user(session_id: str) -> User | None:
         Streamlit's name of the session.
     """
     with _lock:
-        return _sessions.get(session_id)
+        return _sessions.get(session_id, (None, 0.0))[0]
 
 
 def sessions() -> list[str]:

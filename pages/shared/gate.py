@@ -93,7 +93,8 @@ def is_own_page(headers: Headers) -> bool:
 
 async def _refuse_file(scope: Scope, path: str) -> PlainTextResponse | None:
     """Answer a request that changes something; None for a file that may come in or be taken back."""
-    session_id = path.removeprefix(_UPLOAD).partition("/")[0] if path.startswith(_UPLOAD) else ""
+    # Of any other path nothing is left before its first slash, and no session has that name.
+    session_id = path.removeprefix(_UPLOAD).partition("/")[0]
     user = access.admitted_user(session_id)
     if user is None:
         return PlainTextResponse("Nobody has been let into this session.", 403)
