@@ -235,6 +235,8 @@ st.file_uploader(
     help=f"The column {run.prepared.table.target!r} may be missing, or empty in some rows: those are ranked "
     "by where a label would be news.",
 )
+if refusal := uploads.used_up():
+    st.warning(formats.plain(refusal))
 if session.new_complaint:
     st.error(formats.plain(session.new_complaint))
 if session.new_file is not None:

@@ -219,6 +219,8 @@ def draw_import() -> None:
         on_change=import_file,
         help="Everything in it is checked before anything of it is kept.",
     )
+    if refusal := uploads.used_up():
+        st.warning(formats.plain(refusal))
     if session.import_complaint:
         st.error(formats.plain(session.import_complaint))
     elif session.imported_run is not None:

@@ -188,6 +188,9 @@ def apply_choices(changed: str) -> None:
     if current is None:
         return
     chosen: dict[str, Any] = {name: data_choices.get(name) for name in _CHOICES}
+    # Where a file takes the place of another before its widgets are drawn, they have nothing to say yet.
+    if any(chosen[name] is None for name in ("target", "task", "split", "seed")):
+        return
     is_new_target = changed == "target"
     train, split_end = (share / 100 for share in chosen["split"])
     table, found = current.table, mending(current)
