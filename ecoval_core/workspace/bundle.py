@@ -26,6 +26,7 @@ from ecoval_core.workspace.bundle_fields import (
     DESK,
     MAX_UNPACKED,
     SCHEMA,
+    BundleError,
     check_desk,
     check_settings,
 )
@@ -37,6 +38,8 @@ from ecoval_core.workspace.recipe import versions
 from ecoval_core.workspace.runs import Run, Settings
 from ecoval_core.workspace.store import Result, Store, note_finished
 from ecoval_core.workspace.valuations import FIT, read_valuation, write_valuation
+
+__all__ = ["BundleError", "export_run", "import_run", "write_bundle"]
 
 _FRAME, _DESK, _SUMMARY = "frame.parquet", "desk.json", "summary.json"
 _PREPARED, _VALUES, _RESULTS = "prepared", "values", "results"

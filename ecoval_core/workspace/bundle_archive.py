@@ -20,8 +20,10 @@ MAX_MEMBERS = 4_000
 MAX_DIRECTORY_BYTES = 2**20
 MAX_MANIFEST_BYTES = 16 * 2**20
 _MANIFEST = "manifest.json"
-# The one file of models is that of the values.
-_NAME = re.compile(r"[a-z_0-9]{1,40}(/[a-z_0-9]{1,40}){0,4}\.(json|parquet)|values/fit\.skops")
+_NAME = re.compile(
+    r"(manifest|desk|summary)\.json|frame\.parquet|values/fit\.skops"
+    r"|(prepared|values|results/[0-9]{1,3})(/[a-z_0-9]{1,40}){1,3}\.(json|parquet)"
+)
 _END, _END_64 = b"PK\x05\x06", b"PK\x06\x07"
 _PIECE = 2**20
 

@@ -186,7 +186,7 @@ class Database:
             with self.connect() as db:
                 return work(db)
         except sqlite3.OperationalError as error:
-            if _primary_code(error) not in _DISK:
+            if _primary_code(error) not in _DISK or not self.path.exists():
                 raise
             # WAL mode writes even to read. What a process that was killed left in the log can only be read
             # with the log's index; without a log the file is all there is.

@@ -72,6 +72,16 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def copy(path: Path, target: Path) -> None:
+    """Copy a file, or a folder with all files in it; an error has the number that the system gives it."""
+    if path.is_file():
+        shutil.copyfile(path, target)
+        return
+    target.mkdir()
+    for one in path.iterdir():
+        copy(one, target / one.name)
+
+
 def size(path: Path) -> int:
     """Return the bytes of a file, or of all files in a folder."""
     if path.is_file():

@@ -208,10 +208,10 @@ def _audit(content: bytes) -> None:
 
 def _check_node(node: dict[str, Any]) -> dict[str, Any]:
     if "__loader__" in node or "__class__" in node or "__module__" in node:
-        loader = node.get("__loader__")
-        named = f"{node.get('__module__')}.{node.get('__class__')}"
+        loader, name = node.get("__loader__"), str(node.get("__class__"))
+        named = f"{node.get('__module__')}.{name}"
         allowed = _ALLOWED.get(loader, set()) if isinstance(loader, str) else set()
-        if named not in allowed:
+        if named not in allowed or "." in name:
             raise FitError(_sentence(f"name {named[:80]!r}, which no valuation consists of,"))
     version = node.get("_sklearn_version")
     if isinstance(version, dict) and version.get("content") != json.dumps(sklearn.__version__):

@@ -12,7 +12,6 @@ import errno
 import json
 import logging
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Mapping
@@ -23,7 +22,7 @@ from uuid import uuid4
 
 from ecoval_core.tables import Prepared, Table
 from ecoval_core.workspace.database import Database, put
-from ecoval_core.workspace.files import draft_in, flush, is_abandoned, remove, size
+from ecoval_core.workspace.files import copy, draft_in, flush, is_abandoned, remove, size
 from ecoval_core.workspace.parquet import read_arrays, read_frame, write_arrays, write_frame
 
 T = TypeVar("T")
@@ -428,7 +427,7 @@ class Store:
             new["bytes"] -= size(path)
 
             def write(draft: Path) -> None:
-                (shutil.copytree if path.is_dir() else shutil.copyfile)(path, draft)
+                copy(path, draft)
 
         self._keep(table, new, write, replace=table == "results")
 

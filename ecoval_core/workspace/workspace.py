@@ -112,7 +112,7 @@ class Workspace:
                 quota_bytes()
             self._store(root).check_writable()
         except _TROUBLES as error:
-            self._stores.pop(root, None)
+            self._drop(root)
             self.complain(error)
 
     @property
@@ -128,6 +128,11 @@ class Workspace:
             if root not in self._stores:
                 self._stores[root] = Store(root)
             return self._stores[root]
+
+    def _drop(self, root: Path) -> None:
+        """Open a folder anew at the next use: it may have been deleted, or replaced, as a whole."""
+        with self._lock:
+            self._stores.pop(root, None)
 
     # --- Writing --------------------------------------------------------------------------
 
@@ -155,8 +160,7 @@ class Workspace:
         try:
             done = self._write_home(work, within_quota)
         except _TROUBLES as error:
-            # It may have been deleted, or replaced, as a whole.
-            self._stores.pop(self.root, None)
+            self._drop(self.root)
             self.complain(error)
         else:
             self._settle()
@@ -233,12 +237,12 @@ class Workspace:
                 return
         self.trouble = ""
 
-    def complain(self, error: Exception) -> None:
-        """Keep the reason why the folder could not be used."""
+    def complain(self, error: Exception, done: str = "written") -> None:
+        """Keep the reason why the folder could not be used, and for what."""
         if isinstance(error, WorkspaceError):
             reason = str(error).rstrip(".")
         else:
-            reason = f"{self.root} cannot be written ({_why(error, self.root)})"
+            reason = f"{self.root} cannot be {done} ({_why(error, self.root)})"
         self.trouble = f"Not kept beyond this session: {reason}."
 
     # --- Reading --------------------------------------------------------------------------
@@ -254,13 +258,37 @@ class Workspace:
         Returns
         -------
         object or None
-            What was found.
+            What was found; nothing is found in a folder that cannot be read, which :attr:`trouble` tells.
         """
         for store in reversed(self.readable()):
-            found = work(store)
-            if found is not None:
-                return found
+            for found in self._ask(store, work):
+                if found is not None:
+                    return found
         return None
+
+    def gather(self, work: Callable[[Store], T]) -> list[T]:
+        """Return what each of the folders has, the folder first, the spare one, where all is newer, last.
+
+        Parameters
+        ----------
+        work : callable
+            Takes a :class:`Store`.
+
+        Returns
+        -------
+        list of object
+            What it returned, without the folders that cannot be read, which :attr:`trouble` tells.
+        """
+        return [found for store in self.readable() for found in self._ask(store, work)]
+
+    def _ask(self, store: Store, work: Callable[[Store], T]) -> list[T]:
+        """Return what work returns, and nothing if the folder cannot be read."""
+        try:
+            return [work(store)]
+        except _TROUBLES as error:
+            self._drop(store.root)
+            self.complain(error, "read")
+            return []
 
     def readable(self) -> list[Store]:
         """Return the stores that can be read, the folder first."""
@@ -269,14 +297,14 @@ class Workspace:
             try:
                 stores.append(self._store(root))
             except _TROUBLES as error:
-                self.complain(error)
+                self.complain(error, "opened")
         return stores
 
     def runs(self, *, deleted: bool = False, search: str = "") -> list[RunRecord]:
         """Return the runs of both folders, the latest first; see :func:`list_runs`."""
         found: dict[str, RunRecord] = {}
-        for store in self.readable():
-            found |= {one.id: one for one in list_runs(store, deleted=deleted, search=search)}
+        for runs in self.gather(lambda store: list_runs(store, deleted=deleted, search=search)):
+            found |= {one.id: one for one in runs}
         records = [self._completed(one) for one in found.values()]
         return sorted(records, key=lambda one: -((one.deleted if deleted else None) or one.created))
 
