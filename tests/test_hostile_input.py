@@ -24,7 +24,15 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from pyarrow import parquet
 
-from ecoval_core.tables import TableError, limits, lines, parquet_files, read_frame, worksheets
+from ecoval_core.tables import (
+    TableError,
+    delimited,
+    limits,
+    lines,
+    parquet_files,
+    read_frame,
+    worksheets,
+)
 from ecoval_core.tables.formulas import guard_formulas
 from ecoval_core.tables.parquet_pages import measure_pages, schema_depth
 from ecoval_core.tables.table import content_digest
@@ -232,6 +240,30 @@ def test_the_kind_of_a_column_is_that_of_all_its_pieces(small_pieces):
     assert frame["c"].dropna().tolist() == [True] * 50 + [False] * 50
     assert frame["d"].dropna().tolist() == [True]
     assert frame["e"].dtype == np.float64
+
+
+@given(st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=20))
+@settings(max_examples=150, deadline=None)
+def test_text_is_the_same_by_the_quick_way_and_the_slow_way(rows):
+    data = "\n".join(map(",".join, rows)).encode() + b"\n"
+    piece = lines.Piece(0, len(data), 1, len(rows), len(rows))
+    quick = delimited._read_text(data, piece, ["a", "b", "c"], ",", ["b", "c"])
+    slow = delimited._parse_piece(
+        data, piece, ["a", "b", "c"], ",", "x", {"b": "str", "c": "str"}, ["b", "c"]
+    )
+    # Rows that are blank are the reason why lengths are compared before the quick way is taken.
+    if quick is not None and len(quick) == len(slow):
+        assert_frame_equal(quick, slow)
+
+
+def test_plain_text_takes_the_quick_way_and_other_text_is_limited(small_pieces, monkeypatch):
+    plain = b"a,b,c\n" + b'1,"2",3\n' * 200 + b'x,"y ""z"", w",\n'
+    odd = plain.replace(b",3", b", 3")
+    monkeypatch.setattr(delimited, "MAX_SLOW_CELLS", 100)
+    frame = read_frame(plain, "x.csv")
+    assert frame["a"].tolist() == ["1"] * 200 + ["x"]
+    assert frame["b"].tolist() == ["2"] * 200 + ['y "z", w']
+    assert "has columns of numbers and text, such as 'a', in too many rows" in refusal(odd)
 
 
 def test_whole_numbers_beyond_64_bits_are_text():

@@ -29,6 +29,8 @@ from ecoval_core.tables.limits import (
 from ecoval_core.tables.lines import Piece, check_lines, cut_pieces, head, refuse_bad_lines
 
 SEPARATORS = (",", ";", "\t", "|")
+# Cells that may be read a second time in the slow way.
+MAX_SLOW_CELLS = 10_000_000
 _BAD_LINES = (csv.Error, pd.errors.ParserError, pd.errors.ParserWarning)
 
 
@@ -164,10 +166,17 @@ def _parse(
     again = [column for column in names if _is_mixed(parts[column])]
     if again:
         pending = {i: [c for c in again if _kind(parts[c][i]) != "text"] for i in range(len(read))}
+        n_slow = 0
         for i, columns in pending.items():
             if columns:
                 as_text = _read_text(data, read[i], names, separator, columns)
                 if as_text is None or len(as_text) != len(parts[names[0]][i]):
+                    n_slow += read[i].n_rows * len(columns)
+                    if n_slow > MAX_SLOW_CELLS:
+                        raise TableError(
+                            f"{name} has columns of numbers and text, such as {shorten(columns[0])!r}, in "
+                            "too many rows: make them one or the other, or save the table as Parquet."
+                        )
                     as_text = _parse_piece(
                         data,
                         read[i],
@@ -215,21 +224,29 @@ def _read_text(
 ) -> pd.DataFrame | None:
     """Read columns of a plain piece as text, in a quarter of pandas' time; None if it is not plain.
 
-    Plain is a piece without quotation marks and blanks after separators, of rows that have all their cells.
+    Plain is a piece without blanks after separators, of rows that have all their cells, and with quotation
+    marks around whole cells alone.
     """
     from pyarrow import ArrowInvalid, csv, string
 
     block = data[piece.start : piece.end]
-    if (
-        any(sign in block for sign in (b'"', b"\r", f"{separator} ".encode(), b"\n "))
-        or block[:1] == b" "
-    ):
+    comma = re.escape(separator).encode()
+    if re.search(rb"\r|^ |[\n%b] " % comma, block):
+        return None
+    has_quotes = b'"' in block
+    # An odd number of marks amid a cell, or an even one at its start that does not close it.
+    stray = rb'[^"\n%b]"(?:"")*[^"\n%b]|(?:^|[\n%b])(?:"")+[^"\n%b]'
+    if has_quotes and re.search(stray % (comma, comma, comma, comma), block):
         return None
     try:
         table = csv.read_csv(
             io.BytesIO(block),
             csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
-            csv.ParseOptions(delimiter=separator, quote_char=False),
+            csv.ParseOptions(
+                delimiter=separator,
+                quote_char='"' if has_quotes else False,
+                newlines_in_values=has_quotes,
+            ),
             csv.ConvertOptions(
                 include_columns=columns,
                 column_types=dict.fromkeys(columns, string()),
