@@ -13,6 +13,7 @@ from ecoval_core.evaluation.curves import (
 )
 from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.workspace import orders
+from ecoval_core.workspace.exports import to_csv
 from ecoval_core.workspace.orders import N_RANDOM
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.store import Result
@@ -130,7 +131,7 @@ def draw(curves: pd.DataFrame, found: Result, run: Run) -> None:
         st.dataframe(summary, key="curve_data", hide_index=True)
         st.download_button(
             "Every refit as CSV",
-            lambda: curves.to_csv(index=False).encode(),
+            lambda: to_csv(curves),
             "curves.csv",
             "text/csv",
             key="download_curves",
