@@ -304,7 +304,7 @@ def test_refits_go_to_the_cluster_that_the_environment_names(
     with (
         LocalCluster(
             n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1",
-            dashboard_address=None, local_directory=str(tmp_path),
+            dashboard_address=":0", local_directory=str(tmp_path),
         ) as cluster,
         Client(cluster) as client,
     ):  # fmt: skip

@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits, make_blobs
 from sklearn.manifold import trustworthiness
 from sklearn.preprocessing import scale
 
-from ecoval_core.charts import projection
+from ecoval_core.evaluation import projection
 from ecoval_core.evaluation.projection import pca_projection, umap_projection
 
 
