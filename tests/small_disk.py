@@ -108,7 +108,7 @@ class PlayedDisk:
 
         self._mkdir = Path.mkdir
         monkeypatch.setattr(Database, "connect", connect)
-        monkeypatch.setattr("ecoval_core.workspace.store.draft_in", draft_in)
+        monkeypatch.setattr("ecoval_core.workspace.shelf.draft_in", draft_in)
         monkeypatch.setattr(Path, "mkdir", mkdir)
 
     def _is_on(self, path: Path):

@@ -23,7 +23,8 @@ from ecoval_core.workspace.bundle_fields import BundleError
 from ecoval_core.workspace.history import Desk, rules_to_json
 from ecoval_core.workspace.parquet import read_arrays, read_frame, write_arrays, write_frame
 from ecoval_core.workspace.runs import Run, Settings, value_prepared
-from ecoval_core.workspace.store import FILED, Store
+from ecoval_core.workspace.shelf import FILED
+from ecoval_core.workspace.store import Store
 from ecoval_core.workspace.valuations import read_fit, read_valuation, write_valuation
 
 NAN = float("nan")

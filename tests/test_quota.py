@@ -11,7 +11,8 @@ from ecoval_core.tables import make_table, prepare
 from ecoval_core.workspace import files, history, quota
 from ecoval_core.workspace.database import WorkspaceError
 from ecoval_core.workspace.quota import QuotaError, evict, make_room, quota_bytes, used_bytes
-from ecoval_core.workspace.store import FILED, Store
+from ecoval_core.workspace.shelf import FILED
+from ecoval_core.workspace.store import Store
 
 EVERYTHING = 2**60
 

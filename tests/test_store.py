@@ -17,11 +17,13 @@ from small_runs import frames, keep_run, prepared_table
 
 from ecoval_core.tables import make_table, prepare
 from ecoval_core.tables.table import content_digest
-from ecoval_core.workspace import database, files, history
+from ecoval_core.workspace import database, files, history, shelf
 from ecoval_core.workspace import store as store_module
 from ecoval_core.workspace.database import Database, WorkspaceError
 from ecoval_core.workspace.parquet import read_arrays, write_arrays
-from ecoval_core.workspace.store import DATABASE, Store
+from ecoval_core.workspace.shelf import DATABASE
+from ecoval_core.workspace.store import Store
+from ecoval_core.workspace.valuations import read_valuation
 
 ARRAYS = [f"{name}_{part}" for name in ("X", "y", "ids") for part in ("train", "val", "test")]
 
@@ -47,7 +49,7 @@ def numbers_in(folder, count=3):
 
 def age(store, seconds):
     """Have everything in a store be unused for so long."""
-    for table in store_module.FILED:
+    for table in shelf.FILED:
         store.db.run(f"UPDATE {table} SET used = used - ?", seconds)  # noqa: S608
 
 
@@ -155,12 +157,24 @@ def test_a_frame_that_cannot_be_read_is_gone_and_can_be_kept_again(store, spoil)
     pd.testing.assert_frame_equal(store.load_frame("d"), frame)
 
 
+def test_a_result_that_is_damaged_is_not_there_and_can_be_made_again(store):
+    run, key = keep_run(store)
+    assert store.read_result(key, read_valuation).full_score_ == 0.9
+    damage(store.find_result(key).folder / "rows.parquet")
+    assert store.read_result(key, read_valuation) is None
+    assert store.find_result(key) is None
+    assert history.find_run(store, run).state == "missing"
+    assert keep_run(store) == (run, key)
+    assert store.read_result(key, read_valuation).full_score_ == 0.9
+    assert store.read_result("none", read_valuation) is None
+
+
 def test_what_is_damaged_is_set_aside_and_not_deleted(store):
     store.save_frame("d", frames()["numbers"])
     path = store.file_of("frames", "d")
     damage(path)
     store.load_frame("d")
-    assert [one.name for one in (store.root / store_module.DAMAGED).iterdir()] == [path.name]
+    assert [one.name for one in (store.root / shelf.DAMAGED).iterdir()] == [path.name]
 
 
 def test_a_table_without_its_frame_and_a_result_without_its_folder_are_not_there(store):
@@ -205,7 +219,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_named_in_the_database_
     store, monkeypatch
 ):
     steps = []
-    fsync, rename, put = os.fsync, Path.replace, store_module.put
+    fsync, rename, put = os.fsync, Path.replace, shelf.put
 
     def note_fsync(handle):
         steps.append(("fsync", Path(f"/proc/self/fd/{handle}").readlink().name))
@@ -221,7 +235,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name_and_named_in_the_database_
 
     monkeypatch.setattr(os, "fsync", note_fsync)
     monkeypatch.setattr(Path, "replace", note_rename)
-    monkeypatch.setattr(store_module, "put", note_put)
+    monkeypatch.setattr(shelf, "put", note_put)
     store.save_result("k", "curves", {}, {}, write_number(1))
     written = ["content", "0.parquet", "1.parquet", "2.parquet"]
     assert sorted(steps[:4]) == sorted(("fsync", name) for name in written)
@@ -243,14 +257,14 @@ def test_a_save_that_fails_leaves_nothing(store):
         store.save_result("k", "curves", {}, {}, fail)
     assert store.find_result("k") is None
     assert not any((store.root / "results").iterdir())
-    assert [one.name for one in (store.root / store_module.UNFINISHED).iterdir()] == ["swept"]
+    assert [one.name for one in (store.root / shelf.UNFINISHED).iterdir()] == ["swept"]
 
 
 def test_a_database_that_cannot_be_written_leaves_no_file(store, monkeypatch):
     def fail(*_args, **_options):
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(store_module, "put", fail)
+    monkeypatch.setattr(shelf, "put", fail)
     with pytest.raises(sqlite3.OperationalError):
         store.save_result("k", "curves", {}, {}, write_number(1))
     assert not any((store.root / "results").iterdir())
@@ -373,7 +387,7 @@ def test_a_writer_waits_for_another_process_that_is_writing(store):
 
 
 def test_what_a_killed_process_was_writing_goes_and_what_a_living_one_writes_stays(store):
-    left = store.root / store_module.UNFINISHED / "left"
+    left = store.root / shelf.UNFINISHED / "left"
     left.mkdir()
     (left / "content").write_bytes(b"x")
     with store.draft() as draft:
@@ -387,7 +401,7 @@ def test_what_a_killed_process_was_writing_goes_and_what_a_living_one_writes_sta
 
 
 def test_a_draft_of_a_moment_ago_stays_since_its_lock_may_not_be_held_yet(store):
-    left = store.root / store_module.UNFINISHED / "left"
+    left = store.root / shelf.UNFINISHED / "left"
     left.mkdir()
     store.sweep(every=0.0)
     assert left.exists()
@@ -419,12 +433,12 @@ def test_what_was_replaced_stays_for_an_hour_however_old_it_was(store):
 
 
 def test_sweeping_is_done_every_ten_minutes_only(store):
-    left = store.root / store_module.UNFINISHED / "left"
+    left = store.root / shelf.UNFINISHED / "left"
     left.mkdir()
     os.utime(left, (0, 0))
     Store(store.root)
     assert left.exists()
-    os.utime(store.root / store_module.UNFINISHED / "swept", (0, 0))
+    os.utime(store.root / shelf.UNFINISHED / "swept", (0, 0))
     Store(store.root)
     assert not left.exists()
 

@@ -18,7 +18,8 @@ from ecoval_core.workspace import history, moving, workspace
 from ecoval_core.workspace.database import WorkspaceError
 from ecoval_core.workspace.history import Desk
 from ecoval_core.workspace.parquet import read_arrays, write_arrays
-from ecoval_core.workspace.store import DATABASE, FILED, Store
+from ecoval_core.workspace.shelf import DATABASE, FILED
+from ecoval_core.workspace.store import Store
 from ecoval_core.workspace.valuations import read_valuation
 from ecoval_core.workspace.workspace import Workspace, default_root
 

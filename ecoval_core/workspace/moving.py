@@ -6,7 +6,8 @@ import sqlite3
 from typing import Any
 
 from ecoval_core.workspace.database import put
-from ecoval_core.workspace.store import FILED, Store
+from ecoval_core.workspace.shelf import FILED
+from ecoval_core.workspace.store import Store
 
 
 def bring_home(spare: Store, home: Store) -> None:

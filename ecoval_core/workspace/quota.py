@@ -9,7 +9,8 @@ import time
 from ecoval_core.workspace.database import WorkspaceError
 from ecoval_core.workspace.files import remove
 from ecoval_core.workspace.history import purge_deleted
-from ecoval_core.workspace.store import FILED, TOUCH_SECONDS, Store
+from ecoval_core.workspace.shelf import FILED, TOUCH_SECONDS
+from ecoval_core.workspace.store import Store
 
 ENVIRONMENT = "ECOVAL_WORKSPACE_MB"
 DEFAULT_MB = 10_000

@@ -22,7 +22,8 @@ from ecoval_core.workspace.database import WorkspaceError
 from ecoval_core.workspace.history import RunRecord, find_run, list_runs
 from ecoval_core.workspace.moving import bring_home, is_empty
 from ecoval_core.workspace.quota import QuotaError, evict, make_room, quota_bytes
-from ecoval_core.workspace.store import DATABASE, Store
+from ecoval_core.workspace.shelf import DATABASE
+from ecoval_core.workspace.store import Store
 
 T = TypeVar("T")
 ENVIRONMENT = "ECOVAL_WORKSPACE"
