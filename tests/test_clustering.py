@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecoval_core.valuation.clustering import (
+    Clustering,
     allocate_clusters,
     auto_n_clusters,
     cluster_groups,
@@ -72,3 +73,12 @@ def test_unseen_points_join_the_nearest_centre_of_their_own_label(digits):
 def test_target_bins_are_quantiles_and_ties_leave_fewer(y, n_bins):
     assert len(target_bins(y)) == n_bins - 1
     assert np.bincount(np.searchsorted(target_bins(y), y, side="right")).min() >= 1
+
+
+def test_an_amount_between_the_bins_of_training_joins_the_nearest_of_them():
+    X = np.arange(8.0).reshape(-1, 1)
+    clustering = Clustering(
+        labels=np.arange(8) % 2, centers=np.array([[0.0], [10.0]]), groups=np.array([0, 3])
+    )
+    joined = nearest_cluster(clustering, X, np.array([0, 1, 1, 2, 3, 0, 2, 3]))
+    assert joined.tolist() == [0, 0, 0, 1, 1, 0, 1, 1]

@@ -1151,6 +1151,10 @@ def test_what_is_noticed_in_the_cells_is_mended_by_a_click_and_named_in_the_reci
     wait(app)
     check(app.button(key="start").click().run())
     wait(app)
+    go(app, "new_data")
+    new_file(app, frame.head(30))
+    assert figure(app, "Valued") == "30", "the new rows are mended as the table was"
+    assert not app.error
     go(app, "prune")
     recipe = json.loads(made["download_recipe"]())
     assert [one["column"] for one in recipe["mends"]] == ["smoker"]

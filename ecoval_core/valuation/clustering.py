@@ -191,7 +191,8 @@ def nearest_cluster(
     X : ndarray of shape (n_new, n_features)
         Unseen points.
     groups : ndarray of shape (n_new,), int
-        Their class index or target bin; each must have a cluster.
+        Their class index or target bin. A bin that no training row fell into, as happens where amounts
+        repeat, stands for the nearest one that has a cluster.
 
     Returns
     -------
@@ -199,9 +200,11 @@ def nearest_cluster(
         Cluster of each point.
     """
     joined = np.empty(len(X), dtype=np.int64)
+    known = np.unique(clustering.groups)
     for group in np.unique(groups):
         rows = np.flatnonzero(groups == group)
-        candidates = np.flatnonzero(clustering.groups == group)
+        nearest = known[np.abs(known - group).argmin()]
+        candidates = np.flatnonzero(clustering.groups == nearest)
         centers = clustering.centers[candidates]
         distance = (centers**2).sum(axis=1) - 2 * X[rows] @ centers.T
         joined[rows] = candidates[distance.argmin(axis=1)]

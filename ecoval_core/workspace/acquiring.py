@@ -26,7 +26,7 @@ N_ORDERS = 2
 
 def value_file(bench: Bench) -> Payload:
     """Value the labelled rows of a second file, and rank those without a label by doubt."""
-    new = read_new_rows(bench.prepared(), bench.frame(), bench.parameters["name"])
+    new = read_new_rows(bench.prepared(), bench.mended_frame(), bench.parameters["name"])
     fitted = bench.fit(bench.parameters["weight"])
     matched = new.matched
     valued = value_new_rows(fitted, new)
@@ -56,7 +56,7 @@ def measure_acquisition(bench: Bench) -> Payload:
     started = time.perf_counter()
     weight = bench.parameters["weight"]
     run = bench.run(weight)
-    new = read_new_rows(run.prepared, bench.frame(), bench.parameters["name"])
+    new = read_new_rows(run.prepared, bench.mended_frame(), bench.parameters["name"])
     if not len(new.ids):
         raise ValueError(
             "None of the new rows has a label that the model knows, so nothing can be measured."

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from ecoval_core.tables import Prepared
+from ecoval_core.tables.mending import Mend, mend
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.parallel import Progress
@@ -64,6 +65,13 @@ class Bench:
         if found is None:
             raise ValueError("The file of this work is no longer in the workspace: load it again.")
         return found
+
+    def mended_frame(self) -> pd.DataFrame:
+        """Return the frame that the order names, mended as the table of its run was."""
+        named = {"preparation": self.parameters["preparation"]}
+        kept = self.workspace.find(lambda store: store.find_result(result_key("mends", named)))
+        mends = [] if kept is None else kept.payload["mends"]
+        return mend(self.frame(), [Mend.from_json(one) for one in mends])
 
     def valuation(self, key: str | None = None) -> Result:
         """Return the kept valuation of the run that the order belongs to, or of another."""
