@@ -10,6 +10,8 @@ import pandas as pd
 from data_files import make_frame
 
 from ecoval_core.tables import make_table, prepare
+from ecoval_core.tables.mending import mend, suggest_mends
+from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.propagation import Sampling
 from ecoval_core.valuation.record import Findings, Valuation
 from ecoval_core.workspace import history, orders
@@ -66,6 +68,23 @@ def keep_run(store, prepared=None, *, seed=0, settings=SETTINGS, name="small", v
         lambda folder: write_valuation(valuation, folder),
     )
     return run, order.key
+
+
+def mended_table():
+    """A frame as it was read, what was mended in it, and the table that was made of it, prepared."""
+    frame = make_frame(60).assign(rate=[f"{number}%" for number in range(59)] + ["?"])
+    mends = suggest_mends(frame)
+    return frame, mends, prepare(make_table(mend(frame, mends), "small.csv", "label"))
+
+
+def keep_mends(store, frame, mends, prepared):
+    """Keep how a table was mended, and the file it was read from, as the workers do."""
+    content = content_digest(frame)
+    made = [one.to_json() for one in mends]
+    order = orders.mends(prepared.fingerprint)
+    store.save_frame(content, frame)
+    payload = {"mends": made, "suggested": made, "content": content}
+    store.save_result(order.key, "mends", order.parameters, payload)
 
 
 def frames():

@@ -10,13 +10,21 @@ from hashlib import blake2b
 import numpy as np
 import pandas as pd
 import pytest
-from small_runs import drawn_valuation, frames, keep_run, prepared_table
+from small_runs import (
+    drawn_valuation,
+    frames,
+    keep_mends,
+    keep_run,
+    mended_table,
+    prepared_table,
+)
 from test_kept_valuations import check_same, same
 from test_store import ARRAYS
 
 from ecoval_core.evaluation.curves import removal_curves
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import load_sample, make_table, prepare
+from ecoval_core.tables.table import content_digest
 from ecoval_core.workspace import bundle_archive, bundle_parts, history, orders
 from ecoval_core.workspace.bundle import export_run, import_run, write_bundle
 from ecoval_core.workspace.bundle_fields import BundleError
@@ -64,10 +72,11 @@ def keep_everything(store, settings, prepared, ecoval, name="Whole"):
             "measure": ["accuracy", "accuracy"], "score": [0.5, NAN], "low": [0.4, 0.1], "high": [0.6, 0.2],
         }
     )  # fmt: skip
+    took = {"seconds": 2.5, "n_refits": 7}
     for balanced in (False, True):
         keep(
             orders.curves(whole, balanced=balanced),
-            {},
+            took,
             lambda f: write_frame(curves, f / "curves.parquet"),
         )
     keep(orders.effect(whole, [1, 2], None), effect_payload())
@@ -80,9 +89,18 @@ def keep_everything(store, settings, prepared, ecoval, name="Whole"):
     values = random.normal(size=len(whole.ids))
     keep(
         orders.baseline(whole, "knn_shapley"),
-        {},
+        {"seconds": 0.5},
         lambda f: write_arrays({"values": values}, f / "values.parquet"),
     )
+
+    beside = curves.assign(method=["a", "b"])
+    others = ({"baseline": "knn_shapley"}, orders.as_other(whole))
+    for other in others:
+        keep(
+            orders.method_curves(whole, other),
+            {**took, "n_rows": 9},
+            lambda f: write_frame(beside, f / "curves.parquet"),
+        )
 
     def repeats(folder):
         for n in range(2):
@@ -195,13 +213,62 @@ def test_what_belongs_to_a_run_comes_with_it_and_is_found_as_the_pages_ask(here,
         lambda run: orders.effect(run, [1, 2], None),
         orders.projection,
         lambda run: orders.baseline(run, "knn_shapley"),
+        lambda run: orders.method_curves(run, {"baseline": "knn_shapley"}),
         orders.repeats,
     ):
         old, new = store.find_result(order(before).key), there.find_result(order(after).key)
         assert new is not None, order(after).kind
-        assert json.dumps(new.payload) == json.dumps(old.payload)
+        assert json.dumps(new.payload, sort_keys=True) == json.dumps(old.payload, sort_keys=True)
         assert new.parameters == order(after).parameters
         assert_same_files(old.folder, new.folder)
+
+
+def test_curves_beside_another_run_stay_where_that_run_is(here, content):
+    store, runs = here
+    assert len(store.results_of(runs["classes"][1], "method_curves")) == 2
+    kinds = [
+        json.loads(member)["kind"]
+        for name, member in members_of(content).items()
+        if name.endswith("result.json")
+    ]
+    assert kinds.count("method_curves") == 1
+
+
+def test_a_mended_table_comes_with_its_file_and_its_mends(there, tmp_path):
+    frame, mends, prepared = mended_table()
+    store = Store(tmp_path / "here")
+    run, _ = keep_run(store, prepared)
+    keep_mends(store, frame, mends, prepared)
+    content = export_run(store, run)
+    imported = history.find_run(there, import_run(there, content))
+    kept = there.find_result(orders.mends(imported.preparation).key)
+    assert kept.payload == store.find_result(orders.mends(prepared.fingerprint).key).payload
+    pd.testing.assert_frame_equal(there.load_frame(kept.payload["content"]), frame)
+    assert [run.id for run in history.runs_of_frame(there, kept.payload["content"])] == [
+        imported.id
+    ]
+    assert import_run(store, content) == run
+
+    def other_file(members, _manifest):
+        (name,) = [name for name in members if name.endswith("original.parquet")]
+        members[name] = members["frame.parquet"]
+
+    check_refused(there, forged(content, other_file), "what its mends make of its file")
+    other_mend = in_payload("mends", lambda r: r["payload"].update(mends=[]))
+    check_refused(there, forged(content, other_mend), "what its mends make of its file")
+    no_mend = in_payload("mends", lambda r: r["payload"].update(mends=[{"column": 1}]))
+    check_refused(there, forged(content, no_mend), "cannot be read")
+
+
+def test_a_mended_table_whose_file_is_gone_comes_as_it_is(there, tmp_path):
+    frame, mends, prepared = mended_table()
+    store = Store(tmp_path / "here")
+    run, _ = keep_run(store, prepared)
+    keep_mends(store, frame, mends, prepared)
+    store.db.run("DELETE FROM frames WHERE digest = ?", content_digest(frame))
+    imported = history.find_run(there, import_run(there, export_run(store, run)))
+    assert imported.state == "done"
+    assert there.find_result(orders.mends(imported.preparation).key) is None
 
 
 def assert_same_files(one, other):
@@ -319,7 +386,7 @@ def test_kinds_that_tasks_make_are_taken_along():
     # Whoever adds a task whose results belong to a run says here what they must hold.
     from ecoval_core.workspace.tasks import TASKS
 
-    assert set(bundle_parts.KINDS) <= set(TASKS)
+    assert set(bundle_parts.KINDS) - {"mends"} <= set(TASKS)
     assert {"curves", "effect", "umap", "baseline", "repeats"} <= set(bundle_parts.KINDS)
 
 
@@ -332,8 +399,10 @@ def test_curves_as_they_are_measured_are_taken_along(valued, tmp_path):
             ecoval.values_, strategies=["lowest"], shares=(0.0, 0.3), every_measure=every,
         )  # fmt: skip
         write_frame(frame, tmp_path / "curves.parquet")
-        _, write = bundle_parts._read_curves(tmp_path, {}, run)
-        assert write is not None
+        payload = {"seconds": 1.0, "n_refits": 9}
+        named = {"kind": "curves", "parameters": {}, "payload": payload}
+        kept = bundle_parts._read_curves(tmp_path, named, run)
+        assert (kept.kind, kept.payload) == ("curves", payload)
 
 
 # --- What cannot be exported -----------------------------------------------------------------
@@ -756,10 +825,21 @@ CONTENTS = {
     "arrays that are none": lambda m, _: m.update({"values/rows.parquet": b"PAR1" * 50}),
     "no values": lambda m, _: [m.pop(name) for name in list(m) if name.startswith("values/")],
     "no table": lambda m, _: m.pop("frame.parquet"),
+    "a time that is text": json_changed("summary.json", lambda s: s.update(seconds="9")),
+    "a summary that is a list": json_changed("summary.json", lambda s: []),
     "no summary": lambda m, _: m.pop("summary.json"),
     "a result of no kind": in_payload("effect", lambda r: r.update(kind="open")),
     "a result of a kind that is a list": in_payload("effect", lambda r: r.update(kind=["effect"])),
     "parameters that are a list": in_payload("effect", lambda r: r.update(parameters=[])),
+    "curves that do not say what they took": in_payload("curves", lambda r: r.update(payload={})),
+    "curves that took less than no time": in_payload(
+        "curves", lambda r: r["payload"].update(seconds=-1)
+    ),
+    "curves beside a run that is not there": in_payload(
+        "method_curves", lambda r: r["parameters"].update(other={"valuation": "v"})
+    ),
+    "curves beside nothing": in_payload("method_curves", lambda r: r.update(parameters={})),
+    "curves beside none that say they are": in_payload("curves", lambda r: r.update(kind="method_curves")),
     "an effect of nothing": in_payload("effect", lambda r: r.update(payload={})),
     "an effect of text": in_payload("effect", lambda r: r["payload"]["changes"][0].update(before="1")),
     "an effect of more": in_payload("effect", lambda r: r["payload"]["changes"][0].update(more=1)),
@@ -852,7 +932,7 @@ def test_what_the_list_shows_is_counted_and_not_believed(drawn, there):
             "full_score": 1e9,
             "reliable": "yes",
             "n_rows": -1,
-            "seconds": "9",
+            "seconds": 9,
             "x": {"a": 1},
         }
 
@@ -861,7 +941,7 @@ def test_what_the_list_shows_is_counted_and_not_believed(drawn, there):
     assert found["full_score"] == 0.9
     assert found["n_rows"] == len(prepared_table(0.1).y_train)
     assert found["reliable"] in (True, False)
-    assert np.isnan(found["seconds"])
+    assert found["seconds"] == 9
     assert "x" not in found
 
 

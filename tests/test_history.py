@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from small_runs import SETTINGS, keep_run, prepared_table
+from small_runs import SETTINGS, keep_mends, keep_run, mended_table, prepared_table
 
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import make_table, prepare
@@ -184,6 +184,18 @@ def test_runs_of_a_file_are_found_whatever_its_split_seed_target_or_columns(stor
     history.delete_run(store, second)
     assert names(history.runs_of_frame(store, table.content)) == ["fewer", "seed 0"]
     assert history.runs_of_frame(store, "none") == []
+
+
+def test_runs_of_a_file_are_found_however_it_was_mended(store):
+    frame, mends, prepared = mended_table()
+    as_read = prepare(make_table(frame, "small.csv", "label"))
+    keep_run(store, as_read, name="as read")
+    keep_run(store, prepared, name="mended")
+    keep_mends(store, frame, mends, prepared)
+    content = as_read.table.content
+    assert content != prepared.table.content
+    for digest in (content, prepared.table.content):
+        assert names(history.runs_of_frame(store, digest)) == ["mended", "as read"]
 
 
 def test_new_runs_of_one_name_are_numbered(store):

@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from small_runs import keep_run, prepared_table
+from small_runs import keep_mends, keep_run, mended_table, prepared_table
 
 from ecoval_core.tables import make_table, prepare
 from ecoval_core.workspace import files, history, quota
@@ -95,6 +95,19 @@ def test_nothing_that_a_run_names_goes(store):
     assert evict(store, EVERYTHING) == 0
     history.purge_deleted(store, older_than=-1.0)
     assert evict(store, EVERYTHING) > 0
+    assert [on_disk(store, table) for table in FILED] == [0, 0, 0]
+
+
+def test_the_file_that_the_table_of_a_run_was_mended_from_does_not_go(store):
+    frame, mends, prepared = mended_table()
+    run, key = keep_run(store, prepared)
+    keep_mends(store, frame, mends, prepared)
+    store.save_result("e", "effect", {"valuation": key}, {"low": float("nan")})
+    unused_for(store, 10_000)
+    assert evict(store, EVERYTHING) == 0
+    history.delete_run(store, run)
+    history.purge_deleted(store, older_than=-1.0)
+    evict(store, EVERYTHING)
     assert [on_disk(store, table) for table in FILED] == [0, 0, 0]
 
 

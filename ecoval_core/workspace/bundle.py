@@ -30,7 +30,7 @@ from ecoval_core.workspace.bundle_fields import (
     check_desk,
     check_settings,
 )
-from ecoval_core.workspace.bundle_parts import KINDS, Kept
+from ecoval_core.workspace.bundle_parts import KINDS, OF_TABLE, ORIGINAL, Kept
 from ecoval_core.workspace.desks import Desk, find_desk, latest_desk, put_desk
 from ecoval_core.workspace.history import RunRecord, add_run, find_run, run_of
 from ecoval_core.workspace.orders import result_key
@@ -115,6 +115,8 @@ def write_bundle(store: Store, run_id: str, target: Path | BinaryIO) -> None:
         named = {"kind": one.kind, "parameters": parameters, "payload": one.payload}
         folder = f"{_RESULTS}/{number}"
         members |= {f"{folder}/result.json": json_bytes(named), **_members(folder, one.folder)}
+        if one.kind == "mends":
+            members |= _members(f"{folder}/{ORIGINAL}", _original(store, one, record))
     desk = _latest_desk(store, run_id)
     if desk is not None:
         members[_DESK] = json_bytes(desk)
@@ -124,11 +126,26 @@ def write_bundle(store: Store, run_id: str, target: Path | BinaryIO) -> None:
 def _results_of(store: Store, record: RunRecord) -> list[Result]:
     """Return what belongs to a run and goes with it, in an order that does not depend on when it was made."""
     found = store.results_of(record.valuation)
-    found += [
-        one for one in store.results_of_preparation(record.preparation, "umap")
-        if one.parameters.get("every_row") == record.settings.every_row
-    ]  # fmt: skip
-    return sorted((one for one in found if one.kind in KINDS), key=lambda one: (one.kind, one.key))
+    for kind in OF_TABLE:
+        found += store.results_of_preparation(record.preparation, kind)
+    found = [one for one in found if one.kind in KINDS and _travels(store, one, record)]
+    return sorted(found, key=lambda one: (one.kind, one.key))
+
+
+def _travels(store: Store, one: Result, record: RunRecord) -> bool:
+    """Whether all that a result is about goes with the run."""
+    if one.kind == "umap":
+        return bool(one.parameters.get("every_row") == record.settings.every_row)
+    if one.kind == "method_curves":
+        return "baseline" in one.parameters.get("other", {})
+    if one.kind == "mends":
+        return one.payload["content"] == record.frame or _original(store, one, record) is not None
+    return True
+
+
+def _original(store: Store, mends: Result, record: RunRecord) -> Path | None:
+    content = mends.payload["content"]
+    return None if content == record.frame else store.file_of("frames", content)
 
 
 def _members(name: str, path: Path | None) -> dict[str, Path | bytes]:
@@ -261,6 +278,8 @@ def _save(store: Store, found: _Found, visitor: str) -> str:
         for one in found.results:
             parameters = _parameters(one, prepared, key, found.settings)
             one_key = result_key(one.kind, parameters)
+            if one.frame is not None:
+                store.save_frame(one.payload["content"], one.frame)
             if store.find_result(one_key) is None:
                 store.save_result(one_key, one.kind, parameters, one.payload, one.write)
     with store.db.transaction() as db:
@@ -335,7 +354,7 @@ def _value_key(prepared: Prepared, settings: Settings) -> str:
 
 def _parameters(one: Kept, prepared: Prepared, key: str, settings: Settings) -> dict[str, Any]:
     named = {"preparation": prepared.fingerprint}
-    if one.kind == "umap":
+    if one.kind in OF_TABLE:
         return {**one.parameters, **named}
     return {**one.parameters, **named, "valuation": key, "settings": _fits(settings)}
 

@@ -7,7 +7,6 @@ is refused in one sentence.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -31,6 +30,8 @@ from ecoval_core.workspace.runs import Run, Settings, rows_to_value
 from ecoval_core.workspace.valuations import FIT, read_valuation, write_valuation
 
 MAX_VALUES = 100_000_000
+# The file that a mended table was read from.
+ORIGINAL = "original.parquet"
 # Encodings of Parquet.
 _PLAIN, _RUNS = 0, 3
 Write = Callable[[Path], None]
@@ -100,12 +101,15 @@ class Kept:
         What is small of it.
     write : callable or None
         Writes its files.
+    frame : DataFrame or None
+        A frame that it names by the digest of its content.
     """
 
     kind: str
     parameters: dict[str, Any]
     payload: dict[str, Any]
     write: Write | None
+    frame: pd.DataFrame | None = None
 
 
 def read_table(path: Path, named: Mapping[str, Any]) -> Table:
@@ -284,23 +288,48 @@ def read_models(folder: Path, found: Valuation | CrossValuation, prepared: Prepa
 # --- Results that belong to it ---------------------------------------------------------------
 
 
-def _read_curves(folder: Path, _payload: Any, _run: Run) -> tuple[dict[str, Any], Write | None]:
+def _figures(payload: Mapping[str, Any], *needed: str) -> dict[str, Any]:
+    """Return the numbers among a payload, such as the seconds that the work took."""
+    found = {
+        name: value
+        for name, value in payload.items()
+        if isinstance(value, (bool, int, float)) and len(name) <= 40
+    }
+    if not all(fields.is_number(found.get(name)) and found[name] >= 0 for name in needed):
+        raise BundleError("a result in it does not say what its work took.")
+    return found
+
+
+def _read_curves(folder: Path, named: Mapping[str, Any], _run: Run) -> Kept:
     frame = checked_frame(folder / "curves.parquet", "curves.parquet")
     numbers = [name for name in ("share", "n_removed", "score", "low", "high") if name in frame]
-    texts = [name for name in ("strategy", "measure") if name in frame]
+    texts = [name for name in ("method", "strategy", "measure") if name in frame]
     is_sound = (
         {"strategy", "repeat", "share", "n_removed", "score"} <= set(frame)
         and len(frame) > 0
-        and all(frame[name].dtype.kind in "if" for name in numbers)
+        and all(frame[name].dtype.kind in "if" for name in (*numbers, "repeat"))
         and all(pd.api.types.is_string_dtype(frame[name]) for name in texts)
         and set(frame) <= {*numbers, *texts, "repeat"}
+        and ("method" in frame) == (named["kind"] == "method_curves")
     )
     if not is_sound:
         raise BundleError("its curves are no curves.")
-    return {}, lambda draft: write_frame(frame, draft / "curves.parquet")
+    needed = ("seconds", "n_refits", *(["n_rows"] if "method" in frame else []))
+    return Kept(
+        named["kind"], named["parameters"], _figures(named["payload"], *needed),
+        lambda draft: write_frame(frame, draft / "curves.parquet"),
+    )  # fmt: skip
 
 
-def _read_effect(_folder: Path, payload: Any, _run: Run) -> tuple[dict[str, Any], Write | None]:
+def _read_method_curves(folder: Path, named: Mapping[str, Any], run: Run) -> Kept:
+    # Another run is not in the bundle; another method is.
+    if set(named["parameters"].get("other", {})) != {"baseline"}:
+        raise BundleError("its curves beside another run are those of a run that is not in it.")
+    return _read_curves(folder, named, run)
+
+
+def _read_effect(_folder: Path, named: Mapping[str, Any], _run: Run) -> Kept:
+    payload = named["payload"]
     changes = [Change(**one) for one in payload["changes"]]
     is_sound = (
         isinstance(payload["main"], str)
@@ -314,25 +343,32 @@ def _read_effect(_folder: Path, payload: Any, _run: Run) -> tuple[dict[str, Any]
     )
     if not is_sound:
         raise BundleError("an effect in it is no effect.")
-    return {"main": payload["main"], "changes": [asdict(one) for one in changes]}, None
+    found = {"main": payload["main"], "changes": [asdict(one) for one in changes]}
+    return Kept("effect", named["parameters"], {**_figures(payload), **found}, None)
 
 
-def _read_umap(folder: Path, _payload: Any, run: Run) -> tuple[dict[str, Any], Write | None]:
+def _read_umap(folder: Path, named: Mapping[str, Any], run: Run) -> Kept:
     found = checked_arrays(folder / "umap.parquet")["coordinates"]
     if found.shape != (len(run.ids), 2) or found.dtype.kind != "f" or not np.isfinite(found).all():
         raise BundleError("its projection is none of its rows.")
-    return {}, lambda draft: write_arrays({"coordinates": found}, draft / "umap.parquet")
+    return Kept(
+        "umap", named["parameters"], _figures(named["payload"]),
+        lambda draft: write_arrays({"coordinates": found}, draft / "umap.parquet"),
+    )  # fmt: skip
 
 
-def _read_baseline(folder: Path, _payload: Any, run: Run) -> tuple[dict[str, Any], Write | None]:
+def _read_baseline(folder: Path, named: Mapping[str, Any], run: Run) -> Kept:
     values = checked_arrays(folder / "values.parquet")["values"]
     if values.shape != (len(run.ids),) or values.dtype != np.float64:
         raise BundleError("the values of another method in it are none of its rows.")
-    return {}, lambda draft: write_arrays({"values": values}, draft / "values.parquet")
+    return Kept(
+        "baseline", named["parameters"], _figures(named["payload"]),
+        lambda draft: write_arrays({"values": values}, draft / "values.parquet"),
+    )  # fmt: skip
 
 
-def _read_repeats(folder: Path, payload: Any, run: Run) -> tuple[dict[str, Any], Write | None]:
-    number = fields.whole(1, 100)(payload["n_repeats"], "n_repeats")
+def _read_repeats(folder: Path, named: Mapping[str, Any], run: Run) -> Kept:
+    number = fields.whole(1, 100)(named["payload"]["n_repeats"], "n_repeats")
     found = [read_values(folder / f"repeat_{n}", run.prepared, run.settings) for n in range(number)]
 
     def write(draft: Path) -> None:
@@ -340,18 +376,44 @@ def _read_repeats(folder: Path, payload: Any, run: Run) -> tuple[dict[str, Any],
             (draft / f"repeat_{n}").mkdir()
             write_valuation(one, draft / f"repeat_{n}")
 
-    return {"n_repeats": number}, write
+    return Kept("repeats", named["parameters"], _figures(named["payload"]), write)
 
 
-_READERS: dict[str, Callable[[Path, Any, Run], tuple[dict[str, Any], Write | None]]] = {
+def _read_mends(folder: Path, named: Mapping[str, Any], run: Run) -> Kept:
+    """Read how the table was mended, and mend the file it was read from again."""
+    from ecoval_core.tables.mending import Mend, mend
+
+    payload, table = named["payload"], run.prepared.table
+    made = {name: [Mend.from_json(one) for one in payload[name]] for name in ("mends", "suggested")}
+    content = fields.hexadecimal(32)(payload["content"], "content")
+    original = None
+    if (folder / ORIGINAL).exists():
+        original = checked_frame(folder / ORIGINAL, ORIGINAL)
+        mended = make_table(
+            mend(original, made["mends"]), table.name, table.target, table.task, table.excluded
+        )
+        is_theirs = content_digest(original) == content and mended.content == table.content
+    else:
+        is_theirs = content == table.content and not made["mends"]
+    if not is_theirs:
+        raise BundleError("its table is not what its mends make of its file.")
+    kept = {name: [one.to_json() for one in mends] for name, mends in made.items()}
+    return Kept("mends", {}, {**kept, "content": content}, None, original)
+
+
+_READERS: dict[str, Callable[[Path, Mapping[str, Any], Run], Kept]] = {
     "curves": _read_curves,
+    "method_curves": _read_method_curves,
     "effect": _read_effect,
     "umap": _read_umap,
     "baseline": _read_baseline,
     "repeats": _read_repeats,
+    "mends": _read_mends,
 }
 # Work whose results go with a run; of the rest nobody here knows what it must hold.
 KINDS = tuple(_READERS)
+# Of these, what belongs to the prepared table alone.
+OF_TABLE = ("umap", "mends")
 _RESULT = fields.object_of(
     {
         "kind": fields.one_of(KINDS),
@@ -364,22 +426,13 @@ _RESULT = fields.object_of(
 def read_result(folder: Path, run: Run) -> Kept:
     """Read a result that belongs to a run, and refuse one that does not."""
     named = _RESULT(read_json(folder / "result.json"), folder.name)
-    payload, write = _READERS[named["kind"]](folder, named["payload"], run)
-    return Kept(named["kind"], named["parameters"], payload, write)
+    return _READERS[named["kind"]](folder, named, run)
 
 
 def summary(found: Valuation | CrossValuation, n_rows: int, kept: Any) -> dict[str, Any]:
     """Return what the list of runs shows of a valuation: counted again, but for the time it took."""
-    kept = kept if isinstance(kept, dict) else {}
-    seconds = kept.get("seconds")
-    others = {
-        name: number
-        for name, number in kept.items()
-        if isinstance(number, (bool, int, float)) and len(name) <= 40
-    }
     return {
-        **others,
-        "seconds": max(0.0, float(seconds)) if fields.is_number(seconds) else math.nan,
+        **_figures(kept if isinstance(kept, dict) else {}, "seconds"),
         "surplus": float(found.surplus_),
         "full_score": float(found.full_score_),
         "prior_score": float(found.prior_score_),

@@ -340,20 +340,36 @@ def _mentions(run: RunRecord, words: Iterable[str]) -> bool:
 def runs_of_frame(store: Store, frame: str) -> list[RunRecord]:
     """Return the runs on one file, whatever split, seed, target or columns they have, the latest first.
 
+    Tables that were mended in different ways are of one file too.
+
     Parameters
     ----------
     store : Store
         The workspace.
     frame : str
-        Digest of the table's content, ``table.content``.
+        Digest of the content of the table, ``table.content``, or of the file that it was read from.
 
     Returns
     -------
     list of RunRecord
         Those that were not deleted.
     """
-    query = f"{_RUNS} WHERE tables.frame = ? AND runs.deleted IS NULL"
-    rows = store.db.all(f"{query} ORDER BY runs.created DESC, runs.rowid DESC", frame)
+    with_file = """
+    WITH file_of AS (
+        SELECT preparations.fingerprint AS preparation, tables.frame AS frame,
+            coalesce(json_extract(mends.payload, '$.content'), tables.frame) AS file
+        FROM preparations JOIN tables ON tables.fingerprint = preparations."table"
+        LEFT JOIN results AS mends ON mends.preparation = preparations.fingerprint AND mends.kind = 'mends'
+    )
+    """
+    of_file = """
+    WHERE runs.deleted IS NULL AND runs.preparation IN (
+        SELECT preparation FROM file_of
+        WHERE file = ?1 OR file IN (SELECT file FROM file_of WHERE frame = ?1)
+    )
+    ORDER BY runs.created DESC, runs.rowid DESC
+    """
+    rows = store.db.all(f"{with_file}{_RUNS}{of_file}", frame)
     return [_record(store, row) for row in rows]
 
 

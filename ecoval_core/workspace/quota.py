@@ -32,7 +32,10 @@ _EVICTABLE = {
     "frames": (
         "digest NOT IN (SELECT tables.frame FROM tables "
         'JOIN preparations ON preparations."table" = tables.fingerprint '
-        "JOIN runs ON runs.preparation = preparations.fingerprint)"
+        "JOIN runs ON runs.preparation = preparations.fingerprint) "
+        # The file that the table of a run was mended from.
+        "AND digest NOT IN (SELECT coalesce(json_extract(results.payload, '$.content'), '') FROM results "
+        "JOIN runs ON runs.preparation = results.preparation WHERE results.kind = 'mends')"
     ),
 }
 
