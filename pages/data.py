@@ -50,7 +50,7 @@ def draw_sources() -> None:
         help="CSV with any common separator (UTF-8 or Latin-1; .gz too), Parquet or Excel. It stays on this "
         "machine.",
     )
-    if refusal := uploads.used_up():
+    if (refusal := uploads.used_up()) and session.complaint != refusal:
         st.warning(formats.plain(refusal))
     draw_recent()
     st.markdown("**Or take a sample**")

@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from pages.shared import access, desk, layout, menu, state
+from pages.shared import access, desk, layout, loading, menu, state
 
 st.set_page_config(page_title="EcoVal", page_icon="assets/icon.png", layout="wide")
 page = st.navigation(menu.pages(), position="top" if access.is_admitted() else "hidden")
 access.require()
 state.restore_from_address()
+loading.finish()
 state.write_address()
 desk.show_view()
 had_run = state.run() is not None

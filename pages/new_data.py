@@ -29,7 +29,6 @@ NAMES = {RECOMMENDED: "by priority", BY_VALUE: "by value"}
 def open_file() -> None:
     """Read the file in the upload field; called when the field changes."""
     Session.new_complaint.forget()
-    engine, workspace = server.engine(), server.workspace()
     try:
         upload = uploads.take(session.new_upload)
     except ValueError as error:
@@ -37,17 +36,24 @@ def open_file() -> None:
         return
     if upload is None:
         return
-    digest = engine.keep_upload(upload.data)
-    try:
-        with st.spinner("Reading the file …"):
-            job = engine.submit(workspace, orders.read_file(digest, upload.name), server.visitor())
-            job.wait()
-    finally:
-        engine.forget_upload(digest)
+    session.new_reading = server.engine().submit_upload(
+        server.workspace(), upload.data, lambda digest: orders.read_file(digest, upload.name),
+        server.visitor(),
+    )  # fmt: skip
+
+
+def finish_reading() -> None:
+    """Wait for the file that is being read, if there is one."""
+    job = session.new_reading
+    if job is None:
+        return
+    with st.spinner("Reading the file …"):
+        job.wait()
     if job.state == JobState.DONE and job.result is not None:
-        session.new_file = (str(job.result["frame"]), upload.name)
+        session.new_file = (str(job.result["frame"]), job.order.parameters["name"])
     else:
         session.new_complaint = job.error or "Reading the file was cancelled."
+    Session.new_reading.forget()
 
 
 def draw_notes(payload: dict[str, Any]) -> None:
@@ -235,10 +241,11 @@ st.file_uploader(
     help=f"The column {run.prepared.table.target!r} may be missing, or empty in some rows: those are ranked "
     "by where a label would be news.",
 )
-if refusal := uploads.used_up():
-    st.warning(formats.plain(refusal))
+finish_reading()
 if session.new_complaint:
     st.error(formats.plain(session.new_complaint))
+elif refusal := uploads.used_up():
+    st.warning(formats.plain(refusal))
 if session.new_file is not None:
     frame, name = session.new_file
     order = orders.new_rows(run, frame, name)

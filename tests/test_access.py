@@ -336,6 +336,7 @@ def test_the_day_s_uploads_end_in_a_sentence_and_a_restart_does_not_begin_them_a
         expect(widget(page, "status")).to_contain_text("small.csv")
         page.goto(server.address)
         upload(page, large)
+        expect(page.get_by_text(refusal)).to_have_count(1)
         expect(page.get_by_text(refusal)).to_be_visible()
         expect(widget(page, "status")).to_have_count(0)
         server.restart()

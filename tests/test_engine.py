@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,14 @@ def workspace(engine, tmp_path_factory):
 
 def carry_out(engine, workspace, order, visitor="ada"):
     job = engine.submit(workspace, order, visitor)
+    assert job.wait(PATIENCE)
+    return job
+
+
+def read_upload(engine, workspace, content, name):
+    job = engine.submit_upload(
+        workspace, content.encode(), lambda digest: orders.open_table({"file": digest}, name), "ada"
+    )
     assert job.wait(PATIENCE)
     return job
 
@@ -224,8 +233,7 @@ def test_time_is_limited_and_the_process_ends(engine, workspace, prepared, monke
 def test_reading_a_file_is_limited_on_the_processor(engine, workspace, monkeypatch):
     monkeypatch.setattr(orders, "READ_CPU_SECONDS", 0)
     rows = "\n".join(f"{i},{i % 7},{i % 3}" for i in range(1_900_000))
-    digest = engine.keep_upload(f"a,b,y\n{rows}".encode())
-    job = carry_out(engine, workspace, orders.open_table({"file": digest}, "long.csv"))
+    job = read_upload(engine, workspace, f"a,b,y\n{rows}", "long.csv")
     assert job.state == "error"
     assert "keep fewer rows or columns, or save it as Parquet" in job.error
 
@@ -244,17 +252,28 @@ def test_a_process_killed_from_outside_is_a_sentence_and_the_next_order_works(
 
 
 def test_a_bad_file_is_one_sentence(engine, workspace):
-    digest = engine.keep_upload(b"%PDF-1.7 and so on")
-    job = carry_out(engine, workspace, orders.open_table({"file": digest}, "report.csv"))
+    job = read_upload(engine, workspace, "%PDF-1.7 and so on", "report.csv")
     assert job.error.startswith("report.csv is a PDF document")
-    engine.forget_upload(digest)
+
+
+def test_an_uploaded_file_is_kept_as_long_as_somebody_reads_it(engine, workspace):
+    rows = "\n".join(f"{i % 7},{i % 5},{i % 3}" for i in range(300_000))
+    content = f"a,b,y\n{rows}".encode()
+    jobs = [
+        engine.submit_upload(workspace, content, partial(orders.read_file, name=name), "ada")
+        for name in ("one.csv", "other.csv")
+    ]
+    path = engine._temporary / jobs[0].order.parameters["source"]["file"]
+    assert path.exists()
+    for job in jobs:
+        assert job.wait(PATIENCE)
+        assert job.state == "done"
+    assert not path.exists()
 
 
 def test_a_table_that_is_refused_stays_in_the_workspace_for_another_try(engine, workspace):
     rows = "\n".join(f"{i % 7},{i % 5},same" for i in range(60))
-    digest = engine.keep_upload(f"a,b,y\n{rows}".encode())
-    order = orders.open_table({"file": digest}, "same.csv")
-    found = carry_out(engine, workspace, order).result
+    found = read_upload(engine, workspace, f"a,b,y\n{rows}", "same.csv").result
     assert "same" in found["refusal"]
     assert found["columns"] == ["a", "b", "y"]
     again = orders.open_table(

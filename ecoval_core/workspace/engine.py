@@ -40,6 +40,12 @@ def _n_bytes(kept: tuple[int, Any]) -> int:
     return max(LEAST_BYTES, kept[0])
 
 
+def _upload_of(job: Job) -> str | None:
+    """Return the digest of the uploaded file that a job reads, if it reads one."""
+    digest: str | None = job.order.parameters.get("source", {}).get("file")
+    return digest
+
+
 class Engine:
     """What all visitors of a server share.
 
@@ -132,19 +138,52 @@ class Engine:
         """Return what identifies an order among the jobs."""
         return f"{workspace.root} {order.key}"
 
-    def keep_upload(self, content: bytes | memoryview) -> str:
-        """Write an uploaded file where a worker finds it, and return its digest."""
+    def submit_upload(
+        self,
+        workspace: Workspace,
+        content: bytes | memoryview,
+        make: Callable[[str], Order],
+        visitor: str,
+    ) -> Job:
+        """Have an uploaded file read, which is kept until no job needs it any longer.
+
+        Parameters
+        ----------
+        workspace : Workspace
+            Where the work belongs.
+        content : bytes or memoryview
+            What was uploaded.
+        make : callable
+            Returns the order for the digest of the file.
+        visitor : str
+            Who asks.
+
+        Returns
+        -------
+        Job
+            The job.
+        """
         digest = blake2b(content, digest_size=16).hexdigest()
         path = self._temporary / digest
-        if not path.exists():
-            draft = path.with_suffix(f".{threading.get_ident()}")
-            draft.write_bytes(content)
-            draft.replace(path)
-        return digest
+        # Another visitor's job may end at this moment, with the same file.
+        with self._lock:
+            if not path.exists():
+                path.write_bytes(content)
+            job = self.submit(workspace, make(digest), visitor)
+        if not job.is_active:
+            self._forget_upload(job)
+        return job
 
-    def forget_upload(self, digest: str) -> None:
-        """Delete an uploaded file."""
-        (self._temporary / digest).unlink(missing_ok=True)
+    def _forget_upload(self, job: Job) -> None:
+        """Delete the file that a job has read, unless another is going to."""
+        digest = _upload_of(job)
+        if digest is None:
+            return
+        with self._lock:
+            if digest not in [
+                _upload_of(other) for other in self.jobs.active() if other is not job
+            ]:
+                (self._temporary / digest).unlink(missing_ok=True)
 
     def _start_job(self, job: Job) -> Worker:
         order, limits = job.order, job.order.limits
@@ -157,6 +196,7 @@ class Engine:
 
     def _note(self, job: Job) -> None:
         """Note in the workspace how a valuation ended; a finished one shows by its result."""
+        self._forget_upload(job)
         workspace = self.workspace(Path(job.context["root"]))
         if job.trouble:
             workspace.trouble = job.trouble

@@ -13,7 +13,7 @@ import streamlit as st
 from ecoval_core.tables import Table
 from ecoval_core.tables.preparation import Prepared
 from ecoval_core.workspace import orders
-from ecoval_core.workspace.jobs import JobState
+from ecoval_core.workspace.jobs import Job, JobState
 from ecoval_core.workspace.orders import Order
 from pages.shared import server, state, uploads
 from pages.shared.session import Refused, Session, data_choices, session
@@ -36,10 +36,27 @@ def refused() -> Refused | None:
 
 def _attempt(order: Order) -> None:
     Session.complaint.forget()
-    engine, workspace = server.engine(), server.workspace()
+    session.opening = server.engine().submit(server.workspace(), order, server.visitor())
+
+
+def finish() -> None:
+    """Wait for the table that is being opened, if there is one; called before anything is drawn.
+
+    Not done by the callback that asked for it: whatever a visitor does in the meantime would end the
+    callback for good, while a script that was cut short runs again.
+    """
+    job = session.opening
+    if job is None:
+        return
     with st.spinner("Reading the table …"):
-        job = engine.submit(workspace, order, server.visitor())
         job.wait()
+    _take(job)
+    Session.opening.forget()
+
+
+def _take(job: Job) -> None:
+    """Open what a job has read, or keep the reason why it could not be."""
+    engine, workspace, order = server.engine(), server.workspace(), job.order
     found = job.result or {}
     if job.state != JobState.DONE:
         session.complaint = job.error or "Opening the table was cancelled."
@@ -88,11 +105,11 @@ def open_upload() -> None:
     if upload is None:
         return
     Session.refused.forget()
-    digest = server.engine().keep_upload(upload.data)
-    try:
-        _attempt(orders.open_table({"file": digest}, upload.name))
-    finally:
-        server.engine().forget_upload(digest)
+    Session.complaint.forget()
+    session.opening = server.engine().submit_upload(
+        server.workspace(), upload.data,
+        lambda digest: orders.open_table({"file": digest}, upload.name), server.visitor(),
+    )  # fmt: skip
 
 
 def open_refused(file: Refused, target: str, left_out: list[str]) -> None:

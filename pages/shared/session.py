@@ -12,13 +12,33 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, overload
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import Prepared
 from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.workspace.jobs import Job
 from ecoval_core.workspace.runs import Run
 
 T = TypeVar("T")
+
+
+def _state() -> Any:
+    """Return what Streamlit keeps for the session, without its points of interruption.
+
+    Where ``st.session_state`` is used, whatever the visitor did in the meantime ends the script, or a
+    callback, at that line: half of what belongs together would be done, and the rest never.
+    """
+    context = get_script_run_ctx(suppress_warning=True)
+    return st.session_state if context is None else context.session_state._state
+
+
+def _kept(key: str, default: Any) -> Any:
+    state = _state()
+    # It has no method "get".
+    if key in state:
+        return state[key]
+    return default
 
 
 @dataclass(frozen=True)
@@ -69,25 +89,27 @@ class Entry(Generic[T]):
         if instance is None:
             return self
         if self._make is not None and not self.is_kept:
-            st.session_state[self.key] = self._make()
-        kept: T = st.session_state.get(self.key, self._default)
+            _state()[self.key] = self._make()
+        kept: T = _kept(self.key, self._default)
         return kept
 
     def __set__(self, instance: object, value: T) -> None:
-        st.session_state[self.key] = value
+        _state()[self.key] = value
 
     @property
     def is_kept(self) -> bool:
         """Whether anything is kept."""
-        return self.key in st.session_state
+        return self.key in _state()
 
     def forget(self) -> None:
         """Keep nothing any longer."""
-        st.session_state.pop(self.key, None)
+        if self.is_kept:
+            del _state()[self.key]
 
     def take(self) -> T:
         """Return what is kept and keep it no longer."""
-        taken: T = st.session_state.pop(self.key, self._default)
+        taken: T = _kept(self.key, self._default)
+        self.forget()
         return taken
 
 
@@ -109,20 +131,22 @@ class Family(Generic[T]):
 
     def get(self, name: str) -> T | None:
         """Return what is kept for a member, or None."""
-        kept: T | None = st.session_state.get(self.key(name))
+        kept: T | None = _kept(self.key(name), None)
         return kept
 
     def set(self, name: str, value: T) -> None:
         """Keep a value for a member."""
-        st.session_state[self.key(name)] = value
+        _state()[self.key(name)] = value
 
     def fill(self, name: str, value: T) -> None:
         """Keep a value for a member that has none."""
-        st.session_state.setdefault(self.key(name), value)
+        if self.key(name) not in _state():
+            self.set(name, value)
 
     def forget(self, name: str) -> None:
         """Keep nothing for a member any longer."""
-        st.session_state.pop(self.key(name), None)
+        if self.key(name) in _state():
+            del _state()[self.key(name)]
 
 
 class Session:
@@ -130,6 +154,7 @@ class Session:
 
     # Table
     prepared = Entry[Prepared | None]()
+    opening = Entry[Job | None]()
     complaint = Entry[str]("")
     refused = Entry[Refused | None]()
     refused_target = Entry[str]("")
@@ -187,6 +212,7 @@ class Session:
     compare_balanced = Entry[bool](False)
     # New data
     new_upload = Entry[Any]()
+    new_reading = Entry[Job | None]()
     new_file = Entry[tuple[str, str] | None]()
     new_complaint = Entry[str]("")
     # Review
@@ -229,7 +255,7 @@ def selected_points(key: str) -> list[dict[str, Any]]:
     list of dict
         As :func:`streamlit.plotly_chart` reports them.
     """
-    points: list[dict[str, Any]] = st.session_state[key]["selection"]["points"]
+    points: list[dict[str, Any]] = _state()[key]["selection"]["points"]
     return points
 
 
@@ -246,7 +272,7 @@ def selected_positions(key: str) -> list[int]:
     list of int
         Positions in the frame that was drawn.
     """
-    positions: list[int] = st.session_state[key]["selection"]["rows"]
+    positions: list[int] = _state()[key]["selection"]["rows"]
     return positions
 
 
@@ -261,5 +287,5 @@ def fill_widgets(shown: dict[str, Any], *, replace: bool) -> None:
         Whether a value that is kept already is replaced.
     """
     for key, value in shown.items():
-        if replace or key not in st.session_state:
-            st.session_state[key] = value
+        if replace or key not in _state():
+            _state()[key] = value
