@@ -1,6 +1,7 @@
 """Data and settings that the tests share."""
 
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -13,6 +14,14 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from ecoval_core import EcoVal
+
+
+@pytest.fixture(autouse=True)
+def unchanged_main():
+    """AppTest leaves the page as ``__main__``, which a process that Dask or joblib starts would run again."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 def split_and_spoil(X, y, n_train, n_val, share=0.15, seed=0):
