@@ -1,0 +1,159 @@
+"""A server killed at twenty points of a valuation: what is finished opens as it was, the rest is offered again.
+
+    python tests/soak/kill_valuation.py --kills 20
+
+One run is finished first, with decisions on its desk. Then a table after another is valued by a new server
+that is killed (``kill -9``) at moments spread from the click to the end. After each kill the address of the
+finished run must show what it showed, the address of the killed one must show its values or offer to run it
+again, and no process of the server may be left. In the end all of them are run again: their values must be
+those of the same settings valued in this process, bit for bit. Exits with 1 if anything was wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from browser import AppServer, running_server
+from kill_points import leftovers
+from visitor import Visitor
+
+from ecoval_core.workspace import history
+from ecoval_core.workspace.runs import value_prepared
+from ecoval_core.workspace.store import Store
+from ecoval_core.workspace.valuations import read_valuation
+
+INTERRUPTED = "This valuation was interrupted"
+DONE = "What came out"
+N_ROWS = 6000
+
+
+def table(number: int) -> bytes:
+    """A CSV file of its own for each number, whose valuation takes some seconds."""
+    rng = np.random.default_rng(number)
+    X = rng.normal(size=(N_ROWS, 24)).round(4)
+    score = X[:, :3].sum(axis=1) + rng.normal(size=N_ROWS)
+    label = np.array(["low", "middle", "high"])[np.digitize(score, [-0.7, 0.7])]
+    frame = pd.DataFrame(X, columns=[f"feature_{i}" for i in range(X.shape[1])]).assign(label=label)
+    return frame.to_csv(index=False).encode()
+
+
+def begin(server: AppServer, number: int) -> Visitor:
+    """Open a table and start its valuation."""
+    visitor = Visitor(server.address, patience=600)
+    visitor.upload("upload", table(number), f"table-{number}.csv")
+    visitor.open("value")
+    visitor.press("start")
+    return visitor
+
+
+def shown(server: AppServer, query: str, *pages: str) -> list[str]:
+    """Return what an address shows on some pages."""
+    with Visitor(server.address, "value", query, patience=600) as visitor:
+        texts = [visitor.text()]
+        for page in pages:
+            visitor.open(page)
+            texts.append(visitor.text())
+    return texts
+
+
+def lasting(texts: list[str]) -> list[str]:
+    """Return what must be as it was: not the plan of a next run, which is timed anew, nor ids of downloads."""
+    values = texts[0][texts[0].index(DONE) :]
+    return [re.sub(r"deferred_file_id: .*", "", text) for text in (values, *texts[1:])]
+
+
+def left_alive(processes: list[psutil.Process]) -> list[int]:
+    """Return what outlives its server by five seconds."""
+    _, alive = psutil.wait_procs(processes, timeout=5)
+    return [process.pid for process in alive]
+
+
+def kill(server: AppServer) -> list[int]:
+    """Kill the server, and return what it leaves running."""
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    server.stop(signal.SIGKILL)
+    return left_alive(children)
+
+
+def main() -> int:
+    """Do it, print what was seen, and return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=20)
+    options = parser.parse_args()
+    wrong: list[str] = []
+    with tempfile.TemporaryDirectory() as folder, running_server(Path(folder)) as server:
+        with begin(server, 0) as visitor:
+            began = time.monotonic()
+            visitor.wait_for(DONE)
+            seconds = time.monotonic() - began
+            visitor.open("labels")
+            visitor.press("accept_labels")
+            visitor.open("value")
+            kept = visitor.query
+        before = lasting(shown(server, kept, "labels", "prune"))
+        addresses, n_done = [], 0
+        for number in range(1, options.kills + 1):
+            point = seconds * (number - 0.5) / options.kills
+            visitor = begin(server, number)
+            time.sleep(max(0.0, point))
+            addresses.append(visitor.query)
+            alive = kill(server)
+            visitor.close()
+            server.start()
+            if alive:
+                wrong.append(f"kill {number}: processes {alive} live on")
+            if lasting(shown(server, kept, "labels", "prune")) != before:
+                wrong.append(f"kill {number}: the finished run shows something else")
+            [text] = shown(server, addresses[-1])
+            n_done += DONE in text
+            if (INTERRUPTED in text) == (DONE in text):
+                wrong.append(f"kill {number}: its address shows {text[:300]!r}")
+        print(
+            f"{options.kills} kills within {seconds:.1f} s: {n_done} valuations were finished, the others "
+            "are offered again",
+            flush=True,
+        )
+        for address in addresses:
+            with Visitor(server.address, "value", address, patience=600) as visitor:
+                if "run_again" in visitor.widgets():
+                    visitor.press("run_again")
+                visitor.wait_for(DONE)
+        server.stop()
+        wrong += compare(Store(server.workspace), options.kills + 1)
+    for fault in wrong:
+        print(fault)
+    return 1 if wrong else 0
+
+
+def compare(store: Store, n_runs: int) -> list[str]:
+    """Value every table again here, and return what differs, is missing or lies about."""
+    wrong = [f"{name} is left over" for name in leftovers(store)]
+    runs = history.list_runs(store)
+    if len(runs) != n_runs:
+        wrong.append(f"{len(runs)} runs instead of {n_runs}")
+    for run in runs:
+        prepared, kept = store.load_prepared(run.preparation), store.find_result(run.valuation)
+        if prepared is None or kept is None:
+            wrong.append(f"{run.name} is half there")
+            continue
+        expected = value_prepared(prepared, run.settings).ecoval.values_
+        if read_valuation(kept.folder).values_.tobytes() != expected.tobytes():
+            wrong.append(f"{run.name} has other values")
+    print(f"{len(runs)} runs valued again in this process", flush=True)
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.exit(main())
