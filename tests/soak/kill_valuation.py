@@ -1,4 +1,4 @@
-"""A server killed at twenty points of a valuation: what is finished opens as it was, the rest is offered again.
+"""A server killed at twenty points of a valuation: the finished opens as it was, the rest is offered again.
 
     python tests/soak/kill_valuation.py --kills 20
 
@@ -69,7 +69,7 @@ def shown(server: AppServer, query: str, *pages: str) -> list[str]:
 
 
 def lasting(texts: list[str]) -> list[str]:
-    """Return what must be as it was: not the plan of a next run, which is timed anew, nor ids of downloads."""
+    """Return what must be as it was: not the plan of a next run, timed anew, nor ids of downloads."""
     values = texts[0][texts[0].index(DONE) :]
     return [re.sub(r"deferred_file_id: .*", "", text) for text in (values, *texts[1:])]
 
