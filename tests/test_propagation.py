@@ -10,6 +10,7 @@ from ecoval_core.valuation import propagation
 from ecoval_core.valuation.kernels import Points
 from ecoval_core.valuation.propagation import (
     Cluster,
+    Credit,
     Distribution,
     credit_joining,
     credit_members,
@@ -166,19 +167,23 @@ def test_a_joining_point_is_credited_its_prediction_and_a_member_s_part_in_the_c
     clusters, kernels, row_weights = draw(1)
     random = np.random.default_rng(9)
     for kernel in kernels:
-        kernel.factors_new = random.random((2, 23))
+        kernel.factors_new = random.random((3, 23))
     weighting = fit_kernel_weights(clusters, kernels, row_weights)
-    cluster = clusters[0]
-    new = Points(np.zeros((2, 1)), np.array([0, 1]), random.normal(size=(2, 3)))
-    found = credit_joining(new, cluster, weighting, 0.4, 0.5)
-    residual = np.eye(3)[cluster.codes_val] - cluster.output_val
-    for i in range(2):
+    credit = Credit(np.zeros(12), np.array([0.4, 0.1, 0.2]), np.array([0.5, 0.9, 0.3]), None)
+    # In the order of their clusters, in which the kernels see them.
+    joined = np.array([0, 0, 2])
+    new = Points(np.zeros((3, 1)), np.array([0, 1, 1]), random.normal(size=(3, 3)))
+    found = credit_joining(new, joined, clusters, weighting, credit)
+    for i, c in enumerate(joined):
+        cluster = clusters[c]
+        residual = np.eye(3)[cluster.codes_val] - cluster.output_val
         own = sum(
             weight * np.mean(row_weights * k.factors_new[i] * (residual @ new.residuals[i]))
             for weight, k in zip(weighting.weights, kernels, strict=True)
         )
-        rest = cluster.effect.mean() - 0.4 - own
-        assert found[i] == pytest.approx(own + 0.5 * rest / (len(cluster.rows) + 1))
+        rest = cluster.effect.mean() - credit.predicted[c] - own
+        expected = own + credit.reliability[c] * rest / (len(cluster.rows) + 1)
+        assert found[i] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -161,16 +161,14 @@ class Attribution:
         Z_train, Z = self.scaler.transform(problem.X), self.scaler.transform(X)
         cluster = self.assign_clusters(X, codes)
         found = _gather(problem, self.clustering, self.refits)
-        credit = np.empty(len(X))
+        own = np.empty((len(X), found[0].own.shape[1]))
         with single_threaded():
             for c in np.unique(cluster):
                 new = np.flatnonzero(cluster == c)
                 output = problem.output(self.refits.without(c), X[new])
-                points = Points(Z[new], codes[new], residuals(output, codes[new], problem.scale))
-                credit[new] = credit_joining(
-                    points, found[c], self.weighting, self.credit.predicted[c],
-                    self.credit.reliability[c],
-                )  # fmt: skip
+                own[new] = residuals(output, codes[new], problem.scale)
+            points = Points(Z, codes, own)
+            credit = credit_joining(points, cluster, found, self.weighting, self.credit)
             neighbors = nearest_neighbors(Z_train, self.n_neighbors, Z, seed=self.seed)
             judged = self.pool.output(
                 [

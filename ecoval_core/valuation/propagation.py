@@ -242,35 +242,49 @@ def reliability_of(differences: NDArray, errors: NDArray) -> NDArray[np.float64]
 
 
 def credit_joining(
-    new: Points, cluster: Cluster, weighting: Weighting, predicted: float, reliability: float
+    new: Points,
+    joined: NDArray[np.int64],
+    clusters: Sequence[Cluster],
+    weighting: Weighting,
+    credit: Credit,
 ) -> NDArray[np.float64]:
-    """Credit that unseen points would get, each as if it alone joined a cluster.
+    """Credit that unseen points would get, each as if it alone joined its cluster.
 
     Parameters
     ----------
     new : Points
-        Unseen points, with residuals under the model without the cluster.
-    cluster : Cluster
-        The cluster they would join.
+        Unseen points, each with its residual under the model without its cluster.
+    joined : ndarray of shape (n_new,), int
+        The cluster that each would join.
+    clusters : sequence of Cluster
+        All clusters.
     weighting : Weighting
         The fitted kernels.
-    predicted, reliability : float
-        Of the cluster, from :class:`Credit`.
+    credit : Credit
+        What the members are credited.
 
     Returns
     -------
     ndarray of shape (n_new,)
         E of each unseen point: its prediction, and its part in the correction of the cluster.
     """
-    credit = np.empty(len(new.Z))
-    step = max(1, BLOCK_PAIRS // max(1, len(cluster.effect)))
-    for start in range(0, len(new.Z), step):
-        part = new.take(slice(start, start + step))
-        agreement = cluster.agreement(part.residuals)
+    found = np.empty(len(joined))
+    n_val = len(clusters[0].effect)
+    # By cluster, but many clusters at once: a kernel may have to sort all training rows for each call.
+    by_cluster = np.argsort(joined, kind="stable")
+    step = max(1, BLOCK_PAIRS // max(1, n_val))
+    for start in range(0, len(joined), step):
+        block = by_cluster[start : start + step]
+        part, cluster = new.take(block), joined[block]
+        agreement = np.empty((len(block), n_val))
+        for c in np.unique(cluster):
+            agreement[cluster == c] = clusters[c].agreement(part.residuals[cluster == c])
         own = weighting.predict_new(part, agreement).mean(axis=1)
-        difference = cluster.effect.mean() - predicted - own
-        credit[start : start + step] = own + reliability * difference / (len(cluster.rows) + 1)
-    return credit
+        measured = np.array([clusters[c].effect.mean() for c in cluster])
+        n_members = np.array([len(clusters[c].rows) for c in cluster])
+        difference = measured - credit.predicted[cluster] - own
+        found[block] = own + credit.reliability[cluster] * difference / (n_members + 1)
+    return found
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
     python tests/soak/kill_valuation.py --kills 20
 
 One run is finished first, with decisions on its desk. Then a table after another is valued by a new server
-that is killed (``kill -9``) at moments spread from the click to the end. After each kill the address of the
-finished run must show what it showed, the address of the killed one must show its values or offer to run it
-again, and no process of the server may be left. In the end all of them are run again: their values must be
-those of the same settings valued in this process, bit for bit. Exits with 1 if anything was wrong.
+that is killed (``kill -9``) at moments spread from the click to a little beyond the end. After each kill the
+address of the finished run must show what it showed, the address of the killed one must show its values or
+offer to run it again, and no process of the server may be left. In the end all of them are run again: their
+values must be those of the same settings valued in this process, bit for bit. Exits with 1 if anything was
+wrong.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ def main() -> int:
         before = lasting(shown(server, kept, "labels", "prune"))
         addresses, n_done = [], 0
         for number in range(1, options.kills + 1):
-            point = seconds * (number - 0.5) / options.kills
+            point = 1.2 * seconds * (number - 0.5) / options.kills
             visitor = begin(server, number)
             time.sleep(max(0.0, point))
             addresses.append(visitor.query)
