@@ -44,8 +44,8 @@ def _is_class_like(y: pd.Series) -> bool:
 def numeric_values(column: pd.Series) -> np.ndarray | None:
     """Return a column of numbers as float64 with NaN for missing values, else None.
 
-    Decimals and numbers kept as Python objects are numbers; truth values, dates and
-    categories are not.
+    Decimals and numbers kept as Python objects are numbers; truth values, dates,
+    categories and integers too large for float64 are not.
     """
     if column.dtype == object:
         kind = types.infer_dtype(column, skipna=True)
@@ -54,4 +54,8 @@ def numeric_values(column: pd.Series) -> np.ndarray | None:
         is_number = types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
     if not is_number or types.is_complex_dtype(column):
         return None
-    return column.to_numpy(dtype="float64", na_value=np.nan)
+    try:
+        return column.to_numpy(dtype="float64", na_value=np.nan)
+    except OverflowError:
+        # Integers of hundreds of digits name something; they count nothing.
+        return None

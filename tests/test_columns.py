@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 from data_files import make_frame
 
-from ecoval_core.tables import detect_target, load_sample, make_table, suggest_exclusions
+from ecoval_core.tables import (
+    detect_target,
+    load_sample,
+    make_table,
+    prepare,
+    suggest_exclusions,
+)
 
 N = 400
 RNG = np.random.default_rng(11)
@@ -125,3 +131,10 @@ def test_samples_need_no_guess():
         table = load_sample(key)
         assert detect_target(table.frame) == table.target
         assert not any("text" in reason for reason in table.excluded.values())
+
+
+def test_integers_too_large_for_a_float_name_something():
+    frame = pd.DataFrame({"a": np.arange(40.0) % 7, "y": ["u", "v"] * 20})
+    frame["code"] = pd.Series([10**400 + i % 3 for i in range(40)], dtype=object)
+    prepared = prepare(make_table(frame, "codes", target="y"))
+    assert prepared.X_train.shape[1] == 1 + 3
