@@ -6,6 +6,7 @@ table that was open stays open.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import streamlit as st
@@ -70,7 +71,9 @@ def _take(job: Job) -> None:
                 "The table was opened, but is no longer in the workspace: open it again."
             )
         else:
-            state.open_prepared(opened)
+            # The same rows under another name are prepared only once.
+            table = replace(opened.table, name=order.parameters["name"])
+            state.open_prepared(replace(opened, table=table))
             Session.refused.forget()
     for name in (*_CHOICES, *(f"mend_{number}" for number in range(MAX_MENDS))):
         data_choices.forget(name)
