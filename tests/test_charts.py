@@ -1,5 +1,6 @@
 import base64
 import re
+from itertools import combinations, product, starmap
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from ecoval_core.charts.style import (
     steps,
 )
 from ecoval_core.charts.text import aligned, number, short_names, shorten
+from pages.shared.pointmap.element import _FADED
 
 LIGHT = palette_of("light")
 THEME_NAMES = list(PALETTES)
@@ -768,6 +770,21 @@ def contrast(first, second):
     return (high + 0.05) / (low + 0.05)
 
 
+def apart(first, second):
+    """Distance of two colours as the eye sees them: CIE 1976, where 2 is just to be seen side by side."""
+
+    def lab(color):
+        channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        x = np.array(
+            [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+        ) @ linear / [0.9505, 1, 1.089]  # fmt: skip
+        f = np.where(x > 0.008856, np.cbrt(x), 7.787 * x + 16 / 116)
+        return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+    return np.linalg.norm(lab(first) - lab(second))
+
+
 class TestStyle:
     BACKGROUNDS = (("light", "#ffffff"), ("dark", "#14171c"))
 
@@ -790,6 +807,14 @@ class TestStyle:
 
     def test_categories_differ(self):
         assert len(set(CATEGORIES)) == len(CATEGORIES) == 12
+        assert min(starmap(apart, combinations(CATEGORIES, 2))) > 20
+
+    @pytest.mark.parametrize(("name", "background"), BACKGROUNDS)
+    def test_greys_differ_from_each_other_and_from_categories(self, name, background):
+        palette = PALETTES[name]
+        greys = [palette.muted, palette.zero, _FADED[name], background]
+        assert min(starmap(apart, combinations(greys, 2))) > 12
+        assert min(starmap(apart, product(greys, CATEGORIES))) > 18
 
     @pytest.mark.parametrize(
         ("value", "signed", "written"),

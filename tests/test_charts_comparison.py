@@ -272,3 +272,19 @@ def test_a_measure_without_a_score_is_left_out():
     figure = charts.before_after(changes().assign(after=[np.nan] * 3 + [0.9]), theme="light")
     assert figure.layout.yaxis.ticktext == ("ROC AUC",)
     assert not charts.before_after(changes().assign(after=np.nan), theme="light").data
+
+
+@pytest.mark.parametrize("score", [0.9722, 0.0, -0.3, 57.3])
+def test_a_curve_that_does_not_move_is_drawn_flat_around_its_score(score):
+    summary = removal_summary().assign(mean=score, low=score, high=score)
+    figure = charts.methods_chart(
+        summary, score, "accuracy", strategy="lowest", names=METHODS, theme="light"
+    )
+    low, high = figure.layout.yaxis.range
+    assert low < score < high
+    assert (low + high) / 2 == pytest.approx(score)
+    assert high - low == pytest.approx(0.024 * (abs(score) or 1))
+
+
+def test_a_curve_that_moves_finds_its_own_range():
+    assert lines().layout.yaxis.range is None

@@ -256,7 +256,7 @@ def class_bars(
     if len(shown) < len(summary):
         subtitle += f" The {len(shown)} of {len(summary)} classes on which they differ most."
     figure = base_figure(
-        palette, height=140 + 2 * ROW_HEIGHT * len(shown), title=title, subtitle=subtitle,
+        palette, height=158 + 2 * ROW_HEIGHT * len(shown), title=title, subtitle=subtitle,
         barmode="group", bargap=0.3, bargroupgap=0.08,
     )  # fmt: skip
     positions = np.arange(len(shown), dtype=np.int16)
@@ -277,5 +277,5 @@ def class_bars(
     row_axis(figure, classes)
     figure.update_xaxes(rangemode="tozero", tickformat=".0%")
     return figure.update_layout(
-        legend={"y": 1.0, "yanchor": "bottom"}, margin_t=figure.layout.margin.t + 26
+        legend={"y": 1.0, "yanchor": "bottom"}, margin_t=figure.layout.margin.t + 44
     )

@@ -58,8 +58,9 @@ def _counted_bars(
         textfont={"size": 12, "color": palette.text},
         hovertemplate="%{customdata}<br>%{text}<extra></extra>",
     )  # fmt: skip
-    # The counts are written at the bars, which need room for it.
-    figure.update_xaxes(visible=False, range=[0, 1.45 * max(counts)], fixedrange=True)
+    # The counts are written at the bars, which need room for it: more where names take much of the width.
+    room = 1.45 + 0.03 * max(0, max(map(len, names)) - 8)
+    figure.update_xaxes(visible=False, range=[0, room * max(counts)], fixedrange=True)
     row_axis(figure, names)
     return figure.update_layout(bargap=0.25, showlegend=False)
 
@@ -168,7 +169,7 @@ def split_bar(parts: pd.Series, *, theme: ThemeName) -> go.Figure:
     }
     sizes = parts.value_counts()
     n_rows = len(parts)
-    figure = base_figure(palette, height=118, title="Split", barmode="stack", bargap=0.0)
+    figure = base_figure(palette, height=128, title="Split", barmode="stack", bargap=0.0)
     for part, (title, color) in shown.items():
         if n := int(sizes.get(part, 0)):
             figure.add_bar(
@@ -178,6 +179,11 @@ def split_bar(parts: pd.Series, *, theme: ThemeName) -> go.Figure:
             )  # fmt: skip
     figure.update_xaxes(visible=False, range=[0, n_rows], fixedrange=True)
     figure.update_yaxes(visible=False, fixedrange=True)
+    # On a phone the legend takes two lines, which must not be taken from the bar.
     return figure.update_layout(
-        showlegend=True, legend={"y": -0.15, "traceorder": "normal", "itemclick": False}
-    )
+        showlegend=True,
+        legend={
+            "y": 0, "yref": "container", "yanchor": "bottom", "traceorder": "normal", "itemclick": False,
+        },
+        margin={"b": 48},
+    )  # fmt: skip

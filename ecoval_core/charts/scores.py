@@ -16,6 +16,7 @@ from ecoval_core.charts.style import (
     base_figure,
     message_figure,
     palette_of,
+    steady_range,
     translucent,
 )
 from ecoval_core.charts.text import aligned, counted, number, short_names, shorten
@@ -152,7 +153,9 @@ def _curves_chart(
         title_text=axis, tickformat=".0%", hoverformat=".0%", range=[-0.02 * end, 1.02 * end],
         zeroline=False, showspikes=False,
     )  # fmt: skip
-    figure.update_yaxes(title_text=f"test {shorten(metric)}")
+    drawn = [curve["mean"] for curve in curves.values()]
+    around = steady_range([start[0]], *drawn, *(chance[name] for name in ("mean", "low", "high")))
+    figure.update_yaxes(title_text=f"test {shorten(metric)}", range=around)
     return figure.update_layout(
         legend={"y": -0.17, "traceorder": "reversed", "itemsizing": "trace"}
     )

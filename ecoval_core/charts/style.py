@@ -22,10 +22,12 @@ Colorscale = list[tuple[float, str]]
 FONT = "Source Sans, Source Sans Pro, Helvetica, Arial, sans-serif"
 CLIP_PERCENTILE = 98
 N_TARGET_GROUPS = 5
-# Told apart from each other, and from both backgrounds, also by the colour-blind.
+# Scores that differ by less are drawn flat: ticks of one score that differ in the fifth digit tell nothing.
+LEAST_SPAN = 0.02
+# Told apart from each other, from both backgrounds and from the greys, also by the colour-blind.
 CATEGORIES = (
     "#4f86c6", "#e8804a", "#3fa37c", "#d0568f", "#b59a2b", "#8a78d6",
-    "#37a5b8", "#c2504a", "#7f9a3c", "#b27fc9", "#a9775a", "#7c8796",
+    "#37a5b8", "#c2504a", "#7f9a3c", "#d28ca0", "#a9775a", "#8c5064",
 )  # fmt: skip
 
 
@@ -226,6 +228,32 @@ def clip_limit(values: ArrayLike) -> float:
     if not len(finite) or not finite.max():
         return 1.0
     return float(np.percentile(finite, CLIP_PERCENTILE) or finite.max())
+
+
+def steady_range(*values: ArrayLike) -> list[float] | None:
+    """Return a range for an axis on which what hardly moves is drawn as flat.
+
+    Parameters
+    ----------
+    *values : array-like
+        All that is drawn along the axis.
+
+    Returns
+    -------
+    list of float, or None
+        A range of 2 % of the largest size around the middle; None where the values need more than that, or
+        where there are none, and the axis can find its own.
+    """
+    drawn = np.concatenate([np.ravel(np.asarray(one, dtype=float)) for one in values])
+    drawn = drawn[np.isfinite(drawn)]
+    if not len(drawn):
+        return None
+    low, high = float(drawn.min()), float(drawn.max())
+    least = LEAST_SPAN * (max(abs(low), abs(high)) or 1.0)
+    if high - low >= least:
+        return None
+    middle = (low + high) / 2
+    return [middle - 0.6 * least, middle + 0.6 * least]
 
 
 def packed(array: NDArray) -> dict[str, str]:

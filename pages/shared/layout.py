@@ -16,10 +16,29 @@ from ecoval_core.workspace.runs import Run
 from pages.shared import formats, menu, prunelist, runlist, server, state
 from pages.shared.session import Session, session
 
-# Streamlit leaves six rem above the page, which pushes the map off a small screen.
+# Streamlit leaves six rem above the page, which pushes the map off a small screen. Its captions are too pale
+# for everybody to read, and no blue is both light enough for words on a dark page and dark enough below white
+# ones. Its columns stand beside each other down to 640 pixels, where most words in a third of a page are cut
+# off, and figures end in dots where they could go on in a second line.
 _STYLE = """<style>
 .stMainBlockContainer { padding: 4.5rem 2.5rem 3rem; }
 .st-key-status { padding: 0.4rem 1rem; }
+.stMain [data-testid="stCaptionContainer"] { opacity: 0.8; }
+.stMain [data-testid="stMetric"] div { white-space: normal; overflow: visible; }
+.stMain button[kind="primary"]:not(:disabled) { background-color: light-dark(#2166ac, #2c6fb3); }
+.stMain button[kind="primary"]:not(:disabled):hover { background-color: light-dark(#1a5490, #245f9b); }
+@media (max-width: 1000px) {
+  .stMain .stColumn { min-width: min(20rem, 100%); }
+  .stMain .stColumn:has(> .stVerticalBlock:empty) { display: none; }
+}
+@media (min-width: 641px) and (max-width: 1000px) {
+  .stMain .stColumn .stColumn { min-width: 9rem; }
+  .stMain .st-key-status .stColumn { min-width: 14rem; }
+  .stMain .st-key-status .stColumn:first-child { min-width: 100%; }
+}
+@media (max-width: 1000px) {
+  .stMain .stColumn:has(> * > * > [data-testid="stMetric"]):not(:has(.stColumn)) { min-width: 9rem; }
+}
 </style>"""
 
 
