@@ -24,6 +24,7 @@ from ecoval_core.workspace import history, orders
 from ecoval_core.workspace.engine import Engine
 from ecoval_core.workspace.runs import Settings, value_prepared
 from ecoval_core.workspace.stability import repeat_run, stability_of
+from ecoval_core.workspace.worker import Nursery
 
 PATIENCE = 120
 SETTINGS = Settings("logistic_regression", n_clusters=12, scoring="probability")
@@ -315,6 +316,15 @@ def test_nothing_outlives_a_server_that_is_killed(tmp_path):
     server.stdout.close()
     _, alive = psutil.wait_procs(children, timeout=5)
     assert alive == []
+
+
+def test_what_is_compiling_for_later_ends_with_its_server_too(tmp_path, monkeypatch):
+    (tmp_path / "nap.py").write_text("import time\ndef nap(): time.sleep(600)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    nursery = Nursery("nap:nap")
+    nursery.start()
+    nursery._control.close()
+    nursery._process.wait(60)
 
 
 def test_refits_go_to_the_cluster_that_the_environment_names(

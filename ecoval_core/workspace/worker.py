@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -276,17 +277,40 @@ def _serve(channel: socket.socket) -> None:
         say({"error": type(error).__name__, "sentence": first})
 
 
+@contextlib.contextmanager
+def _ending_with(channel: socket.socket) -> Iterator[None]:
+    """End this process if the other side goes, though it is busy with what cannot be interrupted."""
+    done = threading.Event()
+    closed = select.poll()
+    closed.register(channel, select.POLLHUP | getattr(select, "POLLRDHUP", 0))
+
+    def watch() -> None:
+        while not done.wait(0.2):
+            if closed.poll(0):
+                os._exit(1)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        # No thread may be left when workers are forked.
+        done.set()
+        watcher.join()
+
+
 def _main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     import importlib
 
-    for module in PRELOADED:
-        importlib.import_module(module)
-    for function in sys.argv[2:]:
-        module, _, name = function.partition(":")
-        getattr(importlib.import_module(module), name)()
+    with _ending_with(control):
+        for module in PRELOADED:
+            importlib.import_module(module)
+        for function in sys.argv[2:]:
+            module, _, name = function.partition(":")
+            getattr(importlib.import_module(module), name)()
     while True:
         order, handles, _, _ = socket.recv_fds(control, 1, 1)
         if not order:
