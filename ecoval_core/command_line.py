@@ -45,6 +45,7 @@ from ecoval_core.workspace.replay import (
 from ecoval_core.workspace.replay import WHICH, Replay, open_table, recipe_of
 from ecoval_core.workspace.replay import replay as follow
 from ecoval_core.workspace.runs import Run, Settings, value_prepared
+from ecoval_core.workspace.units import UNIT_KINDS, UnitKind
 
 FORMATS = (".csv", ".parquet")
 
@@ -141,12 +142,19 @@ def _report_option(command: Callable[..., None]) -> Callable[..., None]:
     "--recipe", type=click.Path(readable=False, path_type=Path), metavar="FILE",
     help='Also write the recipe, a .json file from which "replay" makes the same files.',
 )  # fmt: skip
-def value(table: Path, out: Path, report: Path | None, recipe: Path | None, **options: Any) -> None:
+@click.option(
+    "--unit", type=click.Choice(UNIT_KINDS), default="share", show_default=True,
+    help="Unit of the values: per mille of the surplus (share; of the score where there is no surplus), or "
+    "units of the score. A column of the file names it.",
+)  # fmt: skip
+def value(
+    table: Path, out: Path, report: Path | None, recipe: Path | None, unit: UnitKind, **options: Any
+) -> None:
     """Value the training rows of TABLE (CSV, Parquet or Excel).
 
     Writes every row of TABLE with its row_id (from 0), the part it was in (train, validation, test)
-    and, for training rows, value, its standard error over the validation rows, intrinsic, extrinsic,
-    cluster, label_quality and suggested_label.
+    and, for training rows, value, its standard error over the validation rows, intrinsic, extrinsic (in
+    the unit that the column unit names), cluster, label_quality and suggested_label. Nothing is pruned here.
 
     Example: python -m ecoval_core value houses.csv --target price --out values.parquet
     """
@@ -156,14 +164,14 @@ def value(table: Path, out: Path, report: Path | None, recipe: Path | None, **op
     run = _value(table, out, **options)
     rules = PruneList()
     written = [out]
-    _write(exported_frame(run, "all_values"), out)
+    _write(exported_frame(run, "all_values", unit=unit), out)
     if recipe is not None:
-        _write_bytes(recipe_bytes(recipe_of(run, rules)), recipe)
+        _write_bytes(recipe_bytes(recipe_of(run, rules, unit=unit)), recipe)
         written.append(recipe)
     if report is not None:
-        _write_bytes(_make_report(run, rules), report)
+        _write_bytes(_make_report(run, rules, unit), report)
         written.append(report)
-    print_values(run)
+    print_values(run, unit)
     click.echo(f"Written           {', '.join(map(str, written))}")
 
 
@@ -248,7 +256,7 @@ def replay(
         click.echo(f"Warning: {warning}", err=True)
     found = _write_downloads(replayed, out)
     if report is not None:
-        _write_bytes(_make_report(replayed.run, plan.rules, replayed), report)
+        _write_bytes(_make_report(replayed.run, plan.rules, plan.unit, replayed), report)
     run = replayed.run
     click.echo(
         f"{plain(opened.table.name)}: {len(run.frame):,} rows valued, {len(replayed.decision.reasons):,} go, "
@@ -275,17 +283,21 @@ def _write_downloads(replayed: Replay, folder: Path) -> dict[str, bool | None]:
     return found
 
 
-def _make_report(run: Run, rules: PruneList, replayed: Replay | None = None) -> bytes:
+def _make_report(
+    run: Run, rules: PruneList, unit: UnitKind, replayed: Replay | None = None
+) -> bytes:
     # Only those who ask for a report wait for what draws it.
     from ecoval_core.reporting import make_report
 
     decisions = {} if replayed is None else replayed.decisions
     relabelled = {} if replayed is None else replayed.relabelled
     name, note = ("", "") if replayed is None else (replayed.recipe.name, replayed.recipe.note)
-    recipe = recipe_of(run, rules, decisions, relabelled=relabelled, name=name, note=note)
+    recipe = recipe_of(
+        run, rules, decisions, relabelled=relabelled, unit=unit, name=name, note=note
+    )
     return make_report(
-        run, rules=rules, decisions=decisions, relabelled=relabelled, recipe=recipe, name=name,
-        note=note, created=datetime.now().astimezone().isoformat(" ", "minutes"),
+        run, rules=rules, decisions=decisions, relabelled=relabelled, recipe=recipe, unit=unit,
+        name=name, note=note, created=datetime.now().astimezone().isoformat(" ", "minutes"),
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from ecoval_core.valuation.parallel import Progress
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace.replay import Replay
 from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.units import UnitKind, unit_of
 
 OTHER_BYTES, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -105,14 +106,15 @@ def print_table(table: Table) -> None:
         click.echo(f"Left out: {column!r} ({plain(reason)}).", err=True)
 
 
-def print_values(run: Run) -> None:
-    """Print the headline figures of a run."""
+def print_values(run: Run, unit: UnitKind) -> None:
+    """Print the headline figures of a run, and the unit of the values in its file."""
     ecoval, rows, clusters = run.ecoval, run.frame, run.clusters
     harmful = clusters[clusters["value"] < 0]
     title, scoring = MODELS[run.settings.model].title, SCORINGS[run.settings.scoring].title
     lines = {
         "Model": f"{title}, {ecoval.n_clusters_:,} clusters, {run.seconds:.1f} s",
         "Score": scoring,
+        "Values": f"in {unit_of(run, unit).name}",
         "Surplus": f"{ecoval.surplus_:+.4f}, from {ecoval.prior_score_:.4f} by guessing "
         f"to {ecoval.full_score_:.4f} with the model",
         "Intrinsic share": f"{ecoval.intrinsic_share_:.0%}",

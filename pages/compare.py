@@ -18,6 +18,7 @@ from ecoval_core.workspace import orders
 from ecoval_core.workspace.exports import to_csv
 from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.units import Unit
 from pages.shared import effects, formats, layout, progress, rows, runlist, server, state
 from pages.shared.session import Session, selected_points, session
 
@@ -32,11 +33,12 @@ QUESTIONS: dict[Literal["lowest", "highest"], str] = {
 
 @dataclass(frozen=True)
 class Other:
-    """What the run is compared with: its name, its values by row id, and how its curves are ordered."""
+    """What the run is compared with: name, values by row id, what orders its curves, and a run's unit."""
 
     name: str
     values: pd.Series
     source: dict[str, Any]
+    unit: Unit | None = None
 
 
 def comparable(run: Run) -> list[RunRecord]:
@@ -79,7 +81,9 @@ def other_of(run: Run, chosen: str) -> Other | None:
         if record is None or found is None:
             st.warning("That run is no longer in the workspace: choose another.")
             return None
-        return Other(record.name, found.frame["value"], orders.as_other(found))
+        return Other(
+            record.name, found.frame["value"], orders.as_other(found), formats.unit_of(found)
+        )
     baseline = BASELINES[key]
     st.caption(baseline.explanation)
     order = orders.baseline(run, key)
@@ -134,7 +138,22 @@ def select_points() -> None:
     )
 
 
-def draw_rows(run: Run, found: Comparison, names: tuple[str, str]) -> None:
+def in_units(run: Run, found: Comparison, other: Other) -> tuple[pd.DataFrame, tuple[str, str]]:
+    """Return the rows compared with values as on every screen, and the unit of either.
+
+    Another method knows no surplus to take a share of, so its values stay as they are.
+    """
+    here, there = formats.unit_of(run), other.unit
+    values = {"value_a": found.rows["value_a"] * here.factor}
+    if there is not None:
+        values["value_b"] = found.rows["value_b"] * there.factor
+    its_own = f"{other.name}'s own" if there is None else there.name
+    return found.rows.assign(**values), (here.name, its_own)
+
+
+def draw_rows(
+    run: Run, found: Comparison, compared: pd.DataFrame, units: tuple[str, str], names: tuple[str, str]
+) -> None:  # fmt: skip
     """Draw the rows that the two rank most differently."""
     st.subheader("The rows they disagree on most", anchor=False)
     apart = found.disagreements(N_DISAGREEMENTS)
@@ -152,7 +171,7 @@ def draw_rows(run: Run, found: Comparison, names: tuple[str, str]) -> None:
         )
         st.download_button(
             "Every row as CSV",
-            lambda: to_csv(_download(found, names)),
+            lambda: to_csv(_download(compared, units, names)),
             "comparison.csv",
             "text/csv",
             key="download_comparison",
@@ -163,12 +182,16 @@ def draw_rows(run: Run, found: Comparison, names: tuple[str, str]) -> None:
     st.caption("Rank in percent: 0 is the lowest value of the rows compared, 100 the highest.")
 
 
-def _download(found: Comparison, names: tuple[str, str]) -> pd.DataFrame:
+def _download(
+    compared: pd.DataFrame, units: tuple[str, str], names: tuple[str, str]
+) -> pd.DataFrame:
     titles = {
         "value_a": f"value {names[0]}", "value_b": f"value {names[1]}",
+        "unit_a": f"unit {names[0]}", "unit_b": f"unit {names[1]}",
         "rank_a": f"rank {names[0]}", "rank_b": f"rank {names[1]}",
     }  # fmt: skip
-    return found.rows.rename(columns=titles).rename_axis("row_id").reset_index()
+    named = compared.assign(unit_a=units[0], unit_b=units[1])
+    return named.rename(columns=titles).rename_axis("row_id").reset_index()
 
 
 def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
@@ -233,6 +256,7 @@ if other is not None:
         st.info(formats.plain(error))
         st.stop()
     draw_figures(found, other.name)
+    compared, units = in_units(run, found, other)
     left, right = st.columns([1.5, 1], gap="large")
     with left:
         by = st.segmented_control(
@@ -243,13 +267,15 @@ if other is not None:
             persist_state="session",
         )
         scatter = charts.agreement_scatter(
-            found.rows,
+            compared,
             names=names,
             theme=layout.theme(),
             by="values" if by == "values" else "ranks",
             selected=state.selected_ids(),
         )
         layout.chart(scatter, SCATTER_KEY, on_select=select_points, selection_mode=("box", "lasso"))
+        if by == "values":
+            st.caption(f"Units: here {units[0]}; there {formats.plain(units[1])}.")
     with right:
         layout.chart(charts.overlap_bars(found.overlaps, theme=layout.theme()), key="overlaps")
         labels = label_groups(run.frame["label"])
@@ -258,5 +284,5 @@ if other is not None:
             charts.class_bars(summary, names=names, share=CLASS_SHARE, theme=layout.theme()),
             key="classes",
         )
-    draw_rows(run, found, names)
+    draw_rows(run, found, compared, units, names)
     draw_curves(run, other, names)

@@ -109,7 +109,7 @@ def draw_clusters(run: Run) -> None:
             on_select=lambda: select_clusters(run),
             selection_mode="multi-row",
         )
-        st.caption(f"Worst first, in {unit.label}. Mark clusters to select their rows everywhere.")
+        st.caption(f"Worst first, in {unit.name}. Mark clusters to select their rows everywhere.")
 
 
 layout.title(

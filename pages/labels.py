@@ -50,7 +50,7 @@ def list_suspects(run: Run) -> list[int]:
         "label_quality": st.column_config.ProgressColumn(
             "quality", format="%.2f", min_value=0, max_value=1
         ),
-        "value": number("value", format=unit.column_format, help=f"In {unit.label}"),
+        "value": number("value", format=unit.column_format, help=f"In {unit.name}"),
         "flipped": st.column_config.CheckboxColumn("planted", help="Made wrong by you"),
     }
     drawn = st.dataframe(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -15,7 +14,7 @@ from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.tables import MAX_BYTES
 from ecoval_core.workspace import orders
-from ecoval_core.workspace.exports import to_csv
+from ecoval_core.workspace.exports import to_csv, unique_name
 from ecoval_core.workspace.jobs import JobState
 from ecoval_core.workspace.new_rows import BY_VALUE, RECOMMENDED
 from ecoval_core.workspace.runs import Run
@@ -104,7 +103,7 @@ def draw_valued(run: Run, valued: pd.DataFrame, original: pd.DataFrame, stem: st
             f"{formats.target_word(run)} quality", format="%.2f", min_value=0, max_value=1
         ),
         **{
-            name: number(name, format=unit.column_format, help=f"In {unit.label}")
+            name: number(name, format=unit.column_format, help=f"In {unit.name}")
             for name in ("value", "intrinsic", "extrinsic")
         },
     }
@@ -121,7 +120,10 @@ def draw_valued(run: Run, valued: pd.DataFrame, original: pd.DataFrame, stem: st
         ]
     ]
     _table(shown, original, columns, "new_rows", run)
-    _downloads(valued.sort_index(), original, f"{stem}_valued", "new_rows")
+    scaled = unit.scale(valued).sort_index()
+    # Beside the values that it is the unit of.
+    scaled.insert(list(scaled).index("extrinsic") + 1, "unit", unit.name)
+    _downloads(scaled, original, f"{stem}_valued", "new_rows")
 
 
 def draw_doubts(run: Run, doubts: pd.DataFrame, original: pd.DataFrame, stem: str) -> None:
@@ -157,8 +159,11 @@ def _table(
 
 def _downloads(found: pd.DataFrame, original: pd.DataFrame, stem: str, key: str) -> None:
     def joined() -> pd.DataFrame:
-        added = found.rename(columns=_free_names(list(found.columns), list(original.columns)))
-        return original.loc[added.index].join(added).rename_axis("row_id").reset_index()
+        added = found.rename(
+            columns={name: unique_name(str(name), original.columns) for name in found}
+        )
+        row_id = unique_name("row_id", original.columns)
+        return original.loc[added.index].join(added).rename_axis(row_id).reset_index()
 
     st.download_button(
         "These rows with values as CSV",
@@ -169,10 +174,6 @@ def _downloads(found: pd.DataFrame, original: pd.DataFrame, stem: str, key: str)
         on_click="ignore",
         icon=":material/download:",
     )
-
-
-def _free_names(names: Sequence[str], taken: Sequence[str]) -> dict[str, str]:
-    return {name: f"ecoval_{name}" for name in names if name in set(taken)}
 
 
 def draw_acquisition(run: Run, frame: str, name: str) -> None:

@@ -30,11 +30,16 @@ from pages.shared.session import Session, prune_thresholds, session
 
 _KINDS: dict[str, tuple[Which, str]] = {
     "Pruned table": ("kept", "What stays: original columns, order and row ids"),
-    "Removed rows": ("removed", "What goes, with values"),
+    "Removed rows": (
+        "removed",
+        "What goes, with the reason, and values as on screen: in the unit chosen above, which the column "
+        "unit names, unrounded",
+    ),
     "All rows with values": (
         "all_values",
-        "Every row with the part it was in; those valued with value, standard error, intrinsic, "
-        "extrinsic, cluster",
+        "Every row with the part it was in, and whether it goes and why; those valued with value, standard "
+        "error, intrinsic and extrinsic (in the unit chosen above, which the column unit names, "
+        "unrounded), cluster, label quality",
     ),
 }
 # Classes named in a line; the rest are counted.
@@ -214,7 +219,7 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
     pruned_ids : list of int
         Row ids that go.
     """
-    new_labels = labelling.relabelled(run)
+    new_labels, decision = labelling.relabelled(run), prunelist.decide(run)
     stem = PurePath(run.prepared.table.name).stem
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
@@ -230,7 +235,7 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
         for label, (which, explanation) in _KINDS.items():
             st.download_button(
                 label,
-                partial(export_table, run, which, pruned_ids, kind, new_labels),
+                partial(export_table, run, which, decision, kind, new_labels, session.unit),
                 f"{stem}_{which}.{kind}",
                 _MIME[kind],
                 key=f"download_{which}",
@@ -251,13 +256,14 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
         mends={"mends": found["mends"], "content": found["content"]} if found["mends"] else None,
         name="" if record is None else record.name,
         note="" if record is None else record.note,
+        unit=session.unit,
     )
 
 
 def _gatherer(run: Run, pruned_ids: list[int], new_labels: dict[int, Any]) -> Callable[[], Any]:
     """Return what collects all that was measured of a run, when its report is asked for."""
     # Where a button is pressed, the session is no longer there to be asked.
-    engine, workspace, unit = server.engine(), server.workspace(), session.unit
+    engine, workspace = server.engine(), server.workspace()
     wanted = {
         f"Pruning {formats.count(len(pruned_ids), 'row')}": orders.effect(run, pruned_ids),
         f"Relabelling {formats.count(len(new_labels), 'row')}": orders.effect(run, [], new_labels),
@@ -270,7 +276,6 @@ def _gatherer(run: Run, pruned_ids: list[int], new_labels: dict[int, Any]) -> Ca
             "curves": engine.read(workspace, orders.curves(run, balanced=False)),
             "coordinates": engine.read(workspace, orders.projection(run)),
             "projection": "UMAP",
-            "unit": unit,
         }
 
     return gather

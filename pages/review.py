@@ -210,7 +210,7 @@ def draw_clusters(run: Run) -> None:
     unit, clusters, shape = formats.unit_of(run), run.clusters, pictures(run)
     features, frame = original(run), run.frame
     st.caption(
-        f"Worst first: what the score loses without a cluster, in {unit.label}. Below zero, the model is "
+        f"Worst first: what the score loses without a cluster, in {unit.name}. Below zero, the model is "
         "better without it."
     )
     for worth in clusters.head(N_CLUSTERS_LISTED).to_dict("records"):

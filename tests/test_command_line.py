@@ -64,10 +64,12 @@ def test_value_writes_every_row_with_part_and_values(folder, tmp_path, suffix, r
     assert found.groupby("part").size().to_dict() == {
         "train": 106, "validation": 35, "test": 35, "no target": 2,
     }  # fmt: skip
-    assert found.columns[-8:].tolist() == [
-        "part", "value", "standard_error", "intrinsic", "extrinsic", "cluster", "label_quality",
-        "suggested_label",
+    assert found.columns[-11:].tolist() == [
+        "part", "value", "standard_error", "intrinsic", "extrinsic", "unit", "cluster", "label_quality",
+        "suggested_label", "pruned", "reason",
     ]  # fmt: skip
+    assert "Values            in per mille of the surplus\n" in done.stdout
+    assert found["value"].sum() == pytest.approx(1000)
 
 
 def test_the_summary_goes_to_stdout_and_the_rest_to_stderr(folder, tmp_path):
@@ -97,15 +99,16 @@ def test_every_option_reaches_the_engine(folder, tmp_path):
         folder, "diabetes.csv", "--task", "regression", "--model", "k_neighbors",
         "--n-clusters", 9, "--scoring", "absolute_error", "--extrinsic-weight", 0.2, "--seed", 3,
         "--proportions", 0.5, 0.3, 0.2, "--exclude", "age", "--exclude", "sex", "--jobs", 2,
-        out=tmp_path / "values.csv",
+        "--unit", "score", out=tmp_path / "values.csv",
     )  # fmt: skip
     assert (done.exit_code, done.exception) == (0, None)
     expected = expected_run(
         folder, "diabetes.csv", Settings("k_neighbors", 9, "absolute_error", 0.2, 3),
         excluded=["age", "sex"], seed=3, proportions=(0.5, 0.3, 0.2),
     )  # fmt: skip
-    found = read_csv(tmp_path / "values.csv").set_index("row_id")["value"].dropna()
-    assert np.array_equal(found, expected.frame["value"])
+    table = read_csv(tmp_path / "values.csv").set_index("row_id")
+    assert np.array_equal(table["value"].dropna(), expected.frame["value"])
+    assert set(table["unit"]) == {"units of the target's standard deviation"}
     assert "from 8 columns" in done.stderr
 
 

@@ -42,7 +42,13 @@ def page(run, gather):
 
     decisions = {int(run.frame.index[0]): "accept", int(run.frame.index[1]): "keep"}
     documents.draw(
-        run, PruneList(share=0.2), decisions, gather=gather, name="Best <run>", note="why"
+        run,
+        PruneList(share=0.2),
+        decisions,
+        gather=gather,
+        unit="score",
+        name="Best <run>",
+        note="why",
     )
 
 
@@ -51,7 +57,7 @@ def test_both_are_made_when_asked_for_and_fit_together(run, offered):
 
     def gather():
         asked.append(1)
-        return {"coordinates": run.X[:, :2], "projection": "UMAP", "unit": "score"}
+        return {"coordinates": run.X[:, :2], "projection": "UMAP"}
 
     app = AppTest.from_function(page, args=(run, gather), default_timeout=60).run()
     assert not app.exception
@@ -65,7 +71,9 @@ def test_both_are_made_when_asked_for_and_fit_together(run, offered):
     assert asked == [1]
     assert "placed by UMAP" in content
     assert "<h1><bdi>Best &lt;run&gt;</bdi></h1>" in content
+    assert "Values of rows are written in units of probability" in content
     read = read_recipe(recipe())
+    assert read.unit == "score"
     assert (read.name, read.note, read.rules) == ("Best <run>", "why", PruneList(share=0.2))
     again = replay(read, open_table(read))
     assert [again.is_as_expected(made) for made in again.downloads()] == [True] * 6

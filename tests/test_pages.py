@@ -1,10 +1,12 @@
 """Every screen, driven as a visitor would, without a browser."""
 
+import hashlib
 import io
 import json
 import os
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from ecoval_core import charts
 from ecoval_core.tables import load_sample
 from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.workspace import orders
+from ecoval_core.workspace.units import unit_of
 from ecoval_core.workspace.workspace import default_root
 from pages.shared import prunelist, server, story
 
@@ -147,6 +150,12 @@ def test_a_first_visit_shows_one_demo_button_one_upload_field_and_the_samples():
     assert [button.label for button in app.button].count("Try the demo") == 1
     assert len(app.file_uploader) == 1
     assert sum(button.label == "Load" for button in app.button) == 5
+
+
+def test_the_same_file_under_another_name_opens_under_that_name():
+    app = upload(open_app(), "monday.csv", CLEAN)
+    assert app.subheader[0].value == "monday.csv"
+    assert upload(app, "tuesday.csv", CLEAN).subheader[0].value == "tuesday.csv"
 
 
 def test_the_demo_leads_to_the_map_and_to_its_point_by_itself():
@@ -807,6 +816,49 @@ def test_downloads_hold_what_they_say(kind, monkeypatch):
     assert len(tables["download_all_values"]) == len(original)
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_values_in_a_file_are_the_very_numbers_on_screen_in_the_unit_chosen_there(
+    kind, monkeypatch
+):
+    offered = {}
+    draw_button = st.download_button
+
+    def remember(label, data, *args, key, **kwargs):
+        offered[key] = data
+        return draw_button(label, b"", *args, key=key, **kwargs)
+
+    monkeypatch.setattr(st, "download_button", remember)
+    app = go(valued(noise=False), "prune")
+    check(app.slider(key="prune_share").set_value(10.0).run())
+    check(app.segmented_control(key="format").set_value(kind).run())
+    read = (
+        pd.read_parquet if kind == "parquet" else partial(pd.read_csv, float_precision="round_trip")
+    )
+    seen = {}
+    for unit in ("share", "score"):
+        check(app.selectbox(key="unit").set_value(unit).run())
+        wait(app)
+        screen = next(table.value for table in app.dataframe if "reason" in table.value)
+        removed = read(io.BytesIO(offered["download_removed"]())).set_index("row_id")
+        assert sorted(screen.index) == removed.index.tolist()
+        for column in ("value", "standard_error", "intrinsic", "extrinsic", "reason"):
+            assert (removed.loc[screen.index, column] == screen[column]).all(), column
+        every = read(io.BytesIO(offered["download_all_values"]())).set_index("row_id")
+        pd.testing.assert_frame_equal(
+            every[every["pruned"]], removed, check_dtype=False, check_exact=True
+        )
+        recipe = json.loads(offered["download_recipe"]())
+        for name in ("removed", "all_values"):
+            made = offered[f"download_{name}"]()
+            assert hashlib.sha256(made).hexdigest() == recipe["expected"]["files"][f"{name}.{kind}"]
+        assert b"written in " + every["unit"].iloc[0].encode() in offered["download_report"]()
+        seen[every["unit"].unique().item()] = removed["value"].sum()
+        total = float(figure(app, "Their value together").replace("−", "-"))
+        assert total == pytest.approx(seen[every["unit"].iloc[0]], rel=0.2)
+    assert list(seen) == ["per mille of the surplus", "units of probability"]
+    assert len(set(seen.values())) == 2
+
+
 def test_the_method_says_what_is_the_papers_and_what_is_ours():
     app = go(open_app(), "method")
     assert "From the paper" in app.info[0].value
@@ -1107,6 +1159,54 @@ def test_new_rows_are_valued_without_a_refit_and_what_does_not_fit_is_said():
     wait(app)
     assert "Added by priority" in text(app)
     assert "90 % interval of the change" in "".join(e.value for e in (*app.info, *app.success))
+
+
+def test_the_file_of_new_rows_is_in_the_unit_on_screen_and_keeps_apart_what_the_table_has(
+    monkeypatch,
+):
+    offered = {}
+
+    def remember(label, data, *args, key, **kwargs):
+        offered[key] = data
+
+    monkeypatch.setattr(st, "download_button", remember)
+    app = go(valued("penguins", noise=False), "new_data")
+    frame = load_sample("penguins").frame.sample(40, random_state=0)
+    new_file(app, frame.assign(row_id=range(100, 140), unit="mm", ecoval_unit="cm"))
+    screen = app.dataframe[0].value
+    made = pd.read_csv(io.BytesIO(offered["download_new_rows"]()), float_precision="round_trip")
+    made = made.set_index("ecoval_row_id")
+    for column in ("value", "intrinsic", "extrinsic"):
+        assert (made.loc[screen.index, column] == screen[column]).all()
+    assert set(made["ecoval_ecoval_unit"]) == {"per mille of the surplus"}
+    assert (set(made["unit"]), set(made["ecoval_unit"])) == ({"mm"}, {"cm"})
+    assert made["row_id"].tolist() == list(range(100, 140))
+
+
+def test_a_comparison_is_downloaded_in_the_units_on_screen_which_it_names(monkeypatch):
+    offered = {}
+    draw_button = st.download_button
+
+    def remember(label, data, *args, key, **kwargs):
+        offered[key] = data
+        return draw_button(label, b"", *args, key=key, **kwargs)
+
+    monkeypatch.setattr(st, "download_button", remember)
+    app = go(valued(), "compare")
+    wait(app)
+    run = app.session_state["weighted_run"][2]
+    made = pd.read_csv(io.BytesIO(offered["download_comparison"]()), float_precision="round_trip")
+    made = made.set_index("row_id")
+    assert set(made["unit this run"]) == {"per mille of the surplus"}
+    assert set(made["unit KNN-Shapley"]) == {"KNN-Shapley's own"}
+    assert (made["value this run"] == unit_of(run).scale(run.frame)["value"]).all()
+    check(app.selectbox(key="unit").set_value("score").run())
+    wait(app)
+    made = pd.read_csv(io.BytesIO(offered["download_comparison"]()), float_precision="round_trip")
+    assert set(made["unit this run"]) == {"units of probability"}
+    assert made["value this run"].tolist() == run.frame["value"].tolist()
+    check(app.segmented_control(key="compare_by").set_value("values").run())
+    assert "Units: here units of probability; there KNN-Shapley's own." in text(app)
 
 
 def test_a_new_file_without_a_needed_column_is_refused_with_the_columns_named():

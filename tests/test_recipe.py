@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from ecoval_core.command_line import main
-from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.evaluation.pruning import Decision, PruneList
 from ecoval_core.tables import load_sample, make_table, prepare, read_frame
 from ecoval_core.tables.mending import mend, suggest_mends
 from ecoval_core.tables.table import content_digest
@@ -41,6 +41,7 @@ from ecoval_core.workspace.replay import (
 )
 from ecoval_core.workspace.runs import Run, Settings, value_prepared
 from ecoval_core.workspace.store import Store
+from ecoval_core.workspace.units import UNIT_KINDS, unit_of
 from ecoval_core.workspace.valuations import read_valuation, write_valuation
 
 FILES = [f"{which}.{kind}" for which in WHICH for kind in FORMATS]
@@ -103,16 +104,16 @@ def case(request, tmp_path_factory):
     return file, run, rules, decisions
 
 
-def downloaded(run, rules, decisions):
+def downloaded(run, rules, decisions, unit):
     """What the app downloads, the way it asks for it."""
-    pruned = [int(row) for row in rules.decide(run.frame["value"], run.class_labels).reasons.index]
+    decided = rules.decide(run.frame["value"], run.class_labels)
     new = {
         int(row): run.frame["suggested_label"].loc[row]
         for row, v in decisions.items()
         if v == "accept"
     }
     return {
-        f"{which}.{kind}": export_table(run, which, pruned, kind, new)
+        f"{which}.{kind}": export_table(run, which, decided, kind, new, unit)
         for which in WHICH
         for kind in FORMATS
     }
@@ -121,7 +122,8 @@ def downloaded(run, rules, decisions):
 def test_another_process_makes_the_same_bytes(case, tmp_path):
     file, run, rules, decisions = case
     recipe = tmp_path / "recipe.json"
-    recipe.write_bytes(recipe_bytes(recipe_of(run, rules, decisions)))
+    unit = "score" if run.settings.balanced else "share"
+    recipe.write_bytes(recipe_bytes(recipe_of(run, rules, decisions, unit=unit)))
     done = subprocess.run(
         [sys.executable, "-m", "ecoval_core", "replay", recipe, file, "--out", tmp_path / "again",
          "--jobs", "2"],
@@ -129,7 +131,7 @@ def test_another_process_makes_the_same_bytes(case, tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "4", "ARROW_NUM_THREADS": "3"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    expected = downloaded(run, rules, decisions)
+    expected = downloaded(run, rules, decisions, unit)
     assert sorted(path.name for path in (tmp_path / "again").iterdir()) == sorted(FILES)
     for name, content in expected.items():
         assert (tmp_path / "again" / name).read_bytes() == content, name
@@ -186,7 +188,7 @@ def test_a_recipe_holds_what_it_was_made_of(case):
     assert (read.proportions, read.noise) == (run.prepared.proportions, run.prepared.noise)
     assert {row: made.verdict for row, made in read.labels.items()} == decisions
     assert read.relabelled == new_labels(run, decisions)
-    assert read.surplus == run.ecoval.surplus_
+    assert (read.surplus, read.unit) == (run.ecoval.surplus_, "share")
     assert recipe_bytes(json.loads(made)) == made
 
 
@@ -227,8 +229,42 @@ def test_a_sample_needs_no_file(wine, tmp_path):
     pruned = read_recipe(recipe_bytes(recipe)).rules.reasons(run.frame["value"], run.class_labels)
     label = run.frame["suggested_label"].iloc[0]
     new = {int(run.frame.index[0]): label}
-    expected = export_table(run, "kept", pruned.index, "csv", new)
+    decided = Decision(pruned, np.empty(0, np.int64))
+    expected = export_table(run, "kept", decided, "csv", new)
     assert (tmp_path / "again" / "kept.csv").read_bytes() == expected
+
+
+@pytest.mark.parametrize("unit", UNIT_KINDS)
+def test_the_unit_of_a_recipe_is_that_of_its_files(wine, unit, tmp_path):
+    run, rules = wine[0], PruneList(share=0.1)
+    done = follow(recipe_of(run, rules, unit=unit), folder=tmp_path)
+    assert (done.exit_code, done.exception) == (0, None)
+    made = pd.read_parquet(tmp_path / "again" / "all_values.parquet").set_index("row_id")
+    shown = unit_of(run, unit)
+    assert set(made["unit"]) == {shown.name}
+    assert (made.loc[run.ids, "value"] == shown.scale(run.frame)["value"]).all()
+    pruned = rules.reasons(run.frame["value"], run.class_labels)
+    assert made.index[made["pruned"]].tolist() == sorted(pruned.index)
+    assert set(made.loc[pruned.index, "reason"]) == {"share"}
+
+
+def test_a_recipe_from_before_downloads_had_a_unit_is_followed_as_it_was_made(wine, tmp_path):
+    run, recipe = wine[0], copy.deepcopy(wine[1])
+    recipe["ecoval_recipe"] = 1
+    del recipe["unit"]
+    recipe["expected"]["files"] |= dict.fromkeys(("all_values.csv", "removed.csv"), "0" * 64)
+    assert read_recipe(recipe_bytes(recipe)).unit == "score"
+    done = follow(recipe, folder=tmp_path)
+    assert (done.exit_code, done.exception) == (0, None)
+    lines = done.stdout.splitlines()
+    assert "Same bytes as in the recipe: kept.csv, kept.parquet" in lines
+    assert f"The recipe expects nothing of: {', '.join(FILES[2:])}" in lines
+    assert "Values: the same to the last bit" in lines
+    made = pd.read_parquet(tmp_path / "again" / "all_values.parquet").set_index("row_id")
+    assert (made.loc[run.ids, "value"] == run.frame["value"]).all()
+    recipe["unit"] = "share"
+    done = follow(recipe, folder=tmp_path)
+    assert done.stderr.endswith("'unit' is a field that is not known here.\n")
 
 
 def test_another_table_is_refused_by_both_digests_unless_told_otherwise(wine, tmp_path):
@@ -397,7 +433,7 @@ def example():
     """A recipe with every kind of field, made without a run."""
     digest = "0123456789abcdef" * 4
     return {
-        "ecoval_recipe": 1, "name": "n", "note": "", "created": "2026-11-24",
+        "ecoval_recipe": 2, "name": "n", "note": "", "created": "2026-11-24",
         "table": {
             "name": "t.csv", "kind": "csv", "sample": None, "content": digest[:32], "rows": 100,
             "columns": 4,
@@ -413,6 +449,7 @@ def example():
         },
         "prune": rules_to_json(PruneList(0.1, -0.5, frozenset({3}), frozenset({4, 99}))),
         "labels": {"3": {"decision": "accept", "label": "b"}, "0": {"decision": "keep"}},
+        "unit": "share",
         "expected": {"values": digest, "surplus": 0.4, "pruned": 10, "files": {"kept.csv": digest}},
         "versions": {"pandas": "3.1.1"},
     }  # fmt: skip
@@ -446,6 +483,7 @@ WRONG = [
     ("prune.picked", [100]), ("prune.picked", [1.0]), ("prune.restored", [-1]), ("prune.quota", 1.1),
     ("labels", []), ("labels.3", {"decision": "accept"}), ("labels.3", {"decision": "keep", "label": "b"}),
     ("labels.3.label", {"a": 1}), ("labels.3.label", True), ("labels.0.decision", "maybe"),
+    ("unit", "percent"), ("unit", None),
     ("expected.values", "x"), ("expected.surplus", [1]), ("expected.pruned", -3),
     ("expected.files", {"kept.csv": "x"}), ("versions", {"pandas": 3}),
 ]  # fmt: skip
@@ -521,7 +559,7 @@ def test_a_label_of_no_row_is_refused(row):
         (b"[]", "no recipe of EcoVal"),
         (b"null", "no recipe of EcoVal"),
         (b'{"a": 1}', "no recipe of EcoVal"),
-        (b'{"ecoval_recipe": 2, "cells": {}}', "made by a later EcoVal"),
+        (b'{"ecoval_recipe": 3, "cells": {}}', "made by a later EcoVal"),
         (b'{"ecoval_recipe": 1, "name": NaN}', "NaN"),
         (b'{"ecoval_recipe": 1, "ecoval_recipe": 1}', "'ecoval_recipe' twice"),
         (b'{"ecoval_recipe": ' + b"9" * 6000 + b"}", "too many digits"),

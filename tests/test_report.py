@@ -24,12 +24,12 @@ from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect, PruneList, measure_effect
 from ecoval_core.reporting import make_report
 from ecoval_core.reporting.figures import MAX_LOWEST, MAX_POINTS, drawn, points_drawn, thin_out
-from ecoval_core.reporting.units import unit_of
 from ecoval_core.tables import load_sample, make_table, prepare, read_frame
 from ecoval_core.valuation.uncertainty import reliability_warning
 from ecoval_core.workspace.recipe import new_labels, read_recipe, recipe_bytes
 from ecoval_core.workspace.replay import recipe_of
 from ecoval_core.workspace.runs import Settings, value_prepared
+from ecoval_core.workspace.units import unit_of
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 SCRIPT = "</script><script>document.hacked = 1</script>"
@@ -181,7 +181,7 @@ def test_headline_figures_are_those_of_the_run(loans, page):
         f"{(frame['value'] < 0).sum()} of {len(frame)}{len(run.surely_negative_ids)} of them by more than",
         f"{len(decided.reasons)} of {len(frame)}{len(decided.spared)} more rows spared by the quota",
         f"6 of {len(frame)}",
-        "Values of rows are written in ‰ of the surplus",
+        "Values of rows are written in per mille of the surplus",
     ):
         assert words in said
 
@@ -362,13 +362,14 @@ def test_regression_by_folds_speaks_of_targets(tmp_path):
     assert [row[0] for row in rows_of(page, "Pruning")[1:]] == ["R²"]
     assert "2 decisions on targets" in page.text_of("decisions")
     assert "Quota" not in page.text_of("decisions")
-    assert len(rows_of(page, f"Values by target, lowest mean first, in {unit}")) == 6
+    assert len(rows_of(page, f"Values by target, lowest mean first, in units {unit}")) == 6
 
 
 def test_units_are_those_of_the_app(loans):
     run = loans[0]
     share, score = unit_of(run), unit_of(run, "score")
     assert (share.label, score.label) == ("‰ of the surplus", "of probability")
+    assert (share.name, score.name) == ("per mille of the surplus", "units of probability")
     assert share.factor * run.ecoval.surplus_ == pytest.approx(1000)
     assert (score.number(0.5), score.number(-1e-9)) == (
         f"+{0.5:.{score.decimals}f}",

@@ -1,4 +1,6 @@
+import copy
 import io
+from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
 
@@ -6,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import load_sample, make_table
 from ecoval_core.tables.preparation import prepare
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.workspace.exports import export_table, exported_frame
 from ecoval_core.workspace.runs import Settings, estimate_run, rows_per_fit, value_prepared
+from ecoval_core.workspace.units import unit_of
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +59,8 @@ def test_reweighting_keeps_the_rest(run):
 def test_kept_and_removed_together_are_the_table(run):
     original = run.prepared.table.frame
     pruned = run.frame["value"].nsmallest(15).index
-    kept, removed = (exported_frame(run, which, pruned) for which in ("kept", "removed"))
+    decided = PruneList(picked=frozenset(pruned), quota=0).decide(run.frame["value"])
+    kept, removed = (exported_frame(run, which, decided) for which in ("kept", "removed"))
     assert list(kept.columns) == ["row_id", *original.columns]
     assert kept["row_id"].is_monotonic_increasing
     assert sorted([*kept["row_id"], *removed["row_id"]]) == list(original.index)
@@ -63,42 +68,91 @@ def test_kept_and_removed_together_are_the_table(run):
         kept.drop(columns="row_id"), original.drop(pruned).reset_index(drop=True)
     )
     assert set(removed["row_id"]) == set(pruned)
-    assert removed["value"].max() <= run.frame["value"].drop(pruned).min()
+    factor = unit_of(run).factor
+    assert removed["value"].max() <= run.frame["value"].drop(pruned).min() * factor
+    assert removed["pruned"].all()
+    assert set(removed["reason"]) == {"picked"}
 
 
 def test_all_rows_come_with_values_where_they_have_one(run):
-    table = exported_frame(run, "all_values")
+    table = exported_frame(run, "all_values", unit="score")
     assert len(table) == len(run.prepared.table.frame)
     valued = table.set_index("row_id").loc[run.frame.index]
     for column in ("value", "standard_error", "intrinsic", "extrinsic", "cluster"):
         assert (valued[column] == run.frame[column]).all()
+    assert (table["unit"] == "units of probability").all()
+    assert not table["pruned"].any()
+    assert table["reason"].isna().all()
     assert table["value"].notna().sum() == len(run.frame)
     assert (table["part"] == "train").sum() == len(run.frame)
     assert set(table["part"]) == {"train", "validation", "test"}
     assert table["planted_noise"].sum() == len(run.prepared.flipped_ids)
 
 
+def test_values_are_exported_in_the_unit_asked_for_and_every_row_names_it(run):
+    table = exported_frame(run, "all_values").set_index("row_id")
+    assert (table["unit"] == "per mille of the surplus").all()
+    assert table["value"].sum() == pytest.approx(1000)
+    shown = unit_of(run, "share").scale(run.frame)
+    for column in ("value", "standard_error", "intrinsic", "extrinsic"):
+        assert (table.loc[shown.index, column] == shown[column]).all()
+    assert table["unit"].iloc[0].isascii(), "which Excel takes for another encoding"
+
+
+def test_the_unit_named_is_that_of_the_score_where_there_is_no_surplus(run):
+    poor = copy.copy(run.ecoval)
+    poor.surplus_ = -0.1
+    table = exported_frame(replace(run, ecoval=poor), "all_values").set_index("row_id")
+    assert (table["unit"] == "units of probability").all()
+    assert (table.loc[run.ids, "value"] == run.frame["value"]).all()
+
+
+def test_each_row_says_whether_and_by_which_rules_it_goes(run):
+    ranked = run.frame["value"].sort_values(kind="stable")
+    rules = PruneList(share=0.4, threshold=ranked.iloc[5], quota=0.7)
+    rules = rules.pick([ranked.index[-1]]).restore([ranked.index[2]])
+    decided = rules.decide(run.frame["value"], run.class_labels)
+    assert len(decided.spared)
+    table = exported_frame(run, "all_values", decided).set_index("row_id")
+    assert table["pruned"].dtype == bool
+    assert set(table.index[table["pruned"]]) == set(decided.reasons.index)
+    assert table.loc[ranked.index[0], "reason"] == "share + threshold"
+    assert table.loc[ranked.index[-1], "reason"] == "picked"
+    assert (table.loc[decided.reasons.index, "reason"] == decided.reasons).all()
+    assert (table.loc[decided.spared, "reason"] == "spared by the quota").all()
+    rest = table.index.difference([*decided.reasons.index, *decided.spared])
+    assert table.loc[rest, "reason"].isna().all()
+    removed = exported_frame(run, "removed", decided).set_index("row_id")
+    pd.testing.assert_frame_equal(removed, table[table["pruned"]])
+
+
 def test_names_that_the_table_has_already_are_kept_apart():
     frame = load_sample("penguins").frame.rename(
-        columns={"year": "value", "sex": "row_id", "island": "cluster"}
+        columns={"year": "value", "sex": "row_id", "island": "cluster", "bill_depth_mm": "unit"}
     )
     prepared = prepare(make_table(frame, "mine", target="species"))
     run = value_prepared(prepared, Settings("naive_bayes", 6, "probability"))
     table = exported_frame(run, "all_values")
-    assert {"ecoval_row_id", "ecoval_value", "ecoval_cluster", "intrinsic"} <= set(table.columns)
+    names = {"row_id", "value", "cluster", "unit"}
+    assert {*(f"ecoval_{name}" for name in names), "intrinsic", "reason"} <= set(table.columns)
     pd.testing.assert_series_equal(table["value"], frame["value"])
 
 
 @pytest.mark.parametrize("file_format", ["csv", "parquet"])
 def test_files_read_back_as_exported(run, file_format):
-    pruned = list(run.prepared.flipped_ids)
+    pruned = PruneList(picked=frozenset(map(int, run.prepared.flipped_ids)), quota=0).decide(
+        run.frame["value"], run.class_labels
+    )
     data = export_table(run, "kept", pruned, file_format)
     read = pd.read_csv if file_format == "csv" else pd.read_parquet
     back = read(io.BytesIO(data))
     assert back.columns.tolist() == ["row_id", *run.prepared.table.frame.columns]
-    assert len(back) == len(run.prepared.table.frame) - len(pruned)
+    assert len(back) == len(run.prepared.table.frame) - len(pruned.reasons)
     values = read(io.BytesIO(export_table(run, "all_values", pruned, file_format)))
-    assert values["value"].sum() == pytest.approx(run.ecoval.surplus_)
+    assert values["value"].sum() == pytest.approx(1000)
+    assert values["pruned"].dtype == bool
+    assert values.loc[values["pruned"], "reason"].eq("picked").all()
+    assert values["pruned"].sum() == len(pruned.reasons)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +190,7 @@ def test_every_row_follows_the_weight_and_is_exported(every_row):
     other = every_row.reweight(0.0)
     assert (other.frame["extrinsic"] == 0).all()
     assert other.frame["value"].sum() == pytest.approx(every_row.ecoval.surplus_)
-    table = exported_frame(every_row, "all_values")
+    table = exported_frame(every_row, "all_values", unit="score")
     assert table["value"].notna().sum() == len(every_row.frame)
     assert table.loc[table["value"].isna(), "part"].eq("test").all()
     assert set(table["part"]) == {"train", "validation", "test"}
@@ -174,5 +228,5 @@ def test_parquet_refuses_a_column_of_text_and_numbers_in_one_sentence():
     with pytest.raises(
         ValueError, match=r"Column .year. mixes kinds of values.*choose CSV instead"
     ):
-        export_table(run, "kept", (), "parquet")
+        export_table(run, "kept", None, "parquet")
     assert len(pd.read_csv(io.BytesIO(export_table(run, "kept")))) == len(frame)

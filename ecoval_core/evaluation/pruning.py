@@ -16,6 +16,7 @@ from ecoval_core.evaluation.measures import Change, compare, main_measure, predi
 from ecoval_core.valuation.fitting import seed_estimator
 
 DEFAULT_QUOTA = 0.5
+SPARED = "spared by the quota"
 
 
 class Decision(NamedTuple):
@@ -32,6 +33,12 @@ class Decision(NamedTuple):
 
     reasons: pd.Series
     spared: NDArray[np.int64]
+
+    @property
+    def notes(self) -> pd.Series:
+        """Return `reasons`, followed by "spared by the quota" for each of the rows spared."""
+        spared = pd.Series(SPARED, index=self.spared, dtype="str", name=self.reasons.name)
+        return pd.concat([self.reasons, spared])
 
 
 @dataclass(frozen=True)

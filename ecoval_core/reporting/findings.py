@@ -29,11 +29,11 @@ from ecoval_core.reporting.blocks import (
     said,
 )
 from ecoval_core.reporting.figures import drawn, points_drawn, thin_out
-from ecoval_core.reporting.units import Unit
 from ecoval_core.valuation.models import MODELS
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.valuation.uncertainty import reliability_warning
 from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.units import Unit
 
 # As many as one page of paper holds.
 MAX_BARS = 30
@@ -97,9 +97,7 @@ def summary(run: Run, unit: Unit, decided: Decision, relabelled: Mapping[int, An
     blocks: list[Block] = [Cards(cards)]
     if warning := reliability_warning(ecoval):
         blocks.insert(0, Notice(warning))
-    blocks.append(
-        Text(f"Values of rows are written in {unit.label}, unless another unit is named.")
-    )
+    blocks.append(Text(f"Values of rows are written in {unit.name}, unless another unit is named."))
     return Section("summary", "In short", blocks)
 
 

@@ -15,8 +15,8 @@ from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.reporting.blocks import Grid, cell, counted, known, more, said
-from ecoval_core.reporting.units import DASH, Unit
 from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.units import DASH, Unit
 
 MAX_CLASSES = 30
 MAX_CLUSTERS = 40
@@ -120,7 +120,7 @@ def distribution_grid(run: Run, unit: Unit) -> Grid:
     kinds = list(frame["value"].groupby(groups, observed=True))
     rows = [line("all rows", frame["value"])]
     rows += [line(said(name), values) for name, values in kinds[:MAX_CLASSES]]
-    title = f"Quantiles of the values, in {unit.label}"
+    title = f"Quantiles of the values, in {unit.name}"
     note = more(len(kinds), MAX_CLASSES, "class", "classes")
     return Grid(title, columns, rows, frozenset(columns[1:]), note)
 
@@ -164,8 +164,8 @@ def extremes(run: Run, unit: Unit) -> tuple[Grid, Grid]:
     ranked = run.frame["value"].sort_values(kind="stable").index
     lowest, highest = ranked[:N_EXTREME], ranked[::-1][:N_EXTREME]
     return (
-        _of_rows(run, unit, lowest, f"The {len(lowest)} lowest values, in {unit.label}"),
-        _of_rows(run, unit, highest, f"The {len(highest)} highest values, in {unit.label}"),
+        _of_rows(run, unit, lowest, f"The {len(lowest)} lowest values, in {unit.name}"),
+        _of_rows(run, unit, highest, f"The {len(highest)} highest values, in {unit.name}"),
     )
 
 
@@ -195,7 +195,7 @@ def by_class_grid(
     noun = label_word(run)
     columns = [noun, "rows", "total value", "mean value", "intrinsic", "extrinsic", "below zero"]
     columns += ["to prune", f"new {noun}"]
-    title = f"Values by {noun}, lowest mean first, in {unit.label}"
+    title = f"Values by {noun}, lowest mean first, in {unit.name}"
     note = more(len(totals), len(shown), "class", "classes")
     return Grid(title, columns, rows, frozenset(columns[1:]), note)
 
@@ -218,7 +218,7 @@ def clusters_grid(run: Run, unit: Unit) -> Grid:
     if run.settings.every_row:
         note += "Measured in the first of five folds. "
     note += more(len(clusters), len(shown), "cluster")
-    title = f"Clusters, worst first, in {unit.label}"
+    title = f"Clusters, worst first, in {unit.name}"
     return Grid(title, columns, rows, frozenset(("cluster", *numbers)), note.strip())
 
 
@@ -272,7 +272,7 @@ def pruned_grid(run: Run, unit: Unit, reasons: pd.Series) -> Grid:
         written = unit.number(found["value"]), unit.size(found["standard_error"])
         rows.append([f"{row}", cell(found["label"]), *written, why, *_original_cells(run, row)])
     columns = ["row", noun, "value", "±", "reason", *map(said, _original(run))]
-    title = f"Rows to prune, lowest value first, in {unit.label}"
+    title = f"Rows to prune, lowest value first, in {unit.name}"
     numbers = frozenset(("row", "value", "±", *_original_numbers(run)))
     return Grid(title, columns, rows, numbers, more(len(reasons), len(shown)))
 

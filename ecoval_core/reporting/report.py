@@ -25,9 +25,9 @@ from ecoval_core.reporting.blocks import (
     said,
     without_controls,
 )
-from ecoval_core.reporting.units import UnitKind, unit_of
 from ecoval_core.workspace.recipe import make_recipe, new_labels, recipe_bytes
 from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.units import UnitKind, unit_of
 
 # Nothing is fetched, and no script runs but those named by their digests.
 _POLICY = (
@@ -69,7 +69,7 @@ def make_report(
     recipe : mapping or None, default=None
         Recipe to embed; None makes one without the digests of the downloads.
     unit : {"share", "score"}, default="share"
-        Unit of the values, see :func:`ecoval_core.reporting.units.unit_of`.
+        Unit of the values, see :func:`ecoval_core.workspace.units.unit_of`.
     name, note : str, default=""
         The user's words; without a name, that of the table.
     created : str, default=""
@@ -86,7 +86,7 @@ def make_report(
     new = new_labels(run, decisions) if relabelled is None else relabelled
     table, units = run.prepared.table, unit_of(run, unit)
     recipe = recipe or make_recipe(
-        run, rules, decisions, relabelled=new, name=name, note=note, created=created
+        run, rules, decisions, relabelled=new, unit=unit, name=name, note=note, created=created
     )
     sections = [
         findings.summary(run, units, decided, new),

@@ -1,4 +1,7 @@
-"""What can be downloaded of a run: the table without the pruned rows, those rows, all values."""
+"""What can be downloaded of a run: the table without the pruned rows, those rows, all values.
+
+Values are the very numbers of the screen, unrounded, in the unit chosen there, which a column names.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,17 @@ from typing import Any, Literal
 import pandas as pd
 import pyarrow as pa
 
+from ecoval_core.evaluation.pruning import Decision
 from ecoval_core.tables.formulas import guard_formulas
 from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.units import UnitKind, unit_of
 
 Which = Literal["kept", "removed", "all_values"]
 Format = Literal["csv", "parquet"]
 
 
-def _unique_name(name: str, taken: Collection[str]) -> str:
+def unique_name(name: str, taken: Collection[str]) -> str:
+    """Return a name for a column that is added, with "ecoval_" in front as often as it is taken."""
     while name in taken:
         name = f"ecoval_{name}"
     return name
@@ -26,8 +32,9 @@ def _unique_name(name: str, taken: Collection[str]) -> str:
 def exported_frame(
     run: Run,
     which: Which,
-    pruned_ids: Collection[int] = (),
+    decision: Decision | None = None,
     relabelled: Mapping[int, Any] | None = None,
+    unit: UnitKind = "share",
 ) -> pd.DataFrame:
     """Table to download: original columns and order, with the row id in front.
 
@@ -38,39 +45,48 @@ def exported_frame(
     which : {"kept", "removed", "all_values"}
         The table without the pruned rows (validation and test rows stay in it); the pruned rows with their
         values; or all rows with the part they were in and, for those that were valued, their values.
-    pruned_ids : collection of int, default=()
-        Row ids that go.
+    decision : Decision or None, default=None
+        Which rows go, and why; None for none.
     relabelled : mapping of int to object or None, default=None
         New label, or target, of the rows whose own was judged wrong.
+    unit : {"share", "score"}, default="share"
+        Unit of the values, see :func:`ecoval_core.workspace.units.unit_of`.
 
     Returns
     -------
     DataFrame
         Added columns are row_id, and with values also part, value, standard_error, intrinsic, extrinsic,
-        cluster, label_quality, suggested_label, and, where noise was planted, planted_noise and label_used;
-        where rows were relabelled, corrected_label, which is the target as it was for the other rows. A name
-        that the table has already gets "ecoval_" in front.
+        unit (of these four, in words, the same in every row), cluster, label_quality, suggested_label, and,
+        where noise was planted, planted_noise and label_used; then pruned and reason: the rules by which a
+        row goes ("share", "threshold", "picked", joined by " + "), or that the quota spared it. Where rows
+        were relabelled, corrected_label, which is the target as it was for the other rows. A name that the
+        table has already gets "ecoval_" in front.
     """
     original = run.prepared.table.frame
-    pruned = original.index.isin(list(pruned_ids))
+    pruned = original.index.isin(() if decision is None else decision.reasons.index)
     frame = original
     if which != "kept":
-        columns = ["value", "standard_error", "intrinsic", "extrinsic", "cluster"]
-        columns += ["label_quality", "suggested_label"]
-        values = run.frame[columns].astype({"cluster": "Int64"})
-        added = pd.concat([run.prepared.parts, values], axis=1)
+        shown, columns = unit_of(run, unit), ["value", "standard_error", "intrinsic", "extrinsic"]
+        added = pd.concat([run.prepared.parts, shown.scale(run.frame[columns])], axis=1)
+        added["unit"] = pd.Series(shown.name, index=added.index, dtype="str")
+        added["cluster"] = run.frame["cluster"].astype("Int64")
+        for name in ("label_quality", "suggested_label"):
+            added[name] = run.frame[name]
         if len(run.prepared.flipped_ids):
             added["planted_noise"] = run.frame["flipped"].astype("boolean")
             added["label_used"] = run.frame["label"]
-        added.columns = [_unique_name(name, original.columns) for name in added.columns]
+        added["pruned"] = pruned
+        notes = pd.Series(dtype="str") if decision is None else decision.notes
+        added["reason"] = notes.reindex(added.index)
+        added.columns = [unique_name(name, original.columns) for name in added.columns]
         frame = pd.concat([original, added], axis=1)
     if relabelled:
         target = original[run.prepared.table.target].astype(object)
         target.loc[list(relabelled)] = list(relabelled.values())
-        name = _unique_name("corrected_label", frame.columns)
+        name = unique_name("corrected_label", frame.columns)
         frame = frame.assign(**{name: target.infer_objects()})
     frame = {"kept": frame[~pruned], "removed": frame[pruned], "all_values": frame}[which]
-    row_id = _unique_name("row_id", original.columns)
+    row_id = unique_name("row_id", original.columns)
     return frame.rename_axis(row_id).reset_index()
 
 
@@ -122,8 +138,8 @@ def to_csv(frame: pd.DataFrame) -> bytes:
 
 
 def export_table(
-    run: Run, which: Which, pruned_ids: Collection[int] = (), file_format: Format = "csv",
-    relabelled: Mapping[int, Any] | None = None,
+    run: Run, which: Which, decision: Decision | None = None, file_format: Format = "csv",
+    relabelled: Mapping[int, Any] | None = None, unit: UnitKind = "share",
 ) -> bytes:  # fmt: skip
     """Contents of a file to download.
 
@@ -133,11 +149,11 @@ def export_table(
         Finished run.
     which : {"kept", "removed", "all_values"}
         See :func:`exported_frame`.
-    pruned_ids : collection of int, default=()
-        Row ids that go.
+    decision : Decision or None, default=None
+        Which rows go, and why; None for none.
     file_format : {"csv", "parquet"}, default="csv"
         Format; see :func:`to_csv`.
-    relabelled : mapping of int to object or None, default=None
+    relabelled, unit
         See :func:`exported_frame`.
 
     Returns
@@ -150,7 +166,7 @@ def export_table(
     ValueError
         If Parquet cannot hold a column.
     """
-    frame = exported_frame(run, which, pruned_ids, relabelled)
+    frame = exported_frame(run, which, decision, relabelled, unit)
     if file_format == "csv":
         return to_csv(frame)
     check_parquet(frame)

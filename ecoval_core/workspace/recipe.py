@@ -27,6 +27,7 @@ from ecoval_core.workspace.recipe_fields import (
     read_fields,
 )
 from ecoval_core.workspace.runs import Run, Settings
+from ecoval_core.workspace.units import UnitKind
 
 # What the numbers and the bytes of a file can depend on.
 PACKAGES = ("ecoval", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
@@ -79,6 +80,8 @@ class Recipe:
         Which rows go.
     labels : dict of int to LabelDecision
         Decisions on labels, by row id.
+    unit : {"share", "score"}
+        Unit of the values in the downloads.
     values : str or None
         Digest of the values, see :func:`digest_of_values`.
     surplus : float or None
@@ -110,6 +113,7 @@ class Recipe:
     settings: Settings
     rules: PruneList
     labels: dict[int, LabelDecision]
+    unit: UnitKind
     values: str | None
     surplus: float | None
     n_pruned: int | None
@@ -177,7 +181,7 @@ def _kind_of(name: str) -> Kind:
 
 def make_recipe(
     run: Run, rules: PruneList, decisions: Mapping[int, str] | None = None, *,
-    relabelled: Mapping[int, Any] | None = None,
+    relabelled: Mapping[int, Any] | None = None, unit: UnitKind = "share",
     mends: Sequence[Mapping[str, Any]] = (), content: str | None = None,
     files: Mapping[str, str] | None = None, name: str = "", note: str = "", created: str = "",
 ) -> fields.JsonObject:  # fmt: skip
@@ -193,6 +197,8 @@ def make_recipe(
         Decisions on labels, by row id; rows that the run does not value are left out.
     relabelled : mapping of int to object or None, default=None
         New label of each row whose suggestion was accepted; None takes :func:`new_labels`.
+    unit : {"share", "score"}, default="share"
+        Unit of the values in the downloads, see :func:`ecoval_core.workspace.units.unit_of`.
     mends : sequence of mapping, default=()
         Changes made to the frame before it was valued, as JSON takes them.
     content : str or None, default=None
@@ -240,6 +246,7 @@ def make_recipe(
         },
         "prune": rules_to_json(rules),
         "labels": labels,
+        "unit": unit,
         "expected": {
             "values": digest_of_values(run),
             "surplus": float(run.ecoval.surplus_),
@@ -292,7 +299,7 @@ def read_recipe(source: bytes | str | Path) -> Recipe:
         task=data["task"], excluded=data["excluded"], proportions=tuple(data["proportions"]),
         noise=data["noise"], random_state=data["seed"], settings=Settings(**settings),
         rules=rules_from_json(read["prune"]),
-        labels=labels, values=expected["values"], surplus=expected["surplus"],
+        labels=labels, unit=read["unit"], values=expected["values"], surplus=expected["surplus"],
         n_pruned=expected["pruned"], files=expected["files"], versions=read["versions"],
     )  # fmt: skip
 

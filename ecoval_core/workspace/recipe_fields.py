@@ -14,13 +14,14 @@ from ecoval_core.valuation.estimator import MAX_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.models import MODELS, models_for
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace import fields
+from ecoval_core.workspace.units import UNIT_KINDS, UnitKind
 
 Verdict = Literal["accept", "keep"]
 Kind = Literal["csv", "parquet", "excel", "sample", "frame"]
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 KINDS: tuple[str, ...] = get_args(Kind)
 
-SCHEMA = 1
+SCHEMA = 2
 MAX_BYTES = 64 * 2**20
 MAX_ROWS = 2**53
 
@@ -42,70 +43,72 @@ def _decision(found: Any, path: str) -> Any:
     return (_ACCEPT if accepts else _KEEP)(found, path)
 
 
-_RECIPE = fields.object_of(
-    {
-        "ecoval_recipe": fields.whole(1, SCHEMA),
-        "name": fields.text,
-        "note": fields.text,
-        "created": fields.text,
-        "table": fields.object_of(
-            {
-                "name": fields.text,
-                "kind": fields.one_of(KINDS),
-                "sample": fields.or_null(fields.one_of(SAMPLES)),
-                "content": fields.hexadecimal(32),
-                "rows": fields.whole(1, MAX_ROWS),
-                "columns": fields.whole(1, MAX_ROWS),
-            }
-        ),
-        "mends": fields.list_of(fields.json_object),
-        "data": fields.object_of(
-            {
-                "target": fields.text,
-                "task": fields.one_of(("classification", "regression")),
-                "excluded": fields.map_of(fields.text),
-                "proportions": fields.list_of(
-                    fields.number("above 0 and below 1", lambda v: 0 < v < 1), 3
-                ),
-                "noise": _SHARE,
-                "seed": _SEED,
-            }
-        ),
-        "settings": fields.object_of(
-            {
-                "model": fields.one_of(MODELS),
-                "n_clusters": fields.whole(1, MAX_ROWS),
-                "scoring": fields.one_of(SCORINGS),
-                "extrinsic_weight": fields.number(
-                    f"from 0 to {MAX_EXTRINSIC_WEIGHT:,.0f}",
-                    lambda v: 0 <= v <= MAX_EXTRINSIC_WEIGHT,
-                ),
-                "seed": _SEED,
-                "every_row": fields.flag,
-                "balanced": fields.flag,
-            }
-        ),
-        "prune": fields.object_of(
-            {
-                "share": _SHARE,
-                "threshold": fields.or_null(fields.number("or null")),
-                "picked": _ROW_IDS,
-                "restored": _ROW_IDS,
-                "quota": fields.number("from 0 to 1", lambda v: 0 <= v <= 1),
-            }
-        ),
-        "labels": fields.map_of(_decision),
-        "expected": fields.object_of(
-            {
-                "values": fields.or_null(_SHA256),
-                "surplus": fields.or_null(fields.number("or null")),
-                "pruned": fields.or_null(fields.whole(0, MAX_ROWS)),
-                "files": fields.map_of(_SHA256),
-            }
-        ),
-        "versions": fields.map_of(fields.text),
-    }
-)
+_RECIPE: dict[str, fields.Check] = {
+    "ecoval_recipe": fields.whole(1, SCHEMA),
+    "name": fields.text,
+    "note": fields.text,
+    "created": fields.text,
+    "table": fields.object_of(
+        {
+            "name": fields.text,
+            "kind": fields.one_of(KINDS),
+            "sample": fields.or_null(fields.one_of(SAMPLES)),
+            "content": fields.hexadecimal(32),
+            "rows": fields.whole(1, MAX_ROWS),
+            "columns": fields.whole(1, MAX_ROWS),
+        }
+    ),
+    "mends": fields.list_of(fields.json_object),
+    "data": fields.object_of(
+        {
+            "target": fields.text,
+            "task": fields.one_of(("classification", "regression")),
+            "excluded": fields.map_of(fields.text),
+            "proportions": fields.list_of(
+                fields.number("above 0 and below 1", lambda v: 0 < v < 1), 3
+            ),
+            "noise": _SHARE,
+            "seed": _SEED,
+        }
+    ),
+    "settings": fields.object_of(
+        {
+            "model": fields.one_of(MODELS),
+            "n_clusters": fields.whole(1, MAX_ROWS),
+            "scoring": fields.one_of(SCORINGS),
+            "extrinsic_weight": fields.number(
+                f"from 0 to {MAX_EXTRINSIC_WEIGHT:,.0f}",
+                lambda v: 0 <= v <= MAX_EXTRINSIC_WEIGHT,
+            ),
+            "seed": _SEED,
+            "every_row": fields.flag,
+            "balanced": fields.flag,
+        }
+    ),
+    "prune": fields.object_of(
+        {
+            "share": _SHARE,
+            "threshold": fields.or_null(fields.number("or null")),
+            "picked": _ROW_IDS,
+            "restored": _ROW_IDS,
+            "quota": fields.number("from 0 to 1", lambda v: 0 <= v <= 1),
+        }
+    ),
+    "labels": fields.map_of(_decision),
+    "unit": fields.one_of(UNIT_KINDS),
+    "expected": fields.object_of(
+        {
+            "values": fields.or_null(_SHA256),
+            "surplus": fields.or_null(fields.number("or null")),
+            "pruned": fields.or_null(fields.whole(0, MAX_ROWS)),
+            "files": fields.map_of(_SHA256),
+        }
+    ),
+    "versions": fields.map_of(fields.text),
+}
+# Up to the first schema downloads had no unit, and neither had a recipe.
+_OLD_UNIT: UnitKind = "score"
+_WITHOUT_UNIT = {name: check for name, check in _RECIPE.items() if name != "unit"}
 
 
 def read_fields(content: bytes) -> fields.JsonObject:
@@ -136,13 +139,22 @@ def read_fields(content: bytes) -> fields.JsonObject:
                 f"The recipe was made by a later EcoVal (its ecoval_recipe is {fields.shown(schema)}, and at "
                 f"most {SCHEMA} is known here): install a later version."
             )
-        read: fields.JsonObject = _RECIPE(found, "")
+        read = _read_old(found) if schema == 1 else fields.object_of(_RECIPE)(found, "")
         _check_together(read)
     except fields.FieldError as error:
         raise RecipeError(f"The recipe cannot be followed: {error}") from error
     except RecursionError as error:
         raise RecipeError("The recipe cannot be followed: it nests too deeply.") from error
     return read
+
+
+def _read_old(found: Any) -> fields.JsonObject:
+    """Check the fields of a recipe of the first schema, and return those of the present one."""
+    read: fields.JsonObject = fields.object_of(_WITHOUT_UNIT)(found, "")
+    expected = read["expected"]
+    # Of the files, only those without values have the same columns still.
+    kept = {name: digest for name, digest in expected["files"].items() if name.startswith("kept.")}
+    return {**read, "unit": _OLD_UNIT, "expected": {**expected, "files": kept}}
 
 
 def _check_together(read: fields.JsonObject) -> None:

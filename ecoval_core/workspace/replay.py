@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -26,6 +26,7 @@ from ecoval_core.workspace.recipe import (
 )
 from ecoval_core.workspace.recipe_fields import RecipeError
 from ecoval_core.workspace.runs import Run, value_prepared
+from ecoval_core.workspace.units import UnitKind
 
 WHICH: tuple[Which, ...] = ("kept", "removed", "all_values")
 FORMATS: tuple[Format, ...] = ("csv", "parquet")
@@ -50,18 +51,21 @@ class Download(NamedTuple):
 
 
 def downloads(
-    run: Run, pruned_ids: Collection[int] = (), relabelled: Mapping[int, Any] | None = None
-) -> Iterator[Download]:
+    run: Run, decision: Decision | None = None, relabelled: Mapping[int, Any] | None = None,
+    unit: UnitKind = "share",
+) -> Iterator[Download]:  # fmt: skip
     """Make every download of a run, as :func:`ecoval_core.workspace.exports.export_table` does.
 
     Parameters
     ----------
     run : Run
         Finished run.
-    pruned_ids : collection of int, default=()
-        Row ids that go.
+    decision : Decision or None, default=None
+        Which rows go, and why; None for none.
     relabelled : mapping of int to object or None, default=None
         New label, or target, by row id.
+    unit : {"share", "score"}, default="share"
+        Unit of the values.
 
     Yields
     ------
@@ -72,20 +76,20 @@ def downloads(
         for kind in FORMATS:
             name = f"{which}.{kind}"
             try:
-                yield Download(name, export_table(run, which, pruned_ids, kind, relabelled))
+                yield Download(name, export_table(run, which, decision, kind, relabelled, unit))
             except ValueError as error:
                 yield Download(name, None, str(error))
 
 
 def recipe_of(
     run: Run, rules: PruneList, decisions: Mapping[int, str] | None = None, *,
-    relabelled: Mapping[int, Any] | None = None, **more: Any,
+    relabelled: Mapping[int, Any] | None = None, unit: UnitKind = "share", **more: Any,
 ) -> fields.JsonObject:  # fmt: skip
     """Make the recipe of a run with the digests of its downloads.
 
     Parameters
     ----------
-    run, rules, decisions, relabelled, **more
+    run, rules, decisions, relabelled, unit, **more
         As in :func:`ecoval_core.workspace.recipe.make_recipe`.
 
     Returns
@@ -95,9 +99,9 @@ def recipe_of(
     """
     decided = rules.decide(run.frame["value"], run.class_labels)
     new = new_labels(run, decisions or {}) if relabelled is None else relabelled
-    made = downloads(run, decided.reasons.index, new)
+    made = downloads(run, decided, new, unit)
     files = {one.name: sha256(one.content).hexdigest() for one in made if one.content is not None}
-    return make_recipe(run, rules, decisions, relabelled=new, files=files, **more)
+    return make_recipe(run, rules, decisions, relabelled=new, unit=unit, files=files, **more)
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ class Replay:
 
     def downloads(self) -> Iterator[Download]:
         """Make every download; see :func:`downloads`."""
-        return downloads(self.run, self.decision.reasons.index, self.relabelled)
+        return downloads(self.run, self.decision, self.relabelled, self.recipe.unit)
 
     def is_as_expected(self, made: Download) -> bool | None:
         """Whether a download has the bytes that the recipe expects; None where it expects none."""

@@ -14,6 +14,7 @@ from ecoval_core.reporting import make_report
 from ecoval_core.workspace.recipe import make_recipe, recipe_bytes
 from ecoval_core.workspace.replay import recipe_of
 from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.units import UnitKind
 from pages.shared import formats
 
 # Up to so many cells a recipe holds digests of the downloads, which are all made for it, in about a second.
@@ -29,7 +30,8 @@ def _make_recipe(run: Run, rules: PruneList, decisions: Mapping[int, str], words
 
 def draw(
     run: Run, rules: PruneList, decisions: Mapping[int, str], *, key: str = "",
-    gather: Callable[[], Parts] | None = None, mends: Parts | None = None, name: str = "", note: str = "",
+    gather: Callable[[], Parts] | None = None, mends: Parts | None = None, unit: UnitKind = "share",
+    name: str = "", note: str = "",
 ) -> None:  # fmt: skip
     """Draw a button for the report and one for the recipe; neither is made before its button is pressed.
 
@@ -45,10 +47,12 @@ def draw(
         Tells the buttons of several runs on one page apart.
     gather : callable or None, default=None
         Returns what else the report can show, as arguments of
-        :func:`ecoval_core.reporting.make_report`: effects, curves, coordinates, projection, unit.
+        :func:`ecoval_core.reporting.make_report`: effects, curves, coordinates, projection.
     mends : mapping or None, default=None
         What was mended in the table, as arguments of :func:`ecoval_core.workspace.recipe.make_recipe`: mends
         and content.
+    unit : {"share", "score"}, default="share"
+        Unit of the values, in the report and in the downloads that the recipe makes.
     name, note : str, default=""
         The visitor's words on the run.
     """
@@ -57,7 +61,7 @@ def draw(
 
     def words() -> Parts:
         created = datetime.now(zone).isoformat(" ", "minutes")
-        return {"name": name, "note": note, "created": created}
+        return {"unit": unit, "name": name, "note": note, "created": created}
 
     def report() -> bytes:
         said = words()

@@ -4,62 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
 
-import pandas as pd
 import streamlit as st
 
 from ecoval_core.valuation.models import MODELS
-from ecoval_core.valuation.scoring import SCORINGS
+from ecoval_core.workspace import units
 from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.units import Unit, UnitKind
 from pages.shared.session import session
 
-UNITS = {"share": "‰ of the surplus", "score": "Units of the score"}
-VALUE_COLUMNS = ("value", "standard_error", "intrinsic", "extrinsic", "raw_extrinsic")
+UNITS: dict[UnitKind, str] = {"share": "‰ of the surplus", "score": "Units of the score"}
 _MARKUP = re.compile(r"[\\`*_\[\]<>#~$:|]|^[-+]")
-
-
-@dataclass(frozen=True)
-class Unit:
-    """A unit for values.
-
-    Attributes
-    ----------
-    label : str
-        Name of the unit, as written after a number.
-    factor : float
-        What a value in score units is multiplied by.
-    decimals : int
-        Decimals that leave an average value two digits.
-    """
-
-    label: str
-    factor: float
-    decimals: int
-
-    def number(self, value: float) -> str:
-        """Write a value of score units as a signed number of this unit, without the unit."""
-        return f"{value * self.factor:+,.{self.decimals}f}".replace("-", "−")
-
-    def size(self, value: float) -> str:
-        """Write an amount of score units, such as an error, as a number of this unit without a sign."""
-        return f"{value * self.factor:,.{self.decimals}f}"
-
-    def text(self, value: float) -> str:
-        """Write a value of score units as a signed number with its unit."""
-        return f"{self.number(value)} {self.label}"
-
-    def scale(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return a frame whose value columns are in this unit."""
-        columns = [column for column in VALUE_COLUMNS if column in frame]
-        return frame.assign(**{column: frame[column] * self.factor for column in columns})
-
-    @property
-    def column_format(self) -> str:
-        """Format of a value in a table column that is already scaled."""
-        return f"%+.{self.decimals}f"
 
 
 def unit_of(run: Run) -> Unit:
@@ -75,14 +32,7 @@ def unit_of(run: Run) -> Unit:
     Unit
         The unit.
     """
-    surplus, n = run.ecoval.surplus_, max(1, len(run.ecoval.values_))
-    if surplus > 0 and session.unit == "share":
-        return Unit("‰ of the surplus", 1000 / surplus, _decimals(1000 / n))
-    return Unit(SCORINGS[run.settings.scoring].unit, 1.0, _decimals(abs(surplus) / n))
-
-
-def _decimals(typical: float) -> int:
-    return 2 if typical <= 0 else max(0, math.ceil(-math.log10(typical))) + 1
+    return units.unit_of(run, session.unit)
 
 
 def count(n: int, noun: str) -> str:

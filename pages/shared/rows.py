@@ -79,13 +79,13 @@ def draw(
     unit = formats.unit_of(run)
     number = st.column_config.NumberColumn
     columns: dict[str, Any] = {
-        name: number(name, format=unit.column_format, help=f"In {unit.label}")
+        name: number(name, format=unit.column_format, help=f"In {unit.name}")
         for name in ("value", "intrinsic", "extrinsic")
     }
     columns["standard_error"] = number(
         "± error",
         format=f"%.{unit.decimals}f",
-        help=f"Standard error of the value over the validation rows, in {unit.label}",
+        help=f"Standard error of the value over the validation rows, in {unit.name}",
     )
     columns["label"] = st.column_config.Column(formats.target_word(run))
     columns["_index"] = number("row", format="%d", pinned=True)

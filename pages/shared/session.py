@@ -19,6 +19,7 @@ from ecoval_core.tables import Prepared
 from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.workspace.jobs import Job
 from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.units import UnitKind
 
 T = TypeVar("T")
 
@@ -221,7 +222,7 @@ class Session:
     review_log = Entry[list[tuple[int, tuple[int, int], tuple[int, int]]]](make=list)
     review_cluster = Entry[int | None]()
     # Everywhere
-    unit = Entry[str]("share")
+    unit = Entry[UnitKind]("share")
     extrinsic_weight = Entry[float](DEFAULT_EXTRINSIC_WEIGHT)
     visitor = Entry[str]("")
     restored = Entry[bool](False)

@@ -1,10 +1,10 @@
-"""How values are written: per mille of the surplus, or units of the score."""
+"""The unit of values, one for screen, downloads and report: per mille of the surplus, or of the score."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import pandas as pd
 
@@ -12,6 +12,7 @@ from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace.runs import Run
 
 UnitKind = Literal["share", "score"]
+UNIT_KINDS: tuple[UnitKind, ...] = get_args(UnitKind)
 VALUE_COLUMNS = ("value", "standard_error", "intrinsic", "extrinsic", "raw_extrinsic")
 MINUS, DASH = "−", "–"
 
@@ -24,6 +25,8 @@ class Unit:
     ----------
     label : str
         Name of the unit, as written after a number.
+    name : str
+        Name of the unit where it stands alone, as in a file; without letters that another encoding spoils.
     factor : float
         What a value in score units is multiplied by.
     decimals : int
@@ -31,6 +34,7 @@ class Unit:
     """
 
     label: str
+    name: str
     factor: float
     decimals: int
 
@@ -42,10 +46,19 @@ class Unit:
         """Write an amount of score units, such as an error, as a number of this unit without a sign."""
         return _written(value * self.factor, f",.{self.decimals}f")
 
+    def text(self, value: float) -> str:
+        """Write a value of score units as a signed number with its unit."""
+        return f"{self.number(value)} {self.label}"
+
     def scale(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return a frame whose value columns are in this unit."""
         columns = [column for column in VALUE_COLUMNS if column in frame]
         return frame.assign(**{column: frame[column] * self.factor for column in columns})
+
+    @property
+    def column_format(self) -> str:
+        """Format, as of C's printf, of a value in a table column that is already scaled."""
+        return f"%+.{self.decimals}f"
 
 
 def _written(amount: float, form: str) -> str:
@@ -76,8 +89,10 @@ def unit_of(run: Run, kind: UnitKind = "share") -> Unit:
     """
     surplus, n_rows = run.ecoval.surplus_, max(1, len(run.ecoval.values_))
     if surplus > 0 and kind == "share":
-        return Unit("‰ of the surplus", 1000 / surplus, _decimals(1000 / n_rows))
-    return Unit(SCORINGS[run.settings.scoring].unit, 1.0, _decimals(abs(surplus) / n_rows))
+        name = "per mille of the surplus"
+        return Unit("‰ of the surplus", name, 1000 / surplus, _decimals(1000 / n_rows))
+    label = SCORINGS[run.settings.scoring].unit
+    return Unit(label, f"units {label}", 1.0, _decimals(abs(surplus) / n_rows))
 
 
 def _decimals(typical: float) -> int:
