@@ -8,7 +8,7 @@ from pages.shared import layout
 
 DRAWING = """
 digraph {{
-  rankdir=LR; bgcolor="transparent"; nodesep=0.25; ranksep=0.35;
+  rankdir={direction}; bgcolor="transparent"; nodesep=0.25; ranksep=0.35;
   fontname="sans-serif"; fontcolor="{ink}"; fontsize=13;
   node [shape=box, style="rounded,filled", fillcolor="{paper}", color="{line}", fontcolor="{ink}",
         fontname="sans-serif", fontsize=12, margin="0.14,0.09"];
@@ -104,6 +104,20 @@ CITATION = """
 """
 
 
+def draw_stages() -> None:
+    """Draw both stages, across for wide windows and down for narrow ones; the style of the page shows one."""
+    told = (
+        "Stage 1 values clusters by leaving each out; stage 2 shares each value out among its rows."
+    )
+    for key, direction in (("wide", "LR"), ("narrow", "TB")):
+        with st.container(key=key):
+            st.graphviz_chart(
+                DRAWING.format(direction=direction, **INKS[layout.theme()]),
+                width="stretch",
+                alt=told,
+            )
+
+
 def draw_formulas() -> None:
     """Draw the formulas, with every symbol in words."""
     st.markdown(
@@ -183,11 +197,7 @@ def draw_derivation() -> None:
 layout.title(
     "Method", "EcoVal values training data in two stages, at the cost of one fit a cluster."
 )
-st.graphviz_chart(
-    DRAWING.format(**INKS[layout.theme()]),
-    width="stretch",
-    alt="Stage 1 values clusters by leaving each out; stage 2 shares each value out among its rows.",
-)
+draw_stages()
 left, right = st.columns(2, gap="large")
 left.info(PAPERS)
 right.warning(OURS)

@@ -22,6 +22,7 @@ from pages.shared import effects, formats, layout, loading, progress, server, st
 from pages.shared.session import Session, session
 
 MAX_ROWS_SHOWN = 2_000
+MAX_HEIGHT, ROW_HEIGHT = 380, 35
 NAMES = {RECOMMENDED: "by priority", BY_VALUE: "by value"}
 
 
@@ -150,7 +151,9 @@ def _table(
 ) -> None:
     taken = {*shown.columns, run.prepared.table.target}
     kept = original[[column for column in original if column not in taken]]
-    st.dataframe(shown.head(MAX_ROWS_SHOWN).join(kept), key=key, height=380, column_config=columns)
+    drawn = shown.head(MAX_ROWS_SHOWN)
+    height = min(MAX_HEIGHT, ROW_HEIGHT * (len(drawn) + 1) + 3)
+    st.dataframe(drawn.join(kept), key=key, height=height, column_config=columns)
     if len(shown) > MAX_ROWS_SHOWN:
         st.caption(
             f"The first {MAX_ROWS_SHOWN:,} of {len(shown):,} rows; downloads have all of them."
@@ -205,7 +208,7 @@ def draw_acquisition(run: Run, frame: str, name: str) -> None:
         effects.title(effect.main),
         names=NAMES,
         theme=layout.theme(),
-        title="What if these rows are added to the training rows?",
+        title="What if these rows are added?",
     )
     left, right = st.columns([1.3, 1], gap="large")
     with left:

@@ -25,21 +25,46 @@ _STYLE = """<style>
 .st-key-status { padding: 0.4rem 1rem; }
 .stMain [data-testid="stCaptionContainer"] { opacity: 0.8; }
 .stMain [data-testid="stMetric"] div { white-space: normal; overflow: visible; }
-.stMain button[kind="primary"]:not(:disabled) { background-color: light-dark(#2166ac, #2c6fb3); }
-.stMain button[kind="primary"]:not(:disabled):hover { background-color: light-dark(#1a5490, #245f9b); }
+.stMain button[kind="primary"]:not(:disabled) { background-color: light-dark(#1f5fa3, #2c6fb3); }
+.stMain button[kind="primary"]:not(:disabled):hover { background-color: light-dark(#194f88, #245f9b); }
 @media (max-width: 1000px) {
   .stMain .stColumn { min-width: min(20rem, 100%); }
   .stMain .stColumn:has(> .stVerticalBlock:empty) { display: none; }
 }
 @media (min-width: 641px) and (max-width: 1000px) {
   .stMain .stColumn .stColumn { min-width: 9rem; }
+  .stMain .stColumn:has(> * > :only-child > .stButton) { min-width: 9rem; }
   .stMain .st-key-status .stColumn { min-width: 14rem; }
   .stMain .st-key-status .stColumn:first-child { min-width: 100%; }
 }
 @media (max-width: 1000px) {
   .stMain .stColumn:has(> * > * > [data-testid="stMetric"]):not(:has(.stColumn)) { min-width: 9rem; }
 }
+.st-key-theme, .st-key-narrow { display: none; }
+@media (max-width: 1000px) {
+  .st-key-narrow { display: flex; }
+  .st-key-wide { display: none; }
+}
 </style>"""
+# Streamlit gives its own widgets their new colours without a run of the script, so that charts
+# would keep the old ones.
+_follow_theme = st.components.v2.component(
+    "ecoval_theme",
+    js="""
+export default function ({ setTriggerValue }) {
+  const app = document.querySelector("[data-testid=stApp]");
+  const theme = () => getComputedStyle(app).colorScheme;
+  let last = theme();
+  const watch = new MutationObserver(() => {
+    if (theme() === last) return;
+    last = theme();
+    setTriggerValue("changed", last);
+  });
+  watch.observe(app, { attributes: true, attributeFilter: ["class"] });
+  return () => watch.disconnect();
+}
+""",
+)
 
 
 def theme() -> Literal["light", "dark"]:
@@ -73,6 +98,8 @@ def status_line(*, is_value_page: bool) -> None:
         Whether the Value screen follows, where the weight can be chosen before the first run.
     """
     st.html(_STYLE)
+    with st.container(key="theme"):
+        _follow_theme(key="theme_watch", on_changed_change=lambda: None)
     draw_trouble()
     prepared = state.prepared()
     if prepared is None:
