@@ -76,8 +76,8 @@ def lasting(texts: list[str]) -> list[str]:
 
 
 def left_alive(processes: list[psutil.Process]) -> list[int]:
-    """Return what outlives its server by five seconds."""
-    _, alive = psutil.wait_procs(processes, timeout=5)
+    """Return what outlives its server by half a minute, which even a busy machine needs not."""
+    _, alive = psutil.wait_procs(processes, timeout=30)
     return [process.pid for process in alive]
 
 
