@@ -15,14 +15,14 @@ digraph {{
   edge [color="{line}", fontcolor="{ink}", fontname="sans-serif", fontsize=11];
   rows [label="Training rows"];
   subgraph cluster_1 {{
-    label="Stage 1: value clusters (the paper's)"; color="{line}"; style="rounded";
+    label="Stage 1: value clusters (the paper's)"; color="{line}"; style="rounded"; labeljust=l;
     clusters [label="Clusters of similar rows\\nwith the same label"];
     fits [label="Fit once with all rows, and\\nonce without each cluster"];
     phi [label="What the score loses:\\nvalue of the cluster"];
     clusters -> fits -> phi;
   }}
   subgraph cluster_2 {{
-    label="Stage 2: share it out (derived here)"; color="{line}"; style="rounded";
+    label="Stage 2: share it out (derived here)"; color="{line}"; style="rounded"; labeljust=l;
     extrinsic [label="Extrinsic: predicted for every row,\\ncorrected to what was measured"];
     intrinsic [label="Intrinsic: quality, from\\nthree judges of its label"];
     value [label="Value of each row", penwidth=2];
@@ -118,6 +118,13 @@ def draw_stages() -> None:
             )
 
 
+def _formulas(*parts: str) -> None:
+    """Draw formulas beside each other, below each other where that is too wide."""
+    with st.container(horizontal=True, horizontal_alignment="center", gap="large"):
+        for part in parts:
+            st.latex(part, width="content")
+
+
 def draw_formulas() -> None:
     """Draw the formulas, with every symbol in words."""
     st.markdown(
@@ -125,7 +132,7 @@ def draw_formulas() -> None:
         "$Y = U(D) - U(\\emptyset)$ is the **surplus**. Leaving **cluster** $c$ out changes the score at "
         "$v$ by $\\Delta_c(v)$; the mean of that is the cluster's value:"
     )
-    st.latex(r"\Delta_c(v) = s(f_D; v) - s(f_{-c}; v), \qquad \Phi_c = \tfrac1m \sum_v \Delta_c(v)")
+    _formulas(r"\Delta_c(v) = s(f_D; v) - s(f_{-c}; v)", r"\Phi_c = \tfrac1m \sum_v \Delta_c(v)")
     st.markdown(
         "Where **classes weigh equally**, every mean over $v$ is weighted by one over the share of the class "
         "of $v$, the model gets the same weights, and the guess is the same for all classes.\n\n"
@@ -138,11 +145,11 @@ def draw_formulas() -> None:
         "so that no model is a special case; the prediction is then corrected to what was measured, as far "
         "as the difference is more than the noise of the measurement:"
     )
-    st.latex(
+    _formulas(
         r"s_i = \tfrac1m \sum_v \big( \beta_1 \, \kappa(i, v) \, \langle r_i, r_v \rangle + "
-        r"\beta_2 \, \varphi_i(v) \big), \qquad "
-        r"E_i = s_i + \rho_c \, \frac{\Phi_c - \sum_{j \in c} s_j}{|c|}, \qquad "
-        r"\rho_c = \frac{\tau^2}{\tau^2 + \mathrm{se}_c^2}"
+        r"\beta_2 \, \varphi_i(v) \big)",
+        r"E_i = s_i + \rho_c \, \frac{\Phi_c - \sum_{j \in c} s_j}{|c|}",
+        r"\rho_c = \frac{\tau^2}{\tau^2 + \mathrm{se}_c^2}",
     )
     st.markdown(
         "$\\mathrm{se}_c$ is the standard error of $\\Phi_c$, $\\tau^2$ how much measured and "
@@ -160,15 +167,16 @@ def draw_formulas() -> None:
         "likeliest label, after the class shares are divided out where classes weigh equally (regression: "
         "predictions pooled by least squares, and $e^{-|r|}$ in units of the usual residual):"
     )
-    st.latex(
-        r"p_i(c) \propto \prod_j p_{ij}(c)^{w_j}, \qquad \text{label quality}_i = p_i(y_i), \qquad "
-        r"q_i = \frac{p_i(y_i)}{\max_c p_i(c)}"
+    _formulas(
+        r"p_i(c) \propto \prod_j p_{ij}(c)^{w_j}",
+        r"\text{label quality}_i = p_i(y_i)",
+        r"q_i = \frac{p_i(y_i)}{\max_c p_i(c)}",
     )
     st.markdown("**Value.** Measured effect is paid at the weight $b$, quality is paid the rest:")
-    st.latex(
+    _formulas(
         r"\text{value}_i = \underbrace{b \, E_i}_{\text{extrinsic}} + "
-        r"\underbrace{\Big(Y - b \sum_j E_j\Big) \frac{q_i}{\sum_j q_j}}_{\text{intrinsic}}, "
-        r"\qquad \sum_i \text{value}_i = Y"
+        r"\underbrace{\Big(Y - b \sum_j E_j\Big) \frac{q_i}{\sum_j q_j}}_{\text{intrinsic}}",
+        r"\sum_i \text{value}_i = Y",
     )
 
 
@@ -182,9 +190,9 @@ def draw_derivation() -> None:
     st.markdown(
         "A row's marginal product, averaged over all scales of the data (its Aumann-Shapley value), is"
     )
-    st.latex(
-        r"\text{value}_i = Y \Big( a \frac{q_i}{Q} + (1 - a) \frac{x_i}{X} \Big), \qquad "
-        r"a = \frac{\alpha}{\alpha + \beta}"
+    _formulas(
+        r"\text{value}_i = Y \Big( a \frac{q_i}{Q} + (1 - a) \frac{x_i}{X} \Big)",
+        r"a = \frac{\alpha}{\alpha + \beta}",
     )
     st.markdown(
         "which sums to $Y$. Taking $x_i$ proportional to $E_i$ and writing the payment of the second "

@@ -27,6 +27,12 @@ _STYLE = """<style>
 .stMain [data-testid="stMetric"] div { white-space: normal; overflow: visible; }
 .stMain button[kind="primary"]:not(:disabled) { background-color: light-dark(#1f5fa3, #2c6fb3); }
 .stMain button[kind="primary"]:not(:disabled):hover { background-color: light-dark(#194f88, #245f9b); }
+.stMain .stColumn:has(> * > :only-child > .stButton) { min-width: 5.5rem; }
+@media (min-width: 641px) {
+  .stMain .stHorizontalBlock:has(> .stColumn:nth-child(2):last-child > * > :only-child > .stButton) {
+    flex-wrap: nowrap;
+  }
+}
 @media (max-width: 1000px) {
   .stMain .stColumn { min-width: min(20rem, 100%); }
   .stMain .stColumn:has(> .stVerticalBlock:empty) { display: none; }
@@ -40,10 +46,15 @@ _STYLE = """<style>
 @media (max-width: 1000px) {
   .stMain .stColumn:has(> * > * > [data-testid="stMetric"]):not(:has(.stColumn)) { min-width: 9rem; }
 }
-.st-key-theme, .st-key-narrow { display: none; }
+.stMain :has(> .st-key-theme), .stMain :has(> .st-key-narrow) { display: none; }
+.st-key-narrow { max-width: 26rem; margin: auto; }
+.stMain .katex-display { overflow: visible; }
+@media (max-width: 640px) {
+  .stMain .katex-display { font-size: 0.75em; }
+}
 @media (max-width: 1000px) {
-  .st-key-narrow { display: flex; }
-  .st-key-wide { display: none; }
+  .stMain :has(> .st-key-narrow) { display: block; }
+  .stMain :has(> .st-key-wide) { display: none; }
 }
 </style>"""
 # Streamlit gives its own widgets their new colours without a run of the script, so that charts

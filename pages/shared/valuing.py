@@ -17,6 +17,14 @@ from pages.shared import formats, progress, state
 from pages.shared.session import Session, model_choices, scoring_choices, session
 
 MAX_STEPS = 24
+# The column of the settings is too narrow for these; a line below says them in full.
+_SHORT_SCORES = {
+    "log_loss": "logarithm of that probability",
+    "brier": "minus the squared distance",
+    "accuracy": "1 if right, else 0",
+    "squared_error": "minus the squared error",
+    "absolute_error": "minus the absolute error",
+}
 
 
 def granularities(prepared: Prepared, *, every_row: bool) -> tuple[list[int], int]:
@@ -183,11 +191,13 @@ def choose(prepared: Prepared) -> Settings:
     scoring = st.selectbox(
         "Score of one validation row",
         scorings,
-        format_func=lambda name: SCORINGS[name].title,
+        format_func=lambda name: _SHORT_SCORES.get(name, SCORINGS[name].title),
         key=scoring_choices.key(prepared.task),
         persist_state="session",
         help="Values are measured in this score, averaged over the validation rows.",
     )
+    if scoring in _SHORT_SCORES:
+        st.caption(f"{SCORINGS[scoring].title.capitalize()}.")
     with st.expander("Advanced"):
         seed = st.number_input(
             "Seed of the valuation",
