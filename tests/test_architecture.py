@@ -1,6 +1,7 @@
 """The shape that the project promises: data flows one way, and the core knows no front end."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -94,3 +95,15 @@ def test_only_one_module_touches_streamlit_s_state():
         if "session_state" in path.read_text(encoding="utf-8")
     ]
     assert touching == ["session.py"]
+
+
+def test_icons_are_material_ones_and_no_emoji():
+    emoji = re.compile("[\U0001f000-\U0001faff\u2600-\u27bf\u2b50\ufe0f]")
+    kinds = {".py", ".js", ".css", ".html", ".jinja", ".j2", ".md"}
+    told = [
+        f"{path.name}: {found[0]!r}"
+        for folder in (CORE, CORE.parent / "pages")
+        for path in folder.rglob("*")
+        if path.suffix in kinds and (found := emoji.search(path.read_text(encoding="utf-8")))
+    ]
+    assert told == []

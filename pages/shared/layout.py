@@ -27,8 +27,11 @@ _STYLE = """<style>
 .stMain [data-testid="stMetric"] div { white-space: normal; overflow: visible; }
 .stMain button[kind="primary"]:not(:disabled) { background-color: light-dark(#1f5fa3, #2c6fb3); }
 .stMain button[kind="primary"]:not(:disabled):hover { background-color: light-dark(#194f88, #245f9b); }
-.stMain .stColumn:has(> * > :only-child > .stButton) { min-width: 5.5rem; }
+.stMain .katex-display { overflow: visible; }
+.stMain :has(> .st-key-theme), .stMain :has(> .st-key-narrow) { display: none; }
+.st-key-narrow { max-width: 26rem; margin: auto; }
 @media (min-width: 641px) {
+  .stMain .stColumn:has(> * > :only-child > .stButton) { min-width: max-content; }
   .stMain .stHorizontalBlock:has(> .stColumn:nth-child(2):last-child > * > :only-child > .stButton) {
     flex-wrap: nowrap;
   }
@@ -36,25 +39,19 @@ _STYLE = """<style>
 @media (max-width: 1000px) {
   .stMain .stColumn { min-width: min(20rem, 100%); }
   .stMain .stColumn:has(> .stVerticalBlock:empty) { display: none; }
+  .stMain :has(> .st-key-narrow) { display: block; }
+  .stMain :has(> .st-key-wide) { display: none; }
 }
 @media (min-width: 641px) and (max-width: 1000px) {
   .stMain .stColumn .stColumn { min-width: 9rem; }
-  .stMain .stColumn:has(> * > :only-child > .stButton) { min-width: 9rem; }
   .stMain .st-key-status .stColumn { min-width: 14rem; }
   .stMain .st-key-status .stColumn:first-child { min-width: 100%; }
 }
 @media (max-width: 1000px) {
   .stMain .stColumn:has(> * > * > [data-testid="stMetric"]):not(:has(.stColumn)) { min-width: 9rem; }
 }
-.stMain :has(> .st-key-theme), .stMain :has(> .st-key-narrow) { display: none; }
-.st-key-narrow { max-width: 26rem; margin: auto; }
-.stMain .katex-display { overflow: visible; }
 @media (max-width: 640px) {
   .stMain .katex-display { font-size: 0.75em; }
-}
-@media (max-width: 1000px) {
-  .stMain :has(> .st-key-narrow) { display: block; }
-  .stMain :has(> .st-key-wide) { display: none; }
 }
 </style>"""
 # Streamlit gives its own widgets their new colours without a run of the script, so that charts

@@ -1,0 +1,65 @@
+"""Every page with all that it can show, light and dark: axe finds nothing serious, and no word is cut off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import looks
+import pytest
+import tour
+from browser import CHROMIUM, chromium, idle, press, running_server, visiting, widget
+from playwright.sync_api import expect
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running_server(tmp_path_factory.mktemp("looks")) as server:
+        yield server
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_can_be_read_by_everybody(browser, server, theme, tmp_path):
+    """Words are cut off in one theme or in both, so widths are looked at in one."""
+    flaws = []
+    with visiting(browser, server.address, color_scheme=theme) as page:
+        for seen in tour.whole(page, server.address, tmp_path):
+            flaws += looks.violations(page, seen, theme)
+            if theme == "light":
+                flaws += looks.cut_off(page, seen)
+    assert not flaws, "\n".join(str(flaw) for flaw in sorted(set(flaws)))
+
+
+def test_the_map_of_the_demo_is_seen_whole_on_a_small_screen(browser, server):
+    size = {"width": 1280, "height": 800}
+    with visiting(browser, server.address, viewport=size, color_scheme="light") as page:
+        page.goto(server.address)
+        press(page, "demo")
+        expect(page.get_by_role("heading", name="Explore", exact=True)).to_be_visible()
+        expect(page.locator(".ecoval-map-pad")).to_be_visible()
+        expect(widget(page, "prune_lowest")).to_be_visible()
+        idle(page)
+        box = widget(page, "pointmap_map").bounding_box()
+        assert box["y"] + box["height"] <= size["height"]
+        assert box["height"] > 0.45 * size["height"]
+
+
+def test_charts_follow_a_change_of_the_theme(browser, server):
+    with visiting(browser, server.address, color_scheme="light") as page:
+        page.goto(server.address)
+        press(page, "sample_wine")
+        title = page.locator(".js-plotly-plot .gtitle").first
+        expect(title).to_have_css("fill", "rgb(31, 41, 55)")
+        idle(page)
+        page.emulate_media(color_scheme="dark")
+        expect(title).to_have_css("fill", "rgb(229, 231, 235)")
