@@ -678,6 +678,14 @@ class TestRemoval:
         summary.loc[summary["strategy"] == "lowest", "mean"] = [np.nan, 0.9, 0.9, 0.7]
         assert charts.peak_of(summary)["share"] == 0.1
 
+    def test_scores_that_do_not_move_are_drawn_flat(self, summary):
+        flat = summary.assign(mean=0.9, low=0.9, high=0.9)
+        low, high = charts.removal_chart(flat, 0.9, "accuracy", theme="light").layout.yaxis.range
+        assert (low + high) / 2 == pytest.approx(0.9)
+        assert high - low > 0.018
+        moving = charts.removal_chart(summary, 0.8, "accuracy", theme="light")
+        assert moving.layout.yaxis.range is None
+
     def test_baseline_is_drawn_across_and_named(self, summary):
         figure = charts.removal_chart(summary, 0.8125, "accuracy", theme="light")
         line = self.curve(figure, "no row removed: 0.812")

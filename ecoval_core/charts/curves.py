@@ -14,6 +14,7 @@ from ecoval_core.charts.style import (
     base_figure,
     message_figure,
     palette_of,
+    steady_range,
     translucent,
 )
 from ecoval_core.charts.text import shorten
@@ -99,7 +100,8 @@ def removal_chart(
         range=[-0.02 * end, 1.02 * end], zeroline=False,
         showspikes=False,
     )  # fmt: skip
-    figure.update_yaxes(title_text=f"test {shorten(metric)}")
+    around = steady_range([baseline], *(known[name] for name in ("mean", "low", "high")))
+    figure.update_yaxes(title_text=f"test {shorten(metric)}", range=around)
     return figure.update_layout(
         legend={"y": -0.17, "traceorder": "reversed", "itemsizing": "trace"}
     )

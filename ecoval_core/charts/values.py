@@ -211,7 +211,7 @@ def totals_by(
     if len(shown) < len(totals):
         subtitle = f"The lowest {len(shown)} of {counted(len(totals), *noun)}."
     figure = base_figure(
-        palette, height=150 + ROW_HEIGHT * len(shown), title=title, subtitle=subtitle,
+        palette, height=168 + ROW_HEIGHT * len(shown), title=title, subtitle=subtitle,
         barmode="relative", bargap=0.25, hovermode="y unified",
     )  # fmt: skip
     positions = np.arange(len(shown), dtype=np.int16)
@@ -238,7 +238,7 @@ def totals_by(
     )
     top = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0}
     return figure.update_layout(
-        legend=top, margin_t=figure.layout.margin.t + 26, hoverlabel_namelength=-1
+        legend=top, margin_t=figure.layout.margin.t + 44, hoverlabel_namelength=-1
     )
 
 
@@ -277,7 +277,7 @@ def value_distribution(frame: pd.DataFrame, *, theme: ThemeName, unit: str = "")
     n_below = int((frame["value"] < 0).sum())
     title = f"Distribution of values · {counted(n_below, 'row')} of {len(frame):,} below zero"
     noun = "range of the target" if is_continuous(frame["label"]) else "class"
-    subtitle = f"Box: the middle half of a {noun}. Whiskers: all but 5 % at either end."
+    subtitle = f"Box: the middle half of a {noun}.<br>Whiskers: all but 5 % at either end."
     if len(shown) < len(boxes):
         subtitle += f"<br>The {len(shown)} of {len(boxes)} classes with the lowest median."
     box_height = ROW_HEIGHT * len(shown) + 10
