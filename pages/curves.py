@@ -12,12 +12,14 @@ from ecoval_core.evaluation.curves import (
     summarise_curves,
 )
 from ecoval_core.evaluation.measures import main_measure
+from ecoval_core.evaluation.standing import rows_removed, standing_of
 from ecoval_core.workspace import orders
 from ecoval_core.workspace.exports import to_csv
 from ecoval_core.workspace.orders import N_RANDOM
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.store import Result
-from pages.shared import effects, formats, layout, progress, server, state
+from pages.shared import effects, formats, layout, progress, prunelist, selecting, server, state
+from pages.shared.pointmap.chart import Touch
 from pages.shared.session import Session, session
 
 QUESTIONS = {
@@ -47,6 +49,46 @@ def _describe_peak(summary: pd.DataFrame) -> str:
         f"; at its peak {best['mean']:.3f}, with {best['n_removed']:,.0f} rows ({best['share']:.0%}) "
         "removed. The peak is chosen on these same test rows, so it flatters: on new rows expect less"
     )
+
+
+def marks(run: Run, classes: pd.Series | None) -> list[charts.Mark]:
+    """Return where prune list and selection stand on the curves.
+
+    Parameters
+    ----------
+    run : Run
+        The run whose curves are drawn.
+    classes : Series or None
+        Class of each row where the curves keep their balance.
+    """
+    current = state.run()
+    sets = {
+        "prune list": [] if current is None else prunelist.pruned_ids(current),
+        "selection": state.selected_ids(),
+    }
+    found = {name: standing_of(ids, run.frame["value"], classes) for name, ids in sets.items()}
+    return [
+        charts.Mark(name, at.strategy, at.share, at.n_rows, at.n_removed)
+        for name, at in found.items()
+        if at is not None
+    ]
+
+
+def _off_the_curves(placed: list[charts.Mark], summary: pd.DataFrame) -> str:
+    end = summary["share"].max()
+    names = [f"{mark.name} ({mark.share:.0%} of the rows)" for mark in placed if mark.share > end]
+    if not names:
+        return ""
+    return f" The curves end at {end:.0%}, before the {' and the '.join(names)}."
+
+
+def select_removed(run: Run, classes: pd.Series | None, touch: Touch) -> None:
+    """Select the rows that are removed up to the point that was clicked."""
+    ids: list[int] = []
+    for key in touch.keys:
+        strategy, share = key.split(":")
+        ids += rows_removed(run.frame["value"], strategy, float(share), classes)
+    selecting.change(dict.fromkeys(ids), touch.mode)
 
 
 def _draw_before_and_after(curves: pd.DataFrame) -> None:
@@ -94,8 +136,20 @@ def _intervals(low: pd.Series, high: pd.Series) -> list[str]:
     return [f"{a:.3f} to {b:.3f}" for a, b in zip(low, high, strict=True)]
 
 
-def draw(curves: pd.DataFrame, found: Result, run: Run) -> None:
-    """One chart a question, then the data."""
+def draw(curves: pd.DataFrame, found: Result, run: Run, classes: pd.Series | None) -> None:
+    """One chart a question, then the data.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        What was measured.
+    found : Result
+        The result that holds it.
+    run : Run
+        The run at the extrinsic weight of the curves.
+    classes : Series or None
+        Class of each row where the curves keep their balance.
+    """
     main = main_measure(run.make_estimator(), balanced=run.settings.balanced)
     on_offer = curves["measure"].unique().tolist()
     on_offer = [main, *(name for name in on_offer if name != main)]
@@ -113,13 +167,25 @@ def draw(curves: pd.DataFrame, found: Result, run: Run) -> None:
     of_measure = curves[curves["measure"] == chosen]
     summary = summarise_curves(of_measure)
     baseline = float(summary.loc[summary["share"] == 0, "mean"].iloc[0])
+    placed = marks(run, classes)
+
+    def select(touch: Touch) -> None:
+        select_removed(run, classes, touch)
+
     for column, (strategy, question) in zip(st.columns(2), QUESTIONS.items(), strict=True):
         shown = summary[summary["strategy"].isin([strategy, "random", "random_clusters"])]
-        figure = charts.removal_chart(shown, baseline, metric, theme=layout.theme(), title=question)
+        figure = charts.removal_chart(
+            shown, baseline, metric, theme=layout.theme(), title=question, marks=placed
+        )
         with column:
-            layout.chart(figure, key=f"curve_{strategy}")
+            selecting.draw(run, figure, f"curve_{strategy}_{chosen}", select)
             peak = _describe_peak(summary) if strategy == "lowest" else ""
             st.caption(f"Test {formats.plain(metric)} with all rows {baseline:.3f}{peak}.")
+    st.caption(
+        "Click a point of a curve, or a mark on it, to select the rows removed up to there. **Prune list** "
+        f"and **selection** stand where as many rows are gone. Selected: {len(state.selected_ids()):,}."
+        + _off_the_curves(placed, summary)
+    )
     st.caption(
         f"{found.payload['n_refits']:,} refits in {formats.seconds(found.payload['seconds'])}. "
         "Bands hold the middle 80 % of "
@@ -156,8 +222,10 @@ balanced = st.toggle(
     "switch the classes keep their balance.",
 )
 order = shown = orders.curves(run, balanced=balanced)
+measured_run, classes = run, run.class_labels if balanced else None
 if state.result(order) is None and (weights := measured(run, balanced=balanced)):
-    shown = orders.curves(run.reweight(weights[-1]), balanced=balanced)
+    measured_run = run.reweight(weights[-1])
+    shown = orders.curves(measured_run, balanced=balanced)
     st.info(
         f"The curves below belong to the extrinsic weight {weights[-1]:.2f}. Another weight means another "
         "order of rows, which takes new refits."
@@ -174,4 +242,4 @@ if state.result(order) is None:
     progress.result_of(order, "Refits", cancelled="The measurement was cancelled.")
 curves, found = state.read(shown), state.result(shown)
 if curves is not None and found is not None:
-    draw(curves, found, run)
+    draw(curves, found, measured_run, classes)

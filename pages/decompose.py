@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import numpy as np
 import streamlit as st
 
 from ecoval_core import charts
 from ecoval_core.workspace.runs import Run
-from pages.shared import formats, layout, mapview, menu, state
-from pages.shared.session import selected_points, selected_positions
+from pages.shared import formats, layout, mapview, menu, selecting, state, ticks
 
 CLUSTERS_KEY = "cluster_rows"
 N_CLUSTERS_DRAWN = 24
-BARS = {"selection_mode": "points"}
-
-
-def select_bars(run: Run, key: str, by: str) -> None:
-    """Select the rows of the labels or clusters whose bars were picked."""
-    points = selected_points(key)
-    chosen = {str(np.ravel(point["customdata"])[0]) for point in points}
-    state.select([int(row) for row in run.frame.index[run.frame[by].astype(str).isin(chosen)]])
 
 
 def select_clusters(run: Run) -> None:
     """Select the rows of the clusters marked in the table."""
-    positions = selected_positions(CLUSTERS_KEY)
+    positions = ticks.positions(CLUSTERS_KEY)
     chosen = run.clusters["cluster"].iloc[positions]
     frame = run.frame
     state.select([int(row) for row in frame.index[frame["cluster"].isin(chosen)]])
+
+
+def whole_clusters(run: Run) -> list[int]:
+    """Clusters that make up the selection; none where it holds a part of one."""
+    clusters, selected = run.frame["cluster"], state.selected_ids()
+    touched = clusters.loc[clusters.index.isin(selected)]
+    n_members = clusters.isin(touched.unique()).sum()
+    return [int(name) for name in touched.unique()] if n_members == len(touched) else []
 
 
 def _about(run: Run) -> str:
@@ -63,16 +61,16 @@ def draw_totals(run: Run) -> None:
     frame = unit.scale(run.frame)
     left, right = st.columns(2, gap="medium")
     with left:
-        figure = charts.totals_by(frame, by="label", theme=theme, unit=unit.label)
-        key = "totals_by_label"
-        if run.prepared.task == "classification":
-            layout.chart(figure, key, on_select=lambda: select_bars(run, key, "label"), **BARS)
-        else:
-            layout.chart(figure, key)
-    with right:
-        layout.chart(
-            charts.value_distribution(frame, theme=theme, unit=unit.label), key="distribution"
+        figure = charts.totals_by(
+            frame, by="label", theme=theme, unit=unit.label, selected=state.selected_ids()
         )
+        selecting.draw_bars(run, figure, "totals_by_label")
+    with right:
+        selecting.draw_distribution(run, "distribution_by_label")
+    st.caption(
+        "Click a bar to select its rows everywhere, with shift to add, with alt to take away; a box takes "
+        "several bars of values. Click it again to let go."
+    )
 
 
 def draw_clusters(run: Run) -> None:
@@ -86,9 +84,9 @@ def draw_clusters(run: Run) -> None:
             limit=N_CLUSTERS_DRAWN,
             theme=layout.theme(),
             unit=unit.label,
+            selected=state.selected_ids(),
         )
-        key = "totals_by_cluster"
-        layout.chart(figure, key, on_select=lambda: select_bars(run, key, "cluster"), **BARS)
+        selecting.draw_bars(run, figure, "totals_by_cluster")
     with right:
         number = st.column_config.NumberColumn
         columns = {
@@ -100,14 +98,17 @@ def draw_clusters(run: Run) -> None:
         )
         columns["label"] = st.column_config.Column(formats.target_word(run))
         columns["n_rows"] = number("rows", format="localized")
+        names = [int(name) for name in run.clusters["cluster"]]
+        key, ticked = ticks.place(CLUSTERS_KEY, names, whole_clusters(run))
         st.dataframe(
             unit.scale(run.clusters),
-            key=CLUSTERS_KEY,
+            key=key,
             hide_index=True,
             height=640,
             column_config=columns,
             on_select=lambda: select_clusters(run),
             selection_mode="multi-row",
+            selection_default={"selection": {"rows": ticked}} if ticked else None,
         )
         st.caption(f"Worst first, in {unit.name}. Mark clusters to select their rows everywhere.")
 

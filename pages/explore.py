@@ -6,7 +6,7 @@ import streamlit as st
 
 from ecoval_core.evaluation.pruning import detection
 from ecoval_core.workspace.runs import Run
-from pages.shared import filtering, layout, mapview, prunelist, rows, state, story
+from pages.shared import filtering, layout, mapview, prunelist, rows, state, story, ticks
 from pages.shared.session import Session, session
 
 TABLE_KEY = "explore_rows"
@@ -15,31 +15,12 @@ ABOVE, BANNER = 415, 56
 
 
 def draw_filters(run: Run) -> None:
-    """Draw one line of filters."""
-    frame = run.frame
-    labels, negative, kind, color = st.columns([2.4, 1.5, 1.2, 1.4], vertical_alignment="bottom")
-    if run.prepared.task == "classification":
-        labels.multiselect(
-            "Labels",
-            sorted(frame["label"].unique().tolist()),
-            key=Session.filter_labels.key,
-            bind="query-params",
-            placeholder="All labels",
-        )
-    with negative.container(gap=None):
-        st.toggle("Below zero only", key=Session.filter_negative.key, bind="query-params")
-        if frame["flipped"].any():
-            st.toggle("Planted errors only", key=Session.filter_planted.key, bind="query-params")
-    kind.segmented_control(
-        "Projection",
-        ["UMAP", "PCA"],
-        default="UMAP",
-        required=True,
-        key=Session.projection.key,
-        bind="query-params",
-        help="Both draw similar rows close together. PCA is a straight view from one side; UMAP "
-        "bends the space to keep neighbours together.",
-    )
+    """Draw one line of filters, and how the map is drawn."""
+    filters, kind, color = st.columns([3.9, 1.2, 1.4], vertical_alignment="bottom")
+    with filters:
+        filtering.draw_filters(run)
+    with kind:
+        filtering.draw_projection()
     with color:
         mapview.draw_color_choice(run)
 
@@ -79,8 +60,8 @@ def draw_point_of_it(run: Run) -> bool:
 
 def pick_row(ids: list[int]) -> None:
     """Pick the row that was marked in the table."""
-    picked = rows.ids_at(ids, TABLE_KEY)
-    state.pick(picked[0] if picked else None)
+    marked = [ids[position] for position in ticks.positions(TABLE_KEY) if position < len(ids)]
+    state.pick(marked[0] if marked else None)
 
 
 layout.title(
@@ -102,7 +83,10 @@ with left:
     coordinates, projection = mapview.coordinates(run)
     mapview.draw_map(run, coordinates, projection, above=ABOVE + is_told * BANNER)
 with right:
-    rows.draw(run, focus, TABLE_KEY, height=400, on_select=lambda: pick_row(focus))
+    listed = focus[: rows.MAX_ROWS_SHOWN]
+    story_of = state.picked_id()
+    key, ticked = ticks.place(TABLE_KEY, listed, () if story_of is None else (story_of,))
+    rows.draw(run, focus, key, height=400, on_select=lambda: pick_row(focus), ticked=ticked)
     st.caption("Lowest value first. Mark a row for its story and its place on the map.")
     filtering.draw_column_filter(run)
 picked = state.picked_id()

@@ -25,6 +25,7 @@ from pages.shared import (
     rows,
     server,
     state,
+    ticks,
 )
 from pages.shared.session import Session, prune_thresholds, session
 
@@ -181,7 +182,8 @@ def draw_list(run: Run, ids: list[int]) -> None:
     if not ids:
         st.info("The list is empty. Move the share, set a threshold, or pick rows on the map.")
     else:
-        key = "pruned_rows"
+        # Whoever restores rows leaves no ticks, which would stand at the rows that moved up.
+        key, _ = ticks.place("pruned_rows", ids)
         rows.draw(
             run,
             ids,
@@ -254,9 +256,9 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
         session.label_decisions,
         gather=_gatherer(run, pruned_ids, new_labels),
         mends={"mends": found["mends"], "content": found["content"]} if found["mends"] else None,
+        unit=session.unit,
         name="" if record is None else record.name,
         note="" if record is None else record.note,
-        unit=session.unit,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ecoval_core import charts
 from ecoval_core.tables.preparation import Prepared
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.scoring import SCORINGS
@@ -17,7 +16,7 @@ from ecoval_core.workspace.stability import (
     count_surely_harmful,
     stability_of,
 )
-from pages.shared import formats, layout, menu, progress, rows, state, valuing
+from pages.shared import formats, layout, menu, progress, rows, selecting, state, valuing
 from pages.shared.session import Session
 
 N_EXTREMES = 10
@@ -181,10 +180,10 @@ def draw_summary(run: Run) -> None:
             "Every row is valued: figures are means over five folds, clusters those of the first fold. "
             "The test rows stay apart."
         )
-    unit = formats.unit_of(run)
-    layout.chart(
-        charts.value_distribution(unit.scale(run.frame), theme=layout.theme(), unit=unit.label),
-        key="distribution",
+    selecting.draw_distribution(run, "distribution")
+    st.caption(
+        "Click a bar or draw a box to select its rows on every page, with shift to add. "
+        f"Selected: {len(state.selected_ids()):,}."
     )
     draw_repeats(run)
     order = run.frame["value"].sort_values(kind="stable").index.tolist()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,34 @@ STRATEGY_NAMES = {
 }
 
 
+@dataclass(frozen=True)
+class Mark:
+    """Where a set of rows stands on a curve: at the share of rows that it has.
+
+    Attributes
+    ----------
+    name : str
+        What the rows are.
+    strategy : {"lowest", "highest"}
+        The curve that it stands on.
+    share : float
+        Part of the rows.
+    n_rows, n_removed : int
+        Rows in the set, and how many of them are gone where that share is removed by value.
+    """
+
+    name: str
+    strategy: str
+    share: float
+    n_rows: int
+    n_removed: int
+
+
+def key_of(strategy: str, share: float) -> str:
+    """Key of a point of a curve, which the browser reports when it is clicked."""
+    return f"{strategy}:{share:.6f}"
+
+
 def peak_of(summary: pd.DataFrame) -> pd.Series:
     """Find where removing the lowest values first scores best: the first maximum, where there are more.
 
@@ -46,8 +76,9 @@ def peak_of(summary: pd.DataFrame) -> pd.Series:
 
 
 def removal_chart(
-    summary: pd.DataFrame, baseline: float, metric: str, *, theme: ThemeName, title: str = ""
-) -> go.Figure:
+    summary: pd.DataFrame, baseline: float, metric: str, *, theme: ThemeName, title: str = "",
+    marks: Sequence[Mark] = (),
+) -> go.Figure:  # fmt: skip
     """Draw the test score against the share of rows removed.
 
     Parameters
@@ -63,12 +94,14 @@ def removal_chart(
         Palette of the page.
     title : str, default=""
         The question that the chart answers.
+    marks : sequence of Mark, default=()
+        Sets of rows; those on a curve that is drawn, at a share that was measured, are marked.
 
     Returns
     -------
     Figure
         Mean and 10-90 % band of the random strategies, a line for each ordered one, and a star at
-        :func:`peak_of`.
+        :func:`peak_of`. What stands on an ordered curve has `ids`, see :func:`key_of`.
     """
     palette = palette_of(theme)
     styles: dict[str, dict[str, Any]] = {
@@ -95,6 +128,8 @@ def removal_chart(
             _add_curve(figure, curve, strategy, line)
             if strategy == "lowest":
                 _mark_peak(figure, curve, palette, line["color"])
+            for number, mark in enumerate(mark for mark in marks if mark.strategy == strategy):
+                _mark_rows(figure, curve, mark, palette, number)
     figure.update_xaxes(
         title_text="share of the training rows removed", tickformat=".0%", hoverformat=".0%",
         range=[-0.02 * end, 1.02 * end], zeroline=False,
@@ -128,6 +163,7 @@ def _add_curve(figure: go.Figure, curve: pd.DataFrame, strategy: str, line: dict
             for row in curve[["mean", "low", "high"]].itertuples(index=False)
         ],
         hovertemplate=f"{STRATEGY_NAMES[strategy]}: %{{text}}<extra></extra>",
+        ids=None if is_random else [key_of(strategy, share) for share in curve["share"]],
     )  # fmt: skip
 
 
@@ -137,10 +173,37 @@ def _mark_peak(figure: go.Figure, curve: pd.DataFrame, palette: Palette, color: 
     figure.add_scatter(
         x=[best["share"]], y=[best["mean"]], mode="markers", showlegend=False, hoverinfo="skip",
         marker={"symbol": "star", "size": 15, "color": color}, legendgroup=best["strategy"],
-        name="peak",
+        name="peak", ids=[key_of(best["strategy"], best["share"])],
     )  # fmt: skip
     figure.add_annotation(
         x=best["share"], y=best["mean"], text=f"peak {best['mean']:.3f}, {where}", showarrow=False,
         xanchor="left" if best["share"] < curve["share"].max() / 2 else "right", yshift=18,
+        font={"size": 12, "color": palette.text}, bgcolor=translucent(palette.surface, 0.7),
+    )  # fmt: skip
+
+
+def _mark_rows(
+    figure: go.Figure, curve: pd.DataFrame, mark: Mark, palette: Palette, number: int
+) -> None:
+    if not mark.n_rows or mark.share > curve["share"].max():
+        return
+    score = float(np.interp(mark.share, curve["share"], curve["mean"]))
+    figure.add_vline(
+        x=mark.share, line={"color": palette.text, "width": 1, "dash": "2px,3px"}, layer="below"
+    )
+    figure.add_scatter(
+        x=[mark.share], y=[score], mode="markers", showlegend=False, name=mark.name,
+        marker={
+            "symbol": ("diamond", "square")[number % 2], "size": 12, "color": palette.surface,
+            "line": {"width": 2, "color": palette.text},
+        },
+        text=[f"{mark.name}: {mark.n_rows:,} rows, {mark.n_removed:,} of them removed up to here"],
+        hovertemplate="%{text}<extra></extra>", ids=[key_of(mark.strategy, mark.share)],
+    )  # fmt: skip
+    # At the foot, where no curve begins; one above the other, as the two may stand side by side.
+    figure.add_annotation(
+        x=mark.share, y=0, yref="paper", yanchor="bottom", yshift=4 + 18 * number,
+        text=f"{mark.name}, {mark.n_rows:,} rows", showarrow=False,
+        xanchor="left" if mark.share < curve["share"].max() / 2 else "right",
         font={"size": 12, "color": palette.text}, bgcolor=translucent(palette.surface, 0.7),
     )  # fmt: skip

@@ -1,9 +1,8 @@
-"""Charts of the values: their two parts, their totals, their distribution."""
+"""Charts of the values: their two parts, their totals."""
 
 from __future__ import annotations
 
-import math
-from itertools import pairwise
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -11,12 +10,12 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from ecoval_core.charts.behind import key_of
 from ecoval_core.charts.data import ROW_HEIGHT, row_axis
 from ecoval_core.charts.points import colorings, count_shown, marker_of, point_trace, points_shown
 from ecoval_core.charts.style import (
     Palette,
     ThemeName,
-    axis_style,
     base_figure,
     is_continuous,
     label_groups,
@@ -41,8 +40,9 @@ QUADRANTS = {
 }
 INTRINSIC_COLOR = "#8a78d6"
 EXTRINSIC_COLOR = "#3fa37c"
-N_BINS = 60
 MAX_GROUPS_DRAWN = 30
+# Opacity of bars that hold no selected row, while others do.
+FAINT = 0.35
 
 
 def quadrant_of(frame: pd.DataFrame) -> pd.Series:
@@ -160,7 +160,7 @@ def _padded(amounts: NDArray, share: float) -> list[float]:
 
 def totals_by(
     frame: pd.DataFrame, *, by: Literal["label", "cluster"], limit: int = 40, theme: ThemeName,
-    unit: str = "",
+    unit: str = "", selected: Iterable[int] = (),
 ) -> go.Figure:  # fmt: skip
     """Draw the total value of each class or cluster as intrinsic plus extrinsic, lowest first.
 
@@ -176,11 +176,14 @@ def totals_by(
         Palette of the page.
     unit : str, default=""
         Unit of the values, in words.
+    selected : iterable of int, default=()
+        Row ids selected; bars without one of them are fainter then.
 
     Returns
     -------
     Figure
-        Two bar traces, stacked, and a mark at their sum; `customdata` names the class or cluster.
+        Two bar traces, stacked, and a mark at their sum; `customdata` names the class or cluster, `ids` are
+        keys for :func:`ecoval_core.charts.behind.rows_behind`.
 
     Raises
     ------
@@ -192,8 +195,9 @@ def totals_by(
     palette = palette_of(theme)
     frame = frame.dropna(subset=["value"])
     keys = label_groups(frame["label"]) if by == "label" else frame["cluster"]
+    frame = frame.assign(is_selected=frame.index.isin(list(selected)))
     totals = frame.groupby(keys, observed=True).agg(
-        intrinsic=("intrinsic", "sum"), extrinsic=("extrinsic", "sum"),
+        n_selected=("is_selected", "sum"), intrinsic=("intrinsic", "sum"), extrinsic=("extrinsic", "sum"),
         value=("value", "sum"), n_rows=("value", "size"), label=("label", "first"),
     )  # fmt: skip
     noun = ("class", "classes") if by == "label" else ("cluster", "clusters")
@@ -216,19 +220,28 @@ def totals_by(
     )  # fmt: skip
     positions = np.arange(len(shown), dtype=np.int16)
     customdata = [str(key) for key in shown.index]
+    ids = [key_of(by, key) for key in shown.index]
+    # Clusters are drawn worst first: the selection may lie in others alone.
+    has_any = shown["n_selected"] > 0 if frame["is_selected"].any() else shown["n_rows"] > 0
+    opacity = np.where(has_any, 1.0, FAINT)
     for part, color in (("intrinsic", INTRINSIC_COLOR), ("extrinsic", EXTRINSIC_COLOR)):
         figure.add_bar(
             x=shown[part].to_numpy(np.float32), y=positions, orientation="h", name=part,
-            marker={"color": color, "line": {"width": 0}}, customdata=customdata,
-            text=[number(amount, signed=True) for amount in shown[part]], textposition="none",
+            marker={"color": color, "line": {"width": 0}, "opacity": opacity},
+            customdata=customdata, ids=ids, textposition="none",
+            text=[number(amount, signed=True) for amount in shown[part]],
             hovertemplate=f"{part} %{{text}}<extra></extra>",
         )  # fmt: skip
     figure.add_scatter(
         x=shown["value"].to_numpy(np.float32), y=positions, mode="markers", name="value (sum)",
-        marker={"symbol": "diamond", "size": 8, "color": palette.text}, customdata=customdata,
+        marker={"symbol": "diamond", "size": 8, "color": palette.text, "opacity": opacity},
+        customdata=customdata, ids=ids,
         text=[
             f"value {number(total, signed=True)}, {counted(n, 'row')}"
-            for total, n in zip(shown["value"], shown["n_rows"], strict=True)
+            + (f", {n_selected:,} selected" if n_selected else "")
+            for total, n, n_selected in zip(
+                shown["value"], shown["n_rows"], shown["n_selected"], strict=True
+            )
         ],
         hovertemplate="%{text}<extra></extra>",
     )  # fmt: skip
@@ -240,106 +253,3 @@ def totals_by(
     return figure.update_layout(
         legend=top, margin_t=figure.layout.margin.t + 44, hoverlabel_namelength=-1
     )
-
-
-def value_distribution(frame: pd.DataFrame, *, theme: ThemeName, unit: str = "") -> go.Figure:
-    """Draw the distribution of values: a histogram of all rows, below it a box for each class.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        :attr:`ecoval_core.workspace.runs.Run.frame`, in any unit.
-    theme : {"light", "dark"}
-        Palette of the page.
-    unit : str, default=""
-        Unit of the values, in words.
-
-    Returns
-    -------
-    Figure
-        Boxes go from the first to the third quartile, whiskers from the 5th to the 95th percentile; the
-        class of the lowest median comes first, and at most 30 are drawn; groups of a continuous target
-        keep their order. The axis ends at the 0.5th and
-        99.5th percentile; what lies beyond counts in the last bars.
-    """
-    palette = palette_of(theme)
-    frame = frame.dropna(subset=["value"])
-    if frame.empty:
-        return message_figure(palette, "Distribution of values", "No row has a value.")
-    groups = label_groups(frame["label"])
-    by_group = frame["value"].groupby(groups, observed=True)
-    quantiles = {"low": 0.05, "q1": 0.25, "median": 0.5, "q3": 0.75, "high": 0.95}
-    boxes = pd.DataFrame({name: by_group.quantile(q) for name, q in quantiles.items()})
-    boxes = boxes.assign(n_rows=by_group.size(), below=by_group.agg(lambda v: (v < 0).mean()))
-    if not is_continuous(frame["label"]):
-        boxes = boxes.sort_values("median", kind="stable")
-    shown = boxes.iloc[:MAX_GROUPS_DRAWN]
-    n_below = int((frame["value"] < 0).sum())
-    title = f"Distribution of values · {counted(n_below, 'row')} of {len(frame):,} below zero"
-    noun = "range of the target" if is_continuous(frame["label"]) else "class"
-    subtitle = f"Box: the middle half of a {noun}.<br>Whiskers: all but 5 % at either end."
-    if len(shown) < len(boxes):
-        subtitle += f"<br>The {len(shown)} of {len(boxes)} classes with the lowest median."
-    box_height = ROW_HEIGHT * len(shown) + 10
-    figure = base_figure(
-        palette, height=260 + box_height, title=title, subtitle=subtitle, showlegend=False,
-        bargap=0, hovermode="closest",
-    )  # fmt: skip
-    _add_histogram(figure, frame["value"].to_numpy(float), palette)
-    names = short_names(shown.index.tolist(), 20)
-    figure.add_box(
-        y=np.arange(len(shown), dtype=np.int16), orientation="h", name=f"by {noun}",
-        lowerfence=shown["low"].to_numpy(np.float32), q1=shown["q1"].to_numpy(np.float32),
-        median=shown["median"].to_numpy(np.float32), q3=shown["q3"].to_numpy(np.float32),
-        upperfence=shown["high"].to_numpy(np.float32), line={"color": palette.text, "width": 1.2},
-        fillcolor=translucent(INTRINSIC_COLOR, 0.55), width=0.6, hoverinfo="skip",
-    )  # fmt: skip
-    figure.add_scatter(
-        x=shown["median"].to_numpy(np.float32), y=np.arange(len(shown), dtype=np.int16),
-        mode="markers", marker={"size": 14, "opacity": 0}, customdata=names,
-        text=[
-            f"{counted(n, 'row')}, {below:.1%} below zero<br>median {number(median, signed=True)}"
-            for n, below, median in zip(
-                shown["n_rows"], shown["below"], shown["median"], strict=True
-            )
-        ],
-        hovertemplate="<b>%{customdata}</b><br>%{text}<extra></extra>",
-    )  # fmt: skip
-    split = box_height / (box_height + 130)
-    row_axis(figure, names)
-    figure.update_layout(
-        yaxis_domain=[0, split - 0.03],
-        yaxis2=axis_style(palette) | {"domain": [split, 1], "rangemode": "tozero", "nticks": 4},
-    )
-    figure.update_layout(yaxis2_title_text="rows")
-    figure.update_xaxes(title_text=with_unit("value", unit), zeroline=False)
-    return figure.add_vline(x=0, line={"color": palette.text, "width": 1})
-
-
-def _add_histogram(figure: go.Figure, values: NDArray, palette: Palette) -> None:
-    low, high = np.percentile(values, (0.5, 99.5))
-    low, high = min(low, 0.0), max(high, 0.0)
-    width = (high - low) / min(N_BINS, max(10, 2 * math.isqrt(len(values)))) or 1.0
-    # An edge lies at zero, so that no bar holds values of both signs.
-    edges = width * np.arange(np.floor(low / width), np.ceil(high / width) + 1)
-    edges = edges if len(edges) > 1 else np.array([0.0, width])
-    clipped = np.clip(values, edges[0], np.nextafter(edges[-1], edges[0]))
-    counts, _ = np.histogram(clipped, bins=edges)
-    middle = (edges[:-1] + edges[1:]) / 2
-    names = [
-        f"{number(left, signed=True)} to {number(right, signed=True)}"
-        for left, right in pairwise(edges)
-    ]
-    names[0] = f"below {number(edges[1], signed=True)}"
-    names[-1] = f"{number(edges[-2], signed=True)} or more"
-    figure.add_bar(
-        x=middle.astype(np.float32), y=counts.astype(np.int32), width=0.92 * width,
-        name="all rows", yaxis="y2",
-        marker={
-            "color": [palette.harm_soft if x < 0 else palette.gain_soft for x in middle],
-            "line": {"width": 0},
-        },
-        customdata=names,
-        hovertemplate="%{customdata}: %{y:,} rows<extra></extra>",
-    )  # fmt: skip
-    figure.update_xaxes(range=[edges[0] - width, edges[-1] + width])

@@ -144,6 +144,14 @@ _VIEW = {
     "extrinsic_weight": fields.number("from 0 to 1", lambda v: 0 <= v <= 1),
     "unit": _of_length(40),
 }
+_FLAG = fields.satisfying("true or false", lambda v: isinstance(v, bool))
+_CLASS = fields.satisfying("a class", lambda v: isinstance(v, (str, bool)) or fields.is_number(v))
+_RANGE = fields.or_null(fields.list_of(fields.number("that ends a range"), 2))
+_TEXT = _of_length(10_000)
+_FILTERS = {
+    "labels": fields.list_of(_CLASS), "negative": _FLAG, "planted": _FLAG, "column": _TEXT, "range": _RANGE,
+    "values": fields.list_of(_TEXT), "target": _RANGE, "color": _TEXT, "projection": _TEXT,
+}  # fmt: skip
 
 
 def check_desk(desk: Mapping[str, Any], ids: NDArray[np.int64]) -> None:
@@ -158,10 +166,11 @@ def check_desk(desk: Mapping[str, Any], ids: NDArray[np.int64]) -> None:
     check_ids(selection.get("selected_ids", []), "selected_ids")
     if selection.get("picked_id") is not None:
         check_ids([selection["picked_id"]], "picked_id")
-    view = fields.json_object(selection.get("view") or {}, "view")
-    for name, check in _VIEW.items():
-        if name in view:
-            check(view[name], f"view.{name}")
+    for part, checks in (("view", _VIEW), ("filters", _FILTERS)):
+        found = fields.json_object(selection.get(part) or {}, part)
+        for name, check in checks.items():
+            if name in found:
+                check(found[name], f"{part}.{name}")
     for kind, made in desk["decisions"].items():
         if kind not in _KINDS_OF_DECISIONS:
             fields.refuse(kind, "a decision", f"one of {', '.join(_KINDS_OF_DECISIONS)}")

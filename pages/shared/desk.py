@@ -1,4 +1,4 @@
-"""The desk of a run: selection, prune list, decisions on labels; how the workspace keeps it."""
+"""The desk of a run: selection, filters, prune list, decisions on labels; how the workspace keeps it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.workspace.history import Desk, rules_from_json, rules_to_json
+from pages.shared import viewstate
 from pages.shared.session import Entry, Session, session
 
 # Changes that can be taken back tomorrow; within a session there are more.
@@ -74,6 +75,7 @@ def contents(run: str) -> dict[str, Any]:
             "selected_ids": list(session.selected_ids),
             "picked_id": session.picked_id,
             "view": {"extrinsic_weight": float(session.extrinsic_weight), "unit": session.unit},
+            "filters": viewstate.contents(),
         },
         "decisions": {
             "prune": {
@@ -120,6 +122,9 @@ def lay_out(kept: Desk) -> None:
     session.selected_ids = [int(row) for row in kept.selection.get("selected_ids", [])]
     picked = kept.selection.get("picked_id")
     session.picked_id = None if picked is None else int(picked)
+    # A desk of an earlier version says nothing of filters.
+    if (filters := kept.selection.get("filters")) is not None:
+        viewstate.lay_out(filters)
     if (prune := kept.decisions.get("prune")) is not None:
         session.prune_list = rules_from_json(prune["present"])
         session.prune_past = [rules_from_json(rules) for rules in prune["past"]]

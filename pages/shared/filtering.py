@@ -10,14 +10,23 @@ import streamlit as st
 
 from ecoval_core.evaluation.profiles import is_number
 from ecoval_core.workspace.runs import Run
-from pages.shared import prunelist, state
-from pages.shared.session import Session, filter_ranges, filter_values, session
+from pages.shared import prunelist, state, viewstate
+from pages.shared.session import (
+    Family,
+    Session,
+    fill_widgets,
+    filter_ranges,
+    filter_values,
+    session,
+)
+from pages.shared.viewstate import target_ranges
 
 NO_COLUMN = ""
 MAX_CATEGORIES = 200
 MAX_FOUND = 100_000
 # Columns of a run that can be filtered by beside those of the table.
 _OWN = ("label_quality", "quality", "cluster")
+PROJECTIONS = ("UMAP", "PCA")
 
 
 def columns(run: Run) -> list[str]:
@@ -48,9 +57,12 @@ def matching(run: Run) -> pd.Series:
     frame = run.frame
     mask = pd.Series(True, index=frame.index)
     # The address may name labels of a table that was open before.
-    of_these = frame["label"].isin(session.filter_labels)
-    if of_these.any():
-        mask &= of_these
+    if run.prepared.task == "regression":
+        mask &= _within(frame["label"], target_ranges.get(run.prepared.table.target))
+    else:
+        of_these = frame["label"].isin(session.filter_labels)
+        if of_these.any():
+            mask &= of_these
     if session.filter_negative:
         mask &= frame["value"] < 0
     if session.filter_planted and frame["flipped"].any():
@@ -64,15 +76,20 @@ def _by_column(run: Run) -> pd.Series | bool:
         return True
     column = column_of(run, name)
     if is_number(column):
-        chosen = filter_ranges.get(name)
-        if chosen is None:
-            return True
-        low, high = chosen
-        amounts = column.astype("float64")
-        # The ends of the slider are rounded outwards, so that it takes all rows where it is untouched.
-        return (amounts >= low) & (amounts <= high)
+        return _within(column, filter_ranges.get(name))
     values = filter_values.get(name)
     return column.astype(str).isin(values) if values else True
+
+
+def _within(column: pd.Series, chosen: tuple[float, float] | None) -> pd.Series | bool:
+    if chosen is None:
+        return True
+    low, high = chosen
+    amounts = column.astype("float64")
+    if low <= amounts.min() and amounts.max() <= high:
+        # A filter that takes every amount takes the rows without one too.
+        return True
+    return (amounts >= low) & (amounts <= high)
 
 
 def shown_ids(run: Run) -> list[int] | None:
@@ -110,9 +127,13 @@ def draw_column_filter(run: Run) -> None:
         if column.empty:
             st.caption("This column is empty.")
         elif is_number(column):
-            _draw_range(name, column.astype("float64"))
+            _draw_range(f"Range of {name}", column.astype("float64"), filter_ranges, name)
         else:
             values = column.astype(str).value_counts().index[:MAX_CATEGORIES].tolist()
+            chosen = filter_values.get(name) or []
+            if not set(chosen) <= set(values):
+                # A column of the same name in a table that was open before.
+                filter_values.set(name, [value for value in chosen if value in values])
             st.multiselect(
                 f"Categories of {name}",
                 values,
@@ -122,22 +143,71 @@ def draw_column_filter(run: Run) -> None:
             )
 
 
-def _draw_range(name: str, amounts: pd.Series) -> None:
+def draw_target_filter(run: Run) -> None:
+    """Draw the choice of classes, or of a range of the target."""
+    if run.prepared.task == "regression":
+        target = run.prepared.table.target
+        _draw_range("Target from … to", run.frame["label"].dropna(), target_ranges, target)
+        return
+    labels = sorted(run.frame["label"].unique().tolist())
+    if not set(session.filter_labels) <= set(labels):
+        session.filter_labels = [label for label in session.filter_labels if label in labels]
+    st.multiselect(
+        "Labels",
+        labels,
+        key=Session.filter_labels.key,
+        persist_state="session",
+        placeholder="All labels",
+    )
+
+
+def draw_filters(run: Run) -> None:
+    """Draw what narrows the rows by target, value and planted error."""
+    labels, others = st.columns([2.4, 1.5], vertical_alignment="bottom")
+    with labels:
+        draw_target_filter(run)
+    with others.container(gap=None):
+        st.toggle("Below zero only", key=Session.filter_negative.key, persist_state="session")
+        if run.frame["flipped"].any():
+            st.toggle(
+                "Planted errors only", key=Session.filter_planted.key, persist_state="session"
+            )
+
+
+def draw_projection() -> None:
+    """Draw the choice of the map's projection."""
+    is_known = session.projection in PROJECTIONS
+    fill_widgets({Session.projection.key: PROJECTIONS[0]}, replace=not is_known)
+    st.segmented_control(
+        "Projection",
+        PROJECTIONS,
+        required=True,
+        key=Session.projection.key,
+        persist_state="session",
+        help="Both draw similar rows close together. PCA is a straight view from one side; UMAP "
+        "bends the space to keep neighbours together.",
+    )
+
+
+def _draw_range(
+    title: str, amounts: pd.Series, kept_in: Family[tuple[float, float]], name: str
+) -> None:
     low, high = float(amounts.min()), float(amounts.max())
     if not low < high:
         st.caption(f"All rows have the same {name}.")
         return
     step = 1.0 if (amounts % 1 == 0).all() else (high - low) / 200
     low, high = np.floor(low / step) * step, np.ceil(high / step) * step
-    kept = filter_ranges.get(name)
+    viewstate.note_whole(kept_in, name, (low, high))
+    kept = kept_in.get(name)
     if kept is None or not (low <= kept[0] <= kept[1] <= high):
-        filter_ranges.set(name, (low, high))
+        kept_in.set(name, (low, high))
     st.slider(
-        f"Range of {name}",
+        title,
         low,
         high,
         step=step,
-        key=filter_ranges.key(name),
+        key=kept_in.key(name),
         persist_state="session",
     )
 

@@ -20,7 +20,7 @@ from ecoval_core.workspace.runs import Run
 from pages.shared import filtering, formats, layout, progress, prunelist, server, state, story
 from pages.shared.pointmap.element import PackedPoints, PackedShade, point_map
 from pages.shared.pointmap.gestures import Gesture
-from pages.shared.session import session
+from pages.shared.session import Session, session
 
 MAX_HOVER_FEATURES = 32
 # Colours beside the columns of the table.
@@ -180,8 +180,7 @@ def draw_color_choice(run: Run) -> None:
         "Colour by",
         list(names),
         format_func=names.__getitem__,
-        key="map_color",
-        bind="query-params",
+        key=Session.map_color.key,
         persist_state="session",
         help="Any column of the table, too.",
     )

@@ -51,6 +51,7 @@ def draw(
     on_select: Callable[[], None] | Literal["rerun"] | None = None,
     selection_mode: str = "single-row",
     notes: pd.Series | None = None,
+    ticked: Sequence[int] = (),
 ) -> Any:
     """Draw rows as a table, at most five thousand of them.
 
@@ -70,6 +71,8 @@ def draw(
         How many rows can be selected.
     notes : Series, optional
         A further column, shown first; indexed by row id.
+    ticked : sequence of int, default=()
+        Positions that are selected when the table is new, see :mod:`pages.shared.ticks`.
 
     Returns
     -------
@@ -95,6 +98,8 @@ def draw(
     options: dict[str, Any] = {}
     if on_select is not None:
         options = {"on_select": on_select, "selection_mode": selection_mode}
+        if ticked:
+            options["selection_default"] = {"selection": {"rows": list(ticked)}}
     shown = list(ids[:MAX_ROWS_SHOWN])
     frame = with_original(run, shown)
     if notes is not None:

@@ -19,7 +19,7 @@ from ecoval_core.workspace.jobs import Job
 from ecoval_core.workspace.orders import Order
 from ecoval_core.workspace.runs import Run, Settings
 from ecoval_core.workspace.store import Result
-from pages.shared import desk, server
+from pages.shared import desk, server, viewstate
 from pages.shared.session import Session, session
 
 
@@ -37,9 +37,13 @@ def open_prepared(new: Prepared) -> None:
         Table to work on from now on.
     """
     old = prepared()
-    session.prepared = new
-    if old is None or old.fingerprint != new.fingerprint:
+    is_another = old is None or old.fingerprint != new.fingerprint
+    if is_another:
+        # While its table is still there, whose columns the filters name.
         save_desk()
+        viewstate.forget_filters()
+    session.prepared = new
+    if is_another:
         session.earlier_run = session.run_id or session.earlier_run
         Session.run_id.forget()
         desk.clear()

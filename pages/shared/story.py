@@ -7,7 +7,7 @@ import streamlit as st
 from ecoval_core import charts
 from ecoval_core.valuation.quality import nearest_neighbors
 from ecoval_core.workspace.runs import Run
-from pages.shared import formats, rows
+from pages.shared import formats, rows, state
 
 N_NEIGHBORS = 10
 _EFFECTS = {
@@ -154,4 +154,13 @@ def draw(run: Run, row_id: int) -> None:
             )
     with table:
         st.markdown("**The row and its nearest neighbours**, nearest first")
-        rows.draw(run, [row_id, *near], key="neighbors")
+        shown = [row_id, *near]
+        # A table of its own for each story: ticks do not go over to the next.
+        key = f"neighbors_{row_id}"
+
+        def pick_neighbor() -> None:
+            marked = rows.ids_at(shown, key)
+            state.pick(marked[0] if marked else row_id)
+
+        rows.draw(run, shown, key, on_select=pick_neighbor)
+        st.caption("Mark a neighbour for its story and its place on the map.")

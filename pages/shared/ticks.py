@@ -1,0 +1,75 @@
+"""Ticks in tables: they say what is selected, and go with it.
+
+Streamlit keeps the ticks of a table by position as long as its key stays: after another gesture, or when
+other rows are shown, they would stand at rows that nobody ticked. A table is therefore drawn under a new key,
+with the right ticks, as soon as those that it has are wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pages.shared.session import Family, selected_positions
+
+_draws: Family[int] = Family("ticks")
+_shown: Family[int] = Family("ticks_of")
+
+
+def key_of(name: str) -> str:
+    """Key under which a table was drawn last.
+
+    Parameters
+    ----------
+    name : str
+        Name of the table.
+    """
+    n_before = _draws.get(name) or 0
+    return f"{name}_{n_before}" if n_before else name
+
+
+def positions(name: str) -> list[int]:
+    """Positions that are ticked in a table; none before it is drawn.
+
+    Parameters
+    ----------
+    name : str
+        Name of the table.
+    """
+    try:
+        return selected_positions(key_of(name))
+    except KeyError:
+        return []
+
+
+def place(
+    name: str, shown: Sequence[int], wanted: Iterable[int] | None = None
+) -> tuple[str, list[int]]:
+    """Key to draw a table under, and the positions that are ticked if it is new.
+
+    Parameters
+    ----------
+    name : str
+        Name of the table.
+    shown : sequence of int
+        Ids of its rows, in their order.
+    wanted : iterable of int or None, default=None
+        Ids that are to be ticked; those that are not shown are left out. None leaves it to the visitor what
+        is ticked, until other rows are shown.
+
+    Returns
+    -------
+    key : str
+        The one before where its ticks are right.
+    ticked : list of int
+        Positions.
+    """
+    ids = set(() if wanted is None else wanted)
+    ticked = [position for position, row in enumerate(shown) if row in ids]
+    now = hash(tuple(shown))
+    before = _shown.get(name)
+    _shown.set(name, now)
+    has = positions(name)
+    # Of other rows the positions say nothing, whatever they are.
+    if (wanted is not None and sorted(has) != ticked) or (has and before != now):
+        _draws.set(name, (_draws.get(name) or 0) + 1)
+    return key_of(name), ticked

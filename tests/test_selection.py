@@ -1,0 +1,521 @@
+"""One selection everywhere: what takes it, what shows it, and that it, the filters and the colour last."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from browser import CHROMIUM, chromium, idle, menu, press, running_server, visiting, widget
+from playwright.sync_api import expect
+
+from ecoval_core import charts
+from ecoval_core.charts.behind import key_of, keys_of, rows_behind, value_bins
+from ecoval_core.charts.curves import key_of as point_of
+from ecoval_core.evaluation.standing import rows_removed, standing_of
+from ecoval_core.workspace import bundle_fields
+from pages.shared.pointmap.chart import Touch, unanswered
+
+
+def make_frame(n=200, *, regression=False, seed=0):
+    random = np.random.default_rng(seed)
+    label = random.normal(10, 3, n) if regression else random.choice(["cat", "dog", "eel"], n)
+    value, intrinsic = random.normal(0.2, 1, n), random.normal(0.1, 0.5, n)
+    return pd.DataFrame(
+        {
+            "value": value, "intrinsic": intrinsic, "extrinsic": value - intrinsic, "label": label,
+            "cluster": random.integers(0, 7, n),
+        },
+        index=pd.Index(np.arange(n) * 3, name="row_id"),
+    )  # fmt: skip
+
+
+# --- Which rows stand behind a bar ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("regression", [False, True])
+@pytest.mark.parametrize("by", ["label", "cluster"])
+def test_the_rows_behind_a_bar_are_those_it_sums(by, regression):
+    frame = make_frame(regression=regression)
+    figure = charts.totals_by(frame, by=by, theme="light")
+    total = figure.data[2]
+    for key, value in zip(total.ids, total.x, strict=True):
+        assert frame.loc[rows_behind(frame, [key]), "value"].sum() == pytest.approx(value, rel=1e-5)
+    assert sorted(rows_behind(frame, total.ids)) == frame.index.tolist()
+
+
+def test_the_rows_behind_the_bars_of_the_histogram_are_those_it_counts():
+    frame = make_frame()
+    frame.iloc[0, 0], frame.iloc[1, 0] = -1e4, 1e4
+    bars = charts.value_distribution(frame, theme="light").data[0]
+    behind = [rows_behind(frame, [key]) for key in bars.ids]
+    assert [len(rows) for rows in behind] == list(bars.y)
+    assert frame.index[0] in behind[0]
+    assert frame.index[1] in behind[-1]
+    for x, rows in zip(bars.x, behind, strict=True):
+        assert ((frame.loc[rows, "value"] < 0) == (x < 0)).all()
+
+
+def test_bins_agree_with_numpy():
+    values = make_frame()["value"].to_numpy()
+    edges, bins = value_bins(values)
+    clipped = np.clip(values, edges[0], np.nextafter(edges[-1], edges[0]))
+    assert (
+        np.bincount(bins, minlength=len(edges) - 1).tolist()
+        == np.histogram(clipped, edges)[0].tolist()
+    )
+    assert 0.0 in edges
+
+
+def test_bars_that_there_are_not_hold_no_row():
+    frame = make_frame()
+    assert rows_behind(frame, ["label:gnu", "cluster:99", "bin:500", "nonsense", ""]) == []
+    assert rows_behind(frame.iloc[:0], [key_of("bin", 0)]) == []
+    with pytest.raises(ValueError, match="Bars stand for"):
+        keys_of(frame, "weather")
+
+
+# --- What a chart shows of it -----------------------------------------------------------------
+
+
+def test_the_histogram_shows_the_selected_part_of_each_bar():
+    frame = make_frame()
+    selected = frame.index[frame["value"] > 1]
+    figure = charts.value_distribution(frame, theme="light", selected=selected)
+    (part,) = [trace for trace in figure.data if trace.name == "selected rows"]
+    assert part.y.sum() == len(selected)
+    assert (np.asarray(part.y) <= np.asarray(figure.data[0].y)).all()
+    assert figure.data[0].marker.opacity < 1
+    plain = charts.value_distribution(frame, theme="light")
+    assert "selected rows" not in {trace.name for trace in plain.data}
+
+
+def test_bars_without_a_selected_row_are_fainter():
+    frame = make_frame()
+    selected = frame.index[frame["label"] == "dog"]
+    bars = charts.totals_by(frame, by="label", theme="dark", selected=selected).data[0]
+    faint = np.asarray(bars.marker.opacity) < 1
+    assert [key for key, is_faint in zip(bars.ids, faint, strict=True) if not is_faint] == [
+        "label:dog"
+    ]
+
+
+def summary():
+    shares = [0.0, 0.1, 0.2, 0.3]
+    frame = pd.DataFrame({"share": shares, "mean": [0.8, 0.85, 0.9, 0.7]})
+    return frame.assign(
+        strategy="lowest", n_removed=[0, 10, 20, 30], low=frame["mean"], high=frame["mean"]
+    )
+
+
+def test_marks_stand_on_their_curve_at_their_share():
+    marks = [
+        charts.Mark("prune list", "lowest", 0.15, 15, 15),
+        charts.Mark("selection", "highest", 0.1, 10, 9),
+        charts.Mark("far", "lowest", 0.7, 70, 70),
+    ]
+    figure = charts.removal_chart(summary(), 0.8, "accuracy", theme="light", marks=marks)
+    names = {trace.name: trace for trace in figure.data}
+    assert names["prune list"].x[0] == 0.15
+    assert names["prune list"].y[0] == pytest.approx(0.875)
+    assert names["prune list"].ids == (point_of("lowest", 0.15),)
+    assert {"selection", "far"}.isdisjoint(names)
+    assert names["lowest value first"].ids[1] == point_of("lowest", 0.1)
+
+
+# --- Where a set of rows stands ---------------------------------------------------------------
+
+
+def test_the_rows_removed_are_the_lowest_or_highest_of_all_or_of_each_class():
+    frame = make_frame()
+    ranked = frame["value"].sort_values(kind="stable").index.tolist()
+    assert rows_removed(frame["value"], "lowest", 0.1) == ranked[:20]
+    assert rows_removed(frame["value"], "highest", 0.1) == ranked[:-21:-1]
+    assert rows_removed(frame["value"], "lowest", 0.0) == []
+    gone = rows_removed(frame["value"], "lowest", 0.5, frame["label"])
+    shares = frame.loc[gone, "label"].value_counts() / frame["label"].value_counts()
+    assert shares.tolist() == pytest.approx([0.5] * 3, abs=0.02)
+    with pytest.raises(ValueError, match="lowest or highest"):
+        rows_removed(frame["value"], "random", 0.1)
+
+
+def test_a_set_stands_on_the_curve_that_removes_more_of_it():
+    values = make_frame()["value"]
+    highest = rows_removed(values, "highest", 0.2)
+    found = standing_of([*highest, 10**6], values)
+    assert (found.strategy, found.share, found.n_rows, found.n_removed) == ("highest", 0.2, 40, 40)
+    assert standing_of(rows_removed(values, "lowest", 0.3), values).strategy == "lowest"
+    assert standing_of([10**6], values) is None
+
+
+# --- What the browser sends -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None, {}, {"number": 1}, {"number": "x", "keys": [], "mode": "add"},
+        {"number": 1, "keys": "bin:1", "mode": "add"}, {"number": 1, "keys": [], "mode": "dance"},
+        {"number": float("inf"), "keys": [], "mode": "add"},
+        {"number": 1, "keys": ["a"] * 10_000, "mode": "add"},
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_is_no_touch_is_passed_over(message):
+    assert unanswered([message], 0) == []
+
+
+def test_each_touch_is_answered_once_and_in_its_order():
+    messages = [{"number": n, "keys": [f"bin:{n}"], "mode": "replace"} for n in (5, 3, 4)]
+    assert unanswered(messages, 3) == [
+        Touch(4, ("bin:4",), "replace"), Touch(5, ("bin:5",), "replace"),
+    ]  # fmt: skip
+    assert unanswered("nothing", 0) == []
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        [1],
+        {"labels": [[1]]},
+        {"negative": "yes"},
+        {"range": [1]},
+        {"target": ["a", "b"]},
+        {"color": 3},
+    ],
+    ids=repr,
+)
+def test_a_bundle_with_filters_that_are_none_is_refused(filters):
+    desk = {"selection": {"filters": filters}, "decisions": {}}
+    with pytest.raises(ValueError, match="filters"):
+        bundle_fields.check_desk(desk, np.arange(3))
+
+
+# --- In a browser -----------------------------------------------------------------------------
+
+
+browsing = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
+]
+
+_SPOT = """([name, key]) => {
+  const chart = document.querySelector(`.st-key-chart_${name} .ecoval-chart`);
+  chart.scrollIntoView({ block: "center" });
+  for (const trace of [...chart._fullData].reverse()) {
+    const i = (trace.ids ?? []).indexOf(key);
+    if (i < 0) continue;
+    const axis = (id) => chart._fullLayout[`${id[0]}axis${id.slice(1)}`];
+    const [x, y] = [axis(trace.xaxis), axis(trace.yaxis)];
+    let [left, top] = [x.d2p(trace.x[i]), y.d2p(trace.y[i])];
+    if (trace.type === "bar" && trace.orientation === "h") left = (x.d2p(0) + left) / 2;
+    else if (trace.type === "bar") top = (y.d2p(0) + top) / 2;
+    const box = chart.getBoundingClientRect();
+    return [box.left + x._offset + left, box.top + y._offset + top];
+  }
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def server(tmp_path):
+    with running_server(tmp_path) as server:
+        yield server
+
+
+def valued(page, server, target=None):
+    page.goto(server.address)
+    press(page, "sample_wine")
+    expect(widget(page, "status")).to_contain_text("178 rows")
+    idle(page)
+    if target:
+        widget(page, "data_target").locator("input").click()
+        page.get_by_role("option", name=target, exact=True).click()
+        expect(widget(page, "status")).to_contain_text(f"target {target}")
+        idle(page)
+    widget(page, "data_noisy").locator("label").first.click()
+    expect(widget(page, "status")).to_contain_text("planted errors")
+    idle(page)
+    menu(page, "Value")
+    press(page, "start")
+    expect(page.get_by_text("What came out")).to_be_visible()
+    idle(page)
+
+
+def chart(page, name):
+    found = page.locator(f".st-key-chart_{name} .ecoval-chart[data-drawn]")
+    expect(found).to_be_visible()
+    return found
+
+
+def spot(page, name, key):
+    """Where the mark of a key is on the screen."""
+    chart(page, name)
+    page.evaluate(_SPOT, [name, key])
+    page.wait_for_timeout(300)
+    return page.evaluate(_SPOT, [name, key])
+
+
+def traces(page, name):
+    """Names, ids and heights of the traces of a chart."""
+    found = chart(page, name).evaluate(
+        "chart => chart._fullData.map("
+        "({ name, ids, x, y }) => ({ name, ids, x: [...x ?? []], y: [...y ?? []] }))"
+    )
+    return {trace["name"]: trace for trace in found}
+
+
+def n_selected(page):
+    return int(re.search(r"Selected: (\d+)", widget(page, "status").inner_text())[1])
+
+
+def expect_selected(page, n):
+    expect(widget(page, "status")).to_contain_text(re.compile(rf"Selected: {n}\b"))
+    idle(page)
+
+
+def touch(page, name, key, **how):
+    x, y = spot(page, name, key)
+    if how.get("shift"):
+        page.keyboard.down("Shift")
+    page.mouse.click(x, y)
+    if how.get("shift"):
+        page.keyboard.up("Shift")
+    idle(page)
+
+
+class TestBrowser:
+    pytestmark = browsing
+
+    def test_a_bar_of_the_histogram_selects_its_rows_shows_them_and_lets_go(self, browser, server):
+        with visiting(browser, server.address) as page:
+            valued(page, server)
+            bars = traces(page, "distribution")["all rows"]
+            full = [i for i, n in enumerate(bars["y"]) if n]
+            first, second = full[0], full[-1]
+            touch(page, "distribution", bars["ids"][first])
+            expect_selected(page, bars["y"][first])
+            assert traces(page, "distribution")["selected rows"]["y"][first] == bars["y"][first]
+            touch(page, "distribution", bars["ids"][second], shift=True)
+            expect_selected(page, bars["y"][first] + bars["y"][second])
+            menu(page, "Decompose")
+            shown = traces(page, "distribution_by_label")["selected rows"]["y"]
+            assert sum(shown) == bars["y"][first] + bars["y"][second]
+            # A box takes whole bars; its outline goes.
+            left, right = (spot(page, "distribution_by_label", bars["ids"][i]) for i in full[:2])
+            page.mouse.move(left[0] - 8, left[1])
+            page.mouse.down()
+            page.mouse.move(right[0] + 8, right[1] + 9, steps=6)
+            page.mouse.up()
+            expect_selected(page, bars["y"][full[0]] + bars["y"][full[1]])
+            page.wait_for_timeout(500)
+            assert (
+                page.locator(".st-key-chart_distribution_by_label .selectionlayer path").count()
+                == 0
+            )
+            # The class of a bar replaces it; that bar again, and nothing is selected.
+            touch(page, "totals_by_label", "label:class_1")
+            touch(page, "totals_by_label", "label:class_1")
+            expect_selected(page, 0)
+            assert "selected rows" not in traces(page, "distribution_by_label")
+
+    def test_zoom_outlasts_gestures_the_page_and_a_reload(self, browser, server):
+        def ends():
+            return chart(page, "totals_by_cluster").evaluate(
+                "chart => chart._fullLayout.xaxis.range"
+            )
+
+        with visiting(browser, server.address) as page:
+            valued(page, server)
+            menu(page, "Decompose")
+            clusters = traces(page, "totals_by_cluster")["value (sum)"]["ids"]
+            x, y = spot(page, "totals_by_cluster", clusters[-1])
+            whole = ends()
+            page.mouse.move(x - 60, y - 40)
+            page.mouse.down()
+            page.mouse.move(x + 60, y + 4, steps=6)
+            page.mouse.up()
+            page.wait_for_timeout(500)
+            zoomed = ends()
+            assert zoomed[1] - zoomed[0] < 0.9 * (whole[1] - whole[0])
+            touch(page, "totals_by_cluster", clusters[-1])
+            expect(widget(page, "status")).not_to_contain_text("Selected: 0")
+            assert ends() == pytest.approx(zoomed)
+            menu(page, "Explore")
+            menu(page, "Decompose")
+            assert ends() == pytest.approx(zoomed)
+            page.reload()
+            page.wait_for_timeout(500)
+            assert ends() == pytest.approx(zoomed)
+
+    def test_a_neighbour_is_picked_by_a_click_and_no_tick_stays_behind(self, browser, server):
+        def click_row(key, number):
+            box = page.locator(
+                f"[class*=st-key-{key}] [data-testid=stDataFrame]"
+            ).first.bounding_box()
+            page.mouse.click(box["x"] + 16, box["y"] + 35 * number + 52)
+            idle(page)
+
+        with visiting(browser, server.address) as page:
+            valued(page, server)
+            menu(page, "Explore")
+            expect(page.get_by_text("Shown by PCA")).to_have_count(0)
+            idle(page)
+            click_row("explore_rows", 0)
+            heading = page.get_by_role("heading", name=re.compile(r"^Row \d+:"))
+            expect(heading).to_be_visible()
+            first = heading.inner_text()
+            page.locator("[class*=st-key-neighbors]").first.scroll_into_view_if_needed()
+            page.wait_for_timeout(300)
+            click_row("neighbors", 2)
+            expect(heading).not_to_have_text(first)
+            row = re.search(r"\d+", heading.inner_text())[0]
+            expect(page.locator(f".ecoval-map-root[data-picked='{row}']")).to_have_count(1)
+            page.reload()
+            expect(heading).to_contain_text(f"Row {row}:")
+
+    def test_a_point_of_a_curve_and_a_mark_select_the_rows_removed_up_to_there(
+        self, browser, server
+    ):
+        with visiting(browser, server.address) as page:
+            valued(page, server)
+            menu(page, "Prune")
+            widget(page, "prune_share").get_by_role("slider").focus()
+            for _ in range(26):
+                page.keyboard.press("ArrowRight")
+            expect(widget(page, "status")).to_contain_text("To prune: 14")
+            idle(page)
+            menu(page, "Curves")
+            press(page, "measure")
+            expect(page.get_by_text("Every score before and after")).to_be_visible()
+            idle(page)
+            mark = traces(page, "curve_lowest_accuracy")["prune list"]
+            assert mark["x"][0] == pytest.approx(14 / 107, abs=1e-4)
+            touch(page, "curve_lowest_accuracy", mark["ids"][0])
+            expect_selected(page, 14)
+            assert traces(page, "curve_lowest_accuracy")["selection"]["x"] == mark["x"]
+            touch(page, "curve_highest_accuracy", "highest:0.200000")
+            expect_selected(page, 21)
+            assert "selection" in traces(page, "curve_highest_accuracy")
+            assert "selection" not in traces(page, "curve_lowest_accuracy"), (
+                "it stands elsewhere now"
+            )
+
+    def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
+        self, browser, server
+    ):
+        def look():
+            expect(page.locator(".ecoval-map-root[data-seen]")).to_be_visible()
+            idle(page)
+            return (
+                page.locator(".ecoval-map-title").inner_text(),
+                page.locator(".ecoval-map-status").inner_text(),
+                widget(page, "map_color").locator("input").input_value(),
+                widget(page, "projection").locator("[aria-checked=true]").inner_text(),
+                widget(page, "filter_column").locator("input").input_value(),
+                widget(page, "filter_negative").locator("input").is_checked(),
+                widget(page, "filter_labels").inner_text(),
+                n_selected(page),
+            )
+
+        with visiting(browser, server.address) as page:
+            valued(page, server)
+            touch(page, "distribution", "bin:2")
+            menu(page, "Explore")
+            widget(page, "filter_labels").locator("input").click()
+            page.get_by_role("option", name="class_0").click()
+            page.keyboard.press("Escape")
+            idle(page)
+            widget(page, "filter_negative").locator("label").first.click()
+            idle(page)
+            for key, option in (("map_color", "Quality"), ("filter_column", "ash")):
+                widget(page, key).locator("input").click()
+                widget(page, key).locator("input").fill(option)
+                page.get_by_role("option", name=option, exact=True).click()
+                idle(page)
+            widget(page, "filter_range_ash").get_by_role("slider").first.focus()
+            for _ in range(20):
+                page.keyboard.press("ArrowRight")
+            idle(page)
+            widget(page, "projection").get_by_text("PCA", exact=True).click()
+            idle(page)
+            page.wait_for_timeout(500)
+            before = look()
+            low = (
+                widget(page, "filter_range_ash")
+                .get_by_role("slider")
+                .first.get_attribute("aria-valuenow")
+            )
+            assert before[0] == "Quality"
+            assert before[-1] > 0
+            for name in ("Prune", "Explore"):
+                menu(page, name)
+            page.wait_for_timeout(500)
+            assert look() == before
+            menu(page, "Runs")
+            page.reload()
+            expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
+            idle(page)
+            menu(page, "Explore")
+            page.wait_for_timeout(500)
+            assert look() == before
+            address = page.url
+        server.restart()
+        with visiting(browser, server.address) as page:
+            page.goto(address)
+            page.wait_for_timeout(500)
+            assert look() == before
+            slider = widget(page, "filter_range_ash").get_by_role("slider").first
+            assert slider.get_attribute("aria-valuenow") == low
+
+    def test_a_regression_has_a_filter_of_its_target_and_bars_that_select(self, browser, server):
+        with visiting(browser, server.address) as page:
+            valued(page, server, target="alcohol")
+            menu(page, "Decompose")
+            bars = traces(page, "totals_by_label")["value (sum)"]
+            assert len(bars["ids"]) == 5
+            touch(page, "totals_by_label", bars["ids"][1])
+            expect(widget(page, "status")).to_contain_text(re.compile(r"Selected: 2\d"))
+            n = n_selected(page)
+            assert sum(traces(page, "distribution_by_label")["selected rows"]["y"]) == n
+            menu(page, "Explore")
+            press(page, "clear_selection")
+            expect_selected(page, 0)
+            assert widget(page, "filter_labels").count() == 0
+            widget(page, "filter_target_alcohol").get_by_role("slider").first.focus()
+            for _ in range(60):
+                page.keyboard.press("ArrowRight")
+            status = page.locator(".ecoval-map-status")
+            expect(status).to_contain_text("pass the filters")
+            idle(page)
+            page.wait_for_timeout(500)
+            told = status.inner_text()
+            page.reload()
+            expect(status).to_have_text(told)
+
+    def test_restored_rows_leave_no_tick(self, browser, server):
+        with visiting(browser, server.address) as page:
+            valued(page, server)
+            menu(page, "Prune")
+            widget(page, "prune_share").get_by_role("slider").focus()
+            for _ in range(20):
+                page.keyboard.press("ArrowRight")
+            expect(page.get_by_text("90 % interval").first).to_be_visible()
+            idle(page)
+            table = page.locator("[class*=st-key-pruned_rows] [data-testid=stDataFrame]")
+            table.scroll_into_view_if_needed()
+            page.wait_for_timeout(300)
+            box = table.bounding_box()
+            for number in (0, 1):
+                page.mouse.click(box["x"] + 16, box["y"] + 35 * number + 52)
+                idle(page)
+            expect(widget(page, "restore")).to_contain_text("Restore 2 selected rows")
+            press(page, "restore")
+            expect(page.get_by_text("2 rows kept whatever the rules")).to_be_visible()
+            idle(page)
+            expect(widget(page, "restore")).to_contain_text("Select rows to restore them")
