@@ -49,6 +49,9 @@ def test_the_map_of_the_demo_is_seen_whole_on_a_small_screen(browser, server):
         expect(page.locator(".ecoval-map-pad")).to_be_visible()
         expect(widget(page, "prune_lowest")).to_be_visible()
         idle(page)
+        # A line above the map says so as long as UMAP is being worked out.
+        expect(page.get_by_text("Shown by PCA")).to_have_count(0)
+        idle(page)
         box = widget(page, "pointmap_map").bounding_box()
         assert box["y"] + box["height"] <= size["height"]
         assert box["height"] > 0.45 * size["height"]
