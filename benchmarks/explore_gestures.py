@@ -92,15 +92,15 @@ def gestures(page, repeats):
 
     page.evaluate(WATCH_APP)
     page.locator("button[data-tool=lasso]").first.click()
-    ends = [0.05 + 0.01 * turn for turn in range(repeats)]
-    corners = [(0.8, 0.2), (0.5, 0.9)]
+    # Through the middle of the map, where each turn takes other rows than the one before.
+    ends = [0.5 + 0.03 * turn for turn in range(repeats)]
     note(
         "lasso",
-        lambda turn: drag(page, [(ends[turn], 0.1), *corners]),
+        lambda turn: drag(page, [(0.05, 0.1), (ends[turn], 0.2), (0.5, 0.9)]),
         "count", "map", "whole",
     )  # fmt: skip
     page.locator("button[data-tool=box]").first.click()
-    note("box", lambda turn: drag(page, [(ends[turn], 0.1), (0.6, 0.7)]), "count", "map", "whole")
+    note("box", lambda turn: drag(page, [(0.05, 0.1), (ends[turn], 0.7)]), "count", "map", "whole")
     note("invert", lambda _: page.keyboard.press("i"), "count", "map", "whole")
     return found
 
