@@ -17,7 +17,7 @@ from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browser import running_server  # noqa: E402 - found on the path set above
+from browser import running_server
 
 
 def measure(wait):
