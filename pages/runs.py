@@ -162,7 +162,7 @@ def draw_run(record: RunRecord) -> None:
             key="open_run",
             type="primary",
             icon=":material/folder_open:",
-            disabled=is_open or record.state == "missing",
+            disabled=is_open or not record.has_table,
             on_click=runlist.open_record,
             args=(record.id,),
         )

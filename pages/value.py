@@ -151,10 +151,9 @@ def draw_unfinished(record: RunRecord) -> None:
     elif record.state == "error":
         st.error(formats.plain(record.error or "The valuation failed."))
     else:
-        st.warning(
-            "This valuation was interrupted before it was finished: the server stopped. Its settings are "
-            "those on the left."
-        )
+        interrupted = "This valuation was interrupted before it was finished: the server stopped."
+        why = formats.plain(record.error) if record.error else interrupted
+        st.warning(f"{why} Its settings are those on the left.")
         st.button(
             "Run it again",
             key="run_again",

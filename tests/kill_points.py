@@ -75,19 +75,21 @@ def faults(store, number, *, finished):
         wrong.append("another table")
     # Not all of them: after hundreds of kills there are thousands.
     runs = {one.name: one for one in history.list_runs(store, search=f"run {number}")}
-    run = runs.get(f"run {number}")
+    run, values = runs.get(f"run {number}"), None
     if run is not None:
         kept = store.find_result(run.valuation)
         if (run.state, kept is None) in (("done", True), ("started", False)):
             wrong.append(f"a run that is {run.state}")
-        if kept is not None:
-            values, wanted = read_valuation(kept.folder), drawn_valuation(prepared, number)
+        # Somebody may evict it at this moment; then it is not there, but never half there.
+        values = store.read_result(run.valuation, lambda found: read_valuation(found.folder))
+        if values is not None:
+            wanted = drawn_valuation(prepared, number)
             if values.values_.tobytes() != wanted.values_.tobytes():
                 wrong.append("other values")
     desk = history.find_desk(store, f"desk{number}")
     if desk is not None and (desk.selection, desk.decisions) != (SELECTION, DECISIONS):
         wrong.append("another desk")
-    if finished and any(one is None for one in (frame, found, run, desk)):
+    if finished and (values is None or any(one is None for one in (frame, found, run, desk))):
         wrong.append("something finished is lost")
     if finished and run is not None and run.state != "done":
         wrong.append("a finished run is lost")
@@ -242,22 +244,24 @@ def kill_writers(kills, seed):
 
         works = [write, write, write, evict_all]
         children = [fork(work) for work in works]
-        for number in range(kills):
-            time.sleep(random.uniform(0.0, 0.5))
-            which = number % len(works)
-            os.kill(children[which], signal.SIGKILL)
-            _, status = os.waitpid(children[which], 0)
-            if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
-                found["failures"].append(f"process {which} ended by itself")
-            found["kills"] += 1
-            children[which] = fork(works[which])
-            if number % 10 == 0:
-                store = Store(root)
-                for one in range(4):
-                    found["failures"] += faults(store, one, finished=False)[0]
-        for child in children:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
+        try:
+            for number in range(kills):
+                time.sleep(random.uniform(0.0, 0.5))
+                which = number % len(works)
+                os.kill(children[which], signal.SIGKILL)
+                _, status = os.waitpid(children[which], 0)
+                if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
+                    found["failures"].append(f"process {which} ended by itself")
+                found["kills"] += 1
+                children[which] = fork(works[which])
+                if number % 10 == 0:
+                    store = Store(root)
+                    for one in range(4):
+                        found["failures"] += faults(store, one, finished=False)[0]
+        finally:
+            for child in children:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
         store = Store(root)
         for one in range(4):
             found["failures"] += faults(store, one, finished=False)[0]

@@ -20,7 +20,8 @@ from streamlit.testing.v1 import AppTest
 from ecoval_core import charts
 from ecoval_core.tables import load_sample
 from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.workspace import orders
+from ecoval_core.workspace import history, orders
+from ecoval_core.workspace.store import Store
 from ecoval_core.workspace.units import unit_of
 from ecoval_core.workspace.workspace import default_root
 from pages.shared import prunelist, server, story
@@ -150,6 +151,21 @@ def test_a_first_visit_shows_one_demo_button_one_upload_field_and_the_samples():
     assert [button.label for button in app.button].count("Try the demo") == 1
     assert len(app.file_uploader) == 1
     assert sum(button.label == "Load" for button in app.button) == 5
+
+
+def test_values_that_were_damaged_are_offered_to_be_made_again():
+    app = valued("wine")
+    store = Store(default_root())
+    record = history.find_run(store, app.session_state.run_id)
+    for path in store.find_result(record.valuation).folder.iterdir():
+        path.write_bytes(b"PAR1 and then nothing")
+    server.engine().forget()
+    app.session_state.weighted_run = None
+    check(app.run())
+    assert "value the rows again" in app.warning[0].value
+    check(app.button(key="run_again").click().run())
+    wait(app)
+    assert figure(app, "Surplus")
 
 
 def test_the_same_file_under_another_name_opens_under_that_name():

@@ -157,16 +157,20 @@ def test_a_frame_that_cannot_be_read_is_gone_and_can_be_kept_again(store, spoil)
     pd.testing.assert_frame_equal(store.load_frame("d"), frame)
 
 
+def values_of(found):
+    return read_valuation(found.folder)
+
+
 def test_a_result_that_is_damaged_is_not_there_and_can_be_made_again(store):
     run, key = keep_run(store)
-    assert store.read_result(key, read_valuation).full_score_ == 0.9
+    assert store.read_result(key, values_of).full_score_ == 0.9
     damage(store.find_result(key).folder / "rows.parquet")
-    assert store.read_result(key, read_valuation) is None
+    assert store.read_result(key, values_of) is None
     assert store.find_result(key) is None
     assert history.find_run(store, run).state == "missing"
     assert keep_run(store) == (run, key)
-    assert store.read_result(key, read_valuation).full_score_ == 0.9
-    assert store.read_result("none", read_valuation) is None
+    assert store.read_result(key, values_of).full_score_ == 0.9
+    assert store.read_result("none", values_of) is None
 
 
 def test_what_is_damaged_is_set_aside_and_not_deleted(store):

@@ -286,14 +286,16 @@ class Engine:
         """Return a finished run at the weight it was made with, or None."""
 
         def load() -> tuple[int, Run] | None:
-            kept = workspace.find(lambda store: store.find_result(record.valuation))
             prepared = self.prepared(workspace, record.preparation)
-            if kept is None or prepared is None:
+            if prepared is None:
                 return None
-            valuation = read_valuation(kept.folder).reweight(record.settings.extrinsic_weight)
-            run = Run(prepared, record.settings, valuation, kept.payload["seconds"])
-            moments = 200 * len(valuation.values_)
-            return moments, run
+
+            def read(kept: Result) -> Run:
+                valuation = read_valuation(kept.folder).reweight(record.settings.extrinsic_weight)
+                return Run(prepared, record.settings, valuation, kept.payload["seconds"])
+
+            run = workspace.find(lambda store: store.read_result(record.valuation, read))
+            return None if run is None else (200 * len(run.frame), run)
 
         return self._cached((workspace.root, "run", record.valuation, record.settings), load)
 
@@ -314,7 +316,9 @@ class Engine:
         """
 
         def load() -> tuple[int, Any] | None:
-            found = self.result(workspace, order) if order.kind in READERS else None
-            return None if found is None else READERS[order.kind](found)
+            read = READERS.get(order.kind)
+            if read is None:
+                return None
+            return workspace.find(lambda store: store.read_result(order.key, read))
 
         return self._cached((workspace.root, order.key), load)

@@ -29,6 +29,8 @@ __all__ = [
 ]  # fmt: skip
 
 RunState = Literal["started", "cancelled", "error", "done", "missing"]
+_VALUES_GONE = "Its values are no longer kept: value the rows again."
+_TABLE_GONE = "Its table is no longer kept: load the file again."
 # A deleted run can be had back for so long.
 UNDO_SECONDS = 7 * 24 * 3600
 MAX_NAME, MAX_NOTE = 200, 10_000
@@ -89,6 +91,11 @@ class RunRecord:
     frame: str = ""
     n_bytes: int = 0
 
+    @property
+    def has_table(self) -> bool:
+        """Whether its table is kept: without values its rows can then be valued again."""
+        return self.error != _TABLE_GONE
+
 
 _RUNS = """
 SELECT runs.*, results.payload AS payload, results.file AS result_file, tables.name AS table_name,
@@ -106,8 +113,6 @@ LEFT JOIN preparations ON preparations.fingerprint = runs.preparation
 LEFT JOIN tables ON tables.fingerprint = preparations."table"
 LEFT JOIN frames ON frames.digest = tables.frame
 """
-_VALUES_GONE = "Its values are no longer kept: value the rows again."
-_TABLE_GONE = "Its table is no longer kept: load the file again."
 
 
 def _record(store: Store, row: dict[str, Any]) -> RunRecord:

@@ -233,15 +233,15 @@ class Store(Shelf):
         row = self._find("results", key)
         return None if row is None else self._result(row)
 
-    def read_result(self, key: str, read: Callable[[Path], T]) -> T | None:
-        """Return what the files of a result hold; one that is damaged is set aside, to be made again.
+    def read_result(self, key: str, read: Callable[[Result], T]) -> T | None:
+        """Return what a result holds; one whose files are damaged is set aside, to be made again.
 
         Parameters
         ----------
         key : str
             Key of the result.
         read : callable
-            Takes its folder.
+            Takes the result.
 
         Returns
         -------
@@ -254,7 +254,10 @@ class Store(Shelf):
             If the disk refuses to be read.
         """
         row = self._find("results", key)
-        return None if row is None or row["file"] is None else self._load("results", row, read)
+        if row is None:
+            return None
+        found = self._result(row)
+        return read(found) if row["file"] is None else self._load("results", row, lambda _: read(found))
 
     def results_of(self, valuation: str, kind: str | None = None) -> list[Result]:
         """Return what belongs to a valuation, one for each choice of parameters, the latest last.
