@@ -16,6 +16,11 @@ from sklearn.preprocessing import StandardScaler
 from ecoval_core import EcoVal
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest, so that neither process waits for the other in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
 @pytest.fixture(autouse=True)
 def unchanged_main():
     """AppTest leaves the page as ``__main__``, which a process that Dask or joblib starts would run again."""
