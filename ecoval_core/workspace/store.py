@@ -257,7 +257,11 @@ class Store(Shelf):
         if row is None:
             return None
         found = self._result(row)
-        return read(found) if row["file"] is None else self._load("results", row, lambda _: read(found))
+        return (
+            read(found)
+            if row["file"] is None
+            else self._load("results", row, lambda _: read(found))
+        )
 
     def results_of(self, valuation: str, kind: str | None = None) -> list[Result]:
         """Return what belongs to a valuation, one for each choice of parameters, the latest last.
