@@ -12,7 +12,7 @@ from ecoval_core.evaluation.curves import (
     summarise_curves,
 )
 from ecoval_core.evaluation.measures import main_measure
-from ecoval_core.evaluation.standing import rows_removed, standing_of
+from ecoval_core.evaluation.standing import ORDERED, rows_removed, standing_of
 from ecoval_core.workspace import orders
 from ecoval_core.workspace.exports import to_csv
 from ecoval_core.workspace.orders import N_RANDOM
@@ -86,7 +86,10 @@ def select_removed(run: Run, classes: pd.Series | None, touch: Touch) -> None:
     """Select the rows that are removed up to the point that was clicked."""
     ids: list[int] = []
     for key in touch.keys:
-        strategy, share = key.split(":")
+        strategy, _, share = key.partition(":")
+        # Whatever else a browser may send is nobody's click.
+        if strategy not in ORDERED or not share.replace(".", "", 1).isdigit() or float(share) > 1:
+            continue
         ids += rows_removed(run.frame["value"], strategy, float(share), classes)
     selecting.change(dict.fromkeys(ids), touch.mode)
 

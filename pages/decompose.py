@@ -12,9 +12,11 @@ CLUSTERS_KEY = "cluster_rows"
 N_CLUSTERS_DRAWN = 24
 
 
-def select_clusters(run: Run) -> None:
+def select_clusters(run: Run, key: str) -> None:
     """Select the rows of the clusters marked in the table."""
-    positions = ticks.positions(CLUSTERS_KEY)
+    positions = ticks.positions(key)
+    if positions is None:
+        return
     chosen = run.clusters["cluster"].iloc[positions]
     frame = run.frame
     state.select([int(row) for row in frame.index[frame["cluster"].isin(chosen)]])
@@ -106,7 +108,7 @@ def draw_clusters(run: Run) -> None:
             hide_index=True,
             height=640,
             column_config=columns,
-            on_select=lambda: select_clusters(run),
+            on_select=lambda: select_clusters(run, key),
             selection_mode="multi-row",
             selection_default={"selection": {"rows": ticked}} if ticked else None,
         )

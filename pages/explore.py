@@ -58,10 +58,12 @@ def draw_point_of_it(run: Run) -> bool:
     return True
 
 
-def pick_row(ids: list[int]) -> None:
+def pick_row(ids: list[int], key: str) -> None:
     """Pick the row that was marked in the table."""
-    marked = [ids[position] for position in ticks.positions(TABLE_KEY) if position < len(ids)]
-    state.pick(marked[0] if marked else None)
+    positions = ticks.positions(key)
+    if positions is not None:
+        marked = [ids[position] for position in positions if position < len(ids)]
+        state.pick(marked[0] if marked else None)
 
 
 layout.title(
@@ -86,7 +88,7 @@ with right:
     listed = focus[: rows.MAX_ROWS_SHOWN]
     story_of = state.picked_id()
     key, ticked = ticks.place(TABLE_KEY, listed, () if story_of is None else (story_of,))
-    rows.draw(run, focus, key, height=400, on_select=lambda: pick_row(focus), ticked=ticked)
+    rows.draw(run, focus, key, height=400, on_select=lambda: pick_row(focus, key), ticked=ticked)
     st.caption("Lowest value first. Mark a row for its story and its place on the map.")
     filtering.draw_column_filter(run)
 picked = state.picked_id()

@@ -8,7 +8,7 @@ import streamlit as st
 
 from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.workspace.runs import Run
-from pages.shared import effects, formats, labelling, layout, menu, prunelist, rows
+from pages.shared import effects, formats, labelling, layout, menu, prunelist, rows, ticks
 from pages.shared.session import Session, session
 
 TABLE_KEY = "suspect_rows"
@@ -53,9 +53,10 @@ def list_suspects(run: Run) -> list[int]:
         "value": number("value", format=unit.column_format, help=f"In {unit.name}"),
         "flipped": st.column_config.CheckboxColumn("planted", help="Made wrong by you"),
     }
+    key, _ = ticks.place(TABLE_KEY, ids)
     drawn = st.dataframe(
         table.join(original.drop(columns=[c for c in original if c in left_out])),
-        key=TABLE_KEY,
+        key=key,
         height=min(MAX_HEIGHT, ROW_HEIGHT * (len(ids) + 1) + 3),
         column_config=columns,
         on_select="rerun",

@@ -36,10 +36,13 @@ def open_file() -> None:
         return
     if upload is None:
         return
-    session.new_reading = server.engine().submit_upload(
-        server.workspace(), upload.data, lambda digest: orders.read_file(digest, upload.name),
-        server.visitor(),
-    )  # fmt: skip
+    try:
+        session.new_reading = server.engine().submit_upload(
+            server.workspace(), upload.data, lambda digest: orders.read_file(digest, upload.name),
+            server.visitor(),
+        )  # fmt: skip
+    except ValueError as error:
+        session.new_complaint = str(error)
 
 
 def finish_reading() -> None:

@@ -12,8 +12,8 @@ from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace import bundle, history
 from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.store import Store
-from pages.shared import formats, layout, menu, runlist, server, state, uploads
-from pages.shared.session import Session, run_notes, selected_positions, session
+from pages.shared import formats, layout, menu, runlist, server, state, ticks, uploads
+from pages.shared.session import Session, run_notes, session
 
 TABLE_KEY = "run_rows"
 MAX_HEIGHT, ROW_HEIGHT = 420, 35
@@ -60,9 +60,10 @@ def draw_list(records: list[RunRecord]) -> RunRecord | None:
         "seconds": number("took (s)", format="%.1f"),
         "date": st.column_config.DatetimeColumn("date", format="YYYY-MM-DD HH:mm"),
     }
+    key, _ = ticks.place(TABLE_KEY, [record.id for record in records])
     st.dataframe(
         as_frame(records),
-        key=TABLE_KEY,
+        key=key,
         hide_index=True,
         column_config=columns,
         height=min(MAX_HEIGHT, ROW_HEIGHT * (len(records) + 1) + 3),
@@ -70,7 +71,7 @@ def draw_list(records: list[RunRecord]) -> RunRecord | None:
         selection_mode="single-row",
     )
     st.caption("Mark a run at its left to open, rename, export or delete it.")
-    marked = [records[place] for place in selected_positions(TABLE_KEY) if place < len(records)]
+    marked = [records[place] for place in ticks.positions(key) or () if place < len(records)]
     if marked:
         return marked[0]
     return next((record for record in records if record.id == state.run_id()), None)

@@ -1,5 +1,6 @@
 """Work done by real processes: the same bits as in this one, within limits, ended at a word, and on disk."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -270,6 +271,43 @@ def test_an_uploaded_file_is_kept_as_long_as_somebody_reads_it(engine, workspace
         assert job.wait(PATIENCE)
         assert job.state == "done"
     assert not path.exists()
+
+
+def test_an_upload_that_did_not_fit_on_the_disk_is_not_read_in_part(engine, workspace, monkeypatch):
+    content = "a,b,y\n" + "\n".join(f"{i % 7},{i % 5},{i % 3}" for i in range(900))
+    write = Path.write_bytes
+
+    def write_half(path, data):
+        write(path, data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_bytes", write_half)
+        with pytest.raises(ValueError, match=r"No space left on device.*upload it again"):
+            read_upload(engine, workspace, content, "whole.csv")
+    job = read_upload(engine, workspace, content, "whole.csv")
+    found = engine.prepared(workspace, job.result["preparation"])
+    assert found.table.n_rows == 900
+
+
+def test_a_passing_trouble_costs_no_values(engine, workspace, prepared, monkeypatch):
+    settings = replace(SETTINGS, random_state=8)
+    order = orders.value(prepared, settings)
+    name = workspace.write(
+        lambda store: history.start_run(store, order.key, prepared.fingerprint, settings, "w")
+    )
+    assert carry_out(engine, workspace, order).error is None
+    record = engine.record(workspace, name)
+
+    def fail(folder):
+        raise RuntimeError("can't start new thread")
+
+    engine.forget()
+    with monkeypatch.context() as busy:
+        busy.setattr("ecoval_core.workspace.engine.read_valuation", fail)
+        with pytest.raises(RuntimeError, match="new thread"):
+            engine.run(workspace, record)
+    assert engine.run(workspace, record) is not None
 
 
 def test_a_table_that_is_refused_stays_in_the_workspace_for_another_try(engine, workspace):

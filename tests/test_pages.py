@@ -171,7 +171,54 @@ def test_values_that_were_damaged_are_offered_to_be_made_again():
 def test_the_same_file_under_another_name_opens_under_that_name():
     app = upload(open_app(), "monday.csv", CLEAN)
     assert app.subheader[0].value == "monday.csv"
-    assert upload(app, "tuesday.csv", CLEAN).subheader[0].value == "tuesday.csv"
+    check(go(app, "value").button(key="start").click().run())
+    wait(app)
+    assert upload(go(app, "data"), "tuesday.csv", CLEAN).subheader[0].value == "tuesday.csv"
+    check(go(app, "value").button(key="start").click().run())
+    wait(app)
+    assert app.session_state.weighted_run[2].prepared.table.name == "tuesday.csv"
+
+
+def test_an_untouched_range_is_no_filter_when_more_rows_are_valued_nor_in_another_table():
+    app = valued("wine", noise=False)
+    go(app, "explore")
+    check(app.selectbox(key="filter_column").set_value("color_intensity").run())
+    first = app.slider(key="filter_range_color_intensity").value
+    go(app, "value")
+    check(app.toggle(key="every_row").set_value(True).run())
+    check(app.button(key="start").click().run())
+    wait(app)
+    go(app, "explore")
+    more = app.slider(key="filter_range_color_intensity").value
+    assert more[0] < first[0] < first[1] < more[1]
+    n_rows = len(app.session_state.weighted_run[2].frame)
+    assert len(app.dataframe[0].value) == n_rows
+    # A range that was chosen narrows them, and says nothing of another table.
+    check(app.slider(key="filter_range_color_intensity").set_value((3.0, 5.0)).run())
+    assert len(app.dataframe[0].value) < n_rows
+    check(app.selectbox(key="filter_column").set_value("hue").run())
+    other = b"color_intensity,hue,y\n" + b"\n".join(
+        b"%d,%d,%s" % (i % 19, i % 5, b"yes" if i % 7 > 3 else b"no") for i in range(60)
+    )
+    upload(go(app, "data"), "other.csv", other)
+    check(go(app, "value").button(key="start").click().run())
+    wait(app)
+    go(app, "explore")
+    check(app.selectbox(key="filter_column").set_value("color_intensity").run())
+    assert app.slider(key="filter_range_color_intensity").value == (0.0, 18.0)
+
+
+def test_a_decision_on_a_marked_row_marks_no_other_in_its_place():
+    app = go(valued("wine"), "labels")
+    check(app.toggle(key="label_undecided").set_value(True).run())
+    listed = app.dataframe[0].value.index.tolist()
+    mark_rows(app, "suspect_rows", [0])
+    check(app.button(key="accept_labels").click().run())
+    assert app.session_state.label_decisions == {listed[0]: "accept"}
+    assert app.dataframe[0].value.index.tolist() == listed[1:]
+    assert (
+        app.button(key="accept_labels").label == f"Accept the suggestion for {len(listed) - 1} rows"
+    )
 
 
 def test_the_demo_leads_to_the_map_and_to_its_point_by_itself():

@@ -353,7 +353,7 @@ class TestBrowser:
             page.wait_for_timeout(500)
             assert ends() == pytest.approx(zoomed)
 
-    def test_a_neighbour_is_picked_by_a_click_and_no_tick_stays_behind(self, browser, server):
+    def test_a_neighbour_is_picked_by_a_click(self, browser, server):
         def click_row(key, number):
             box = page.locator(
                 f"[class*=st-key-{key}] [data-testid=stDataFrame]"

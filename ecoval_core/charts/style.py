@@ -241,8 +241,8 @@ def steady_range(*values: ArrayLike) -> list[float] | None:
     Returns
     -------
     list of float, or None
-        A range of 2 % of the largest size around the middle; None where the values need more than that, or
-        where there are none, and the axis can find its own.
+        A range of a fiftieth of the largest size, and a little more, around the middle; None where the
+        values need more than that, or where there are none, and the axis can find its own.
     """
     drawn = np.concatenate([np.ravel(np.asarray(one, dtype=float)) for one in values])
     drawn = drawn[np.isfinite(drawn)]

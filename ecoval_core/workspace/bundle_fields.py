@@ -19,6 +19,7 @@ from ecoval_core.workspace import fields
 from ecoval_core.workspace.desks import rules_from_json
 from ecoval_core.workspace.history import MAX_NAME, MAX_NOTE
 from ecoval_core.workspace.runs import Settings
+from ecoval_core.workspace.units import UNIT_KINDS
 
 SCHEMA = 1
 MAX_UNPACKED = 2**30
@@ -142,7 +143,7 @@ DESK = fields.object_of(
 _KINDS_OF_DECISIONS = {"prune": _decisions(_PRUNE), "labels": _decisions(_LABELS)}
 _VIEW = {
     "extrinsic_weight": fields.number("from 0 to 1", lambda v: 0 <= v <= 1),
-    "unit": _of_length(40),
+    "unit": fields.one_of(UNIT_KINDS),
 }
 _FLAG = fields.satisfying("true or false", lambda v: isinstance(v, bool))
 _CLASS = fields.satisfying("a class", lambda v: isinstance(v, (str, bool)) or fields.is_number(v))

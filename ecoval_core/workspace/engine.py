@@ -17,6 +17,7 @@ from cachetools import LRUCache
 
 from ecoval_core.tables import Prepared
 from ecoval_core.workspace import history
+from ecoval_core.workspace.files import draft_in
 from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.jobs import Job, JobState
 from ecoval_core.workspace.orders import Order
@@ -162,14 +163,26 @@ class Engine:
         -------
         Job
             The job.
+
+        Raises
+        ------
+        ValueError
+            If the file cannot be put down for the process that reads it.
         """
         digest = blake2b(content, digest_size=16).hexdigest()
         path = self._temporary / digest
-        # Another visitor's job may end at this moment, with the same file.
-        with self._lock:
-            if not path.exists():
-                path.write_bytes(content)
-            job = self.submit(workspace, make(digest), visitor)
+        try:
+            with draft_in(self._temporary) as draft:
+                draft.write_bytes(content)
+                # Another visitor's job may end at this moment, with the same file.
+                with self._lock:
+                    draft.replace(path)
+                    job = self.submit(workspace, make(digest), visitor)
+        except OSError as error:
+            raise ValueError(
+                f"The file could not be kept for reading ({error.strerror or error}): free some space in "
+                f"{self._temporary.parent}, then upload it again."
+            ) from error
         if not job.is_active:
             self._forget_upload(job)
         return job
@@ -290,12 +303,16 @@ class Engine:
             if prepared is None:
                 return None
 
-            def read(kept: Result) -> Run:
-                valuation = read_valuation(kept.folder).reweight(record.settings.extrinsic_weight)
-                return Run(prepared, record.settings, valuation, kept.payload["seconds"])
-
-            run = workspace.find(lambda store: store.read_result(record.valuation, read))
-            return None if run is None else (200 * len(run.frame), run)
+            found = workspace.find(
+                lambda store: store.read_result(
+                    record.valuation, lambda kept: (read_valuation(kept.folder), kept.payload)
+                )
+            )
+            if found is None:
+                return None
+            valuation = found[0].reweight(record.settings.extrinsic_weight)
+            run = Run(prepared, record.settings, valuation, found[1]["seconds"])
+            return 200 * len(run.frame), run
 
         return self._cached((workspace.root, "run", record.valuation, record.settings), load)
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import pyarrow as pa
+
 from ecoval_core.workspace.database import Database, put
 from ecoval_core.workspace.files import copy, draft_in, flush, is_abandoned, remove, size
 
@@ -36,6 +38,8 @@ TOUCH_SECONDS = 15.0
 PROBE_BYTES = 2**16
 
 _log = logging.getLogger(__name__)
+# What reading a damaged file raises. Whatever else goes wrong says nothing against the file.
+_DAMAGE = (pa.ArrowException, OSError, ValueError, KeyError, TypeError, EOFError)
 
 
 class Shelf:
@@ -158,9 +162,7 @@ class Shelf:
         path = self.root / table / row["file"]
         try:
             return read(path)
-        except MemoryError:
-            raise
-        except Exception as error:
+        except _DAMAGE as error:
             # What pyarrow cannot decode is an OSError too, without a number.
             if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):
                 raise

@@ -56,9 +56,9 @@ def matching(run: Run) -> pd.Series:
     """
     frame = run.frame
     mask = pd.Series(True, index=frame.index)
-    # The address may name labels of a table that was open before.
+    # Those chosen may be of a run of the same table with another target.
     if run.prepared.task == "regression":
-        mask &= _within(frame["label"], target_ranges.get(run.prepared.table.target))
+        mask &= _within(frame["label"], target_ranges, run.prepared.table.target)
     else:
         of_these = frame["label"].isin(session.filter_labels)
         if of_these.any():
@@ -76,13 +76,14 @@ def _by_column(run: Run) -> pd.Series | bool:
         return True
     column = column_of(run, name)
     if is_number(column):
-        return _within(column, filter_ranges.get(name))
+        return _within(column, filter_ranges, name)
     values = filter_values.get(name)
     return column.astype(str).isin(values) if values else True
 
 
-def _within(column: pd.Series, chosen: tuple[float, float] | None) -> pd.Series | bool:
-    if chosen is None:
+def _within(column: pd.Series, ranges: Family[tuple[float, float]], name: str) -> pd.Series | bool:
+    chosen = ranges.get(name)
+    if chosen is None or viewstate.is_whole(ranges, name):
         return True
     low, high = chosen
     amounts = column.astype("float64")

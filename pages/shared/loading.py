@@ -51,8 +51,14 @@ def finish() -> None:
         return
     with st.spinner("Reading the table …"):
         job.wait()
-    _take(job)
     Session.opening.forget()
+    try:
+        _take(job)
+    except OSError as error:
+        why = error.strerror or error
+        session.complaint = (
+            f"The table was read, but the workspace cannot be ({why}): open it again."
+        )
 
 
 def _take(job: Job) -> None:
@@ -109,10 +115,13 @@ def open_upload() -> None:
         return
     Session.refused.forget()
     Session.complaint.forget()
-    session.opening = server.engine().submit_upload(
-        server.workspace(), upload.data,
-        lambda digest: orders.open_table({"file": digest}, upload.name), server.visitor(),
-    )  # fmt: skip
+    try:
+        session.opening = server.engine().submit_upload(
+            server.workspace(), upload.data,
+            lambda digest: orders.open_table({"file": digest}, upload.name), server.visitor(),
+        )  # fmt: skip
+    except ValueError as error:
+        session.complaint = str(error)
 
 
 def open_refused(file: Refused, target: str, left_out: list[str]) -> None:

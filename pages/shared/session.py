@@ -149,6 +149,13 @@ class Family(Generic[T]):
         if self.key(name) in _state():
             del _state()[self.key(name)]
 
+    def forget_all(self) -> None:
+        """Keep nothing for any member any longer."""
+        context = get_script_run_ctx(suppress_warning=True)
+        kept = st.session_state if context is None else _state().filtered_state
+        for key in [key for key in kept if str(key).startswith(f"{self._prefix}_")]:
+            del _state()[key]
+
 
 class Session:
     """Everything kept for a visitor."""

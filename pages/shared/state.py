@@ -2,11 +2,12 @@
 
 The address (``?data=...&run=...&desk=...``) opens the same view after a refresh or a restart of the server,
 and a refresh neither stops nor repeats a running valuation. A desk is what a visitor has made of a run:
-selection, prune list, decisions on labels.
+selection, filters, prune list, decisions on labels.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -165,7 +166,16 @@ def run() -> Run | None:
             return None
         kept = (session.run_id, weight, found.reweight(weight))
         session.weighted_run = kept
-    return kept[2]
+    current, found = session.prepared, kept[2]
+    if (
+        current is not None
+        and current is not found.prepared
+        and current.fingerprint == found.prepared.fingerprint
+    ):
+        # The same rows may have been opened under another name since.
+        found = replace(found, prepared=current)
+        session.weighted_run = (*kept[:2], found)
+    return found
 
 
 def read(order: Order) -> Any | None:

@@ -7,7 +7,7 @@ with the right ticks, as soon as those that it has are wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 from pages.shared.session import Family, selected_positions
 
@@ -27,22 +27,22 @@ def key_of(name: str) -> str:
     return f"{name}_{n_before}" if n_before else name
 
 
-def positions(name: str) -> list[int]:
-    """Positions that are ticked in a table; none before it is drawn.
+def positions(key: str) -> list[int] | None:
+    """Positions that are ticked in a table; None where it is not drawn, or no longer.
 
     Parameters
     ----------
-    name : str
-        Name of the table.
+    key : str
+        The key that it was drawn under.
     """
     try:
-        return selected_positions(key_of(name))
+        return selected_positions(key)
     except KeyError:
-        return []
+        return None
 
 
 def place(
-    name: str, shown: Sequence[int], wanted: Iterable[int] | None = None
+    name: str, shown: Sequence[Hashable], wanted: Iterable[Hashable] | None = None
 ) -> tuple[str, list[int]]:
     """Key to draw a table under, and the positions that are ticked if it is new.
 
@@ -50,9 +50,9 @@ def place(
     ----------
     name : str
         Name of the table.
-    shown : sequence of int
+    shown : sequence of hashable
         Ids of its rows, in their order.
-    wanted : iterable of int or None, default=None
+    wanted : iterable of hashable or None, default=None
         Ids that are to be ticked; those that are not shown are left out. None leaves it to the visitor what
         is ticked, until other rows are shown.
 
@@ -68,7 +68,7 @@ def place(
     now = hash(tuple(shown))
     before = _shown.get(name)
     _shown.set(name, now)
-    has = positions(name)
+    has = positions(key_of(name)) or []
     # Of other rows the positions say nothing, whatever they are.
     if (wanted is not None and sorted(has) != ticked) or (has and before != now):
         _draws.set(name, (_draws.get(name) or 0) + 1)

@@ -16,8 +16,16 @@ _FILTERS: tuple[Entry[Any], ...] = (
 
 
 def note_whole(ranges: Family[tuple[float, float]], name: str, whole: tuple[float, float]) -> None:
-    """Note which range takes all, so that an untouched slider is not kept as a filter."""
+    """Note which range takes all, so that an untouched slider is no filter, also when there are more rows."""
+    if ranges.get(name) is not None and is_whole(ranges, name):
+        ranges.set(name, whole)
     _wholes.set(ranges.key(name), whole)
+
+
+def is_whole(ranges: Family[tuple[float, float]], name: str) -> bool:
+    """Whether a range takes all that there were when it was drawn last, or is none."""
+    chosen = ranges.get(name)
+    return chosen is None or tuple(chosen) == _wholes.get(ranges.key(name))
 
 
 def contents() -> dict[str, Any]:
@@ -67,9 +75,8 @@ def lay_out(kept: dict[str, Any]) -> None:
 
 def forget_filters() -> None:
     """Let every row pass again, as before another table; colour and projection stay."""
-    for ranges, name in ((filter_ranges, session.filter_column), (target_ranges, _target())):
-        ranges.forget(name)
-    filter_values.forget(session.filter_column)
+    for family in (filter_ranges, target_ranges, filter_values, _wholes):
+        family.forget_all()
     for entry in _FILTERS:
         entry.forget()
 
@@ -80,9 +87,7 @@ def _target() -> str:
 
 def _range(ranges: Family[tuple[float, float]], name: str) -> list[float] | None:
     chosen = ranges.get(name)
-    if chosen is None or tuple(chosen) == _wholes.get(ranges.key(name)):
-        return None
-    return [float(end) for end in chosen]
+    return None if chosen is None or is_whole(ranges, name) else [float(end) for end in chosen]
 
 
 def _lay_out_range(ranges: Family[tuple[float, float]], name: str, kept: Any) -> None:
