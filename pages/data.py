@@ -96,6 +96,18 @@ def draw_refused() -> None:
             on_click=loading.open_refused,
             args=(refused, chosen, left_out),
         )
+        if refused.suggested:
+            things = formats.count(len(refused.suggested), "thing")
+            st.markdown(f"**Noticed in its cells: {things} to mend**")
+            for one in refused.suggested[:N_MENDS]:
+                st.markdown(f"- {formats.plain(one['sentence'])}")
+            st.button(
+                "Mend them and open it",
+                key="mend_refused",
+                icon=":material/healing:",
+                on_click=loading.open_refused,
+                args=(refused, chosen, left_out, refused.suggested),
+            )
 
 
 def draw_mends(prepared: Prepared) -> None:

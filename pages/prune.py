@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.pruning import detection
 from ecoval_core.workspace import orders
 from ecoval_core.workspace.exports import Format, Which, check_parquet, export_table
@@ -70,26 +71,27 @@ def draw_figures(run: Run, ids: list[int]) -> None:
         unit = formats.unit_of(run)
         figures[1].metric("Their value together", unit.number(frame.loc[ids, "value"].sum()))
         figures[1].caption(unit.label)
-    with figures[2]:
-        spared = [int(row) for row in prunelist.decide(run).spared]
-        st.metric(
-            "Spared by the quota",
-            f"{len(spared):,}",
-            help="Rows that the rules name, but that stay because too few of their class would be left.",
-        )
-        st.caption(_by_class(run, spared) or "no row")
+    if run.class_labels is not None:
+        with figures[2]:
+            spared = [int(row) for row in prunelist.decide(run).spared]
+            st.metric(
+                "Spared by the quota",
+                f"{len(spared):,}",
+                help="Rows that the rules name, but that stay because too few of their class would be left.",
+            )
+            st.caption(_by_class(run, spared) or "no row")
     with figures[3]:
         st.caption(f"**Pruned by {formats.target_word(run)}**")
         st.caption(_by_class(run, ids) or "none")
 
 
 def _by_class(run: Run, ids: list[int]) -> str:
-    """Count rows by class, with the size of each class; the hardest hit first."""
-    labels = run.class_labels
-    if labels is None or not ids:
+    """Count rows by class, or range of the target, with the size of each; the hardest hit first."""
+    if not ids:
         return ""
+    labels = label_groups(run.frame["label"])
     sizes, counts = labels.value_counts(), labels.loc[ids].value_counts()
-    hit = (counts / sizes).dropna().sort_values(ascending=False, kind="stable")
+    hit = (counts[counts > 0] / sizes).dropna().sort_values(ascending=False, kind="stable")
     parts = [
         f"{formats.plain(label)}: {counts[label]:,} of {sizes[label]:,}" for label in hit.index
     ]

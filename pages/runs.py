@@ -93,6 +93,8 @@ def delete(record: RunRecord) -> None:
     """Delete a run, which can be undone."""
     if _change(lambda store: history.delete_run(store, record.id)):
         session.deleted_run = record.id
+        if record.id == state.run_id():
+            session.deleted_open = record.id
         state.close_run(record.id)
 
 
@@ -100,6 +102,9 @@ def restore(run: str) -> None:
     """Take a deletion back."""
     if _change(lambda store: history.restore_run(store, run)):
         Session.deleted_run.forget()
+        # Whoever takes it back goes on where the deletion came between.
+        if run == Session.deleted_open.take() and state.run_id() is None:
+            state.open_run(run)
 
 
 def _change(work: Callable[[Store], object]) -> bool:

@@ -208,6 +208,25 @@ def test_an_untouched_range_is_no_filter_when_more_rows_are_valued_nor_in_anothe
     assert app.slider(key="filter_range_color_intensity").value == (0.0, 18.0)
 
 
+def test_a_target_that_mending_alone_can_save_is_mended_where_it_is_refused():
+    rows = "\n".join(f"{i % 7},{i % 5},{'ok' if i % 3 else 'fraud'}" for i in range(60))
+    messy = f"a,b,outcome\n{rows}\n1,2,FRAUD\n2,1,fraud \n".encode()
+    app = upload(open_app(), "messy.csv", messy)
+    assert "single row" in app.error[0].value
+    check(app.button(key="mend_refused").click().run())
+    assert not app.error
+    assert app.session_state.prepared.table.classes.tolist() == ["fraud", "ok"]
+
+
+def test_whoever_takes_a_deletion_back_goes_on_with_the_run_that_was_open():
+    app = go(valued("wine"), "runs")
+    run = app.session_state.run_id
+    check(app.button(key="delete_run").click().run())
+    assert "run_id" not in app.session_state
+    check(app.button(key="undo_delete").click().run())
+    assert app.session_state.run_id == run
+
+
 def test_a_decision_on_a_marked_row_marks_no_other_in_its_place():
     app = go(valued("wine"), "labels")
     check(app.toggle(key="label_undecided").set_value(True).run())

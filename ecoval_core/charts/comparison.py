@@ -223,6 +223,11 @@ def overlap_bars(overlaps: pd.DataFrame, *, theme: ThemeName) -> go.Figure:
     return figure.update_layout(legend={"y": -0.16})
 
 
+def _is_ordered(labels: pd.Series) -> bool:
+    """Whether labels are ranges of amounts, as `label_groups` makes them."""
+    return isinstance(labels.dtype, pd.CategoricalDtype) and bool(labels.dtype.ordered)
+
+
 def class_bars(
     summary: pd.DataFrame, *, names: tuple[str, str], share: float, theme: ThemeName
 ) -> go.Figure:
@@ -246,15 +251,16 @@ def class_bars(
         those on which the two differ most.
     """
     palette = palette_of(theme)
-    title = f"Which classes are among the lowest {share:.0%}"
+    one, many = ("range", "ranges") if _is_ordered(summary["label"]) else ("class", "classes")
+    title = f"Which {many} are among the lowest {share:.0%}"
     if summary.empty:
         return message_figure(palette, title, "No row is valued by both.")
     apart = (summary["lowest_a"] - summary["lowest_b"]).abs()
     kept = apart.sort_values(ascending=False, kind="stable").index[:MAX_CLASSES_DRAWN]
     shown = summary.loc[sorted(kept)]
-    subtitle = "The line: every class hit alike."
+    subtitle = f"The line: every {one} hit alike."
     if len(shown) < len(summary):
-        subtitle += f" The {len(shown)} of {len(summary)} classes on which they differ most."
+        subtitle += f" The {len(shown)} of {len(summary)} {many} on which they differ most."
     figure = base_figure(
         palette, height=158 + 2 * ROW_HEIGHT * len(shown), title=title, subtitle=subtitle,
         barmode="group", bargap=0.3, bargroupgap=0.08,

@@ -107,7 +107,8 @@ class Comparison:
             lowest_b (part of the class that is among the lowest `share` of all rows); in the order of the
             labels.
         """
-        table = self.rows.assign(label=labels.reindex(self.rows.index).to_numpy())
+        # Groups of amounts keep their order.
+        table = self.rows.assign(label=labels.reindex(self.rows.index).array)
         n_lowest = round(share * len(table))
         for name in "ab":
             table[f"lowest_{name}"] = _membership(table[f"value_{name}"].to_numpy(), n_lowest)

@@ -70,8 +70,16 @@ class Bench:
         """Return the frame that the order names, mended as the table of its run was."""
         named = {"preparation": self.parameters["preparation"]}
         kept = self.workspace.find(lambda store: store.find_result(result_key("mends", named)))
-        mends = [] if kept is None else kept.payload["mends"]
-        return mend(self.frame(), [Mend.from_json(one) for one in mends])
+        frame = self.frame()
+        # Headers that differ in case and spaces alone are taken for the same when columns are matched.
+        spelled = {str(column).strip().casefold(): str(column) for column in frame.columns}
+        mends = []
+        for one in [] if kept is None else kept.payload["mends"]:
+            named = one["column"]
+            if named not in frame.columns:
+                named = spelled.get(named.strip().casefold(), named)
+            mends.append(Mend.from_json({**one, "column": named}))
+        return mend(frame, mends)
 
     def valuation(self, key: str | None = None) -> Result:
         """Return the kept valuation of the run that the order belongs to, or of another."""

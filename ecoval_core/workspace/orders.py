@@ -141,7 +141,8 @@ def open_table(
     Returns
     -------
     Order
-        Its payload holds "frame" and "preparation", or "frame", "refusal", "columns" and "target".
+        Its payload holds "frame" and "preparation", or "frame", "refusal", "columns", "target" and
+        "suggested", the mends that might let it open.
     """
     parameters = {
         "source": dict(source), "name": name, "target": target, "task": task,

@@ -162,6 +162,8 @@ class Shelf:
         path = self.root / table / row["file"]
         try:
             return read(path)
+        except MemoryError:
+            raise
         except _DAMAGE as error:
             # What pyarrow cannot decode is an OSError too, without a number.
             if isinstance(error, OSError) and error.errno not in (None, errno.ENOENT):

@@ -303,7 +303,7 @@ def draw_actions(run: Run, focus: list[int]) -> None:
             label_visibility="collapsed",
         )
         st.button(
-            "Prune",
+            f"Prune {len(focus):,}" if chosen else "Prune",
             key="add_to_prune",
             disabled=not chosen,
             on_click=prune,
@@ -330,6 +330,7 @@ def draw_actions(run: Run, focus: list[int]) -> None:
             disabled=not chosen and state.picked_id() is None,
             icon=":material/close:",
         )
-        st.markdown(f"**Selected: {len(chosen):,}** of {len(run.frame):,} rows")
+        passing = f", {len(focus):,} of them pass the filters" if len(focus) < len(chosen) else ""
+        st.markdown(f"**Selected: {len(chosen):,}** of {len(run.frame):,} rows{passing}")
     if session.search_missed:
         st.caption("No valued row has this number, or this text in a cell.")

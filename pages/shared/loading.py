@@ -6,6 +6,7 @@ table that was open stays open.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -85,8 +86,8 @@ def _take(job: Job) -> None:
         data_choices.forget(name)
 
 
-def _refused(found: dict[str, Any]) -> tuple[str, list[str], str]:
-    return found["frame"], found["columns"], found["target"]
+def _refused(found: dict[str, Any]) -> tuple[str, list[str], str, list[dict[str, Any]]]:
+    return found["frame"], found["columns"], found["target"], found["suggested"]
 
 
 def open_sample(key: str, name: str, noise: float = 0.0) -> None:
@@ -124,7 +125,9 @@ def open_upload() -> None:
         session.complaint = str(error)
 
 
-def open_refused(file: Refused, target: str, left_out: list[str]) -> None:
+def open_refused(
+    file: Refused, target: str, left_out: list[str], mends: Sequence[dict[str, Any]] = ()
+) -> None:
     """Open a refused file with the columns chosen for it.
 
     Parameters
@@ -135,10 +138,12 @@ def open_refused(file: Refused, target: str, left_out: list[str]) -> None:
         The column to predict.
     left_out : list of str
         Columns left out besides those that look like ids or carry no information.
+    mends : sequence of dict, default=()
+        Mends of its cells to make first.
     """
     _attempt(
         orders.open_table(
-            {"frame": file.frame}, file.name, target=target,
+            {"frame": file.frame}, file.name, target=target, mends=mends,
             left_out=dict.fromkeys(left_out, LEFT_OUT_BY_HAND),
         )
     )  # fmt: skip

@@ -56,12 +56,15 @@ class Refused:
         Its columns.
     target : str
         The target that was guessed or chosen.
+    suggested : list of dict
+        Mends of its cells that were not made, as JSON takes them.
     """
 
     name: str
     frame: str
     columns: list[str]
     target: str
+    suggested: list[dict[str, Any]]
 
 
 class Entry(Generic[T]):
@@ -172,6 +175,7 @@ class Session:
     run_id = Entry[str | None]()
     earlier_run = Entry[str | None]()
     deleted_run = Entry[str | None]()
+    deleted_open = Entry[str | None]()
     imported_run = Entry[str | None]()
     run_complaint = Entry[str]("")
     import_complaint = Entry[str]("")
