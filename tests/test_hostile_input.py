@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from data_files import csv_bytes, excel_bytes, make_frame, parquet_bytes
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from pyarrow import parquet
@@ -217,6 +217,11 @@ def test_text_in_pieces_is_as_pandas_reads_it_whole(rows):
 
 
 @given(st.lists(st.text('ab1,;"\n\r .', max_size=12), max_size=60), st.integers(40, 400))
+@example(["1111;\r", '1111111",,\r', "111111111111", "111111111111"], 40)
+@example(["111111111111", "111111111111", '1111"\r\r', ",1111111\n1"], 40)
+@example(["111111111111", "111111111111", '111"\r \r', ",1111111\n1"], 40)
+@example(["111111111111", "111111111111", '1111"\r\r', ",111111111"], 40)
+@example(["111111111111", "111111111111", '1111"\n\r', ",1111111\n1"], 40)
 @settings(max_examples=200, deadline=None)
 def test_pieces_make_no_difference(parts, size):
     data = ("a,b\n" + "".join(parts)).encode()

@@ -197,11 +197,19 @@ def _parse_piece(
     data: bytes, piece: Piece, names: list[str], separator: str, name: str,
     dtype: dict[str, str], columns: list[str] | None = None,
 ) -> pd.DataFrame | None:  # fmt: skip
+    if _first_width(data, piece, separator) > len(names):
+        # In a first row, and there alone, pandas drops empty cells beyond the columns without a word.
+        refuse_bad_lines(data, piece, len(names), separator, name)
+    block = data[piece.start : piece.end]
+    if b"\r" in block:
+        # Behind a blank line that ends in a carriage return alone, pandas loses an empty first cell.
+        comma = re.escape(separator).encode()
+        block = re.sub(rb"(?:\A|[\r\n])[\r ]*\r(?= *%b)" % comma, b"\r\n", block)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # cells would be lost
             return pd.read_csv(
-                io.BytesIO(data[piece.start : piece.end]),
+                io.BytesIO(block),
                 sep=separator,
                 header=None,
                 names=names,
@@ -217,6 +225,16 @@ def _parse_piece(
         if "out of memory" in str(error):
             raise MemoryError from error
         refuse_bad_lines(data, piece, len(names), separator, name, error)
+
+
+def _first_width(data: bytes, piece: Piece, separator: str) -> int:
+    """Count the cells in the first row of a piece that is not blank."""
+    start = head(data, piece.start, min(piece.end - piece.start, 2 * MAX_LINE_BYTES))
+    rows = csv.reader(io.StringIO(start, newline=""), delimiter=separator, skipinitialspace=True)
+    try:
+        return next((len(row) for row in rows if len(row) > 1 or any(map(str.strip, row))), 0)
+    except csv.Error:  # an endless quotation, which is found when the rows are cut
+        return 0
 
 
 def _read_text(
