@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from map_gestures import CHROMIUM, FLAGS, WATCH, drag, seconds
+from map_gestures import CHROMIUM, FLAGS, WATCH, drag, noter
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -82,14 +82,7 @@ def keep(store, n_rows):
 
 def gestures(page, repeats):
     """Seconds by what was done and what was awaited."""
-    found = {}
-
-    def note(name, act, *awaited):
-        for turn in range(repeats):
-            act(turn)
-            for what in awaited:
-                found.setdefault((name, what), []).append(seconds(page, what))
-
+    found, note = noter(page, repeats)
     page.evaluate(WATCH_APP)
     page.locator("button[data-tool=lasso]").first.click()
     # Through the middle of the map, where each turn takes other rows than the one before.

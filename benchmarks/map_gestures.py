@@ -103,8 +103,8 @@ def seconds(page, what):
     return value
 
 
-def gestures(page, repeats):
-    """Seconds by what was done and what was awaited."""
+def noter(page, repeats):
+    """Return a dict of seconds by what was done and awaited, and a function that does it and notes them."""
     found = {}
 
     def note(name, act, *awaited):
@@ -113,6 +113,12 @@ def gestures(page, repeats):
             for what in awaited:
                 found.setdefault((name, what), []).append(seconds(page, what))
 
+    return found, note
+
+
+def gestures(page, repeats):
+    """Seconds by what was done and what was awaited."""
+    found, note = noter(page, repeats)
     page.evaluate(WATCH)
     ends = [0.05 + 0.01 * turn for turn in range(repeats)]
     note(

@@ -144,11 +144,10 @@ def in_units(run: Run, found: Comparison, other: Other) -> tuple[pd.DataFrame, t
     Another method knows no surplus to take a share of, so its values stay as they are.
     """
     here, there = formats.unit_of(run), other.unit
-    values = {"value_a": found.rows["value_a"] * here.factor}
-    if there is not None:
-        values["value_b"] = found.rows["value_b"] * there.factor
-    its_own = f"{other.name}'s own" if there is None else there.name
-    return found.rows.assign(**values), (here.name, its_own)
+    rows = here.scale(found.rows, ["value_a"])
+    if there is None:
+        return rows, (here.name, f"{other.name}'s own")
+    return there.scale(rows, ["value_b"]), (here.name, there.name)
 
 
 def draw_rows(

@@ -6,13 +6,14 @@ import pandas as pd
 import streamlit as st
 
 from ecoval_core import charts
+from ecoval_core.charts.curves import point_of
 from ecoval_core.evaluation.curves import (
     STRATEGIES,
     count_refits,
     summarise_curves,
 )
 from ecoval_core.evaluation.measures import main_measure
-from ecoval_core.evaluation.standing import ORDERED, rows_removed, standing_of
+from ecoval_core.evaluation.standing import rows_removed, standing_of
 from ecoval_core.workspace import orders
 from ecoval_core.workspace.exports import to_csv
 from ecoval_core.workspace.orders import N_RANDOM
@@ -86,11 +87,8 @@ def select_removed(run: Run, classes: pd.Series | None, touch: Touch) -> None:
     """Select the rows that are removed up to the point that was clicked."""
     ids: list[int] = []
     for key in touch.keys:
-        strategy, _, share = key.partition(":")
-        # Whatever else a browser may send is nobody's click.
-        if strategy not in ORDERED or not share.replace(".", "", 1).isdigit() or float(share) > 1:
-            continue
-        ids += rows_removed(run.frame["value"], strategy, float(share), classes)
+        if (point := point_of(key)) is not None:
+            ids += rows_removed(run.frame["value"], *point, classes)
     selecting.change(dict.fromkeys(ids), touch.mode)
 
 

@@ -3,11 +3,10 @@
 import re
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from browser import ARGUMENTS, CHROMIUM, AppServer, idle, press, running_server, widget
+from browser import ARGUMENTS, CHROMIUM, IN_CHROMIUM, AppServer, idle, press, running_server, widget
 from oidc_provider import Provider
 from playwright.sync_api import expect, sync_playwright
 from visitor import Visitor
@@ -28,10 +27,7 @@ SETTINGS = '[ecoval]\nallowed = ["example.org"]\nsession_hours = 2\n'
 TABLE = b"a,b,y\n" + b"".join(b"%d,%d,%d\n" % (i % 7, i % 5, i % 7 > 3) for i in range(120))
 REFUSED = "nobody has said who may use it"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
-]
+pytestmark = IN_CHROMIUM
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import looks
 import pytest
 import tour
-from browser import CHROMIUM, chromium, idle, press, running_server, visiting, widget
+from browser import IN_CHROMIUM, chromium, idle, press, running_server, visiting, widget
 from playwright.sync_api import expect
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
-]
+pytestmark = IN_CHROMIUM
 
 
 @pytest.fixture(scope="module")

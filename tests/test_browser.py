@@ -1,11 +1,10 @@
 """The whole trip in a real browser: Debian's Chromium against a freshly started server."""
 
 import re
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from browser import CHROMIUM, chromium, idle, menu, press, running_server, visiting, widget
+from browser import IN_CHROMIUM, chromium, idle, menu, press, running_server, visiting, widget
 from data_files import loan_csv
 from playwright.sync_api import expect
 
@@ -17,10 +16,7 @@ PAGES = {
     "method": "Method",
 }  # fmt: skip
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
-]
+pytestmark = IN_CHROMIUM
 
 
 @pytest.fixture

@@ -203,6 +203,16 @@ def test_class_bars_show_both_and_where_all_would_be_alike():
     assert list(figure.layout.yaxis.ticktext) == summary["label"].tolist()
 
 
+def test_ranges_of_amounts_stand_in_their_order_and_are_called_ranges():
+    found = compared()
+    amounts = pd.Series(np.linspace(-20.0, 120.0, len(found.rows)), index=found.rows.index)
+    groups = label_groups(amounts)
+    summary = found.by_class(groups)
+    assert summary["label"].tolist() == groups.cat.categories.tolist()
+    figure = charts.class_bars(summary, names=NAMES, share=0.15, theme="light")
+    assert "Which ranges are" in figure.layout.title.text
+
+
 def test_of_many_classes_those_that_differ_most_are_drawn():
     summary = compared(400).by_class(classes(400, 50))
     figure = charts.class_bars(summary, names=NAMES, share=0.15, theme="light")

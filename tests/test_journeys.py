@@ -2,18 +2,14 @@
 
 import gzip
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from browser import CHROMIUM, chromium, idle, menu, press, running_server, visiting, widget
+from browser import IN_CHROMIUM, chromium, idle, menu, press, running_server, visiting, widget
 from playwright.sync_api import expect
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
-]
+pytestmark = IN_CHROMIUM
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import threading
 import time
 from functools import partial
@@ -376,7 +377,12 @@ def test_a_regression_speaks_of_targets():
     assert ": target " in app.subheader[0].value
     assert "label" not in text(app).replace("labels", "")
     go(app, "prune")
-    assert "**Pruned by target**" in text(app)
+    check(app.slider(key="prune_share").set_value(30.0).run())
+    wait(app)
+    pruned = app.caption[[one.value for one in app.caption].index("**Pruned by target**") + 1].value
+    n_by_range = re.findall(r" to \S+: (\d+) of \d+", pruned)
+    assert sum(map(int, n_by_range)) == int(figure(app, "Rows to prune"))
+    assert "Spared by the quota" not in [metric.label for metric in app.metric]
 
 
 def test_granularity_model_and_score_reach_the_run():
@@ -557,6 +563,7 @@ def test_a_selection_fills_the_table_and_goes_to_the_prune_list():
     select(app, ids)
     assert "Selected: 4" in text(app)
     assert sorted(app.dataframe[0].value.index) == ids
+    assert app.button(key="add_to_prune").label == "Prune 4"
     check(app.button(key="add_to_prune").click().run())
     assert "To prune: 4" in text(app)
     check(app.button(key="clear_selection").click().run())
@@ -1334,8 +1341,10 @@ def test_what_is_noticed_in_the_cells_is_mended_by_a_click_and_named_in_the_reci
     check(app.button(key="start").click().run())
     wait(app)
     go(app, "new_data")
-    new_file(app, frame.head(30))
-    assert figure(app, "Valued") == "30", "the new rows are mended as the table was"
+    # Also under a header that differs in case and spaces alone.
+    for names in ({}, {"share": " Share"}):
+        new_file(app, frame.head(30).rename(columns=names))
+        assert figure(app, "Valued") == "30", "the new rows are mended as the table was"
     assert not app.error
     go(app, "prune")
     recipe = json.loads(made["download_recipe"]())

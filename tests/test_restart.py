@@ -2,16 +2,12 @@
 
 import re
 import signal
-from pathlib import Path
 
 import pytest
-from browser import CHROMIUM, chromium, idle, menu, press, running_server, visiting, widget
+from browser import IN_CHROMIUM, chromium, idle, menu, press, running_server, visiting, widget
 from playwright.sync_api import expect
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
-]
+pytestmark = IN_CHROMIUM
 
 
 @pytest.fixture(scope="module")

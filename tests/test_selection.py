@@ -1,20 +1,20 @@
 """One selection everywhere: what takes it, what shows it, and that it, the filters and the colour last."""
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from browser import CHROMIUM, chromium, idle, menu, press, running_server, visiting, widget
+from browser import IN_CHROMIUM, chromium, idle, menu, press, running_server, visiting, widget
 from playwright.sync_api import expect
 
 from ecoval_core import charts
+from ecoval_core.charts import curves as curve_charts
 from ecoval_core.charts.behind import key_of, keys_of, rows_behind, value_bins
-from ecoval_core.charts.curves import key_of as point_of
 from ecoval_core.evaluation.standing import rows_removed, standing_of
 from ecoval_core.workspace import bundle_fields
-from pages.shared.pointmap.chart import Touch, unanswered
+from pages.shared.pointmap.chart import Touch
+from pages.shared.pointmap.gestures import unanswered
 
 
 def make_frame(n=200, *, regression=False, seed=0):
@@ -118,12 +118,19 @@ def test_marks_stand_on_their_curve_at_their_share():
     names = {trace.name: trace for trace in figure.data}
     assert names["prune list"].x[0] == 0.15
     assert names["prune list"].y[0] == pytest.approx(0.875)
-    assert names["prune list"].ids == (point_of("lowest", 0.15),)
+    assert names["prune list"].ids == (curve_charts.key_of("lowest", 0.15),)
     assert {"selection", "far"}.isdisjoint(names)
-    assert names["lowest value first"].ids[1] == point_of("lowest", 0.1)
+    assert names["lowest value first"].ids[1] == curve_charts.key_of("lowest", 0.1)
 
 
 # --- Where a set of rows stands ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["x", "lowest", "lowest:nan", "random:0.100000", "lowest:1.500000"])
+def test_what_is_no_point_of_a_curve_is_passed_over(key):
+    assert curve_charts.point_of(key) is None
+    at_a_third = curve_charts.key_of("highest", 1 / 3)
+    assert curve_charts.point_of(at_a_third) == ("highest", 0.333333)
 
 
 def test_the_rows_removed_are_the_lowest_or_highest_of_all_or_of_each_class():
@@ -162,15 +169,15 @@ def test_a_set_stands_on_the_curve_that_removes_more_of_it():
     ids=repr,
 )  # fmt: skip
 def test_what_is_no_touch_is_passed_over(message):
-    assert unanswered([message], 0) == []
+    assert unanswered([message], 0, Touch.read) == []
 
 
 def test_each_touch_is_answered_once_and_in_its_order():
     messages = [{"number": n, "keys": [f"bin:{n}"], "mode": "replace"} for n in (5, 3, 4)]
-    assert unanswered(messages, 3) == [
+    assert unanswered(messages, 3, Touch.read) == [
         Touch(4, ("bin:4",), "replace"), Touch(5, ("bin:5",), "replace"),
     ]  # fmt: skip
-    assert unanswered("nothing", 0) == []
+    assert unanswered("nothing", 0, Touch.read) == []
 
 
 @pytest.mark.parametrize(
@@ -193,11 +200,6 @@ def test_a_bundle_with_filters_that_are_none_is_refused(filters):
 
 # --- In a browser -----------------------------------------------------------------------------
 
-
-browsing = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
-]
 
 _SPOT = """([name, key]) => {
   const chart = document.querySelector(`.st-key-chart_${name} .ecoval-chart`);
@@ -290,7 +292,7 @@ def touch(page, name, key, **how):
 
 
 class TestBrowser:
-    pytestmark = browsing
+    pytestmark = IN_CHROMIUM
 
     def test_a_bar_of_the_histogram_selects_its_rows_shows_them_and_lets_go(self, browser, server):
         with visiting(browser, server.address) as page:

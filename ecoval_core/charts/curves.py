@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,6 +57,14 @@ class Mark:
 def key_of(strategy: str, share: float) -> str:
     """Key of a point of a curve, which the browser reports when it is clicked."""
     return f"{strategy}:{share:.6f}"
+
+
+def point_of(key: str) -> tuple[str, float] | None:
+    """Return strategy and share of a point from its key; None where it is no point of an ordered curve."""
+    found = re.fullmatch(r"(lowest|highest):([01]\.\d{6})", key, re.ASCII)
+    if found is None or float(found[2]) > 1:
+        return None
+    return found[1], float(found[2])
 
 
 def peak_of(summary: pd.DataFrame) -> pd.Series:

@@ -197,11 +197,11 @@ def _parse_piece(
     data: bytes, piece: Piece, names: list[str], separator: str, name: str,
     dtype: dict[str, str], columns: list[str] | None = None,
 ) -> pd.DataFrame | None:  # fmt: skip
-    if _first_width(data, piece, separator) > len(names):
+    block = data[piece.start : piece.end]
+    if _first_width(block, separator) > len(names):
         # In a first row, and there alone, pandas drops empty cells beyond the columns without a word.
         refuse_bad_lines(data, piece, len(names), separator, name)
-    block = data[piece.start : piece.end]
-    if b"\r" in block:
+    if block.count(b"\r") > block.count(b"\r\n"):
         # Behind a blank line that ends in a carriage return alone, pandas loses an empty first cell.
         comma = re.escape(separator).encode()
         block = re.sub(rb"(?:\A|[\r\n])[\r ]*\r(?= *%b)" % comma, b"\r\n", block)
@@ -227,10 +227,10 @@ def _parse_piece(
         refuse_bad_lines(data, piece, len(names), separator, name, error)
 
 
-def _first_width(data: bytes, piece: Piece, separator: str) -> int:
+def _first_width(block: bytes, separator: str) -> int:
     """Count the cells in the first row of a piece that is not blank."""
-    start = head(data, piece.start, min(piece.end - piece.start, 2 * MAX_LINE_BYTES))
-    rows = csv.reader(io.StringIO(start, newline=""), delimiter=separator, skipinitialspace=True)
+    lines = io.TextIOWrapper(io.BytesIO(block), "utf-8", errors="ignore", newline="")
+    rows = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     try:
         return next((len(row) for row in rows if len(row) > 1 or any(map(str.strip, row))), 0)
     except csv.Error:  # an endless quotation, which is found when the rows are cut

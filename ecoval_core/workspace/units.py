@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -50,9 +51,9 @@ class Unit:
         """Write a value of score units as a signed number with its unit."""
         return f"{self.number(value)} {self.label}"
 
-    def scale(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return a frame whose value columns are in this unit."""
-        columns = [column for column in VALUE_COLUMNS if column in frame]
+    def scale(self, frame: pd.DataFrame, columns: Iterable[str] = VALUE_COLUMNS) -> pd.DataFrame:
+        """Return a frame whose value columns, as far as it has them, are in this unit."""
+        columns = [column for column in columns if column in frame]
         return frame.assign(**{column: frame[column] * self.factor for column in columns})
 
     @property

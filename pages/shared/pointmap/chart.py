@@ -15,6 +15,7 @@ from plotly.graph_objects import Figure
 
 from ecoval_core.charts import CHART_CONFIG
 from ecoval_core.charts.lasso import Mode
+from pages.shared.pointmap.gestures import unanswered
 from pages.shared.pointmap.wire import PREFIX, version
 from pages.shared.session import Family
 
@@ -81,22 +82,6 @@ class Touch:
             return None
 
 
-def unanswered(messages: Any, seen: int) -> list[Touch]:
-    """Return the touches that were not answered yet, in the order in which they were made.
-
-    Parameters
-    ----------
-    messages : object
-        List of touches as the browser sends it: all that it does not know to be answered.
-    seen : int
-        Number of the last one that was.
-    """
-    if not isinstance(messages, list):
-        return []
-    touches = [touch for touch in map(Touch.read, messages) if touch is not None]
-    return sorted((touch for touch in touches if touch.number > seen), key=lambda each: each.number)
-
-
 def live_chart(figure: Figure, name: str, *, view: str, on_touch: Callable[[Touch], None]) -> None:
     """Draw a figure whose marks can be clicked, and whose bars can be boxed.
 
@@ -128,7 +113,7 @@ def live_chart(figure: Figure, name: str, *, view: str, on_touch: Callable[[Touc
 
     def answer() -> None:
         state = _states.get(name) or {}
-        for touch in unanswered(state.get("gestures"), _seen.get(name) or 0):
+        for touch in unanswered(state.get("gestures"), _seen.get(name) or 0, Touch.read):
             # Noted first: a touch that fails must not fail again at every run.
             _seen.set(name, touch.number)
             on_touch(touch)

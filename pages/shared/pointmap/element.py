@@ -200,7 +200,7 @@ def point_map(
 
     def answer() -> None:
         state = _states.get(name) or {}
-        for gesture in unanswered(state.get("gestures"), _seen.get(name) or 0):
+        for gesture in unanswered(state.get("gestures"), _seen.get(name) or 0, Gesture.read):
             # Noted first: a gesture that fails must not fail again at every run.
             _seen.set(name, gesture.number)
             if gesture.kind == "pick":

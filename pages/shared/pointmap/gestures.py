@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,17 @@ from ecoval_core.charts.pointdata import PointData
 
 Kind = Literal["polygon", "box", "point", "invert", "clear", "pick"]
 MAX_VERTICES = 2_000
+
+
+class Numbered(Protocol):
+    """Whatever a browser numbers, so that it is answered once."""
+
+    @property
+    def number(self) -> int:
+        """Larger than that of any before."""
+
+
+N = TypeVar("N", bound=Numbered)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +136,7 @@ class Gesture:
         return np.asarray(points.ids == self.row_id)
 
 
-def unanswered(messages: Any, seen: int) -> list[Gesture]:
+def unanswered(messages: Any, seen: int, read: Callable[[Any], N | None]) -> list[N]:
     """Return the gestures that were not answered yet.
 
     Parameters
@@ -134,15 +145,17 @@ def unanswered(messages: Any, seen: int) -> list[Gesture]:
         List of gestures as the browser sends it: all that it does not know to be answered.
     seen : int
         Number of the last one that was.
+    read : callable
+        Reads one of them, such as :meth:`Gesture.read`; None for what is none.
 
     Returns
     -------
-    list of Gesture
+    list
         In the order in which they were made.
     """
     if not isinstance(messages, list):
         return []
-    gestures = [gesture for gesture in map(Gesture.read, messages) if gesture is not None]
+    gestures = [gesture for gesture in map(read, messages) if gesture is not None]
     return sorted(
         (gesture for gesture in gestures if gesture.number > seen), key=lambda each: each.number
     )
