@@ -86,7 +86,7 @@ def draw_refused() -> None:
             "Columns left out",
             [column for column in columns if column != chosen],
             key=Session.refused_excluded.key,
-            placeholder="None but those that look like ids or carry no information",
+            placeholder="None but ids and constants",
         )
         button.button(
             "Open it",

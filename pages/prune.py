@@ -53,7 +53,8 @@ _MIME: dict[Format, str] = {"csv": "text/csv", "parquet": "application/vnd.apach
 def draw_figures(run: Run, ids: list[int]) -> None:
     """Draw the list in figures, and its measured effect."""
     frame = run.frame
-    figures = st.columns(4)
+    # Amounts have no quota.
+    figures = st.columns(3 if run.class_labels is None else 4)
     figures[0].metric("Rows to prune", f"{len(ids):,}")
     figures[0].caption(f"{len(ids) / len(frame):.1%} of {len(frame):,} valued rows")
     flipped = frame.index[frame["flipped"]]
@@ -80,7 +81,7 @@ def draw_figures(run: Run, ids: list[int]) -> None:
                 help="Rows that the rules name, but that stay because too few of their class would be left.",
             )
             st.caption(_by_class(run, spared) or "no row")
-    with figures[3]:
+    with figures[-1]:
         st.caption(f"**Pruned by {formats.target_word(run)}**")
         st.caption(_by_class(run, ids) or "none")
 

@@ -305,7 +305,7 @@ def draw_actions(run: Run, focus: list[int]) -> None:
         st.button(
             f"Prune {len(focus):,}" if chosen else "Prune",
             key="add_to_prune",
-            disabled=not chosen,
+            disabled=not (chosen and focus),
             on_click=prune,
             args=(focus,),
             icon=":material/content_cut:",
