@@ -6,12 +6,16 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import pytest
-from playwright.sync_api import Error, Page, expect, sync_playwright
+from playwright.sync_api import Error, Page, WebSocket, expect, sync_playwright
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -22,7 +26,8 @@ IN_CHROMIUM = [
 PATIENCE = 180_000
 ARGUMENTS = [
     "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
+    # Maps need a graphics processor, emulated here; to put pages together on it takes half of all time.
+    "--disable-gpu-compositing", "--disable-background-networking",
 ]  # fmt: skip
 
 
@@ -89,6 +94,59 @@ def running_server(folder, **environment):
             server.stop()
 
 
+class Conversation:
+    """What a page and the server say to each other: whether the last gesture has been answered.
+
+    The state that the page shows does not tell: until the server begins, which takes its time on a busy
+    machine, it is still the one of the script before.
+
+    Parameters
+    ----------
+    page : Page
+        New, as what was said before is not known.
+    """
+
+    def __init__(self, page: Page):
+        self.is_answered = True
+        self._has_begun = True
+        page.on("websocket", self._follow)
+
+    def _follow(self, socket: WebSocket) -> None:
+        socket.on("framesent", self._asked)
+        socket.on("framereceived", self._told)
+        socket.on("close", lambda _: self._end())
+
+    def _end(self) -> None:
+        self.is_answered = self._has_begun = True
+
+    def _asked(self, frame: bytes | str) -> None:
+        if isinstance(frame, bytes) and BackMsg.FromString(frame).HasField("rerun_script"):
+            self.is_answered = self._has_begun = False
+
+    def _told(self, frame: bytes | str) -> None:
+        if isinstance(frame, str):
+            return
+        told = ForwardMsg.FromString(frame)
+        if told.HasField("new_session"):
+            self._has_begun = True
+        elif (
+            told.HasField("script_finished")
+            # What was asked while another script ran is answered by the next.
+            and self._has_begun
+            and told.script_finished != ForwardMsg.ScriptFinishedStatus.FINISHED_EARLY_FOR_RERUN
+        ):
+            self._end()
+
+
+_conversations: WeakKeyDictionary[Page, Conversation] = WeakKeyDictionary()
+
+
+def follow(page: Page) -> Page:
+    """Note what a new page and the server say to each other, for `idle`."""
+    _conversations[page] = Conversation(page)
+    return page
+
+
 @contextmanager
 def chromium():
     """A browser; Playwright waits with the patience of these tests."""
@@ -105,7 +163,7 @@ def chromium():
 def visiting(browser, address, **options):
     """A page in a browser context of its own that notes whatever is asked of another host."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-    page = context.new_page()
+    page = follow(context.new_page())
     outside = []
     page.on(
         "request",
@@ -140,7 +198,12 @@ def press(page: Page, key: str) -> None:
 
 def idle(page: Page) -> None:
     """Wait until the script that a gesture started has come to its end."""
-    page.wait_for_timeout(200)
+    conversation, end = _conversations[page], time.monotonic() + PATIENCE / 1000
+    # Sliders and tables tell their news 150 to 200 ms after the gesture.
+    page.wait_for_timeout(250)
+    while not conversation.is_answered:
+        assert time.monotonic() < end, "The server has not answered the last gesture."
+        page.wait_for_timeout(30)
     expect(page.locator("[data-testid=stApp]")).to_have_attribute(
         "data-test-script-state", "notRunning"
     )

@@ -113,9 +113,14 @@ def cut_off(page: Page, seen: str) -> Iterator[Flaw]:
     before = page.viewport_size
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": before["height"]})
-        # Charts are drawn again a moment after the page has its new width.
-        page.wait_for_timeout(350)
-        for what in page.evaluate(_CUT_OFF, ", ".join(CUT_ON_PURPOSE)):
+        # Charts and tables are drawn again a moment after the page has its new width; a flaw is what stays.
+        flaws = []
+        for _ in range(20):
+            page.wait_for_timeout(350)
+            flaws = page.evaluate(_CUT_OFF, ", ".join(CUT_ON_PURPOSE))
+            if not flaws:
+                break
+        for what in flaws:
             yield Flaw(seen, f"{width} pixels", what)
     page.set_viewport_size(before)
     page.wait_for_timeout(350)

@@ -6,7 +6,17 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from browser import ARGUMENTS, CHROMIUM, IN_CHROMIUM, AppServer, idle, press, running_server, widget
+from browser import (
+    ARGUMENTS,
+    CHROMIUM,
+    IN_CHROMIUM,
+    AppServer,
+    follow,
+    idle,
+    press,
+    running_server,
+    widget,
+)
 from oidc_provider import Provider
 from playwright.sync_api import expect, sync_playwright
 from visitor import Visitor
@@ -50,7 +60,7 @@ def new_page(browser):
     def open_page():
         contexts.append(browser.new_context(viewport={"width": 1280, "height": 800}))
         contexts[-1].set_default_timeout(PATIENCE)
-        return contexts[-1].new_page()
+        return follow(contexts[-1].new_page())
 
     yield open_page
     for context in contexts:
