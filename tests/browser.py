@@ -24,6 +24,8 @@ IN_CHROMIUM = [
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
 ]
 PATIENCE = 180_000
+# For servers that draw no map: to compile UMAP takes as long as many a test.
+WITHOUT_MAPS = {"ECOVAL_WARM_UP": "0"}
 ARGUMENTS = [
     "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
     # Maps need a graphics processor, emulated here; to put pages together on it takes half of all time.

@@ -10,6 +10,7 @@ from browser import (
     ARGUMENTS,
     CHROMIUM,
     IN_CHROMIUM,
+    WITHOUT_MAPS,
     AppServer,
     follow,
     idle,
@@ -87,7 +88,11 @@ def serving(folder, provider, more="", **environment):
     """A server, not yet started, with a login."""
     secrets = folder / "secrets.toml"
     server = AppServer(
-        folder, STREAMLIT_SECRETS_FILES=str(secrets), NO_PROXY="127.0.0.1", **environment
+        folder,
+        STREAMLIT_SECRETS_FILES=str(secrets),
+        NO_PROXY="127.0.0.1",
+        **WITHOUT_MAPS,
+        **environment,
     )
     provider.write_secrets(secrets, server.address, more)
     try:
@@ -140,7 +145,7 @@ def open_sample(page, name="wine"):
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
-    with running_server(tmp_path_factory.mktemp("local")) as server:
+    with running_server(tmp_path_factory.mktemp("local"), **WITHOUT_MAPS) as server:
         yield server
 
 
@@ -189,7 +194,8 @@ def test_behind_a_proxy_it_shows_nothing(local):
 @pytest.fixture(scope="module")
 def exposed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exposed")
-    with running_server(folder, STREAMLIT_SERVER_ADDRESS="0.0.0.0") as server:  # noqa: S104 - meant
+    exposed = {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}  # noqa: S104 - meant
+    with running_server(folder, **exposed, **WITHOUT_MAPS) as server:
         yield server
 
 
@@ -207,7 +213,7 @@ def test_without_a_provider_no_page_shows_anything_to_others(exposed, new_page, 
 
 def test_everybody_may_be_let_in_on_purpose_and_is_told(tmp_path, new_page):
     opened = {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0", "ECOVAL_OPEN": "1"}  # noqa: S104 - meant
-    with running_server(tmp_path, ECOVAL_UPLOAD_MB_PER_DAY="1", **opened) as server:
+    with running_server(tmp_path, ECOVAL_UPLOAD_MB_PER_DAY="1", **opened, **WITHOUT_MAPS) as server:
         ada, bob = new_page(), new_page()
         ada.goto(server.address)
         open_sample(ada)
@@ -361,10 +367,10 @@ def test_a_provider_that_is_not_set_up_is_explained_to_whoever_comes(tmp_path, n
     secrets = tmp_path / "secrets.toml"
     secrets.write_text('[auth]\nredirect_uri = "http://localhost/oauth2callback"\n')
     page = new_page()
-    with running_server(tmp_path, STREAMLIT_SECRETS_FILES=str(secrets)) as server:
+    with running_server(tmp_path, STREAMLIT_SECRETS_FILES=str(secrets), **WITHOUT_MAPS) as server:
         page.goto(server.address)
         expect(entrance(page)).to_contain_text("cookie_secret")
     secrets.write_text("[auth\n")
-    with running_server(tmp_path, STREAMLIT_SECRETS_FILES=str(secrets)) as server:
+    with running_server(tmp_path, STREAMLIT_SECRETS_FILES=str(secrets), **WITHOUT_MAPS) as server:
         page.goto(server.address)
         expect(entrance(page)).to_contain_text("cannot be read")

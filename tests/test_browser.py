@@ -4,7 +4,17 @@ import re
 
 import pandas as pd
 import pytest
-from browser import IN_CHROMIUM, chromium, idle, menu, press, running_server, visiting, widget
+from browser import (
+    IN_CHROMIUM,
+    WITHOUT_MAPS,
+    chromium,
+    idle,
+    menu,
+    press,
+    running_server,
+    visiting,
+    widget,
+)
 from data_files import loan_csv
 from playwright.sync_api import expect
 
@@ -12,11 +22,17 @@ from ecoval_core.tables import load_sample
 
 PAGES = {
     "": "Data", "value": "Value", "explore": "Explore", "decompose": "Decompose",
-    "labels": "Wrong labels", "review": "Review", "curves": "Curves", "prune": "Prune", "runs": "Runs",
-    "method": "Method",
+    "labels": "Wrong labels", "review": "Review", "curves": "Curves", "prune": "Prune",
+    "new_data": "New data", "compare": "Compare", "runs": "Runs", "method": "Method",
 }  # fmt: skip
 
 pytestmark = IN_CHROMIUM
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -26,19 +42,35 @@ def server(tmp_path):
         yield running.address
 
 
+@pytest.fixture(scope="module")
+def old_server(tmp_path_factory):
+    """Address of a server that others have been at."""
+    with running_server(tmp_path_factory.mktemp("old"), **WITHOUT_MAPS) as running:
+        yield running.address
+
+
 @pytest.fixture
-def page(server):
-    with chromium() as browser, visiting(browser, server) as page:
+def page(browser, server):
+    with visiting(browser, server) as page:
         yield page
 
 
-@pytest.mark.parametrize("path", PAGES)
-def test_every_page_opens_by_its_address_on_a_fresh_server(server, page, path):
+def open_by_address(page, server, path):
     page.goto(f"{server}/{path}")
     expect(page.get_by_role("heading", name=PAGES[path], exact=True)).to_be_visible()
     idle(page)
     expect(page.get_by_test_id("stException")).to_have_count(0)
     expect(page.get_by_text("Page not found")).to_have_count(0)
+
+
+def test_a_page_opens_by_its_address_on_a_fresh_server(server, page):
+    open_by_address(page, server, "explore")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_opens_by_its_address_in_a_fresh_browser(browser, old_server, path):
+    with visiting(browser, old_server) as page:
+        open_by_address(page, old_server, path)
 
 
 def test_the_whole_trip(server, page, tmp_path):

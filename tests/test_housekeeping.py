@@ -6,10 +6,10 @@ import weakref
 from types import SimpleNamespace
 
 import pytest
-from browser import running_server
+from browser import WITHOUT_MAPS, running_server
 from visitor import Visitor
 
-from pages.shared import access, housekeeping
+from pages.shared import access, housekeeping, server
 from pages.shared.housekeeping import Housekeeper
 
 TTL = 120.0
@@ -88,9 +88,20 @@ def test_a_tab_that_comes_back_begins_anew(house):
     assert house.server.closed == ["a"]
 
 
+@pytest.mark.parametrize(("told", "compiles"), [(None, True), ("1", True), ("0", False)])
+def test_the_map_is_compiled_ahead_unless_the_environment_says_no(monkeypatch, told, compiles):
+    monkeypatch.setattr(server, "_engine", None)
+    monkeypatch.setattr(server, "Engine", lambda **options: options)
+    monkeypatch.delenv("ECOVAL_WARM_UP", raising=False)
+    if told is not None:
+        monkeypatch.setenv("ECOVAL_WARM_UP", told)
+    assert server.engine() == {"warm_up": compiles}
+
+
 @pytest.mark.pages
 def test_what_the_last_session_held_does_not_stay_on_an_idle_server(tmp_path):
-    with running_server(tmp_path, STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL="6") as server:
+    ttl = {"STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": "6"}
+    with running_server(tmp_path, **ttl, **WITHOUT_MAPS) as server:
         with Visitor(server.address) as watcher, Visitor(server.address) as visitor:
             assert visitor.put(b"x" * 1000, "unread.csv")[0] == 204
             deadline = time.monotonic() + 20

@@ -4,7 +4,17 @@ import re
 import signal
 
 import pytest
-from browser import IN_CHROMIUM, chromium, idle, menu, press, running_server, visiting, widget
+from browser import (
+    IN_CHROMIUM,
+    WITHOUT_MAPS,
+    chromium,
+    idle,
+    menu,
+    press,
+    running_server,
+    visiting,
+    widget,
+)
 from playwright.sync_api import expect
 
 pytestmark = IN_CHROMIUM
@@ -18,7 +28,7 @@ def browser():
 
 @pytest.fixture
 def server(tmp_path):
-    with running_server(tmp_path) as server:
+    with running_server(tmp_path, **WITHOUT_MAPS) as server:
         yield server
 
 

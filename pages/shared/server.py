@@ -28,6 +28,7 @@ from pages.shared.session import session
 COOKIE = "ecoval_visitor"
 COOKIE_SECONDS = 400 * 24 * 3600
 ENVIRONMENT_DRAIN, DRAIN_SECONDS = "ECOVAL_DRAIN_SECONDS", 20.0
+ENVIRONMENT_WARM_UP = "ECOVAL_WARM_UP"
 
 _lock = threading.Lock()
 _engine: Engine | None = None
@@ -38,7 +39,7 @@ def engine() -> Engine:
     global _engine
     with _lock:
         if _engine is None:
-            _engine = Engine()
+            _engine = Engine(warm_up=os.environ.get(ENVIRONMENT_WARM_UP) != "0")
         return _engine
 
 
