@@ -234,8 +234,9 @@ def test_time_is_limited_and_the_process_ends(engine, workspace, prepared, monke
 
 def test_reading_a_file_is_limited_on_the_processor(engine, workspace, monkeypatch):
     monkeypatch.setattr(orders, "READ_CPU_SECONDS", 0)
-    rows = "\n".join(f"{i},{i % 7},{i % 3}" for i in range(1_900_000))
-    job = read_upload(engine, workspace, f"a,b,y\n{rows}", "long.csv")
+    # Seconds of work, where the limit is reached within the first one.
+    rows = "\n".join(f"a{i},b{i},c{i},d{i},e{i},{i % 3}" for i in range(1_900_000))
+    job = read_upload(engine, workspace, f"a,b,c,d,e,y\n{rows}", "long.csv")
     assert job.state == "error"
     assert "keep fewer rows or columns, or save it as Parquet" in job.error
 
