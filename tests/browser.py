@@ -111,12 +111,19 @@ class Conversation:
     def __init__(self, page: Page):
         self.is_answered = True
         self._has_begun = True
+        self._socket: WebSocket | None = None
         page.on("websocket", self._follow)
 
     def _follow(self, socket: WebSocket) -> None:
+        self._socket = socket
         socket.on("framesent", self._asked)
         socket.on("framereceived", self._told)
-        socket.on("close", lambda _: self._end())
+        socket.on("close", self._lost)
+
+    def _lost(self, socket: WebSocket) -> None:
+        # After a reload the old one may be told of late.
+        if socket is self._socket:
+            self._end()
 
     def _end(self) -> None:
         self.is_answered = self._has_begun = True
@@ -150,10 +157,12 @@ def follow(page: Page) -> Page:
 
 
 @contextmanager
-def chromium():
-    """A browser; Playwright waits with the patience of these tests."""
+def chromium(*arguments):
+    """A browser, told further arguments; Playwright waits with the patience of these tests."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=[*ARGUMENTS, *arguments]
+        )
         expect.set_options(timeout=PATIENCE)
         try:
             yield browser

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from browser import chromium
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -27,6 +28,13 @@ def unchanged_main():
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium; each visit has a profile of its own."""
+    with chromium() as browser:
+        yield browser
 
 
 def split_and_spoil(X, y, n_train, n_val, share=0.15, seed=0):

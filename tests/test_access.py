@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from browser import (
-    ARGUMENTS,
-    CHROMIUM,
     IN_CHROMIUM,
+    PATIENCE,
     WITHOUT_MAPS,
     AppServer,
+    chromium,
     follow,
     idle,
     press,
@@ -19,10 +19,9 @@ from browser import (
     widget,
 )
 from oidc_provider import Provider
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from visitor import Visitor
 
-PATIENCE = 60_000
 PATHS = ("", "value", "explore", "decompose", "labels", "curves", "prune", "method", "data")
 PEOPLE = {
     "ada": {
@@ -43,14 +42,8 @@ pytestmark = IN_CHROMIUM
 
 @pytest.fixture(scope="module")
 def browser():
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[*ARGUMENTS, "--host-resolver-rules=MAP ecoval.example 127.0.0.1"],
-        )
-        expect.set_options(timeout=PATIENCE)
-        yield launched
-        launched.close()
+    with chromium("--host-resolver-rules=MAP ecoval.example 127.0.0.1") as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -194,8 +187,8 @@ def test_behind_a_proxy_it_shows_nothing(local):
 @pytest.fixture(scope="module")
 def exposed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exposed")
-    exposed = {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}  # noqa: S104 - meant
-    with running_server(folder, **exposed, **WITHOUT_MAPS) as server:
+    listening = {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}  # noqa: S104 - meant
+    with running_server(folder, **listening, **WITHOUT_MAPS) as server:
         yield server
 
 

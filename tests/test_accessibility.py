@@ -5,16 +5,10 @@ from __future__ import annotations
 import looks
 import pytest
 import tour
-from browser import IN_CHROMIUM, chromium, idle, press, running_server, visiting, widget
+from browser import IN_CHROMIUM, idle, press, running_server, visiting, widget
 from playwright.sync_api import expect
 
 pytestmark = IN_CHROMIUM
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

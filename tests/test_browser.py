@@ -7,7 +7,6 @@ import pytest
 from browser import (
     IN_CHROMIUM,
     WITHOUT_MAPS,
-    chromium,
     idle,
     menu,
     press,
@@ -27,12 +26,6 @@ PAGES = {
 }  # fmt: skip
 
 pytestmark = IN_CHROMIUM
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

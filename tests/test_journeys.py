@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from browser import IN_CHROMIUM, chromium, idle, menu, press, running_server, visiting, widget
+from browser import IN_CHROMIUM, idle, menu, press, running_server, visiting, widget
 from playwright.sync_api import expect
 
 pytestmark = IN_CHROMIUM
@@ -19,11 +19,8 @@ def server(tmp_path):
 
 
 @pytest.fixture
-def page(server):
-    with (
-        chromium() as browser,
-        visiting(browser, server, viewport={"width": 1280, "height": 800}) as page,
-    ):
+def page(browser, server):
+    with visiting(browser, server, viewport={"width": 1280, "height": 800}) as page:
         yield page
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import ARGUMENTS, CHROMIUM, IN_CHROMIUM
+from browser import IN_CHROMIUM
 from PIL import Image
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
 ROOT = Path(__file__).parents[1]
 DEMO = Path(__file__).parent / "pointmap_demo"
@@ -68,14 +68,6 @@ def server(tmp_path_factory):
     finally:
         process.terminate()
         process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

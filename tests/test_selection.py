@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from browser import IN_CHROMIUM, chromium, idle, menu, press, running_server, visiting, widget
+from browser import IN_CHROMIUM, idle, menu, press, running_server, visiting, widget
 from playwright.sync_api import expect
 
 from ecoval_core import charts
@@ -216,12 +216,6 @@ _SPOT = """([name, key]) => {
     return [box.left + x._offset + left, box.top + y._offset + top];
   }
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
