@@ -541,6 +541,9 @@ def test_no_text_of_a_csv_export_begins_with_a_sign_that_spreadsheets_run(sign, 
         max_size=20,
     )
 )
+# What looks like a blank line is part of a cell in quotation marks.
+@example(["1", "\r\r,"])
+@example(['"\r\r,"', "\r\r,"])
 @settings(max_examples=200, deadline=None)
 def test_a_csv_export_read_again_is_the_table_that_was_written(texts):
     # Blanks at the start are no part of a cell, and a column of numbers is one.

@@ -202,9 +202,7 @@ def _parse_piece(
         # In a first row, and there alone, pandas drops empty cells beyond the columns without a word.
         refuse_bad_lines(data, piece, len(names), separator, name)
     if block.count(b"\r") > block.count(b"\r\n"):
-        # Behind a blank line that ends in a carriage return alone, pandas loses an empty first cell.
-        comma = re.escape(separator).encode()
-        block = re.sub(rb"(?:\A|[\r\n])[\r ]*\r(?= *%b)" % comma, b"\r\n", block)
+        block = _mend_blank_lines(block, separator)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # cells would be lost
@@ -225,6 +223,14 @@ def _parse_piece(
         if "out of memory" in str(error):
             raise MemoryError from error
         refuse_bad_lines(data, piece, len(names), separator, name, error)
+
+
+def _mend_blank_lines(block: bytes, separator: str) -> bytes:
+    """End blank lines as pandas knows them: behind a lone carriage return it loses an empty first cell."""
+    comma = re.escape(separator).encode()
+    quoted = rb'(?P<quoted>(?:\A|[\r\n%b]) *"[^"]*(?:""[^"]*)*"?)' % comma
+    blank = rb"(?:\A|[\r\n])[\r ]*\r(?= *%b)" % comma
+    return re.sub(rb"%b|%b" % (quoted, blank), lambda found: found["quoted"] or b"\r\n", block)
 
 
 def _first_width(block: bytes, separator: str) -> int:
