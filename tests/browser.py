@@ -215,6 +215,8 @@ def idle(page: Page) -> None:
     while not conversation.is_answered:
         assert time.monotonic() < end, "The server has not answered the last gesture."
         page.wait_for_timeout(30)
+    # What has arrived is not yet drawn: a timer comes after what the page has to do before.
+    page.evaluate("() => new Promise((done) => setTimeout(done, 50))")
     expect(page.locator("[data-testid=stApp]")).to_have_attribute(
         "data-test-script-state", "notRunning"
     )
