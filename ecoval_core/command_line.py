@@ -45,7 +45,7 @@ from ecoval_core.workspace.replay import (
 from ecoval_core.workspace.replay import WHICH, Replay, open_table, recipe_of
 from ecoval_core.workspace.replay import replay as follow
 from ecoval_core.workspace.runs import Run, Settings, value_prepared
-from ecoval_core.workspace.units import UNIT_KINDS, UnitKind
+from ecoval_core.workspace.exports import UNIT_KINDS, UnitKind
 
 FORMATS = (".csv", ".parquet")
 
@@ -198,7 +198,7 @@ def curves(
     Example: python -m ecoval_core curves iris.csv --target species --out curves.csv
     """
     run = _value(table, out, class_balanced=class_balanced, **options)
-    prepared, ecoval = run.prepared, run.ecoval
+    prepared, ecoval = run.split, run.ecoval
     metric = main_measure(run.make_estimator(), balanced=run.settings.balanced)
     with progress_bar("Removing rows") as progress:
         found = removal_curves(

@@ -17,7 +17,7 @@ from ecoval_core.valuation.parallel import Progress
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace.replay import Replay
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import UnitKind, unit_of
+from ecoval_core.workspace.exports import UnitKind, unit_of
 
 OTHER_BYTES, BAD_INPUT, INTERRUPTED = 1, 2, 130
 

@@ -33,7 +33,7 @@ from ecoval_core.valuation.models import MODELS
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.valuation.uncertainty import reliability_warning
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import Unit
+from ecoval_core.workspace.exports import Unit
 
 # As many as one page of paper holds.
 MAX_BARS = 30
@@ -103,7 +103,7 @@ def summary(run: Run, unit: Unit, decided: Decision, relabelled: Mapping[int, An
 
 def what_was_valued(run: Run, mends: Sequence[Mapping[str, Any]]) -> Section:
     """Describe the table: rows, columns, split, classes, missing values."""
-    prepared, table = run.prepared, run.prepared.table
+    prepared, table = run.split, run.table
     sizes = prepared.parts.value_counts()
     left_out = [
         Markup("{} ({})").format(said(column, 60), said(reason, 80))

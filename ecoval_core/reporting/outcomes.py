@@ -26,7 +26,7 @@ from ecoval_core.reporting.blocks import (
 )
 from ecoval_core.reporting.figures import drawn
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import Unit
+from ecoval_core.workspace.exports import Unit
 
 QUESTIONS = {
     "lowest": "What if the worst rows go first?",

@@ -27,7 +27,7 @@ from ecoval_core.reporting.blocks import (
 )
 from ecoval_core.workspace.recipe import make_recipe, new_labels, recipe_bytes
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import UnitKind, unit_of
+from ecoval_core.workspace.exports import UnitKind, unit_of
 
 # Nothing is fetched, and no script runs but those named by their digests.
 _POLICY = (
@@ -84,7 +84,7 @@ def make_report(
     decisions = decisions or {}
     decided = decision or rules.decide(run.frame["value"], run.class_labels)
     new = new_labels(run, decisions) if relabelled is None else relabelled
-    table, units = run.prepared.table, unit_of(run, unit)
+    table, units = run.table, unit_of(run, unit)
     recipe = recipe or make_recipe(
         run, rules, decisions, relabelled=new, unit=unit, name=name, note=note, created=created
     )
@@ -113,7 +113,7 @@ def make_report(
 
 
 def _subtitle(run: Run, created: str) -> Markup:
-    table = run.prepared.table
+    table = run.table
     words = Markup("{} of {} in {}: {:,} of {:,} rows valued").format(
         table.task.capitalize(), said(table.target), said(table.name), len(run.frame), table.n_rows
     )

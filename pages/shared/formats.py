@@ -12,7 +12,7 @@ import streamlit as st
 from ecoval_core.valuation.models import MODELS
 from ecoval_core.workspace import units
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import Unit, UnitKind
+from ecoval_core.workspace.exports import Unit, UnitKind
 from pages.shared.session import session
 
 UNITS: dict[UnitKind, str] = {"share": "‰ of the surplus", "score": "Units of the score"}
@@ -81,7 +81,7 @@ def amount(label: object) -> object:
 
 def target_word(run: Run) -> str:
     """Return what the target of a row is called: a label, or a target where it is an amount."""
-    return "label" if run.prepared.task == "classification" else "target"
+    return "label" if run.split.task == "classification" else "target"
 
 
 def model_title(key: str) -> str:

@@ -32,7 +32,7 @@ def suspects(run: Run, threshold: float, *, undecided_only: bool = False) -> pd.
     """
     frame = run.frame
     is_doubted = frame["label_quality"] < threshold
-    if run.prepared.task == "classification":
+    if run.split.task == "classification":
         is_doubted &= frame["suggested_label"] != frame["label"]
     found = frame[is_doubted].sort_values("label_quality", kind="stable")
     decided = found.index.map(lambda row: session.label_decisions.get(int(row), "")).astype("str")
