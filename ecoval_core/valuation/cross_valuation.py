@@ -1,4 +1,4 @@
-"""Value every row: each fold in turn is the validation set."""
+"""Several valuations of the same rows: each fold in turn as the validation set, or several seeds."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
-from sklearn.utils import Bunch, _safe_indexing, check_random_state, indexable
+from sklearn.utils import Bunch, check_random_state, indexable
 
+from ecoval_core.target_type import resolve_task
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
-from ecoval_core.valuation.propagation import LEAST_SURPLUS
-from ecoval_core.valuation.record import Valuation
-from ecoval_core.valuation.targets import resolve_task, suggest
+from ecoval_core.valuation.record import LEAST_SURPLUS, Valuation
+from ecoval_core.valuation.scoring import suggest
 
 N_VALIDATION_FOLDS = 5
 
@@ -215,7 +215,8 @@ def cross_value(
         As :meth:`EcoVal.fit` does; ValueError too if `cv` is an int below 2 or above the number of rows.
     """
     X, y = indexable(X, y)
-    y = np.asarray(y)
+    X, y = X if hasattr(X, "shape") else np.asarray(X), np.asarray(y)
+    rows_of = X.iloc if hasattr(X, "iloc") else X
     task = resolve_task(ecoval.estimator, y, ecoval.task)
     if isinstance(cv, Integral):
         cv = _deal(y if task == "classification" else np.zeros(len(y)), int(cv), ecoval)
@@ -225,7 +226,7 @@ def cross_value(
     fitted = []
     for number, (train, held) in enumerate(splits):
         one = clone(ecoval).set_params(task=task).fit(
-            _safe_indexing(X, train), y[train], _safe_indexing(X, held), y[held],
+            rows_of[train], y[train], rows_of[held], y[held],
             progress=monitor.part(number, len(splits)), should_stop=should_stop,
         )  # fmt: skip
         fitted.append(one)
@@ -234,7 +235,7 @@ def cross_value(
     labels = np.empty(len(y), dtype=np.int64)
     labels[trained[0]] = fitted[0].labels_
     held = np.setdiff1d(np.arange(len(y)), trained[0])
-    labels[held] = fitted[0].assign_clusters(_safe_indexing(X, held), y[held])
+    labels[held] = fitted[0].assign_clusters(rows_of[held], y[held])
     return CrossValuation(fitted, trained, fold, labels)
 
 
@@ -252,3 +253,78 @@ def _deal(groups: NDArray, n_folds: int, ecoval: EcoVal) -> list[tuple[NDArray, 
     fold = np.full(len(groups), -1)
     fold[order] = np.arange(len(order)) % n_folds
     return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_folds)]
+
+
+def seed_deviation(values: NDArray) -> NDArray[np.float64]:
+    """Compute the standard deviation of each value over seeds; over the root of their number, the error of the mean."""
+    return values.std(axis=0, ddof=1)
+
+
+def repeat_value(
+    ecoval: EcoVal,
+    X: Any,
+    y: Any,
+    X_val: Any,
+    y_val: Any,
+    n_repeats: int = 5,
+    *,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Bunch:
+    """Value the same rows with several seeds and return the standard error of each mean value.
+
+    The seed draws clusters, folds, the fitted sample and the model's own chance. What it contributes
+    falls with the number of repeats; what the choice of the validation set contributes does not.
+
+    Parameters
+    ----------
+    ecoval : EcoVal
+        Its parameters are used; the seeds are drawn from its random state. It is not fitted itself.
+    X, y : array-like of shape (n_samples, n_features), (n_samples,)
+        Training rows.
+    X_val, y_val : array-like of shape (n_val, n_features), (n_val,)
+        Validation rows, the same for every repeat.
+    n_repeats : int, default=5
+        Seeds, at least 2.
+    progress, should_stop : callable or None
+        As in :meth:`EcoVal.fit`, over the fits of all repeats.
+
+    Returns
+    -------
+    Bunch
+        ``value``, ``intrinsic``, ``extrinsic``: means over the repeats; ``seed_error``: standard error of
+        the mean value over seeds; ``validation_error``: standard error over a bootstrap of the validation
+        set, the mean of the repeats; ``standard_error``: both together (root of the sum of squares);
+        all ndarrays of shape (n_samples,), in units of the score. ``estimators``: the fitted repeats.
+
+    Raises
+    ------
+    ValueError
+        If `n_repeats` is below 2: one run shows nothing of the seed's part.
+    RefitError, Cancelled
+        As :meth:`EcoVal.fit` does.
+    """
+    if n_repeats < 2:
+        raise ValueError(f"n_repeats must be at least 2, but it is {n_repeats}.")
+    seeds = check_random_state(ecoval.random_state).randint(np.iinfo(np.int32).max, size=n_repeats)
+    monitor = Monitor(progress, should_stop)
+    fitted = []
+    for repeat, seed in enumerate(seeds):
+        one = clone(ecoval).set_params(random_state=int(seed))
+        one.fit(
+            X, y, X_val, y_val, should_stop=should_stop,
+            progress=monitor.part(repeat, n_repeats),
+        )  # fmt: skip
+        fitted.append(one)
+    values = np.array([one.values_ for one in fitted])
+    validation_error = np.mean([one.standard_errors_ for one in fitted], axis=0)
+    seed_error = seed_deviation(values) / np.sqrt(n_repeats)
+    return Bunch(
+        value=values.mean(axis=0),
+        intrinsic=np.mean([one.intrinsic_ for one in fitted], axis=0),
+        extrinsic=np.mean([one.extrinsic_ for one in fitted], axis=0),
+        seed_error=seed_error,
+        validation_error=validation_error,
+        standard_error=np.hypot(seed_error, validation_error),
+        estimators=fitted,
+    )

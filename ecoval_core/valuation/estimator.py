@@ -22,30 +22,20 @@ from sklearn.utils import (
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ecoval_core.target_type import Task
-from ecoval_core.valuation.attribution import attribute
-from ecoval_core.valuation.fitting import MAX_FIT_SAMPLES, seed_estimator, weigh_classes
-from ecoval_core.valuation.models import make_model
+from ecoval_core.target_type import Task, resolve_task
+from ecoval_core.valuation.models import make_model, seed_estimator, weigh_classes
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.valuation.propagation import attribute
 from ecoval_core.valuation.quality import JUDGES
-from ecoval_core.valuation.record import Findings, Valuation
-from ecoval_core.valuation.refitting import Problem
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, Findings, Valuation
+from ecoval_core.valuation.refitting import MAX_FIT_SAMPLES, make_problem
 from ecoval_core.valuation.scoring import (
     SCORINGS,
-    Scale,
-    check_scoring,
-    has_probabilities,
-    prior_scores,
-)
-from ecoval_core.valuation.targets import (
     check_classes,
-    check_magnitude,
     encode,
-    resolve_task,
+    prior_scores,
     set_validation_aside,
     suggest,
-    weigh,
 )
 
 _FLOATS = [np.float64, np.float32]
@@ -290,7 +280,10 @@ class EcoVal(BaseEstimator):
         else:
             train = np.arange(len(X))
             X_val, y_val = self._check_points(X_val, y_val)
-        problem = self._make_problem(X[train], y[train], X_val, y_val, classes, seed)
+        problem = make_problem(
+            self._make_estimator(task, seed), X[train], y[train], X_val, y_val, classes,
+            scoring=self.scoring, class_weight=self.class_weight,
+        )  # fmt: skip
         self._attribution = attribute(
             problem,
             n_clusters=self.n_clusters,
@@ -310,41 +303,16 @@ class EcoVal(BaseEstimator):
         check_consistent_length(X, y)
         return X, y
 
-    def _make_problem(
-        self, X: NDArray, y: NDArray, X_val: NDArray, y_val: NDArray, classes: NDArray | None,
-        seed: int,
-    ) -> Problem:  # fmt: skip
-        task: Task = "regression" if classes is None else "classification"
+    def _make_estimator(self, task: Task, seed: int) -> Any:
         estimator = self.estimator
         if estimator is None:
             # On raw columns, solvers of linear models may not converge.
-            default = make_model("ridge" if classes is None else "logistic_regression", task)
+            default = make_model("ridge" if task == "regression" else "logistic_regression", task)
             estimator = make_pipeline(StandardScaler(), default)
         estimator = seed_estimator(estimator, seed)
         if self.class_weight is not None:
             estimator = weigh_classes(estimator, self.class_weight)
-        proba = classes is not None and has_probabilities(estimator)
-        codes, codes_val = encode(y, classes, "y"), encode(y_val, classes, "y_val")
-        check_magnitude(X, "X")
-        check_magnitude(X_val, "X_val")
-        if classes is None:
-            check_magnitude(codes, "y")
-            check_magnitude(codes_val, "y_val")
-        weights = weigh(self.class_weight, classes, codes, codes_val)
-        return Problem(
-            estimator=estimator,
-            X=X,
-            y=codes if classes is None else y,
-            codes=codes,
-            X_val=X_val,
-            codes_val=codes_val,
-            classes=classes,
-            scale=Scale.of(codes, task, weights.of_classes),
-            scoring=check_scoring(self.scoring, task, proba or classes is None),
-            proba=proba,
-            row_weights=weights.of_rows,
-            class_weights=weights.of_classes,
-        )
+        return estimator
 
     def _publish(self, y: NDArray) -> None:
         found = self._attribution
@@ -457,7 +425,7 @@ class EcoVal(BaseEstimator):
 
         Each point is valued as if it alone joined the nearest cluster of its own label and shared the
         demand for it with the members. To decide which points to *add*,
-        :func:`ecoval_core.evaluation.acquisition.value_new` ranks a pool: measured on many tables, neither
+        :func:`ecoval_core.evaluation.new_rows.value_new` ranks a pool: measured on many tables, neither
         the value, which also pays for being typical, nor ``extrinsic`` alone is an order to acquire by. To
         find wrong labels, rank by ``label_quality``.
 
