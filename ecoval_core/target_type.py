@@ -36,7 +36,7 @@ def _is_class_like(y: pd.Series) -> bool:
 
 
 def numeric_values(column: pd.Series) -> np.ndarray | None:
-    """Return a column of numbers as float64 with NaN for missing values, else None."""
+    """Return numbers as float64 with NaN for missing values; None for truth values, dates and text."""
     if column.dtype == object:
         kind = types.infer_dtype(column, skipna=True)
         is_number = kind in ("integer", "floating", "mixed-integer-float", "decimal")

@@ -164,7 +164,7 @@ def cross_baseline_values(
     key: str, estimator: Any, X: ArrayLike, y: ArrayLike, fold: ArrayLike, *,
     progress: Progress | None = None, should_stop: ShouldStop | None = None, **settings: Any,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Value every row by a baseline as :func:`ecoval_core.cross_value` does: fold by fold, means over all folds."""
+    """Value every row by a baseline, fold by fold, as :func:`ecoval_core.cross_value` does."""
     X, y, fold = map(np.asarray, (X, y, fold))
     baseline = _baseline(key, "regression" if is_regressor(estimator) else "classification")
     if not baseline.needs_validation:

@@ -34,10 +34,10 @@ class Correlation:
 class Comparison:
     """Two valuations, row by row and as a whole.
 
-    `rows`: the rows that both value, by row id, with value_a, value_b, rank_a, rank_b (in percent, 0 the lowest,
-    ties at their mean) and difference (rank_b - rank_a). `overlaps`: for each share, how many rows are among
-    the lowest of both (shared, jaccard), and how many would be by chance (expected_shared, expected_jaccard);
-    rows of equal value at the edge count in part, as if drawn.
+    `rows`: the rows that both value, by row id, with value_a, value_b, rank_a, rank_b (in percent, 0 the
+    lowest, ties at their mean) and difference (rank_b - rank_a). `overlaps`: for each share, how many are
+    among the lowest of both (shared, jaccard), and how many would be by chance (expected_shared,
+    expected_jaccard); rows of equal value at the edge count in part, as if drawn.
     """
 
     rows: pd.DataFrame
@@ -53,7 +53,7 @@ class Comparison:
         return self.rows.iloc[largest_first[:n_rows]]
 
     def by_class(self, labels: pd.Series, share: float = CLASS_SHARE) -> pd.DataFrame:
-        """Summarise how each valuation treats each class: ranks, correlation, part among the lowest of all."""
+        """Summarise by class: ranks, correlation, part of the class among the lowest of all."""
         # Groups of amounts keep their order.
         table = self.rows.assign(label=labels.reindex(self.rows.index).array)
         n_lowest = round(share * len(table))
@@ -72,7 +72,7 @@ class Comparison:
 def compare_valuations(
     a: pd.Series, b: pd.Series, *, shares: Sequence[float] = LOWEST_SHARES, random_state: int = 0
 ) -> Comparison:
-    """Compare two valuations, by row id, on the rows that both value; ValueError if there are fewer than three."""
+    """Compare two valuations, by row id, on the rows that both value."""
     a, b = a.dropna(), b.dropna()
     for one in (a, b):
         if not one.index.is_unique:
@@ -116,19 +116,19 @@ def _with_interval(
     statistic: Callable[[NDArray], float], values: NDArray, random_state: int
 ) -> Correlation:
     """Bootstrap the rows; of many, fewer are drawn and deviations shrink with the root of their number."""
-    found = statistic(values)
-    if np.isnan(found):
-        return Correlation(found, found, found)
+    value = statistic(values)
+    if np.isnan(value):
+        return Correlation(value, value, value)
     n_rows = len(values)
     n_drawn = min(n_rows, MAX_DRAWN_ROWS)
     random = np.random.default_rng(random_state)
     drawn = np.array(
         [statistic(values[random.integers(n_rows, size=n_drawn)]) for _ in range(N_DRAWS)]
     )
-    deviations = (drawn[~np.isnan(drawn)] - found) * np.sqrt(n_drawn / n_rows)
+    deviations = (drawn[~np.isnan(drawn)] - value) * np.sqrt(n_drawn / n_rows)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(deviations, (tail, 1 - tail)) if len(deviations) else (0.0, 0.0)
-    return Correlation(found, max(-1.0, found + float(low)), min(1.0, found + float(high)))
+    return Correlation(value, max(-1.0, value + float(low)), min(1.0, value + float(high)))
 
 
 def _overlaps(values: NDArray, shares: Sequence[float]) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Point-removal curves: the test score while rows are removed in the order of their value, refitting each time."""
+"""Point-removal curves: the test score while rows are removed in the order of their value."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ N_DRAWS = 200
 def removal_order(
     strategy: str, values: NDArray, clusters: NDArray | None, random: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Return row positions, the first to go first, by value or drawn at random, row by row or cluster by cluster."""
+    """Order row positions by value, or at random row by row or cluster by cluster, the first to go first."""
     if strategy == "lowest":
         return np.argsort(values, kind="stable")
     if strategy == "highest":
@@ -92,18 +92,18 @@ def score_subsets(
         delayed(_score_subset)(estimator, X, y, X_test, y_test, draws, rows)
         for rows in distinct.values()
     ]
-    found = dict(zip(distinct, run_tasks(tasks, n_jobs, monitor), strict=True))
-    return [found[rows.tobytes()] for rows in ascending]
+    scores = dict(zip(distinct, run_tasks(tasks, n_jobs, monitor), strict=True))
+    return [scores[rows.tobytes()] for rows in ascending]
 
 
-def by_measure(steps: pd.DataFrame, found: Sequence[Scores]) -> pd.DataFrame:
+def by_measure(steps: pd.DataFrame, scores: Sequence[Scores]) -> pd.DataFrame:
     """Add measure, score, low and high to the steps of a curve: a row for each measure and step."""
-    names = list(dict.fromkeys(name for scores in found for name in scores))
+    names = list(dict.fromkeys(name for of in scores for name in of))
     unknown = (np.nan, np.nan, np.nan)
     steps = steps.reset_index(drop=True)
     parts = [
         steps.assign(measure=name).join(
-            pd.DataFrame([scores.get(name, unknown) for scores in found],
+            pd.DataFrame([of.get(name, unknown) for of in scores],
                          columns=["score", "low", "high"])
         )
         for name in names
@@ -116,8 +116,7 @@ def score_on_test(
     estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray, metric: str
 ) -> float:
     """Fit on some rows and score on the test part by one measure; NaN if they cannot be fitted."""
-    found = score_rows(estimator, X, y, X_test, y_test)
-    return found.get(metric, (np.nan,))[0]
+    return score_rows(estimator, X, y, X_test, y_test).get(metric, (np.nan,))[0]
 
 
 def _score_removals(
@@ -125,7 +124,7 @@ def _score_removals(
     orders: Sequence[tuple[tuple[Any, ...], NDArray]], shares: Sequence[float], *,
     class_balanced: bool, draws: NDArray | None, n_jobs: int | None, monitor: Monitor,
 ) -> tuple[list[tuple[Any, ...]], list[Scores]]:  # fmt: skip
-    """Score what is left at each share of each order; return (*key, share, n_removed) and scores of each fit."""
+    """Score the rows left at each share of each order; each step is (*key, share, n_removed)."""
     classes = y if class_balanced and not is_regressor(estimator) else None
     everything = np.arange(len(y))
     steps, left = [], []
@@ -165,7 +164,7 @@ def removal_curves(
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> pd.DataFrame:
-    """Test score, or every measure with its interval, while more and more rows are removed by value and at random."""
+    """Test score, or every measure with its interval, while rows are removed, refitting at every step."""
     X, y, X_test, y_test, values = map(np.asarray, (X, y, X_test, y_test, values))
     clusters = None if clusters is None else np.asarray(clusters)
     _check_shares(shares)
@@ -205,7 +204,7 @@ def method_curves(
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> pd.DataFrame:
-    """Every measure while rows are removed in the orders of several valuations, by name, beside random orders."""
+    """Every measure while rows are removed by each of several valuations, beside random orders."""
     X, y, X_test, y_test = map(np.asarray, (X, y, X_test, y_test))
     by_method = {name: np.asarray(of) for name, of in values.items()}
     for name, of in by_method.items():
@@ -289,9 +288,9 @@ def standing_of(
     if not rows:
         return None
     share = len(rows) / len(values)
-    found = {
+    n_removed = {
         strategy: len(rows & set(rows_removed(values, strategy, share, classes)))
         for strategy in ORDERED
     }
-    best = max(ORDERED, key=lambda strategy: found[strategy])
-    return Standing(best, share, len(rows), found[best])
+    best = max(ORDERED, key=lambda strategy: n_removed[strategy])
+    return Standing(best, share, len(rows), n_removed[best])

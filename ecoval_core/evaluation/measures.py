@@ -39,14 +39,14 @@ def predict(
         if classes is None:
             return Prediction(predicted)
         if hasattr(model, "predict_proba"):
-            found = model.predict_proba(X_test)
+            output = model.predict_proba(X_test)
         elif hasattr(model, "decision_function"):
-            found = model.decision_function(X_test)
-            found = np.column_stack([-found, found]) if found.ndim == 1 else found
+            output = model.decision_function(X_test)
+            output = np.column_stack([-output, output]) if output.ndim == 1 else output
         else:
             return Prediction(predicted)
-    scores = np.full((len(X_test), len(classes)), found.min())
-    scores[:, np.searchsorted(classes, model.classes_)] = found
+    scores = np.full((len(X_test), len(classes)), output.min())
+    scores[:, np.searchsorted(classes, model.classes_)] = output
     return Prediction(predicted, scores, classes)
 
 
@@ -57,12 +57,12 @@ def draw_rows(n_test: int, random_state: int = 0, n_draws: int = N_DRAWS) -> NDA
 
 
 def measure(y_test: NDArray, prediction: Prediction, draws: NDArray) -> dict[str, NDArray]:
-    """Score predictions by every measure, once for each row of `draws`; NaN where a draw has no row of a class."""
+    """Score by every measure for each row of `draws`; NaN where a draw has no row of a class."""
     if y_test.dtype.kind == "f":
         return {"r2": _r2(y_test, prediction.predicted, draws)}
     labels = np.unique(y_test)
     right = (prediction.predicted == y_test).astype(float)
-    found = {"accuracy": draws @ right / draws.sum(axis=1)}
+    measured = {"accuracy": draws @ right / draws.sum(axis=1)}
     with np.errstate(invalid="ignore", divide="ignore"):
         recalls = np.array(
             [
@@ -71,7 +71,7 @@ def measure(y_test: NDArray, prediction: Prediction, draws: NDArray) -> dict[str
                 for label in labels
             ]
         )
-    found["balanced_accuracy"] = _mean_known(recalls)
+    measured["balanced_accuracy"] = _mean_known(recalls)
     if prediction.scores is not None and prediction.classes is not None and len(labels) > 1:
         areas = [
             _area_under_roc(prediction.scores[:, column], y_test == label, draws)
@@ -79,8 +79,8 @@ def measure(y_test: NDArray, prediction: Prediction, draws: NDArray) -> dict[str
                 labels, np.searchsorted(prediction.classes, labels), strict=True
             )
         ]
-        found["roc_auc"] = _mean_known(np.array(areas))
-    return found | {recall_of(label): row for label, row in zip(labels, recalls, strict=True)}
+        measured["roc_auc"] = _mean_known(np.array(areas))
+    return measured | {recall_of(label): row for label, row in zip(labels, recalls, strict=True)}
 
 
 def recall_of(label: Any) -> str:

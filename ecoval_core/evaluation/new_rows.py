@@ -1,18 +1,19 @@
-r"""Rows of a second file: their values without a refit, which to acquire first, and what adding them brings.
+r"""Rows of a second file: their values without a refit, which to acquire first, what adding them brings.
 
 The value pays a row its part of what the model can do, for being typical too: it does not say what *another*
 row would add. For labels, the priority of a new row is
 
 .. math:: \frac{n_c}{n_c + k} \; E_i^+ \; q_i \; (1 - p(y_i | x_i))
 
-where :math:`E_i^+` is the extrinsic value of a row that has some (the others follow, by theirs), :math:`q_i` its
-quality (how credible its label is beside the likeliest one), p what the model gives to the label already, and
-k the number of rows that come first and would join the same cluster of :math:`n_c` training rows: the more there
-are, the less one more can add. For amounts it is the label quality times the residual, likewise less for each
-further row of a cluster: the extrinsic part of an amount grows with its error, and alone it ranks outliers first.
-Without a label, what can be said is where a label would be news: the doubt is 1 less the probability of the
-likeliest label by the pooled judges, or how far the model and the judges are apart on an amount. Values expected
-over the possible labels were tried and lose to random orders; ``benchmarks/acquisition.py`` measures all of these.
+where :math:`E_i^+` is the extrinsic value of a row that has some (the others follow, by theirs), :math:`q_i`
+its quality (how credible its label is beside the likeliest one), p what the model gives to the label already,
+and k the number of rows that come first and would join the same cluster of :math:`n_c` training rows: the
+more there are, the less one more can add. For amounts it is the label quality times the residual, likewise
+less for each further row of a cluster: the extrinsic part of an amount grows with its error, and alone it
+ranks outliers first. Without a label, what can be said is where a label would be news: the doubt is 1 less
+the probability of the likeliest label by the pooled judges, or how far the model and the judges are apart on
+an amount. Values expected over the possible labels were tried and lose to random orders;
+``benchmarks/acquisition.py`` measures all of these.
 """
 
 from __future__ import annotations
@@ -44,16 +45,16 @@ def value_new(
     """Value labelled rows of a second file without a refit, and rank them by what to acquire."""
     folds = _folds(ecoval)
     X, y = np.asarray(X), np.asarray(y)
-    found = ecoval.value_samples(X, y)
+    valued = ecoval.value_samples(X, y)
     frame = pd.DataFrame(
         {
-            "value": found.value,
-            "intrinsic": found.intrinsic,
-            "extrinsic": found.extrinsic,
-            "cluster": found.cluster,
+            "value": valued.value,
+            "intrinsic": valued.intrinsic,
+            "extrinsic": valued.extrinsic,
+            "cluster": valued.cluster,
             "label": y,
-            "label_quality": found.label_quality,
-            "suggested_label": found.suggested_label,
+            "label_quality": valued.label_quality,
+            "suggested_label": valued.suggested_label,
         },
         index=_index(ids, len(y)),
     )
@@ -66,8 +67,8 @@ def value_new(
         frame["surprise"] = 1 - output[np.arange(len(y)), codes]
         rate = float(np.mean([one.intrinsic_rate_ for one in folds]))
         # Where the surplus pays nobody for quality, the judgement of the label stands in.
-        quality = found.intrinsic / rate if rate > 0 else found.label_quality
-        extrinsic = found.extrinsic
+        quality = valued.intrinsic / rate if rate > 0 else valued.label_quality
+        extrinsic = valued.extrinsic
         if not folds[0].extrinsic_weight:
             # Paid nothing, it still orders the rows.
             paying = ecoval.reweight(DEFAULT_EXTRINSIC_WEIGHT)
@@ -86,10 +87,10 @@ def rank_unlabelled(
     is_regression = folds[0].task_ == "regression"
     first = output[:, 0] if is_regression else np.repeat(folds[0].classes_[:1], len(X))
     suggested = ecoval.value_samples(X, first).suggested_label
-    found = ecoval.value_samples(X, suggested)
-    doubt = np.abs(output[:, 0] - suggested) if is_regression else 1 - found.label_quality
+    judged = ecoval.value_samples(X, suggested)
+    doubt = np.abs(output[:, 0] - suggested) if is_regression else 1 - judged.label_quality
     frame = pd.DataFrame(
-        {"suggested_label": suggested, "doubt": doubt, "cluster": found.cluster},
+        {"suggested_label": suggested, "doubt": doubt, "cluster": judged.cluster},
         index=_index(ids, len(X)),
     )
     return _ranked(frame, doubt, ecoval).drop(columns="cluster")
@@ -172,13 +173,13 @@ def acquisition_curves(
             n_added = round(share * len(y_new))
             subsets.append(np.concatenate([old, len(y) + order[:n_added]]))
             steps.append((name, repeat, share, n_added))
-    found = score_subsets(
+    scores = score_subsets(
         seed_estimator(estimator, random_state), np.concatenate([X, X_new]),
         np.concatenate([y, y_new]), X_test, y_test, subsets, n_jobs=n_jobs,
         draws=draw_rows(len(y_test), random_state, N_DRAWS), monitor=Monitor(progress, should_stop),
     )  # fmt: skip
     return by_measure(
-        pd.DataFrame(steps, columns=["strategy", "repeat", "share", "n_added"]), found
+        pd.DataFrame(steps, columns=["strategy", "repeat", "share", "n_added"]), scores
     )
 
 

@@ -47,7 +47,7 @@ def leave_one_out_values(
     *, scoring: str | None = None, class_weight: Any = None, n_jobs: int | None = None,
     random_state: int | None = None, monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Fall of the utility when a row alone is left out: EcoVal's first stage at its finest, in units of the score."""
+    """Fall of the utility when a row alone is left out: EcoVal's first stage at its finest."""
     problem = _make_problem(
         estimator, X, y, X_val, y_val, scoring=scoring, class_weight=class_weight,
         random_state=random_state,
@@ -94,7 +94,7 @@ def data_oob_values(
     X: ArrayLike, y: ArrayLike, *, task: Task = "classification", n_trees: int = N_TREES,
     n_jobs: int | None = None, random_state: int | None = None, monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Data-OOB (Kwon and Zou, ICML 2023): how well the bagged trees that did not see a row predict its target.
+    """Data-OOB (Kwon and Zou, ICML 2023): how well trees that did not see a row predict its target.
 
     Classification: mean out-of-bag correctness. Regression: minus the mean squared error out of bag, over the
     variance of the target. Rows in every bag get the mean of the others.

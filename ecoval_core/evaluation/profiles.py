@@ -29,11 +29,11 @@ def is_number(column: pd.Series) -> bool:
 def compare_with_class(features: pd.DataFrame, labels: pd.Series, row_id: int) -> pd.DataFrame:
     """Set a row beside the rows of its class, the most unusual column first."""
     others = features.loc[(labels == labels.loc[row_id]) & (labels.index != row_id)]
-    found = [
+    compared = [
         (str(column), *_compare(features[column].loc[row_id], others[column]))
         for column in features
     ]
-    table = pd.DataFrame(found, columns=["column", "value", "typical", "unusual", "distance"])
+    table = pd.DataFrame(compared, columns=["column", "value", "typical", "unusual", "distance"])
     return table.sort_values("distance", ascending=False, kind="stable").reset_index(drop=True)
 
 
@@ -87,8 +87,8 @@ def describe_group(features: pd.DataFrame, members: pd.Index, n_traits: int = 3)
     traits = [
         _trait(column, features[column], features.loc[members][column]) for column in features
     ]
-    found = [trait for trait in traits if trait is not None]
-    return sorted(found, key=lambda trait: -trait.strength)[:n_traits]
+    present = [trait for trait in traits if trait is not None]
+    return sorted(present, key=lambda trait: -trait.strength)[:n_traits]
 
 
 def _trait(name: Any, everybody: pd.Series, group: pd.Series) -> Trait | None:

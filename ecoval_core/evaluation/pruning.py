@@ -60,9 +60,9 @@ class PruneList:
             "picked": ids.isin(self.picked),
         }
         reasons = pd.Series("", index=ids, dtype="str", name="reason")
-        for name, named in rules.items():
-            reasons[named] = (
-                reasons[named].where(reasons[named] == "", reasons[named] + " + ") + name
+        for name, chosen in rules.items():
+            reasons[chosen] = (
+                reasons[chosen].where(reasons[chosen] == "", reasons[chosen] + " + ") + name
             )
         reasons = reasons[(reasons != "") & ~ids.isin(self.restored)]
         if labels is None:
@@ -139,7 +139,7 @@ class Effect:
 
     @property
     def verdict(self) -> str:
-        """Say "worse" if the main measure or a class surely falls, "better" if the main one surely rises, or "unsure"."""
+        """Say "worse" if a class or the main measure surely falls, "better" if that rises, else "unsure"."""
         hit = self.worst_hit
         if self.overall.high < 0 or (hit is not None and hit.high < 0):
             return "worse"
@@ -150,7 +150,7 @@ def measure_effect(
     estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray, keep: NDArray,
     *, y_after: NDArray | None = None, random_state: int = 0, balanced: bool = False,
 ) -> Effect:  # fmt: skip
-    """Measure what pruning or relabelling does to the test scores; ValueError if too little is left to fit."""
+    """Measure what pruning or relabelling does to the test scores, with its uncertainty."""
     regression = is_regressor(estimator)
     y_after = y if y_after is None else y_after
     if not keep.any():

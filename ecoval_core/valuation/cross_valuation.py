@@ -22,55 +22,13 @@ N_VALIDATION_FOLDS = 5
 
 
 class CrossValuation:
-    """Values of every row, averaged over folds; made by :func:`cross_value`.
+    """Values of every row, averaged over folds, with the attributes of a fitted :class:`EcoVal`.
 
-    A row brings nothing to the fold in which it validates, so that the values sum to the mean surplus.
-
-    Parameters
-    ----------
-    estimators : sequence of EcoVal or Valuation
-        Fitted, one a fold.
-    trained : sequence of ndarray of int
-        Rows that each of them valued.
-    fold : ndarray of shape (n_samples,)
-        Fold in which each row validated.
-    labels : ndarray of shape (n_samples,)
-        Cluster of each row in the first fold.
-
-    Attributes
-    ----------
-    values_, intrinsic_, extrinsic_, raw_extrinsic_ : ndarray of shape (n_samples,)
-        Means over the folds of what :class:`EcoVal` calls so, in units of the score.
-    standard_errors_ : ndarray of shape (n_samples,)
-        Standard error of each value over a bootstrap of the validation sets, which share no row.
-    quality_, label_quality_ : ndarray of shape (n_samples,)
-        Means over the folds that valued the row, in [0, 1].
-    judged_ : ndarray of shape (n_samples, n_outputs)
-        The same of the judges' pooled probabilities or predicted targets.
-    suggested_labels_ : ndarray of shape (n_samples,)
-        What the judges find likeliest; a row that no fold valued has NaN or the first label.
-    labels_ : ndarray of shape (n_samples,)
-        Clusters of the first fold. Rows that validated there join the nearest centre of their label.
-    cluster_values_, cluster_standard_errors_ : ndarray of shape (n_clusters_,)
-        Leave-cluster-out values in the first fold.
-    n_clusters_ : int
-        Clusters of the first fold.
-    surplus_, full_score_, prior_score_ : float
-        Means over the folds.
-    surplus_standard_error_ : float
-        Standard error of the mean surplus over a bootstrap of the validation sets.
-    returns_to_scale_, intrinsic_share_ : float
-        Parts of the mean surplus, as in :class:`EcoVal`; NaN without a surplus.
-    reliable_ : bool
-        Whether the values of all folds are.
-    scoring_, task_ : str
-        As in :class:`EcoVal`.
-    fold_ : ndarray of shape (n_samples,)
-        Fold in which each row validated; -1 for a row that never did.
-    trained_ : list of ndarray of int
-        Rows that each fold valued.
-    estimators_ : list of EcoVal or Valuation
-        The fitted folds.
+    A row brings nothing to the fold in which it validates, so that the values sum to the mean surplus; its
+    qualities and judgements are means over the folds that valued it. Standard errors are over a bootstrap of
+    the validation sets, which share no row. Clusters and their values are those of the first fold, where the
+    rows that validated join the nearest centre of their label. `fold_` is the fold in which each row
+    validated, -1 for a row that never did, and `trained_` the rows that each of the `estimators_` valued.
     """
 
     def __init__(
@@ -124,54 +82,19 @@ class CrossValuation:
                 one.forget_models()
 
     def value_samples(self, X: ArrayLike, y: ArrayLike) -> Bunch:
-        """Value unseen points without a refit: means over the folds.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_new, n_features)
-            Unseen points.
-        y : array-like of shape (n_new,)
-            Their labels or targets.
-
-        Returns
-        -------
-        Bunch
-            As :meth:`EcoVal.value_samples` returns; clusters and labels are those of the first
-            fold.
-
-        Raises
-        ------
-        ValueError
-            If a label was never seen in training, or the folds hold no models any longer.
-        """
+        """Value unseen points without a refit: means over the folds, clusters and labels of the first."""
         folds = [one for one in self.estimators_ if isinstance(one, EcoVal)]
         if not folds:
             raise ValueError(
                 "These values were read back without their models: value the rows again."
             )
-        found = [one.value_samples(X, y) for one in folds]
+        valued = [one.value_samples(X, y) for one in folds]
         amounts = ("value", "intrinsic", "extrinsic", "label_quality")
-        means = {name: np.mean([one[name] for one in found], axis=0) for name in amounts}
-        return Bunch(**means, cluster=found[0].cluster, suggested_label=found[0].suggested_label)
+        means = {name: np.mean([one[name] for one in valued], axis=0) for name in amounts}
+        return Bunch(**means, cluster=valued[0].cluster, suggested_label=valued[0].suggested_label)
 
     def reweight(self, extrinsic_weight: float) -> CrossValuation:
-        """Value the same rows with another extrinsic weight, without any refit.
-
-        Parameters
-        ----------
-        extrinsic_weight : float
-            b, at least 0.
-
-        Returns
-        -------
-        CrossValuation
-            One that shares the fits; this one is unchanged.
-
-        Raises
-        ------
-        ValueError
-            If the weight is negative or not a number.
-        """
+        """Value the same rows with another extrinsic weight, sharing the fits."""
         reweighted: list[EcoVal | Valuation] = [
             one.reweight(extrinsic_weight) for one in self.estimators_
         ]
@@ -256,7 +179,7 @@ def _deal(groups: NDArray, n_folds: int, ecoval: EcoVal) -> list[tuple[NDArray, 
 
 
 def seed_deviation(values: NDArray) -> NDArray[np.float64]:
-    """Compute the standard deviation of each value over seeds; over the root of their number, the error of the mean."""
+    """Return the standard deviation of each value over seeds, that of one run."""
     return values.std(axis=0, ddof=1)
 
 

@@ -315,34 +315,38 @@ class EcoVal(BaseEstimator):
         return estimator
 
     def _publish(self, y: NDArray) -> None:
-        found = self._attribution
-        problem, refits, clustering = found.problem, found.refits, found.clustering
+        attribution = self._attribution
+        problem, refits, clustering = (
+            attribution.problem, attribution.refits, attribution.clustering
+        )  # fmt: skip
         prior = prior_scores(problem.codes_val, problem.scoring, problem.scale)
         full_score = float((refits.scores_full * problem.row_weights).mean())
         prior_score = float((prior * problem.row_weights).mean())
         deviation = refits.scores_full - prior - (full_score - prior_score)
         deviation *= problem.row_weights
         self.estimator_ = refits.estimator
-        self.cluster_predictions_ = found.credit.predicted
-        self.cluster_reliability_ = found.credit.reliability
-        self.cluster_centers_ = found.scaler.inverse_transform(clustering.centers)
-        self.judge_weights_ = dict(zip(JUDGES, found.pool.weights.tolist(), strict=True))
+        self.cluster_predictions_ = attribution.credit.predicted
+        self.cluster_reliability_ = attribution.credit.reliability
+        self.cluster_centers_ = attribution.scaler.inverse_transform(clustering.centers)
+        self.judge_weights_ = dict(zip(JUDGES, attribution.pool.weights.tolist(), strict=True))
         self.kernel_weights_ = {
             kernel.name: float(weight)
-            for kernel, weight in zip(found.weighting.kernels, found.weighting.weights, strict=True)
+            for kernel, weight in zip(
+                attribution.weighting.kernels, attribution.weighting.weights, strict=True
+            )
         }
         suggested = np.array(y)
-        suggested[self._train_rows] = suggest(found.judged, problem.classes)
+        suggested[self._train_rows] = suggest(attribution.judged, problem.classes)
         self.findings_ = Findings(
             labels=self._spread(clustering.labels, -1),
-            quality=self._spread(found.quality),
-            label_quality=self._spread(found.label_quality),
-            raw_extrinsic=self._spread(found.credit.extrinsic),
-            judged=self._spread(found.judged),
+            quality=self._spread(attribution.quality),
+            label_quality=self._spread(attribution.label_quality),
+            raw_extrinsic=self._spread(attribution.credit.extrinsic),
+            judged=self._spread(attribution.judged),
             suggested_labels=suggested,
-            sampling=found.credit.sampling,
+            sampling=attribution.credit.sampling,
             cluster_values=(refits.effects * problem.row_weights).mean(axis=1),
-            cluster_standard_errors=found.errors,
+            cluster_standard_errors=attribution.errors,
             full_score=full_score,
             prior_score=prior_score,
             surplus_standard_error=float(np.sqrt((deviation**2).mean() / len(prior))),
@@ -353,7 +357,7 @@ class EcoVal(BaseEstimator):
         self._take(Valuation(self.findings_, self.extrinsic_weight))
 
     def _take(self, valuation: Valuation) -> None:
-        published = {name: kept for name, kept in vars(valuation).items() if name.endswith("_")}
+        published = {name: value for name, value in vars(valuation).items() if name.endswith("_")}
         self.__dict__.update(published)
 
     def _spread(self, of_train: NDArray, missing: float = np.nan) -> NDArray:

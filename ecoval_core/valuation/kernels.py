@@ -5,9 +5,9 @@ What row i of cluster c contributes to the score at validation row v is predicte
     s_i(v) = w_v sum_k beta_k kappa_k(i, v)
 
 whose weights beta >= 0 the measured effects decide. The proximity kernel is the share of the judging forest's
-trees in which both rows fall into one leaf, times <r_i, r_v>, the product of their residuals under the model
-without c. The Shapley kernel is the row's exact Shapley value at v in the game of the five nearest neighbours.
-No model is a special case.
+trees in which both rows fall into one leaf, times <r_i, r_v>, the product of their residuals under the
+model without c. The Shapley kernel is the row's exact Shapley value at v in the game of the five nearest
+neighbours. No model is a special case.
 
 Chosen on fourteen tables of the wide suite with two seeds, among subsets of these two, the first-order
 influence in a linear model and kernels of the distance at two scales. Accuracy after removing the
@@ -58,7 +58,7 @@ class Points:
 
 
 class Forest:
-    """A random forest as judge and as measure of proximity; the judge that stays good where the model is poor."""
+    """A random forest on the training rows: a judge of labels, and by its leaves a measure of proximity."""
 
     def __init__(
         self, Z: NDArray, codes: NDArray, scale: Scale, rows: NDArray, seed: int,
@@ -157,7 +157,7 @@ class ProximityKernel:
 
 
 class ShapleyKernel:
-    """Shapley values in the game of nearest neighbours (Jia et al., VLDB 2019, theorem 1), from labels alone."""
+    """Shapley values in the game of the nearest neighbours (Jia et al., VLDB 2019, theorem 1)."""
 
     name = "shapley"
 
@@ -208,7 +208,7 @@ def _rank_weight(rank: Any, n_neighbors: int = N_SHAPLEY_NEIGHBORS) -> Any:
 def shapley_by_rank(
     match: NDArray, n_neighbors: int = N_SHAPLEY_NEIGHBORS, *, n_nearer: int = 0
 ) -> NDArray[np.float64]:
-    """Shapley values of rows ranked by distance to a validation row, with `n_nearer` more rows before them."""
+    """Shapley values of rows whose labels match or not, nearest first, behind `n_nearer` further rows."""
     matched = match.astype(np.float64)
     last = match.shape[1] + n_nearer
     gains = matched[:, :-1] - matched[:, 1:]

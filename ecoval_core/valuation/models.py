@@ -1,4 +1,4 @@
-"""Models: those on offer, and how one is fitted: seeded, on one thread, from a solution where that is right."""
+"""Models: those on offer, and how one is fitted: seeded, on one thread, warm where that is right."""
 
 from __future__ import annotations
 
@@ -90,12 +90,12 @@ def _threadpools(n_modules: int) -> ThreadpoolController:  # noqa: ARG001 - the 
 
 
 def single_threaded() -> Any:
-    """Return a context in which BLAS and OpenMP use one thread: two made a fit on a busy machine 12 times slower."""
+    """Return a context in which BLAS and OpenMP use one thread: two can make a fit 12 times slower."""
     return _threadpools(len(sys.modules)).limit(limits=1)
 
 
 def seed_estimator(estimator: Any, seed: int) -> Any:
-    """Clone with every unset random state seeded: all refits share chance, so an effect is the cluster's own."""
+    """Clone with all unset random states seeded: refits share chance, an effect is the cluster's own."""
     seeded = clone(estimator)
     unset = {
         name: seed
@@ -133,7 +133,7 @@ def _last_step(estimator: Any) -> Any:
 
 
 def fit_model(estimator: Any, X: NDArray, y: NDArray, where: str, *, start: Any = None) -> Any:
-    """Fit a clone, warm if `start` allows it, or a constant model to a single class; `where` names the data in errors."""
+    """Fit a clone, from `start` if that has converged; `where` describes the data for an error message."""
     labels = np.unique(y) if is_classifier(estimator) else None
     if labels is not None and len(labels) == 1:
         return DummyClassifier(strategy="prior").fit(X, y)

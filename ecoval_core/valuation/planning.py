@@ -26,7 +26,7 @@ N_TIMED_ROWS = 1_000
 
 
 def count_fits(n_clusters: int, n_folds: int = 1) -> int:
-    """Model fits that a valuation takes: on all data, without each cluster, without each fold."""
+    """Count the fits of a valuation, K + 6: on all data, without each cluster, without each of five folds."""
     return n_folds * (n_clusters + 1 + N_CONFIDENCE_FOLDS)
 
 
@@ -70,9 +70,9 @@ def _time_fits(estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_cluster
         distance = ((X - X[anchor]) ** 2).sum(axis=1)
         if is_classifier(estimator):
             distance[y != y[anchor]] = np.inf
-        kept = np.argsort(distance)[max(1, len(X) // n_clusters) :]
-        if len(kept):
-            refits.append(_seconds(partial(fit, np.sort(kept), "in part", full))[0])
+        rest = np.argsort(distance)[max(1, len(X) // n_clusters) :]
+        if len(rest):
+            refits.append(_seconds(partial(fit, np.sort(rest), "in part", full))[0])
     refit = np.mean(refits) if refits else scratch
     return float(scratch * (1 + N_CONFIDENCE_FOLDS) + refit * n_clusters)
 

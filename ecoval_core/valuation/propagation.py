@@ -4,7 +4,7 @@ The credit of row i in cluster c is what the kernels predict of it, corrected to
 
     E_i = s_i + rho_c (Phi_c - sum_(j in c) s_j) / |c|,   rho_c = tau^2 / (tau^2 + se_c^2)
 
-where s_i = mean_v s_i(v) (see :mod:`kernels`), se_c is the standard error of Phi_c over the validation rows
+where s_i = mean_v s_i(v) (see kernels.py), se_c is the standard error of Phi_c over the validation rows
 and tau^2 the mean squared difference between measured and predicted values beyond those errors: a difference
 within the noise of the measurement is not passed on to the members. Corrected in full (rho = 1) members share
 exactly Phi_c; measured on the wide suite that hands noise to the rows: with nearest neighbours, removing the
@@ -15,7 +15,7 @@ This stage is the project's own formulation: the paper's exact formulas are not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -88,21 +88,22 @@ class Weighting:
 
     def predict(self, rows: NDArray[np.int64], agreement: NDArray) -> NDArray:
         """Predict what training rows contribute at every validation row."""
-        used = zip(self.weights, self.kernels, strict=True)
-        parts = [weight * k.of_members(rows, agreement) for weight, k in used if weight]
-        return sum(parts, np.zeros_like(agreement)) * self.row_weights
+        return self._sum(lambda kernel: kernel.of_members(rows, agreement), agreement)
 
     def predict_new(self, new: Points, agreement: NDArray) -> NDArray:
         """Predict what unseen points would contribute at every validation row."""
+        return self._sum(lambda kernel: kernel.of_new(new, agreement), agreement)
+
+    def _sum(self, predict: Callable[[Kernel], NDArray], agreement: NDArray) -> NDArray:
         used = zip(self.weights, self.kernels, strict=True)
-        parts = [weight * k.of_new(new, agreement) for weight, k in used if weight]
+        parts = [weight * predict(kernel) for weight, kernel in used if weight]
         return sum(parts, np.zeros_like(agreement)) * self.row_weights
 
 
 def fit_kernel_weights(
     clusters: Sequence[Cluster], kernels: Sequence[Kernel], row_weights: NDArray
 ) -> Weighting:
-    """Fit Delta_c(v), over all clusters and validation rows, by non-negative least squares of the kernels' sums."""
+    """Explain every Delta_c(v) by the sums of the members' kernels: non-negative least squares."""
     n_kernels = len(kernels)
     products, targets = np.zeros((n_kernels, n_kernels)), np.zeros(n_kernels)
     for cluster in clusters:
@@ -170,7 +171,7 @@ def credit_members(
 
 
 def reliability_of(differences: NDArray, errors: NDArray) -> NDArray[np.float64]:
-    """Return tau^2 / (tau^2 + error^2), the share of each difference that is signal; 1 where nothing is uncertain."""
+    """Return tau^2 / (tau^2 + error^2), the part of each difference that is signal."""
     signal = max(0.0, float(differences.var() - (errors**2).mean()))
     spread = signal + errors**2
     return np.divide(signal, spread, out=np.ones(len(errors)), where=spread > 0)
@@ -184,7 +185,7 @@ def credit_joining(
     credit: Credit,
 ) -> NDArray[np.float64]:
     """Credit unseen points, each as if it alone joined its cluster and shared in its correction."""
-    found = np.empty(len(joined))
+    extrinsic = np.empty(len(joined))
     n_val = len(clusters[0].effect)
     # By cluster, but many clusters at once: a kernel may have to sort all training rows for each call.
     by_cluster = np.argsort(joined, kind="stable")
@@ -199,8 +200,8 @@ def credit_joining(
         measured = np.array([clusters[c].effect.mean() for c in cluster])
         n_members = np.array([len(clusters[c].rows) for c in cluster])
         difference = measured - credit.predicted[cluster] - own
-        found[block] = own + credit.reliability[cluster] * difference / (n_members + 1)
-    return found
+        extrinsic[block] = own + credit.reliability[cluster] * difference / (n_members + 1)
+    return extrinsic
 
 
 class Joined(NamedTuple):
@@ -220,9 +221,9 @@ class Attribution:
     problem: Problem
     clustering: Clustering
     refits: Refits
-    scaler: StandardScaler
-    edges: NDArray[np.float64] | None
-    errors: NDArray[np.float64]
+    scaler: StandardScaler  # of features, for distances
+    edges: NDArray[np.float64] | None  # inner, of the target bins; None for classification
+    errors: NDArray[np.float64]  # se_c
     weighting: Weighting
     credit: Credit
     forest: Forest
@@ -243,15 +244,15 @@ class Attribution:
         problem = self.problem
         Z_train, Z = self.scaler.transform(problem.X), self.scaler.transform(X)
         cluster = self.assign_clusters(X, codes)
-        found = _gather(problem, self.clustering, self.refits)
-        own = np.empty((len(X), found[0].own.shape[1]))
+        clusters = _gather(problem, self.clustering, self.refits)
+        own = np.empty((len(X), clusters[0].own.shape[1]))
         with single_threaded():
             for c in np.unique(cluster):
                 new = np.flatnonzero(cluster == c)
                 output = problem.output(self.refits.without(c), X[new])
                 own[new] = residuals(output, codes[new], problem.scale)
             points = Points(Z, codes, own)
-            credit = credit_joining(points, cluster, found, self.weighting, self.credit)
+            credit = credit_joining(points, cluster, clusters, self.weighting, self.credit)
             neighbors = nearest_neighbors(Z_train, self.n_neighbors, Z, seed=self.seed)
             judged = self.pool.output(
                 [

@@ -1,8 +1,14 @@
 """Label quality: what judges who have not seen a row's label say of it.
 
-Three judges give every training row class probabilities (a predicted target): its neighbours, the model
-of the run out of fold, and a forest out of bag. They are pooled by a Cobb-Douglas function whose
-elasticities the given labels choose. None of it looks at the validation points.
+Three judges j give every training row class probabilities (a predicted target): its neighbours, the model
+of the run out of fold, and a forest out of bag. They are pooled by a Cobb-Douglas function,
+
+    p(c) ~ prod_j p_j(c)^w_j,   q = p(y) / max_c p(c)
+
+with smoothed p_j and elasticities w >= 0 by maximum likelihood of the given labels; the quality q of a row
+that fits as well as any is 1 in a mixed region too. Where classes are balanced, q divides their shares out.
+For regression the judges' deviations from the training mean are weighted by least squares of the given
+targets, and q = exp(-|residual| / (2 * 1.4826 * spread)). None of it looks at the validation points.
 """
 
 from __future__ import annotations
@@ -25,17 +31,20 @@ JUDGES = ("neighbors", "model", "forest")
 SMOOTHING = 0.02
 # Rows that decide on the elasticities; more of them change nothing.
 MAX_POOLED_ROWS = 10_000
+# Above it, neighbours are sought in a random sample of this size. Measured on 100,000 points of 50 features,
+# one core: 73 s exact, 8 s by the sample, 6 s by an approximate index (after 28 s of compilation); the
+# planted noise that neighbours alone find is the same within 0.003 of AUC.
 MAX_REFERENCE_POINTS = 20_000
 
 
 def identical_rows(X: NDArray, codes: NDArray) -> NDArray[np.int64]:
-    """Find the groups of rows that are identical in features and label."""
+    """Return the group of identical features and label that each row belongs to."""
     frame = pd.DataFrame(X).assign(codes=codes)
     return pd.factorize(pd.util.hash_pandas_object(frame, index=False))[0]
 
 
 def make_folds(groups: NDArray[np.int64], codes: NDArray, scale: Scale, seed: int) -> NDArray:
-    """Folds for out-of-fold predictions: stratified, identical rows always together."""
+    """Deal groups of identical rows out to stratified folds; classes may be smaller than their number."""
     _, first = np.unique(groups, return_index=True)
     order = np.random.default_rng(seed).permutation(len(first))
     if scale.task == "classification":
@@ -58,11 +67,11 @@ def neighbor_output(neighbor_codes: NDArray, scale: Scale) -> NDArray[np.float64
 
 @dataclass(frozen=True)
 class Pool:
-    """Pools the outputs of judges."""
+    """Pools the outputs of judges by their elasticities."""
 
     scale: Scale
-    weights: NDArray[np.float64]
-    spread: float = 1.0
+    weights: NDArray[np.float64]  # one for each judge
+    spread: float = 1.0  # regression: median absolute residual in deviations
 
     @classmethod
     def fit(cls, outputs: Sequence[NDArray], codes: NDArray, scale: Scale) -> Pool:
@@ -121,13 +130,13 @@ def _likeliest_weights(logs: NDArray, codes: NDArray) -> NDArray[np.float64]:
 
     start = np.full(len(logs), 1 / len(logs))
     bounds = [(0, None)] * len(logs)
-    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    weights = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
     # With labels that no judge can predict, all would fall silent: they then have equal say.
-    return found if found.any() else start
+    return weights if weights.any() else start
 
 
 def mean_of_identical(values: NDArray, identical: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Give identical rows the mean of what was found for them."""
+    """Give identical rows the mean of their values."""
     counts = np.bincount(identical)
     if counts.max() == 1:
         return values
@@ -149,8 +158,8 @@ def nearest_neighbors(
     sample = np.random.default_rng(seed).permutation(n_samples)[:MAX_REFERENCE_POINTS]
     index = NearestNeighbors(n_neighbors=wanted + 1).fit(X[sample].astype(np.float32))
     points = (X if X_new is None else X_new).astype(np.float32)
-    found = sample[index.kneighbors(points, return_distance=False)]
+    nearest = sample[index.kneighbors(points, return_distance=False)]
     if X_new is not None:
-        return found[:, :wanted]
-    itself_last = np.argsort(found == np.arange(n_samples)[:, None], axis=1, kind="stable")
-    return np.take_along_axis(found, itself_last, axis=1)[:, :wanted]
+        return nearest[:, :wanted]
+    itself_last = np.argsort(nearest == np.arange(n_samples)[:, None], axis=1, kind="stable")
+    return np.take_along_axis(nearest, itself_last, axis=1)[:, :wanted]

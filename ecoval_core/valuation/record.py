@@ -19,14 +19,10 @@ from numpy.typing import NDArray
 DEFAULT_EXTRINSIC_WEIGHT = 0.25
 # A surplus up to this is rounding: there is nothing to share out.
 LEAST_SURPLUS = 1e-12
-
-
 _NO_SURPLUS = (
     "These values are not reliable: the model does not surely beat a guess that ignores the features "
     "(surplus {surplus:+.4f}, standard error {error:.4f}). Try another model, other columns, or more rows."
 )
-
-
 _ALL_CLAIMED = (
     "These values are not reliable: at this extrinsic weight measured effects claim {claimed:+.4f} of a "
     "surplus of {surplus:+.4f} (standard error {error:.4f}), so nothing is surely left to pay for quality. "
@@ -70,8 +66,8 @@ def distribute(
 class Sampling:
     """What the validation rows show of the sampling error of values, at any weight.
 
-    A value is a mean over validation rows of ``b e_iv + (y_v - b s_v) q_i / Q``, with y_v the surplus at v and
-    s_v the sum of the rows' credit there; the spread over v is the bootstrap's error in its limit of many
+    A value is a mean over validation rows of ``b e_iv + (y_v - b s_v) q_i / Q``, with y_v the surplus at v
+    and s_v the sum of the rows' credit there; the spread over v is the bootstrap's error in its limit of many
     draws. Kernel weights and reliabilities count as known.
     """
 
@@ -127,7 +123,7 @@ class Findings:
 
 
 class Valuation:
-    """Values at one extrinsic weight: the attributes of a fitted :class:`EcoVal`, to the last bit, without models."""
+    """Values at one extrinsic weight: what a fitted :class:`EcoVal` has, to the last bit, but its models."""
 
     def __init__(self, findings: Findings, extrinsic_weight: float) -> None:
         self.findings = findings
@@ -151,13 +147,13 @@ class Valuation:
         self._distribute()
 
     def _distribute(self) -> None:
-        found, weight = self.findings, self.extrinsic_weight
-        valued = found.labels >= 0
-        quality = found.quality[valued]
-        paid = distribute(self.surplus_, found.raw_extrinsic[valued], quality, weight)
+        findings, weight = self.findings, self.extrinsic_weight
+        valued = findings.labels >= 0
+        quality = findings.quality[valued]
+        paid = distribute(self.surplus_, findings.raw_extrinsic[valued], quality, weight)
         self.intrinsic_, self.extrinsic_, self.standard_errors_ = np.full((3, len(valued)), np.nan)
         self.intrinsic_[valued], self.extrinsic_[valued] = paid.intrinsic, paid.extrinsic
-        errors = found.sampling.standard_errors(paid, quality, weight)
+        errors = findings.sampling.standard_errors(paid, quality, weight)
         self.standard_errors_[valued] = errors
         self.values_ = self.intrinsic_ + self.extrinsic_
         self.intrinsic_rate_ = paid.intrinsic_rate
@@ -170,12 +166,12 @@ class Valuation:
 
 def findings_of(ecoval: Any) -> Findings:
     """Take the findings out of a fitted estimator, or out of a valuation made before."""
-    found: Findings = ecoval.findings if isinstance(ecoval, Valuation) else ecoval.findings_
-    return found
+    findings: Findings = ecoval.findings if isinstance(ecoval, Valuation) else ecoval.findings_
+    return findings
 
 
 def reliability_warning(ecoval: Any) -> str | None:
-    """Warn if what is left of the surplus to pay for quality is not above two standard errors of the surplus."""
+    """Warn unless what is left of the surplus to pay for quality exceeds two standard errors."""
     surplus, error = ecoval.surplus_, ecoval.surplus_standard_error_
     claimed = float(np.nansum(ecoval.extrinsic_))
     if surplus - claimed > 2 * error and ecoval.reliable_:

@@ -84,7 +84,7 @@ def make_problem(
     estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, y_val: NDArray, classes: NDArray | None,
     *, scoring: str | None = None, class_weight: Any = None,
 ) -> Problem:  # fmt: skip
-    """Encode and check the data of a seeded estimator; `classes` are the sorted labels, None for regression."""
+    """Encode and check the data of a seeded estimator; `classes` is None for regression."""
     proba = classes is not None and has_probabilities(estimator)
     codes, codes_val = encode(y, classes, "y"), encode(y_val, classes, "y_val")
     check_magnitude(X, "X")
@@ -132,10 +132,10 @@ def _without_cluster(
     problem: Problem, start: Any, rows: NDArray, labels: NDArray, cluster: int, keep: bool
 ) -> tuple[NDArray, NDArray, Any]:
     with single_threaded():
-        kept = rows[labels[rows] != cluster]
+        rest = rows[labels[rows] != cluster]
         members = np.flatnonzero(labels == cluster)
-        where = f"without cluster {cluster} ({len(members)} rows left out, {len(kept)} kept)"
-        model = fit_model(problem.estimator, problem.X[kept], problem.y[kept], where, start=start)
+        where = f"without cluster {cluster} ({len(members)} rows left out, {len(rest)} kept)"
+        model = fit_model(problem.estimator, problem.X[rest], problem.y[rest], where, start=start)
         at_val, at_members = (problem.output(model, X) for X in (problem.X_val, problem.X[members]))
         return at_val, at_members, model if keep else None
 
@@ -144,15 +144,15 @@ def _without_fold(
     problem: Problem, rows: NDArray, folds: NDArray, fold: int
 ) -> tuple[NDArray, NDArray]:
     with single_threaded():
-        kept = rows[folds[rows] != fold]
+        rest = rows[folds[rows] != fold]
         members = np.flatnonzero(folds == fold)
-        where = f"without fold {fold + 1} ({len(kept)} rows kept)"
-        model = fit_model(problem.estimator, problem.X[kept], problem.y[kept], where)
+        where = f"without fold {fold + 1} ({len(rest)} rows kept)"
+        model = fit_model(problem.estimator, problem.X[rest], problem.y[rest], where)
         return members, problem.output(model, problem.X[members])
 
 
 def sample_by_cluster(labels: NDArray, n_rows: int, random_state: int) -> NDArray[np.int64]:
-    """Draw about `n_rows` rows to fit on, stratified by cluster and at least one of each; all if there are no more."""
+    """Draw about `n_rows` rows to fit on, stratified by cluster, at least one of each."""
     n_samples = len(labels)
     if n_samples <= n_rows:
         return np.arange(n_samples)
@@ -205,15 +205,16 @@ def leave_clusters_out(
         output_val[cluster] = at_val
         output_own[labels == cluster] = at_members
         models.append(model)
-    kept = tuple(models) if keep else None
-    return Refits(full, scores_full, effects, output_val, output_own, kept)
+    return Refits(
+        full, scores_full, effects, output_val, output_own, tuple(models) if keep else None
+    )
 
 
 def out_of_fold_output(
     problem: Problem, folds: NDArray, *, rows: NDArray | None = None, n_jobs: int | None = None,
     monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Predict each row by a model fitted cold without its fold: f_D has seen the labels that are to be judged."""
+    """Predict each row by a model fitted without its fold, cold: f_D has seen the labels to be judged."""
     rows = np.arange(len(folds)) if rows is None else rows
     output = np.empty((len(folds), problem.scale.n_classes))
     tasks = [delayed(_without_fold)(problem, rows, folds, f) for f in range(folds.max() + 1)]
