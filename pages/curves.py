@@ -10,10 +10,11 @@ from ecoval_core.charts.curves import point_of
 from ecoval_core.evaluation.curves import (
     STRATEGIES,
     count_refits,
+    rows_removed,
+    standing_of,
     summarise_curves,
 )
 from ecoval_core.evaluation.measures import main_measure
-from ecoval_core.evaluation.standing import rows_removed, standing_of
 from ecoval_core.workspace import slow
 from ecoval_core.workspace.exports import to_csv
 from ecoval_core.workspace.runs import Run
@@ -209,6 +210,8 @@ balanced = st.toggle(
     help="Removing the best rows first can look good merely by deleting whole classes. With this "
     "switch the classes keep their balance.",
 )
+
+
 def curves_of(run: Run) -> Task:
     """Return the task that measures the curves at the weight of a run."""
     return slow.curves(run.key, weight=run.settings.extrinsic_weight, balanced=balanced)

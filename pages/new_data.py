@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from ecoval_core import charts
-from ecoval_core.evaluation.addition import advantages
 from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.tables import MAX_BYTES
 from ecoval_core.workspace import runs, slow

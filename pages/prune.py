@@ -269,7 +269,9 @@ def _gatherer(run: Run, pruned_ids: list[int], new_labels: dict[int, Any]) -> Ca
     workspace = server.workspace()
     wanted = {
         f"Pruning {formats.count(len(pruned_ids), 'row')}": slow.change_effect(run, pruned_ids),
-        f"Relabelling {formats.count(len(new_labels), 'row')}": slow.change_effect(run, [], new_labels),
+        f"Relabelling {formats.count(len(new_labels), 'row')}": slow.change_effect(
+            run, [], new_labels
+        ),
     }
 
     curves = slow.curves(run.key, weight=run.settings.extrinsic_weight)

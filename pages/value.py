@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ecoval_core.evaluation.stability import Stability, count_surely_harmful, stability_of
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.evaluation.stability import Stability, count_surely_harmful, stability_of
 from ecoval_core.workspace import slow
 from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.runs import Opened, Run, rows_per_fit
@@ -127,7 +127,9 @@ def draw_repeats(run: Run) -> None:
     repeats = progress.result_of(task, "Models fitted", cancelled="The repeats were cancelled.")
     if repeats is not None:
         st.markdown("**How sure the values are**")
-        draw_stability(stability_of([one.at(run.settings.extrinsic_weight) for one in repeats]), run)
+        draw_stability(
+            stability_of([one.at(run.settings.extrinsic_weight) for one in repeats]), run
+        )
     elif not progress.is_running(task):
         n_fits = N_REPEATS * count_fits(run.settings.n_clusters, run.settings.n_folds)
         st.button(

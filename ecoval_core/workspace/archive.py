@@ -25,7 +25,15 @@ from ecoval_core.workspace import history, runs
 from ecoval_core.workspace.recipe import Sha256, versions
 from ecoval_core.workspace.results import read_frame, read_result
 from ecoval_core.workspace.runs import Opened, Values
-from ecoval_core.workspace.schema import Digest, Document, OpenSpec, Review, RunSpec, explain, key_of
+from ecoval_core.workspace.schema import (
+    Digest,
+    Document,
+    OpenSpec,
+    Review,
+    RunSpec,
+    explain,
+    key_of,
+)
 from ecoval_core.workspace.tasks import TASKS
 from ecoval_core.workspace.workspace import Workspace
 
@@ -111,7 +119,9 @@ def _content(workspace: Workspace, key: str) -> bytes:
 def _results_of(workspace: Workspace, record: history.RunRecord) -> list[Any]:
     """Return the results that go with a run, in an order that does not depend on when they were made."""
     found = [one for one in workspace.results_of(record.key) if one.kind in _OF_RUN]
-    found = [one for one in found if one.kind != "method_curves" or "baseline" in one.arguments["other"]]
+    found = [
+        one for one in found if one.kind != "method_curves" or "baseline" in one.arguments["other"]
+    ]
     every_row = record.settings.every_row
     found += [
         one
@@ -161,12 +171,18 @@ def _unpack(path: Path) -> tuple[Manifest, dict[str, bytes]]:
     with zipfile.ZipFile(path) as archive:
         sizes = {info.filename: info.file_size for info in archive.infolist()}
         if len(sizes) > MAX_MEMBERS:
-            raise ArchiveError(f"This file has {len(sizes):,} members, and at most {MAX_MEMBERS:,} are read.")
+            raise ArchiveError(
+                f"This file has {len(sizes):,} members, and at most {MAX_MEMBERS:,} are read."
+            )
         for name, size in sizes.items():
             if size > MAX_MEMBER_BYTES:
-                raise ArchiveError(f"{name!r} in this file has {size / 2**20:,.0f} MB: that is too large.")
+                raise ArchiveError(
+                    f"{name!r} in this file has {size / 2**20:,.0f} MB: that is too large."
+                )
         if _MANIFEST not in sizes:
-            raise ArchiveError("This file is not a run exported by EcoVal: it has no manifest.json.")
+            raise ArchiveError(
+                "This file is not a run exported by EcoVal: it has no manifest.json."
+            )
         manifest = Manifest.model_validate_json(archive.read(_MANIFEST))
         if manifest.ecoval_run != VERSION:
             raise ArchiveError(
@@ -174,11 +190,15 @@ def _unpack(path: Path) -> tuple[Manifest, dict[str, bytes]]:
                 f"reads {VERSION}): export it again there, or install that EcoVal."
             )
         if strangers := set(sizes) - {_MANIFEST, *manifest.digests}:
-            raise ArchiveError(f"This file holds {min(strangers)!r}, which its manifest does not name.")
+            raise ArchiveError(
+                f"This file holds {min(strangers)!r}, which its manifest does not name."
+            )
         members = {name: archive.read(name) for name in manifest.digests}
     for name, content in members.items():
         if sha256(content).hexdigest() != manifest.digests[name]:
-            raise ArchiveError(f"{name!r} in this file is damaged: its digest is not that of the manifest.")
+            raise ArchiveError(
+                f"{name!r} in this file is damaged: its digest is not that of the manifest."
+            )
     return manifest, members
 
 
@@ -223,7 +243,11 @@ def _save(
         owner = {"split": opened.key} if one.kind == "umap" else {"run": key}
         arguments = {**one.arguments, **owner}
         workspace.save(
-            key_of(one.kind, arguments), one.kind, result, owner=min(owner.values()), arguments=arguments
+            key_of(one.kind, arguments),
+            one.kind,
+            result,
+            owner=min(owner.values()),
+            arguments=arguments,
         )
     run_id = history.start_run(
         workspace, manifest.run, key=key, split=opened.key, frame=opened.table.content,

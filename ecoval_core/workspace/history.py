@@ -98,7 +98,9 @@ def start_run(
 
     def start(store: Store) -> str:
         with store.transaction() as db:
-            query = "SELECT id FROM runs WHERE key = ? ORDER BY deleted IS NOT NULL, created LIMIT 1"
+            query = (
+                "SELECT id FROM runs WHERE key = ? ORDER BY deleted IS NOT NULL, created LIMIT 1"
+            )
             row = db.execute(query, (key,)).fetchone()
             if row is None:
                 run_id = uuid4().hex
@@ -207,7 +209,9 @@ def _change(workspace: Workspace, run_id: str, columns: Any) -> bool:
                     db.execute(f"UPDATE runs SET {name} = ? WHERE id = ?", (value, run_id))
                 return True
         except (OSError, sqlite3.OperationalError) as error:
-            raise WorkspaceError(f"Not changed: {store.root} cannot be written ({error}).") from error
+            raise WorkspaceError(
+                f"Not changed: {store.root} cannot be written ({error})."
+            ) from error
     return False
 
 

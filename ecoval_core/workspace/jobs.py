@@ -127,7 +127,9 @@ class Jobs:
         key = job_key(task, context)
         with self._lock:
             self._drop_old()
-            job = next((one for one in self._of(key) if one.is_active and not one._is_cancelled), None)
+            job = next(
+                (one for one in self._of(key) if one.is_active and not one._is_cancelled), None
+            )
             if job is None:
                 job = Job(key, task, context)
                 self._jobs[job.id] = job
@@ -279,7 +281,9 @@ class Jobs:
 
     def _drop_old(self) -> None:
         now = time.monotonic()
-        ended = sorted((one for one in self._jobs.values() if not one.is_active), key=lambda j: -j.asked)
+        ended = sorted(
+            (one for one in self._jobs.values() if not one.is_active), key=lambda j: -j.asked
+        )
         for place, job in enumerate(ended):
             if place >= MAX_ENDED or now - max(job.asked, job._ended_at or 0.0) > ENDED_SECONDS:
                 del self._jobs[job.id]

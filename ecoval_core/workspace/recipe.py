@@ -92,7 +92,9 @@ class Recipe(Document):
             ("labels", self.labels),
         ):  # fmt: skip
             if any(row < 0 or row >= self.rows for row in ids):
-                raise ValueError(f"{name} names a row that a table of {self.rows:,} rows does not have")
+                raise ValueError(
+                    f"{name} names a row that a table of {self.rows:,} rows does not have"
+                )
         return self
 
     @property
@@ -149,7 +151,9 @@ def make_recipe(
     files = {}
     if with_files:
         made = downloads(run, decided, accepted, unit)
-        files = {one.name: sha256(one.content).hexdigest() for one in made if one.content is not None}
+        files = {
+            one.name: sha256(one.content).hexdigest() for one in made if one.content is not None
+        }
     expected = Expected(
         values=digest_of_values(run), surplus=float(run.ecoval.surplus_), pruned=len(decided.reasons),
         files=files,
@@ -233,9 +237,7 @@ def open_table(
     spec = recipe.run.table
     if frame is None:
         if spec.sample is None:
-            raise RecipeError(
-                f"The recipe is of the table {spec.name!r}: give that file as well."
-            )
+            raise RecipeError(f"The recipe is of the table {spec.name!r}: give that file as well.")
         frame = load_sample(spec.sample).frame
     content = content_digest(frame)
     if content != spec.content and not any_table:

@@ -77,7 +77,9 @@ def _restore(kept: dict[str, Any], kind: Any, read: Callable[[str], bytes]) -> A
         return kind.model_validate(kept["document"])
     if "fields" in kept:
         hints = get_type_hints(kind)
-        return kind(**{name: _restore(one, hints[name], read) for name, one in kept["fields"].items()})
+        return kind(
+            **{name: _restore(one, hints[name], read) for name, one in kept["fields"].items()}
+        )
     if "list" in kept:
         inner = [one for one in get_args(kind) if one is not Ellipsis] or [Any]
         found = [_restore(one, inner[0], read) for one in kept["list"]]

@@ -12,20 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecoval_core.tables import Split, Table, clean, load_sample, make_table, prepare
-from ecoval_core.valuation.cross_valuation import (
-    N_VALIDATION_FOLDS,
-    CrossValuation,
-    cross_value,
-)
+from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS, CrossValuation, cross_value
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.fitting import weigh_classes
-from ecoval_core.valuation.models import make_model
+from ecoval_core.valuation.models import make_model, weigh_classes
 from ecoval_core.valuation.parallel import Progress, ShouldStop
 from ecoval_core.valuation.planning import estimate_seconds
 from ecoval_core.valuation.record import Findings, Valuation, findings_of
 from ecoval_core.workspace.schema import OpenSpec, RunSpec, Settings, SplitSpec, TableSpec
 from ecoval_core.workspace.workspace import Workspace
-
 
 # --- Tables ---------------------------------------------------------------------------------
 
@@ -34,7 +28,11 @@ def describe_table(table: Table, **more: Any) -> TableSpec:
     """Describe a table; `more` holds its sample, or the digest of its cells before the fixes, and those."""
     found = {"content": table.content, **more}
     return TableSpec(
-        name=table.name, target=table.target, task=table.task, excluded=dict(table.excluded), **found
+        name=table.name,
+        target=table.target,
+        task=table.task,
+        excluded=dict(table.excluded),
+        **found,
     )
 
 
@@ -67,7 +65,9 @@ class Opened:
         return self.split.table
 
 
-_ARRAYS = tuple(f.name for f in fields(Split) if f.name.partition("_")[0] in {"X", "y", "ids", "flipped"})
+_ARRAYS = tuple(
+    f.name for f in fields(Split) if f.name.partition("_")[0] in {"X", "y", "ids", "flipped"}
+)
 
 
 def save_frame(workspace: Workspace, frame: pd.DataFrame, digest: str) -> None:

@@ -28,7 +28,7 @@ from ecoval_core.target_type import Task
 from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS
 from ecoval_core.valuation.estimator import MAX_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.models import models_for
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import SCORINGS
 
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
@@ -144,7 +144,9 @@ class Settings(Document):
     def check(self, task: Task) -> None:
         """Refuse a model or score that is unknown here, or does not fit the task."""
         if self.model not in (models := models_for(task)):
-            raise ValueError(f"settings.model is {self.model!r}: choose one of {', '.join(models)}.")
+            raise ValueError(
+                f"settings.model is {self.model!r}: choose one of {', '.join(models)}."
+            )
         scores = [key for key, score in SCORINGS.items() if score.task == task]
         if self.scoring not in scores:
             raise ValueError(

@@ -12,12 +12,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecoval_core.evaluation.acquisition import rank_unlabelled, value_new
-from ecoval_core.evaluation.addition import acquisition_curves, count_additions, measure_addition
 from ecoval_core.evaluation.baselines import baseline_values, cross_baseline_values
-from ecoval_core.evaluation.comparison import count_method_refits
-from ecoval_core.evaluation.comparison import method_curves as measure_methods
-from ecoval_core.evaluation.curves import STRATEGIES, count_refits, removal_curves
+from ecoval_core.evaluation.curves import (
+    STRATEGIES,
+    count_method_refits,
+    count_refits,
+    removal_curves,
+)
+from ecoval_core.evaluation.curves import method_curves as measure_methods
+from ecoval_core.evaluation.new_rows import (
+    acquisition_curves,
+    count_additions,
+    measure_addition,
+    rank_unlabelled,
+    value_new,
+)
 from ecoval_core.evaluation.projection import umap_projection
 from ecoval_core.evaluation.pruning import Effect, measure_effect
 from ecoval_core.tables import (
@@ -38,10 +47,10 @@ from ecoval_core.valuation.cross_valuation import (
     N_VALIDATION_FOLDS,
     CrossValuation,
     cross_value,
+    repeat_value,
 )
 from ecoval_core.valuation.models import make_model
 from ecoval_core.valuation.parallel import Monitor, Progress
-from ecoval_core.valuation.uncertainty import repeat_value
 from ecoval_core.workspace import archive, runs
 from ecoval_core.workspace.runs import Opened, Run, Values, values_of
 from ecoval_core.workspace.schema import OpenSpec, Settings, SplitSpec, key_of
@@ -206,7 +215,12 @@ class Curves:
 
 @task("Measuring the curves", refits=True)
 def curves(
-    work: Work, run: str, *, weight: float = 0.0, balanced: bool = False, baseline: str | None = None
+    work: Work,
+    run: str,
+    *,
+    weight: float = 0.0,
+    balanced: bool = False,
+    baseline: str | None = None,
 ) -> Curves:
     """Remove rows of a run in the order of their values at a weight, or of a baseline, and score refits."""
     of, started = work.run(run, weight), time.perf_counter()
@@ -327,7 +341,9 @@ def _match(work: Work, of: Run, frame: str, name: str) -> tuple[Matched, NDArray
     fixes = [
         one
         if one.column in found.columns
-        else one.model_copy(update={"column": spelled.get(one.column.strip().casefold(), one.column)})
+        else one.model_copy(
+            update={"column": spelled.get(one.column.strip().casefold(), one.column)}
+        )
         for one in of.opened.spec.table.fixes
     ]
     fixed = clean(found, fixes)
@@ -386,7 +402,13 @@ def acquisition(work: Work, run: str, frame: str, name: str, *, weight: float = 
         progress=work.report,
     )  # fmt: skip
     of_all = measure_addition(
-        of.make_estimator(), of.X, of.y, *added, *test, random_state=seed, balanced=of.settings.balanced
+        of.make_estimator(),
+        of.X,
+        of.y,
+        *added,
+        *test,
+        random_state=seed,
+        balanced=of.settings.balanced,
     )
     n_refits = count_additions(len(orders), n_random=N_RANDOM)
     return Acquisition(Curves(found, n_refits, time.perf_counter() - started), of_all)

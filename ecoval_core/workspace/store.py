@@ -207,7 +207,8 @@ class Store:
             named = {row[name] for row in runs for name in ("key", "split")}
             named |= {digest for row in runs for digest in json.loads(row["frames"])}
             rows = db.execute(
-                "SELECT key, owner, bytes FROM results WHERE used < ? ORDER BY kind = 'frame', used", (until,)
+                "SELECT key, owner, bytes FROM results WHERE used < ? ORDER BY kind = 'frame', used",
+                (until,),
             ).fetchall()
             for row in rows:
                 if freed >= n_bytes:

@@ -172,7 +172,9 @@ class Work:
             settings = settings.replace(extrinsic_weight=weight)
             run = runs.load_run(self.workspace, key, kept.arguments["split"], settings)
         if run is None:
-            raise ValueError("The run of this work is no longer in the workspace: value the rows again.")
+            raise ValueError(
+                "The run of this work is no longer in the workspace: value the rows again."
+            )
         return run
 
     def fitted(self, run: Run) -> EcoVal | CrossValuation:
@@ -231,4 +233,3 @@ def cluster(address: str | None) -> Iterator[None]:
         ) from error
     with client, parallel_config("dask"):
         yield
-

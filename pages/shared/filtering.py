@@ -11,6 +11,7 @@ import streamlit as st
 from ecoval_core.evaluation.profiles import is_number
 from ecoval_core.workspace.runs import Run
 from pages.shared import prunelist, reviews, state
+from pages.shared.reviews import target_ranges
 from pages.shared.session import (
     Family,
     Session,
@@ -19,7 +20,6 @@ from pages.shared.session import (
     filter_values,
     session,
 )
-from pages.shared.reviews import target_ranges
 
 NO_COLUMN = ""
 MAX_CATEGORIES = 200

@@ -11,8 +11,8 @@ import streamlit as st
 
 from ecoval_core.valuation.models import MODELS
 from ecoval_core.workspace import units
-from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.exports import Unit, UnitKind
+from ecoval_core.workspace.runs import Run
 from pages.shared.session import session
 
 UNITS: dict[UnitKind, str] = {"share": "‰ of the surplus", "score": "Units of the score"}

@@ -9,8 +9,7 @@ from plotly.graph_objects import Figure
 from streamlit.delta_generator import DeltaGenerator
 
 from ecoval_core.charts import CHART_CONFIG
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.valuation.uncertainty import reliability_warning
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, reliability_warning
 from ecoval_core.workspace.runs import Opened, Run
 from pages.shared import formats, menu, prunelist, runlist, server, state
 from pages.shared.session import Session, session

@@ -84,9 +84,7 @@ def _points(run: Run, coords: NDArray, kind: str) -> PackedPoints:
             make_points(frame, coords, unit=unit.label, hover=hover_columns(run.table))
         )
 
-    return server.derive(
-        ("points", kind, *_drawn_from(run)), make, n_bytes=400 * len(coords)
-    )
+    return server.derive(("points", kind, *_drawn_from(run)), make, n_bytes=400 * len(coords))
 
 
 def _shade(run: Run, points: PackedPoints, kind: str, color: str) -> PackedShade:

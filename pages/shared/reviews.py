@@ -58,7 +58,9 @@ def is_whole(ranges: Family[tuple[float, float]], name: str) -> bool:
 
 def _range(ranges: Family[tuple[float, float]], name: str) -> tuple[float, float] | None:
     chosen = ranges.get(name)
-    return None if chosen is None or is_whole(ranges, name) else (float(chosen[0]), float(chosen[1]))
+    return (
+        None if chosen is None or is_whole(ranges, name) else (float(chosen[0]), float(chosen[1]))
+    )
 
 
 def _target() -> str:
@@ -93,7 +95,9 @@ def _latest(steps: list[Any]) -> tuple[Any, ...]:
     kept: list[Any] = []
     n_rows = 0
     for step in reversed(steps[-MAX_KEPT_UNDO:]):
-        n_rows += len(step.picked) + len(step.restored) if isinstance(step, PruneList) else len(step)
+        n_rows += (
+            len(step.picked) + len(step.restored) if isinstance(step, PruneList) else len(step)
+        )
         if n_rows > MAX_KEPT_ROWS:
             break
         kept.append(step)

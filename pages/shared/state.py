@@ -105,7 +105,9 @@ def open_run(run: str, *, keep_table: bool = False, review: str | None = None) -
     save_review()
     session.run_id = run
     reviews.clear()
-    kept = history.find_review(workspace, review) if review else history.latest_review(workspace, run)
+    kept = (
+        history.find_review(workspace, review) if review else history.latest_review(workspace, run)
+    )
     if kept is not None and kept.run == run:
         reviews.show(kept.review, with_view=review is None)
     # A session writes to a review of its own, so that two windows with one address do not overwrite each other.
