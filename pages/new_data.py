@@ -10,6 +10,7 @@ import streamlit as st
 
 from ecoval_core import charts
 from ecoval_core.evaluation.curves import summarise_curves
+from ecoval_core.evaluation.new_rows import advantages
 from ecoval_core.tables import MAX_BYTES
 from ecoval_core.workspace import runs, slow
 from ecoval_core.workspace.exports import to_csv, unique_name

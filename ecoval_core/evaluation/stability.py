@@ -18,7 +18,7 @@ from ecoval_core.valuation.uncertainty import seed_deviation
 class Stability:
     """How well repeats of a valuation agree: deviations and errors are medians in units of the score.
 
-    `rank_agreement` is the mean Spearman correlation between two seeds; `n_below` and `n_above` count the rows
+    `rank_agreement` is the mean Spearman correlation between two seeds; `n_below` and `n_above` count rows
     whose mean value lies beyond two standard errors, those of the seeds and of the validation rows together.
     """
 

@@ -15,8 +15,8 @@ from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.reporting.blocks import Grid, cell, counted, known, more, said
-from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.exports import DASH, Unit
+from ecoval_core.workspace.runs import Run
 
 MAX_CLASSES = 30
 MAX_CLUSTERS = 40

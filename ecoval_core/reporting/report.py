@@ -25,9 +25,9 @@ from ecoval_core.reporting.blocks import (
     said,
     without_controls,
 )
+from ecoval_core.workspace.exports import UnitKind, unit_of
 from ecoval_core.workspace.recipe import make_recipe, new_labels, recipe_bytes
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.exports import UnitKind, unit_of
 
 # Nothing is fetched, and no script runs but those named by their digests.
 _POLICY = (

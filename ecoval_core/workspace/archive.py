@@ -17,13 +17,14 @@ from typing import Any
 from uuid import uuid4
 
 import numpy as np
+import pandas as pd
 from pydantic import Field, ValidationError
 
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.record import Findings
 from ecoval_core.workspace import history, runs
 from ecoval_core.workspace.recipe import Sha256, versions
-from ecoval_core.workspace.results import read_frame, read_result
+from ecoval_core.workspace.results import read_result
 from ecoval_core.workspace.runs import Opened, Values
 from ecoval_core.workspace.schema import (
     Digest,
@@ -39,7 +40,7 @@ from ecoval_core.workspace.workspace import Workspace
 
 VERSION = 2
 MAX_MEMBERS, MAX_MEMBER_BYTES = 1_000, 900 * 2**20
-_MANIFEST, _TABLE, _VALUES, _REVIEW = "manifest.json", "table.parquet", "values", "review.json"
+_MANIFEST, _TABLE, _VALUES, _REVIEW = "manifest.json", "table", "values", "review.json"
 # Results that go with a run. Those of other runs, and models, do not.
 _OF_RUN = ("curves", "effect", "baseline", "method_curves", "repeats")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -64,9 +65,9 @@ class Manifest(Document):
     run: RunSpec
     key: Digest
     name: str = Field(max_length=history.MAX_NAME)
-    note: str = Field("", max_length=history.MAX_NOTE)
+    note: str = Field(default="", max_length=history.MAX_NOTE)
     created: float = Field(ge=0, lt=1e11)
-    results: tuple[Member, ...] = Field((), max_length=MAX_MEMBERS)
+    results: tuple[Member, ...] = Field(default=(), max_length=MAX_MEMBERS)
     review_updated: float | None = None
     digests: dict[str, Sha256]
     versions: dict[str, str] = {}
@@ -85,7 +86,7 @@ def export_run(workspace: Workspace, run_id: str) -> bytes:
         raise ValueError(f"{record.name} cannot be exported: {why[0].lower()}{why[1:]}")
     members = {_TABLE: _content(workspace, record.spec.table.content)}
     members[_VALUES] = _content(workspace, record.key)
-    results = []
+    results: list[Member] = []
     for one in _results_of(workspace, record):
         file = f"results/{len(results)}"
         arguments = {name: v for name, v in one.arguments.items() if name not in ("run", "split")}
@@ -137,12 +138,12 @@ def _results_of(workspace: Workspace, record: history.RunRecord) -> list[Any]:
 def import_run(workspace: Workspace, path: Path, *, visitor: str = "") -> str:
     """Take a run from an archive into a workspace and return its id, that of the same run if it is here.
 
-    Raises :class:`ArchiveError` in one sentence if the file is no archive, is damaged, or is not of one piece;
-    nothing of it is kept then.
+    Raises :class:`ArchiveError` if the file is no archive, is damaged or is not of one piece; nothing of it is
+    kept then.
     """
     try:
         manifest, members = _unpack(path)
-        frame = read_frame(members[_TABLE])
+        frame = read_result(members[_TABLE], pd.DataFrame)
         if content_digest(frame) != manifest.run.table.content:
             raise ArchiveError("The table in this file is not the one that its run was made from.")
         spec = OpenSpec(table=manifest.run.table, split=manifest.run.split)
@@ -186,8 +187,8 @@ def _unpack(path: Path) -> tuple[Manifest, dict[str, bytes]]:
         manifest = Manifest.model_validate_json(archive.read(_MANIFEST))
         if manifest.ecoval_run != VERSION:
             raise ArchiveError(
-                f"This run was exported by another EcoVal (version {manifest.ecoval_run} of the file; this one "
-                f"reads {VERSION}): export it again there, or install that EcoVal."
+                f"This run was exported by another EcoVal (version {manifest.ecoval_run} of the file, here "
+                f"{VERSION}): export it again there, or install that EcoVal."
             )
         if strangers := set(sizes) - {_MANIFEST, *manifest.digests}:
             raise ArchiveError(

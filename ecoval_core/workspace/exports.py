@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ecoval_core.evaluation.pruning import Decision
-from ecoval_core.tables.formulas import guard_formulas
+from ecoval_core.tables.delimited import guard_formulas
 from ecoval_core.text import DASH, MINUS
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace.runs import Run
@@ -73,7 +73,7 @@ def _written(amount: float, form: str) -> str:
 
 
 def unit_of(run: Run, kind: UnitKind = "share") -> Unit:
-    """Return per mille of the surplus, or units of the score where that is asked for or there is no surplus."""
+    """Return per mille of the surplus, or units of the score if that is asked for or there is no surplus."""
     surplus, n_rows = run.ecoval.surplus_, max(1, len(run.ecoval.values_))
     if surplus > 0 and kind == "share":
         name = "per mille of the surplus"

@@ -64,7 +64,7 @@ class Expected(Document):
 
     values: Sha256 | None = None
     surplus: float | None = None
-    pruned: int | None = Field(None, ge=0)
+    pruned: int | None = Field(default=None, ge=0)
     files: dict[str, Sha256] = {}
 
 
@@ -122,7 +122,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def new_labels(run: Run, decisions: Mapping[int, str]) -> dict[int, Any]:
+def new_labels(run: Run, decisions: Mapping[int, Verdict]) -> dict[int, Any]:
     """Return the suggested label, or target, of every valued row whose suggestion was accepted."""
     accepted = [row for row, verdict in decisions.items() if verdict == "accept"]
     suggested = run.frame["suggested_label"]
@@ -131,14 +131,14 @@ def new_labels(run: Run, decisions: Mapping[int, str]) -> dict[int, Any]:
 
 
 def make_recipe(
-    run: Run, rules: PruneList, decisions: Mapping[int, str] | None = None, *,
+    run: Run, rules: PruneList, decisions: Mapping[int, Verdict] | None = None, *,
     relabelled: Mapping[int, Any] | None = None, unit: UnitKind = "share", with_files: bool = True,
     name: str = "", note: str = "", created: str = "",
 ) -> Recipe:  # fmt: skip
     """Make the recipe of a run and of what was decided on its rows, with the digests of its downloads.
 
-    `relabelled` holds the new labels, which else follow from the `decisions`. Without `with_files` no download
-    is made to compare with.
+    `relabelled` holds the new labels, which else follow from the `decisions`. Without `with_files` the recipe
+    has no digests of downloads.
     """
     decisions = decisions or {}
     accepted = new_labels(run, decisions) if relabelled is None else relabelled
@@ -269,7 +269,7 @@ class Replay:
         return {row: label for row, label in self.recipe.relabelled.items() if row in valued}
 
     @property
-    def decisions(self) -> dict[int, str]:
+    def decisions(self) -> dict[int, Verdict]:
         """Decision on the label of each row, as the recipe has it."""
         return {row: made.decision for row, made in self.recipe.labels.items()}
 

@@ -268,7 +268,7 @@ class Run:
 
     @cached_property
     def clusters(self) -> pd.DataFrame:
-        """One row per cluster, lowest leave-cluster-out value first; of the first fold where there are folds."""
+        """One row per cluster, lowest leave-cluster-out value first; with folds, those of the first."""
         table = self.frame.groupby("cluster").agg(
             label=("label", "first"),
             n_rows=("value", "size"),
@@ -294,7 +294,7 @@ class Run:
 
 
 def load_run(workspace: Workspace, key: str, opened_key: str, settings: Settings) -> Run | None:
-    """Return a finished run at the extrinsic weight of its settings, or None if it is not in the workspace."""
+    """Return a finished run at the extrinsic weight of its settings, or None if it is not there."""
     opened = load_opened(workspace, opened_key)
     if opened is None:
         return None

@@ -116,7 +116,7 @@ class SplitSpec(Document):
     proportions: Annotated[tuple[float, float, float], AfterValidator(_check_proportions)] = (
         0.6, 0.2, 0.2,
     )  # fmt: skip
-    noise: float = Field(0.0, ge=0, lt=1)
+    noise: float = Field(default=0.0, ge=0, lt=1)
     random_state: Seed = 0
 
 
@@ -127,7 +127,7 @@ class Settings(Document):
     n_clusters: int = Field(ge=1)
     scoring: str
     parameters: dict[str, JsonValue] = {}
-    extrinsic_weight: float = Field(DEFAULT_EXTRINSIC_WEIGHT, ge=0, le=MAX_EXTRINSIC_WEIGHT)
+    extrinsic_weight: float = Field(default=DEFAULT_EXTRINSIC_WEIGHT, ge=0, le=MAX_EXTRINSIC_WEIGHT)
     random_state: Seed = 0
     every_row: bool = False
     balanced: bool = False
@@ -218,7 +218,7 @@ class Review(Document):
 
     selected: tuple[RowId, ...] = ()
     picked: RowId | None = None
-    extrinsic_weight: float = Field(DEFAULT_EXTRINSIC_WEIGHT, ge=0, le=MAX_EXTRINSIC_WEIGHT)
+    extrinsic_weight: float = Field(default=DEFAULT_EXTRINSIC_WEIGHT, ge=0, le=MAX_EXTRINSIC_WEIGHT)
     unit: UnitKind = "share"
     filters: Filters = Filters()
     prune: Rules = PruneList()

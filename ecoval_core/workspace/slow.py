@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ from ecoval_core.tables import (
 from ecoval_core.tables.match import Matched, match_columns
 from ecoval_core.tables.prepare import vectorise_new
 from ecoval_core.tables.table import content_digest
+from ecoval_core.target_type import Task as TableTask
 from ecoval_core.valuation.cross_valuation import (
     N_VALIDATION_FOLDS,
     CrossValuation,
@@ -51,7 +52,9 @@ from ecoval_core.valuation.cross_valuation import (
 )
 from ecoval_core.valuation.models import make_model
 from ecoval_core.valuation.parallel import Monitor, Progress
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.workspace import archive, runs
+from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.runs import Opened, Run, Values, values_of
 from ecoval_core.workspace.schema import OpenSpec, Settings, SplitSpec, key_of
 from ecoval_core.workspace.tasks import (
@@ -86,9 +89,9 @@ def read_file(work: Work, upload: str, name: str) -> dict[str, Any]:
 @task("Opening {name}", quick=True, is_kept=False, limits=READING, advice=KEEP_FEWER)
 def open_table(
     work: Work, source: Mapping[str, str], name: str, *, target: str | None = None,
-    task: str | None = None, excluded: Mapping[str, str] | None = None,
-    left_out: Mapping[str, str] | None = None, fixes: list[dict[str, Any]] | None = None,
-    split: Mapping[str, Any] | None = None, sample: str | None = None,
+    task: TableTask | None = None, excluded: Mapping[str, str] | None = None,
+    left_out: Mapping[str, str] | None = None, fixes: Sequence[Fix] = (),
+    split: SplitSpec = SplitSpec(), sample: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Read or change a table and split it.
 
@@ -96,11 +99,10 @@ def open_table(
     out besides those that look like ids. Returns "split", the key of the opened table, or "refusal" with what
     may let it open: "frame", "columns", "target" and "suggested" fixes.
     """
-    split_spec = SplitSpec.model_validate(split or {})
     if "sample" in source:
         table = load_sample(source["sample"])
         spec = runs.describe_table(table, sample=source["sample"])
-        return _open(work, OpenSpec(table=spec, split=split_spec), table)
+        return _open(work, OpenSpec(table=spec, split=split), table)
     if "file" in source:
         frame = read_frame(work.uploads / source["file"], name)
     else:
@@ -108,20 +110,19 @@ def open_table(
     content, suggested = content_digest(frame), suggest_fixes(frame)
     runs.save_frame(work.workspace, frame, content)
     work.workspace.save(suggestions_key(content), "suggestions", list(suggested), owner=content)
-    chosen = tuple(Fix.model_validate(one) for one in fixes or ())
-    fixed = clean(frame, chosen)
+    fixed = clean(frame, fixes)
     try:
         if left_out:
             excluded = suggest_exclusions(fixed, target) | dict(left_out)
         table = make_table(fixed, name, target, task, excluded)
-        spec = runs.describe_table(table, content=content, fixes=chosen, sample=sample)
-        return _open(work, OpenSpec(table=spec, split=split_spec), table)
+        spec = runs.describe_table(table, content=content, fixes=tuple(fixes), sample=sample)
+        return _open(work, OpenSpec(table=spec, split=split), table)
     except ValueError as error:
         columns = [str(column) for column in frame.columns]
         if len(frame) < MIN_ROWS or len(columns) < 2 or len(set(columns)) < len(columns):
             raise
         # Cleaning may be what lets it open: three spellings of a class make a class that is too small.
-        offered = [one for one in suggested if one not in chosen]
+        offered = [one for one in suggested if one not in fixes]
         return {
             "refusal": str(error), "frame": content, "columns": columns,
             "target": target or _guess_target(fixed), "suggested": plain(offered),
@@ -156,28 +157,27 @@ def import_run(work: Work, upload: str, name: str, visitor: str) -> dict[str, An
 
 
 @task("Valuing the rows", refits=True)
-def value(work: Work, key: str, split: str, settings: dict[str, Any]) -> Values:
+def value(work: Work, key: str, split: str, settings: Settings) -> Values:
     """Value the rows of an opened table; `key` names the result, the same at every extrinsic weight."""
-    opened, chosen = work.opened(split), Settings.model_validate(settings)
-    chosen.check(opened.table.task)
+    opened = work.opened(split)
+    settings.check(opened.table.task)
     started = time.perf_counter()
-    fitted = runs.fit_values(opened.split, chosen, progress=work.report)
+    fitted = runs.fit_values(opened.split, settings, progress=work.report)
     seconds = time.perf_counter() - started
     work.save_models(key, fitted)
     return values_of(fitted, seconds)
 
 
-def value_run(record: Any) -> Task:
+def value_run(record: RunRecord) -> Task:
     """Return the task that values the rows of a run, known by its record."""
-    settings = record.settings.dump()
-    settings.pop("extrinsic_weight", None)
-    return value(record.key, record.split, settings)
+    any_weight = record.settings.replace(extrinsic_weight=DEFAULT_EXTRINSIC_WEIGHT)
+    return value(record.key, record.split, any_weight)
 
 
 @task("Timing a few fits", quick=True, is_kept=False)
-def timing(work: Work, split: str, settings: dict[str, Any]) -> float:
+def timing(work: Work, split: str, settings: Settings) -> float:
     """Estimate the seconds that a valuation will take."""
-    return runs.estimate_run(work.split(split), Settings.model_validate(settings))
+    return runs.estimate_run(work.split(split), settings)
 
 
 @task("Repeating the valuation", refits=True)
@@ -236,7 +236,7 @@ def curves(
 
 @task("Measuring the effect")
 def effect(
-    work: Work, run: str, removed: list[int], relabelled: list[tuple[int, Any]] | None = None
+    work: Work, run: str, removed: Sequence[int], relabelled: Sequence[tuple[int, Any]] = ()
 ) -> Effect:
     """Measure what removing and relabelling rows does to the test scores."""
     of = work.run(run)
@@ -258,7 +258,7 @@ def change_effect(
 ) -> Task:
     """Return the task that measures a change of rows, the same in whatever order they are given."""
     labels = sorted((int(row), label) for row, label in (relabelled or {}).items())
-    return effect(run.key, sorted(int(row) for row in removed), labels or None)
+    return effect(run.key, sorted(int(row) for row in removed), labels)
 
 
 @task("Computing the UMAP projection")
@@ -426,7 +426,7 @@ def perform(
     asked = Task(name, arguments)
     definition = asked.definition
     with cluster(context.get("dask") if definition.refits else None):
-        found = definition.function(work, **arguments)
+        found = definition.function(work, **asked.typed_arguments())
     if definition.is_kept:
         owner = arguments.get("run") or arguments.get("split") or ""
         workspace.save(asked.key, name, found, owner=owner, arguments=arguments)

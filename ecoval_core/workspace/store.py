@@ -154,8 +154,8 @@ class Store:
         """Keep a result in place of an earlier one of the same key; runs that waited for it are done."""
         if len(content) > MAX_BLOB_BYTES:
             raise ValueError(
-                f"This result has {len(content) / 2**20:,.0f} MB, and at most {MAX_BLOB_BYTES / 2**20:,.0f} MB "
-                "can be kept: take fewer rows."
+                f"This result has {len(content) / 2**20:,.0f} MB, and the limit is "
+                f"{MAX_BLOB_BYTES / 2**20:,.0f} MB: take fewer rows."
             )
         texts = [json.dumps(dict(one or {}), sort_keys=True) for one in (arguments, summary)]
         now = time.time()
@@ -245,6 +245,7 @@ def _result(row: sqlite3.Row) -> Result:
 
 
 def code_of(error: Exception) -> int:
+    """Return the primary code of an error of SQLite, 0 for any other."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 

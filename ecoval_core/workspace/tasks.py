@@ -17,7 +17,7 @@ from typing import Any, Concatenate, ParamSpec, get_type_hints
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 
 from ecoval_core.tables import Split
 from ecoval_core.valuation.cross_valuation import CrossValuation
@@ -79,6 +79,11 @@ class Task:
         """What the decorator knows of it."""
         return TASKS[self.name]
 
+    def typed_arguments(self) -> dict[str, Any]:
+        """Return the arguments as the types that the function declares."""
+        hints = get_type_hints(self.definition.function)
+        return {n: TypeAdapter(hints[n]).validate_python(v) for n, v in self.arguments.items()}
+
     @property
     def label(self) -> str:
         """Name of the work for people."""
@@ -116,8 +121,8 @@ def task(
             given = signature.bind(None, *args, **kwargs).arguments
             del given["work"]
             defaults = {name: one.default for name, one in signature.parameters.items()}
-            plain = {name: plain(value) for name, value in given.items()}
-            return Task(name, {n: v for n, v in plain.items() if v != plain(defaults[n])})
+            asked = {name: plain(value) for name, value in given.items()}
+            return Task(name, {n: v for n, v in asked.items() if v != plain(defaults[n])})
 
         make.__name__, make.__doc__ = name, function.__doc__
         return make

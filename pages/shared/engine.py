@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from ecoval_core.workspace import history
+from ecoval_core.workspace.history import RunState
 from ecoval_core.workspace.jobs import Job, Jobs, JobState, job_key
 from ecoval_core.workspace.tasks import Task
 from ecoval_core.workspace.worker import ForkServer, Worker
@@ -116,8 +117,8 @@ class Engine:
         if job.trouble:
             workspace.trouble = job.trouble
         if job.task.name == "value" and job.state in (JobState.ERROR, JobState.CANCELLED):
-            state = "error" if job.state == JobState.ERROR else "cancelled"
-            history.note_end(workspace, job.task.key, state, job.error)
+            ended: RunState = "error" if job.state == JobState.ERROR else "cancelled"
+            history.note_end(workspace, job.task.key, ended, job.error)
 
 
 def _upload_of(job: Job) -> str | None:

@@ -19,7 +19,7 @@ from ecoval_core.tables import Fix
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.workspace.jobs import Job
 from ecoval_core.workspace.runs import Opened, Run
-from ecoval_core.workspace.schema import Filters, Review, UnitKind
+from ecoval_core.workspace.schema import Filters, Review, UnitKind, Verdict
 
 T = TypeVar("T")
 
@@ -203,8 +203,8 @@ class Session:
     prune_share = Entry[float | None]()
     prune_quota = Entry[int | None]()
     # Labels
-    label_decisions = Entry[dict[int, str]](make=dict)
-    label_past = Entry[list[dict[int, str]]](make=list)
+    label_decisions = Entry[dict[int, Verdict]](make=dict)
+    label_past = Entry[list[dict[int, Verdict]]](make=list)
     label_threshold = Entry[float](0.5)
     label_undecided = Entry[bool](False)
     prune_by_threshold = Entry[bool | None]()

@@ -110,7 +110,7 @@ def open_run(run: str, *, keep_table: bool = False, review: str | None = None) -
     )
     if kept is not None and kept.run == run:
         reviews.show(kept.review, with_view=review is None)
-    # A session writes to a review of its own, so that two windows with one address do not overwrite each other.
+    # A session writes to a review of its own, lest two windows with one address overwrite each other.
     session.review, session.review_is_own = review or ("" if kept is None else kept.id), False
     session.review_written = reviews.current()
     return True
