@@ -10,7 +10,7 @@ from markupsafe import Markup
 from numpy.typing import ArrayLike
 
 from ecoval_core import charts
-from ecoval_core.charts.values import MAX_GROUPS_DRAWN
+from ecoval_core.charts.style import MAX_GROUPS_DRAWN
 from ecoval_core.evaluation.pruning import Decision
 from ecoval_core.reporting import grids
 from ecoval_core.reporting.blocks import (

@@ -8,10 +8,10 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from ecoval_core.charts.backdrop import decomposition_layout
-from ecoval_core.charts.pointdata import make_points
-from ecoval_core.charts.points import COLORINGS, colorings
-from ecoval_core.charts.shades import color_by, shade
+from ecoval_core.charts.coloring import COLORINGS, color_by, colorings
+from ecoval_core.charts.decomposition import decomposition_layout
+from ecoval_core.charts.points import make_points
+from ecoval_core.charts.shades import shade
 from ecoval_core.charts.style import palette_of
 from ecoval_core.evaluation.projection import pca_projection
 from ecoval_core.tables import Table
