@@ -15,7 +15,8 @@ from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.reporting.blocks import Grid, cell, counted, known, more, said
-from ecoval_core.workspace.exports import DASH, Unit
+from ecoval_core.text import DASH
+from ecoval_core.workspace.exports import Unit
 from ecoval_core.workspace.runs import Run
 
 MAX_CLASSES = 30
@@ -46,10 +47,10 @@ def measure_title(measure: str) -> str:
 
 def classes_grid(run: Run) -> Grid:
     """Rows of each class by part, or the target's range by part for regression."""
-    prepared = run.split
+    split = run.split
     parts = ("train", "validation", "test")
-    labels, part = prepared.table.label_series, prepared.parts
-    if prepared.task == "regression":
+    labels, part = split.table.label_series, split.parts
+    if split.task == "regression":
         by_part = {"all": labels, **{name: labels[part[labels.index] == name] for name in parts}}
         rows = [
             [name, f"{len(y):,}", *(known(float(n), ".4g") for n in y.quantile([0, 0.25, 0.5, 0.75, 1]))]
@@ -66,7 +67,7 @@ def classes_grid(run: Run) -> Grid:
         ]
         return Grid(
             "Target by part", columns, rows, frozenset(columns[1:]), "Before noise was planted."
-            if len(prepared.flipped_ids) else "",
+            if len(split.flipped_ids) else "",
         )  # fmt: skip
     counts = pd.crosstab(labels, part[labels.index]).reindex(columns=list(parts), fill_value=0)
     counts.insert(0, "rows", counts.sum(axis=1))

@@ -138,8 +138,8 @@ def _results_of(workspace: Workspace, record: history.RunRecord) -> list[Any]:
 def import_run(workspace: Workspace, path: Path, *, visitor: str = "") -> str:
     """Take a run from an archive into a workspace and return its id, that of the same run if it is here.
 
-    Raises :class:`ArchiveError` if the file is no archive, is damaged or is not of one piece; nothing of it is
-    kept then.
+    Raises :class:`ArchiveError` if the file is no archive, is damaged or not of one piece; nothing is kept
+    then.
     """
     try:
         manifest, members = _unpack(path)

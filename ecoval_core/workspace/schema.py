@@ -120,6 +120,9 @@ class SplitSpec(Document):
     random_state: Seed = 0
 
 
+DEFAULT_SPLIT = SplitSpec()
+
+
 class Settings(Document):
     """What a run is made with; `parameters` are set on the model beyond its defaults."""
 
@@ -160,7 +163,7 @@ class OpenSpec(Document):
     """A table with its split: what is open before a run."""
 
     table: TableSpec
-    split: SplitSpec = SplitSpec()
+    split: SplitSpec = DEFAULT_SPLIT
 
     @property
     def key(self) -> str:

@@ -56,7 +56,7 @@ from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.workspace import archive, runs
 from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.runs import Opened, Run, Values, values_of
-from ecoval_core.workspace.schema import OpenSpec, Settings, SplitSpec, key_of
+from ecoval_core.workspace.schema import DEFAULT_SPLIT, OpenSpec, Settings, SplitSpec, key_of
 from ecoval_core.workspace.tasks import (
     IMPORTING,
     READING,
@@ -91,7 +91,7 @@ def open_table(
     work: Work, source: Mapping[str, str], name: str, *, target: str | None = None,
     task: TableTask | None = None, excluded: Mapping[str, str] | None = None,
     left_out: Mapping[str, str] | None = None, fixes: Sequence[Fix] = (),
-    split: SplitSpec = SplitSpec(), sample: str | None = None,
+    split: SplitSpec = DEFAULT_SPLIT, sample: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Read or change a table and split it.
 
@@ -148,7 +148,7 @@ def _guess_target(frame: pd.DataFrame) -> str:
 
 
 @task("Importing {name}", quick=True, is_kept=False, limits=IMPORTING, advice="export fewer rows.")
-def import_run(work: Work, upload: str, name: str, visitor: str) -> dict[str, Any]:
+def import_run(work: Work, upload: str, name: str, visitor: str) -> dict[str, Any]:  # noqa: ARG001
     """Take a run from an uploaded archive into the workspace; "run" is its id."""
     return {"run": archive.import_run(work.workspace, work.uploads / upload, visitor=visitor)}
 

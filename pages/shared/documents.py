@@ -13,7 +13,7 @@ from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.reporting import make_report
 from ecoval_core.workspace.recipe import Recipe, make_recipe, recipe_bytes
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.schema import UnitKind
+from ecoval_core.workspace.schema import UnitKind, Verdict
 from pages.shared import formats
 
 # Up to so many cells a recipe holds digests of the downloads, which are all made for it, in about a second.
@@ -22,7 +22,7 @@ Parts = Mapping[str, Any]
 
 
 def draw(
-    run: Run, rules: PruneList, decisions: Mapping[int, str], *, key: str = "",
+    run: Run, rules: PruneList, decisions: Mapping[int, Verdict], *, key: str = "",
     gather: Callable[[], Parts] | None = None, unit: UnitKind = "share", name: str = "", note: str = "",
 ) -> None:  # fmt: skip
     """Draw a button for the report and one for the recipe; neither is made before its button is pressed.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.schema import Verdict
 from pages.shared.session import session
 
-Verdict = Literal["accept", "keep"]
 MAX_UNDO = 200
 
 
@@ -89,7 +89,7 @@ def clear() -> None:
         _replace({})
 
 
-def _replace(decisions: dict[int, str]) -> None:
+def _replace(decisions: dict[int, Verdict]) -> None:
     past = session.label_past
     past.append(dict(session.label_decisions))
     del past[:-MAX_UNDO]
