@@ -7,7 +7,7 @@ import streamlit as st
 from ecoval_core import charts
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
 from ecoval_core.workspace.runs import Opened
-from pages.shared import formats, layout, loading, menu, runlist, state, uploads, valuing
+from pages.shared import formats, layout, loading, menu, runlist, state, valuing
 from pages.shared.session import Session, data_choices, session
 
 N_RECENT = 4
@@ -50,8 +50,6 @@ def draw_sources() -> None:
         help="CSV with any common separator (UTF-8 or Latin-1; .gz too), Parquet or Excel. It stays on this "
         "machine.",
     )
-    if (refusal := uploads.used_up()) and session.complaint != refusal:
-        st.warning(formats.plain(refusal))
     draw_recent()
     st.markdown("**Or take a sample**")
     for key, sample in SAMPLES.items():

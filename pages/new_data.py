@@ -28,11 +28,7 @@ NAMES = {RECOMMENDED: "by priority", BY_VALUE: "by value"}
 def open_file() -> None:
     """Read the file in the upload field; called when the field changes."""
     Session.new_complaint.forget()
-    try:
-        upload = uploads.take(session.new_upload)
-    except ValueError as error:
-        session.new_complaint = str(error)
-        return
+    upload = uploads.take(session.new_upload)
     if upload is None:
         return
     try:
@@ -250,8 +246,6 @@ st.file_uploader(
 finish_reading()
 if session.new_complaint:
     st.error(formats.plain(session.new_complaint))
-elif refusal := uploads.used_up():
-    st.warning(formats.plain(refusal))
 if session.new_file is not None:
     frame, name = session.new_file
     task = slow.new_rows(run.key, frame, name, weight=run.settings.extrinsic_weight)
