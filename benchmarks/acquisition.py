@@ -28,7 +28,7 @@ from ecoval_core.evaluation.acquisition import rank_unlabelled, value_new
 from ecoval_core.evaluation.addition import acquisition_curves
 from ecoval_core.evaluation.baselines import knn_shapley_regression_values, knn_shapley_values
 from ecoval_core.evaluation.measures import main_measure
-from ecoval_core.tables.preparation import plant_label_noise
+from ecoval_core.tables.prepare import plant_label_noise
 from ecoval_core.valuation.fitting import weigh_classes
 from ecoval_core.valuation.models import make_model
 

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from ecoval_core.tables.limits import TableError, shorten
+from ecoval_core.tables.limits import TableError
 from ecoval_core.target_type import numeric_values
+from ecoval_core.text import count_of, join, shorten
 
 Kind = Literal["numbers", "truth values", "dates", "text"]
 MAX_EXAMPLES = 3
@@ -42,18 +43,7 @@ class Converted:
 
 
 def kind_of(column: pd.Series) -> Kind:
-    """Tell what kind of cells a column holds.
-
-    Parameters
-    ----------
-    column : Series of shape (n_rows,)
-        A column as read.
-
-    Returns
-    -------
-    {"numbers", "truth values", "dates", "text"}
-        Whatever is none of the first three is text.
-    """
+    """Tell what kind of cells a column holds."""
     if types.is_bool_dtype(column) or types.infer_dtype(column, skipna=True) == "boolean":
         return "truth values"
     if types.is_datetime64_any_dtype(column):
@@ -62,20 +52,7 @@ def kind_of(column: pd.Series) -> Kind:
 
 
 def convert(old: pd.Series, new: pd.Series) -> Converted:
-    """Convert cells to the kind that a column of the table holds.
-
-    Parameters
-    ----------
-    old : Series of shape (n_old,)
-        The column of the table.
-    new : Series of shape (n_new,)
-        The column of the new file, with its row ids.
-
-    Returns
-    -------
-    Converted
-        Cells, failures and what was done.
-    """
+    """Convert cells to the kind that a column of the table holds."""
     kind = kind_of(old)
     ways: dict[Kind, Callable[[pd.Series, pd.Series], pd.Series]] = {
         "numbers": _to_numbers, "truth values": _to_truth_values, "dates": _to_dates,
@@ -173,18 +150,7 @@ def _as_text(column: pd.Series) -> pd.Series:
 
 
 def match_names(wanted: Iterable[str], given: Iterable[str]) -> dict[str, str]:
-    """Pair names that differ in case, spaces, underscores, points and hyphens alone.
-
-    Parameters
-    ----------
-    wanted, given : iterable of str
-        Names, all different on each side.
-
-    Returns
-    -------
-    dict of str to str
-        Given name by wanted name: those that are equal, then those of which each side has one of a spelling.
-    """
+    """Pair names that differ in case, spaces, underscores, points and hyphens alone."""
     wanted, given = list(wanted), list(given)
     pairs = {name: name for name in wanted if name in set(given)}
     by_spelling: dict[str, list[list[str]]] = {}
@@ -199,18 +165,7 @@ def match_names(wanted: Iterable[str], given: Iterable[str]) -> dict[str, str]:
 
 
 def match_values(known: Iterable[str], given: Iterable[str]) -> dict[str, str]:
-    """Find the known value that each unknown one is, but for case and spaces.
-
-    Parameters
-    ----------
-    known, given : iterable of str
-        Values.
-
-    Returns
-    -------
-    dict of str to str
-        Known by given value, for those that are not known but are spelt like exactly one that is.
-    """
+    """Find the known value that each unknown one is, but for case and spaces."""
     known = list(known)
     by_spelling: dict[str, list[str]] = {}
     for value in known:
@@ -234,40 +189,14 @@ def examples(cells: pd.Series) -> str:
 def counts_of(cells: pd.Series, limit: int = 8) -> str:
     """Name the distinct cells with their numbers, the most frequent first: "'a' (3 rows), 'b' (1 row)"."""
     counts = cells.astype("str").value_counts()
-    named = [
-        f"{shorten(cell, 30)!r} ({n:,} row{'s' if n > 1 else ''})"
-        for cell, n in counts.iloc[:limit].items()
+    parts = [
+        f"{shorten(cell, 30)!r} ({count_of(n, 'row')})" for cell, n in counts.iloc[:limit].items()
     ]
-    return listed(named, len(counts))
-
-
-def listed(names: list[str], total: int | None = None) -> str:
-    """Join names as a sentence does: "a, b and c", or "a, b and 7 more"."""
-    total = len(names) if total is None else total
-    if total > len(names):
-        return f"{', '.join(names)} and {total - len(names):,} more"
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return join(parts, len(counts))
 
 
 def refuse_column(column: str, kind: Kind, failed: pd.Series, name: str) -> None:
-    """Refuse a column of which no cell could be converted.
-
-    Parameters
-    ----------
-    column : str
-        Its name.
-    kind : str
-        What the table holds there.
-    failed : Series
-        The cells, by row id.
-    name : str
-        What messages call the new file.
-
-    Raises
-    ------
-    TableError
-        Always.
-    """
+    """Refuse a column of which no cell could be converted."""
     raise TableError(
         f"{name} has no {kind} in column {column!r}, where the table that was fitted has them "
         f"({examples(failed)}; the first row is 0): correct the column and load the file again."

@@ -1,18 +1,24 @@
-"""Preparation: split the rows, have them vectorised, plant label noise for demos."""
+"""Preparing: split the rows, turn their columns into numbers, plant label noise for demos."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2b
 
 import numpy as np
 import pandas as pd
+from pandas.api import types
+from sklearn.base import BaseEstimator
+from sklearn.feature_selection import VarianceThreshold
+from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from threadpoolctl import threadpool_limits
 
 from ecoval_core.tables.limits import TableError
 from ecoval_core.tables.table import Table
-from ecoval_core.tables.vectorising import fit_transform, make_vectorizer, transform
-from ecoval_core.target_type import Task
+from ecoval_core.target_type import Task, numeric_values
 
 PARTS = ("training", "validation", "test")
 MIN_PART_ROWS = 2
@@ -21,7 +27,7 @@ SPLIT_STREAM, NOISE_STREAM = 0, 1
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class Split:
     """A table split in three and vectorised, ready for valuation.
 
     Attributes
@@ -49,8 +55,6 @@ class Prepared:
         Share of training rows with a planted error, as asked for.
     random_state : int
         Seed of split, noise and text encoding.
-    fingerprint : str
-        Digest of the table's fingerprint and the settings above.
     """
 
     table: Table
@@ -70,7 +74,6 @@ class Prepared:
     proportions: tuple[float, float, float]
     noise: float
     random_state: int
-    fingerprint: str
 
     @cached_property
     def parts(self) -> pd.Series:
@@ -88,7 +91,7 @@ def prepare(
     proportions: Sequence[float] = (0.6, 0.2, 0.2),
     noise: float = 0.0,
     random_state: int = 0,
-) -> Prepared:
+) -> Split:
     """Split a table in three, vectorise it, and plant errors in the training targets if asked.
 
     Parameters
@@ -104,7 +107,7 @@ def prepare(
 
     Returns
     -------
-    Prepared
+    Split
 
     Raises
     ------
@@ -144,15 +147,14 @@ def prepare(
     )
     ids_train, ids_val, ids_test = (table.labelled_ids[rows] for rows in parts)
     features = table.frame[table.features]
-    vectorizer = make_vectorizer(features, random_state)
-    X_train = fit_transform(vectorizer, features.iloc[ids_train], table.name)
-    settings = (table.fingerprint, shares, noise, random_state)
-    return Prepared(
+    vectorizer = _make_vectorizer(features, random_state)
+    X_train = _fit_transform(vectorizer, features.iloc[ids_train], table.name)
+    return Split(
         table=table,
         task=table.task,
         X_train=X_train,
-        X_val=transform(vectorizer, features.iloc[ids_val]),
-        X_test=transform(vectorizer, features.iloc[ids_test]),
+        X_val=_transform(vectorizer, features.iloc[ids_val]),
+        X_test=_transform(vectorizer, features.iloc[ids_test]),
         y_train=noisy,
         y_val=y_val,
         y_test=y_test,
@@ -165,37 +167,17 @@ def prepare(
         proportions=shares,
         noise=noise,
         random_state=random_state,
-        fingerprint=blake2b(repr(settings).encode(), digest_size=16).hexdigest(),
     )
 
 
-def vectorise_new(prepared: Prepared, frame: pd.DataFrame) -> np.ndarray:
-    """Vectorise rows of another file as the training part was.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The fitted table; where it was read back without its vectoriser, that is fitted again.
-    frame : DataFrame of shape (n_rows, n_columns)
-        Holds the features of the table, in its kinds, as
-        :func:`ecoval_core.tables.matching.match_columns` gives them.
-
-    Returns
-    -------
-    X : ndarray of shape (n_rows, n_features)
-        float64, finite, in the units of ``prepared.X_train``.
-
-    Raises
-    ------
-    TableError
-        If a column cannot be turned into numbers.
-    """
-    table, vectorizer = prepared.table, prepared.vectorizer
+def vectorise_new(split: Split, frame: pd.DataFrame) -> np.ndarray:
+    """Vectorise rows of another file as the training part was."""
+    table, vectorizer = split.table, split.vectorizer
     if vectorizer is None:
         features = table.frame[table.features]
-        vectorizer = make_vectorizer(features, prepared.random_state)
-        fit_transform(vectorizer, features.iloc[prepared.ids_train], table.name)
-    return transform(vectorizer, frame[table.features])
+        vectorizer = _make_vectorizer(features, split.random_state)
+        _fit_transform(vectorizer, features.iloc[split.ids_train], table.name)
+    return _transform(vectorizer, frame[table.features])
 
 
 def plant_label_noise(
@@ -209,30 +191,6 @@ def plant_label_noise(
 
     Classification: to another class, each equally likely. Regression: by 1.5 to 3 standard
     deviations of `y`, up or down.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,)
-        Targets; not modified.
-    share : float
-        Share of the targets to change, at least 0 and below 1.
-    task : {"classification", "regression"}
-        What the targets are.
-    random_state : int, Generator or None, default=None
-        Seed. With one seed a larger share changes a superset of what a smaller one does.
-
-    Returns
-    -------
-    y_noisy : ndarray of shape (n_samples,)
-        The changed targets.
-    positions : ndarray of shape (n_changed,)
-        Where they were changed, int64, ascending. Every class keeps one true label, which caps the
-        number at the samples less the classes.
-
-    Raises
-    ------
-    TableError
-        If `share` is out of range, or there is no other class to change to.
     """
     if not 0 <= share < 1:
         raise TableError(f"The share of planted noise is {share}: choose at least 0 and below 1.")
@@ -313,3 +271,96 @@ def _cover(count: np.ndarray) -> None:
     for part in np.flatnonzero(count == 0):
         count[count.argmax()] -= 1
         count[part] = 1
+
+
+# --- Vectorising ---------------------------------------------------------------------------
+
+
+def _make_vectorizer(features: pd.DataFrame, random_state: int) -> Pipeline:
+    """Make the pipeline, not yet fitted, that suits the kinds of the columns."""
+    plain = _plain_columns(features)
+    numbers = [column for column in plain.columns if plain[column].dtype == np.float64]
+    all_numbers = len(numbers) == plain.shape[1]
+    encode = "passthrough" if all_numbers else _make_table_vectorizer(numbers, random_state)
+    return Pipeline(
+        [
+            ("plain", FunctionTransformer(_plain_columns, feature_names_out="one-to-one")),
+            ("encode", encode),
+            ("double", FunctionTransformer(_to_double, feature_names_out="one-to-one")),
+            (
+                "impute",
+                SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
+            ),
+            ("vary", VarianceThreshold()),
+            # Of numbers far from zero, StandardScaler alone loses the variance to rounding.
+            ("center", StandardScaler(with_std=False)),
+            ("scale", StandardScaler()),
+        ]
+    )
+
+
+def _make_table_vectorizer(numbers: list[str], random_state: int) -> BaseEstimator:
+    # skrub takes seconds to import, which a table of numbers alone should not cost.
+    from skrub import StringEncoder, TableVectorizer
+
+    return TableVectorizer(
+        high_cardinality=StringEncoder(random_state=random_state),
+        # It would cast them to float32.
+        specific_transformers=[("passthrough", numbers)],
+    )
+
+
+def _plain_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn numbers and truth values of any dtype into float64 with NaN; leave the rest."""
+    return pd.DataFrame({column: _plain_column(frame[column]) for column in frame}, frame.index)
+
+
+def _plain_column(column: pd.Series) -> pd.Series | np.ndarray:
+    if types.is_bool_dtype(column) or types.infer_dtype(column, skipna=True) == "boolean":
+        return column.astype("boolean").to_numpy(dtype="float64", na_value=np.nan)
+    values = numeric_values(column)
+    return column if values is None else values
+
+
+def _to_double(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.astype("float64")
+
+
+def _fit_transform(vectorizer: Pipeline, features: pd.DataFrame, name: str) -> np.ndarray:
+    """Fit the vectoriser in place and vectorise what it was fitted on."""
+    try:
+        with _same_bits_everywhere():
+            return np.ascontiguousarray(vectorizer.fit_transform(features))
+    except ValueError as error:
+        if "variance threshold" in str(error):
+            raise TableError(
+                f"No feature of {name} varies in the training part: use one of the columns "
+                "left out, or a table with more rows."
+            ) from error
+        raise _refusal(error) from error
+
+
+def _transform(vectorizer: Pipeline, features: pd.DataFrame) -> np.ndarray:
+    """Vectorise rows as the training part was."""
+    try:
+        with _same_bits_everywhere():
+            return np.ascontiguousarray(vectorizer.transform(features))
+    except ValueError as error:
+        raise _refusal(error) from error
+
+
+def _refusal(error: ValueError) -> TableError:
+    reason = str(error).strip().splitlines()[0].rstrip(".")
+    return TableError(
+        f"The features cannot be turned into numbers ({reason}): correct the column or leave it out."
+    )
+
+
+@contextmanager
+def _same_bits_everywhere() -> Iterator[None]:
+    # Text is encoded by a singular value decomposition, whose last bits depend on the number of threads, as
+    # those of sums over columns depend on the order in memory.
+    with warnings.catch_warnings(), threadpool_limits(1):
+        # A category that training did not hold is encoded as none of its own: what we want.
+        warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
+        yield

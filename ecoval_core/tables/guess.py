@@ -6,110 +6,32 @@ import pandas as pd
 from pandas.api import types
 
 from ecoval_core.tables.columns import MIN_ROWS, check_target, holds_nested
-from ecoval_core.tables.limits import TableError, shorten
+from ecoval_core.tables.limits import TableError
 from ecoval_core.target_type import MAX_INTEGER_CLASSES, detect_task
+from ecoval_core.text import shorten
 
 # How people name what they want predicted, in the order in which names are trusted: the part that a column
 # plays; what happened, or what a thing is; what somebody suffers from; a state; a price or the like; and what
 # may as well be a feature.
 TARGET_WORDS = {
-    "part": ("target", "label", "class", "outcome", "response", "output"),
-    "event": (
-        *(
-            "churn",
-            "churned",
-            "attrition",
-            "exited",
-            "left",
-            "default",
-            "defaulted",
-            "fraud",
-            "fraudulent",
-        ),
-        *(
-            "survived",
-            "survival",
-            "died",
-            "death",
-            "deceased",
-            "mortality",
-            "diagnosis",
-            "readmitted",
-        ),
-        *(
-            "species",
-            "variety",
-            "cultivar",
-            "digit",
-            "sentiment",
-            "spam",
-            "subscribed",
-            "converted",
-        ),
-        *(
-            "conversion",
-            "purchased",
-            "approved",
-            "cancelled",
-            "canceled",
-            "clicked",
-            "winner",
-            "failed",
-        ),
-        *("failure", "passed", "dropout"),
-    ),
-    "illness": ("disease", "malignant", "cancer", "diabetes", "stroke"),
-    "state": ("status", "result", "decision", "verdict", "risk"),
-    "price": ("price", "charges", "medv", "mpg", "strength", "yield"),
-    "amount": (
-        *(
-            "value",
-            "amount",
-            "cost",
-            "salary",
-            "wage",
-            "income",
-            "sales",
-            "revenue",
-            "profit",
-            "rent",
-        ),
-        *("demand", "consumption", "quality", "grade", "score", "rating"),
-    ),
+    "part": "target label class outcome response output",
+    "event": """churn churned attrition exited left default defaulted fraud fraudulent survived
+        survival died death deceased mortality diagnosis readmitted species variety cultivar digit
+        sentiment spam subscribed converted conversion purchased approved cancelled canceled clicked
+        winner failed failure passed dropout""",
+    "illness": "disease malignant cancer diabetes stroke",
+    "state": "status result decision verdict risk",
+    "price": "price charges medv mpg strength yield",
+    "amount": """value amount cost salary wage income sales revenue profit rent demand consumption
+        quality grade score rating""",
 }
+_KINDS = {word: kind for kind, words in TARGET_WORDS.items() for word in words.split()}
 # "Churn flag" and "is fraud" are churn and fraud.
-_FILLERS = frozenset(
-    ("is", "has", "was", "the", "flag", "label", "variable", "column", "indicator", "binary", "yn")
-)
+_FILLERS = "is has was the flag label variable column indicator binary yn"
 # "Marital status" and "ticket class" say what somebody is before anything happens.
-_CIRCUMSTANCES = frozenset(
-    (
-        *(
-            "marital",
-            "civil",
-            "family",
-            "employment",
-            "employee",
-            "work",
-            "job",
-            "housing",
-            "home",
-            "social",
-        ),
-        *(
-            "relationship",
-            "smoking",
-            "smoker",
-            "passenger",
-            "ticket",
-            "cabin",
-            "vehicle",
-            "customer",
-            "blood",
-        ),
-        *("previous", "checking", "savings", "account", "payment", "contract", "product"),
-    )
-)
+_CIRCUMSTANCES = """marital civil family employment employee work job housing home social
+    relationship smoking smoker passenger ticket cabin vehicle customer blood previous checking
+    savings account payment contract product"""
 ID_NAME = re.compile(
     r"(?i:^(index|row|rowid|rowname|rownames|unnamed: \d+)$|(^|[\W_])(id|uuid|guid|key)([\W_]|$))"
     r"|[a-z](Id|ID|Key)$"
@@ -125,16 +47,6 @@ def detect_target(frame: pd.DataFrame) -> str:
     before a price: churn is taken where there is a price too. Ids never are. Without such a name it is the
     last column if it holds few classes, one named like an amount, the first column if it holds few classes,
     or the last that could be one.
-
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_rows, n_columns)
-        At least one column, named by text.
-
-    Returns
-    -------
-    column : str
-        The last useful column where nothing better is found.
     """
     left_out = suggest_exclusions(frame)
     names = [str(column) for column in frame.columns]
@@ -178,14 +90,15 @@ def _rank(name: str, names: list[str]) -> int:
         at_end = name in (names[0], names[-1])
         beside_x = names[: names.index(name)][-1:] in (["x"], ["X"]) and len(names) > 2
         return 0 if at_end and not beside_x else _WEAK - 1
-    kinds = {word: kind for kind, group in TARGET_WORDS.items() for word in group}
-    plain = [word for word in words if word not in _FILLERS] or words
+    plain = [word for word in words if word not in _FILLERS.split()] or words
     if len(plain) == 1:
-        return _RANKS.get(kinds.get(plain[0], ""), _UNNAMED)
-    head = kinds.get(plain[-1], "")
-    if head in ("", "state", "part") and kinds.get(plain[0]) in ("event", "illness"):
-        head = kinds[plain[0]]  # "default next month"
-    if head in ("part", "state") and (plain[-1] == "class" or not _CIRCUMSTANCES.isdisjoint(plain)):
+        return _RANKS.get(_KINDS.get(plain[0], ""), _UNNAMED)
+    head = _KINDS.get(plain[-1], "")
+    if head in ("", "state", "part") and _KINDS.get(plain[0]) in ("event", "illness"):
+        head = _KINDS[plain[0]]  # "default next month"
+    if head in ("part", "state") and (
+        plain[-1] == "class" or not set(plain).isdisjoint(_CIRCUMSTANCES.split())
+    ):
         return _UNNAMED
     return _RANKS[head] + 1 + (head == "part") if head else _UNNAMED
 
@@ -218,18 +131,6 @@ def suggest_exclusions(frame: pd.DataFrame, target: str | None = None) -> dict[s
     numbers that count the rows, or whole numbers or codes that differ in (nearly) every row; and free text:
     long cells that nearly all differ, unless there is nothing else to predict from. Measurements that happen
     to be unique, and dates, are no ids.
-
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_rows, n_columns)
-        The table.
-    target : str, default=None
-        Column that is never proposed.
-
-    Returns
-    -------
-    reasons : dict of str to str
-        Column to reason, in the order of the columns.
     """
     reasons = {name: _reason_to_exclude(frame[name]) for name in frame.columns if name != target}
     reasons = {column: reason for column, reason in reasons.items() if reason}

@@ -9,21 +9,21 @@ import numpy as np
 import pandas as pd
 
 from ecoval_core.tables.columns import check_finite, has_target
-from ecoval_core.tables.conversion import (
+from ecoval_core.tables.convert import (
     convert,
     counts_of,
     examples,
     is_present,
     kind_of,
-    listed,
     match_names,
     match_values,
     refuse_column,
 )
-from ecoval_core.tables.limits import TableError, column_names, refuse_empty, shorten
-from ecoval_core.tables.reading import index_to_columns
+from ecoval_core.tables.limits import TableError, column_names, refuse_empty
+from ecoval_core.tables.read import index_to_columns
 from ecoval_core.tables.table import Table
 from ecoval_core.target_type import LARGEST_NUMBER, numeric_values
+from ecoval_core.text import join, shorten
 
 # Text with more distinct values is free text, of which new values are no news.
 MAX_CATEGORIES = 40
@@ -200,7 +200,7 @@ def _match_names(table: Table, given: list[str], name: str) -> tuple[dict[str, s
         if found != column
     ]
     if spare:
-        columns = listed([repr(shorten(column, 30)) for column in spare[:MAX_NAMED]], len(spare))
+        columns = join([repr(shorten(column, 30)) for column in spare[:MAX_NAMED]], len(spare))
         verb = "Column {} is" if len(spare) == 1 else "Columns {} are"
         notes.append(f"{verb.format(columns)} not in the table and ignored.")
     return pairs, notes
@@ -215,7 +215,7 @@ def _refuse_missing(missing: list[str], n_features: int, spare: list[str], name:
         named.append(f"{shorten(column, 40)!r}{hint}")
     of = f"{len(missing):,} of the {n_features:,} columns" if n_features > 1 else "the one column"
     raise TableError(
-        f"{name} lacks {of} that the model was fitted on, {listed(named)}: add or rename "
+        f"{name} lacks {of} that the model was fitted on, {join(named)}: add or rename "
         f"{'it' if len(missing) == 1 else 'them'} and load the file again."
     )
 
@@ -322,7 +322,7 @@ def _written_as(classes: list[str], given: pd.Series) -> pd.Series:
 
 def _renamed(pairs: dict[str, str]) -> str:
     named = [f"{given!r} as {wanted!r}" for given, wanted in list(pairs.items())[:MAX_NAMED]]
-    return listed([named[0].replace(" as ", " is read as "), *named[1:]], len(pairs))
+    return join([named[0].replace(" as ", " is read as "), *named[1:]], len(pairs))
 
 
 # --- Rows that are not new -----------------------------------------------------------------

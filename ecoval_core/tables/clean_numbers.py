@@ -1,29 +1,17 @@
-"""Spelt numbers: text such as ``$1,200``, ``3,5 %`` or ``(12.50)`` becomes numbers."""
+"""Numbers in text: ``$1,200``, ``3,5 %`` or ``(12.50)`` become numbers.
+
+skrub's ``ToFloat`` reads grouped digits and brackets, but a whole column or nothing, and neither
+currencies nor percentages.
+"""
 
 import re
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-CURRENCIES = (
-    *(
-        "USD",
-        "EUR",
-        "GBP",
-        "CHF",
-        "JPY",
-        "CNY",
-        "INR",
-        "CAD",
-        "AUD",
-        "SEK",
-        "NOK",
-        "DKK",
-        "PLN",
-        "BRL",
-    ),
-)
+CURRENCIES = "USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD|SEK|NOK|DKK|PLN|BRL"
 _SPACES = "\u00a0\u202f "
 _PLAIN = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 # Before the decimals stands a point or a comma; what groups the digits is another sign.
@@ -31,11 +19,11 @@ _DIGITS = {
     ".": rf"(?:{_PLAIN}|\d{{1,3}}(?:[,'’{_SPACES}]\d{{3}})+(?:\.\d+)?)",
     ",": rf"(?:\d+(?:,\d+)?|\d{{1,3}}(?:[.'’{_SPACES}]\d{{3}})+(?:,\d+)?)",
 }
-DECIMALS = tuple(_DIGITS)
+DECIMALS: tuple[Literal[".", ","], ...] = (".", ",")
 _GROUPS = {".": rf"[,'’{_SPACES}]", ",": rf"[.'’{_SPACES}]"}
-_CURRENCY = rf"(?:[$€£¥₹₽₩₺₪₫฿]|{'|'.join(CURRENCIES)})"
+_CURRENCY = rf"(?:[$€£¥₹₽₩₺₪₫฿]|{CURRENCIES})"
 _SIGN = r"[+\-−]?"
-_SPELT = {
+_NUMBERS = {
     decimal: re.compile(
         rf"(?P<open>\()?(?P<sign>{_SIGN})\s*{_CURRENCY}?\s*(?P<inner>{_SIGN})(?P<digits>{digits})"
         rf"\s*(?:{_CURRENCY}|%)?(?P<close>\))?",
@@ -49,19 +37,10 @@ _MAX_DIGITS = 15
 
 
 def read_numbers(texts: Sequence[str], decimal: str) -> np.ndarray:
-    """Return the numbers that texts spell.
+    """Return the numbers that texts spell, float64; NaN for text that spells none.
 
-    Parameters
-    ----------
-    texts : sequence of str
-        Numbers with or without grouped digits, sign (or accountants' brackets), currency or percent sign.
-    decimal : {".", ","}
-        Sign before the decimals.
-
-    Returns
-    -------
-    numbers : ndarray of shape (n_texts,)
-        float64; NaN for text that spells none. Of a percentage the figure: ``12 %`` is 12.
+    They may have grouped digits, a sign (or accountants' brackets), a currency or a percent sign.
+    Of a percentage it is the figure: ``12 %`` is 12. `decimal` is the sign before the decimals.
     """
     numbers = np.full(len(texts), np.nan)
     if decimal == ".":
@@ -73,16 +52,16 @@ def read_numbers(texts: Sequence[str], decimal: str) -> np.ndarray:
 
 
 def _read_number(text: str, decimal: str) -> float:
-    found = _SPELT[decimal].fullmatch(text.strip()) if len(text) < 60 else None
+    match = _NUMBERS[decimal].fullmatch(text.strip()) if len(text) < 60 else None
     if (
-        not found
-        or bool(found["open"]) != bool(found["close"])
-        or (found["sign"] and found["inner"])
+        not match
+        or bool(match["open"]) != bool(match["close"])
+        or (match["sign"] and match["inner"])
     ):
         return np.nan
-    number = float(re.sub(_GROUPS[decimal], "", found["digits"]).replace(",", "."))
-    signs = found["sign"] + found["inner"]
-    return -number if found["open"] or signs in ("-", "−") else number
+    number = float(re.sub(_GROUPS[decimal], "", match["digits"]).replace(",", "."))
+    signs = match["sign"] + match["inner"]
+    return -number if match["open"] or signs in ("-", "−") else number
 
 
 def is_bare(text: str) -> bool:
@@ -96,6 +75,6 @@ def is_percentage(text: str) -> bool:
 
 
 def is_code(text: str) -> bool:
-    """Tell whether a text of digits is a code: it begins with a zero or has more digits than numbers hold."""
+    """Tell whether digits are a code: they begin with a zero or are more than numbers hold."""
     text = text.strip()
     return text.isdecimal() and ((text[0] == "0" and len(text) > 1) or len(text) > _MAX_DIGITS)
