@@ -15,13 +15,7 @@ import pandas as pd
 from pandas.api import types
 from pydantic import BaseModel, ConfigDict, Field
 
-from ecoval_core.tables.clean_numbers import (
-    DECIMALS,
-    is_bare,
-    is_code,
-    is_percentage,
-    read_numbers,
-)
+from ecoval_core.tables.clean_numbers import DECIMALS, is_bare, is_code, is_percentage, read_numbers
 from ecoval_core.text import count_of, join, shorten
 
 Kind = Literal["spelling", "missing", "percent", "amount", "number", "stray"]
@@ -43,33 +37,21 @@ _SAMPLE = 300
 
 
 class Fix(BaseModel):
-    """One thing to fix in one column: made by `suggest_fixes`, done by `clean`.
-
-    Attributes
-    ----------
-    column : str
-        Name of the column.
-    kind : {"spelling", "missing", "percent", "amount", "number", "stray"}
-        Categories spelt in several ways; marks among categories that stand for missing values;
-        percentages, amounts (currency signs, grouped digits, decimal commas) and plain numbers that
-        are text, for their signs or for marks of missing values; numbers but for a few cells.
-    sentence : str
-        What was noticed, with counts and examples, and what the fix does, for the user.
-    n_cells : int
-        Cells that become other ones.
-    mapping : tuple of (str, str or None)
-        What each of these texts becomes, None for missing. Other texts of a column of numbers
-        become the number that they spell.
-    decimal : {".", ","}
-        Sign before the decimals in a column of numbers.
-    """
+    """One thing to fix in one column: made by `suggest_fixes`, done by `clean`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: str
+    # Categories spelt in several ways; marks among categories that stand for missing values;
+    # percentages, amounts (currency signs, grouped digits, decimal commas) and plain numbers that
+    # are text, for their signs or for marks of missing values; numbers but for a few cells.
     kind: Kind
+    # What was noticed, with counts and examples, and what the fix does, for the user.
     sentence: str
+    # Cells that become other ones.
     n_cells: int = Field(strict=True)
+    # What each of these texts becomes, None for missing. Other texts of a column of numbers become
+    # the number that they spell, with this sign before the decimals.
     mapping: tuple[tuple[str, str | None], ...]
     decimal: Literal[".", ","] = "."
 

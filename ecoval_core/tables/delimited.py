@@ -66,6 +66,7 @@ _MARKS = {
 _FOREIGN = (
     "cp932", "euc_jp", "gb18030", "big5", "cp949", "cp1251", "koi8_r", "cp1253", "cp1255", "cp1256",
 )  # fmt: skip
+_JAPANESE = ("cp932", "euc_jp")
 _NO_TEXT = "is neither text in an encoding nor a table format known here"
 
 
@@ -127,9 +128,9 @@ def _guess_encoding(data: bytes, first_bad: int) -> str | None:
 
     lines = b"".join(re.findall(rb".*[\x80-\xff].*\n?", sample))[:_HEAD]
     matches = from_bytes(lines, cp_isolation=list(_FOREIGN))
-    # Few words fit several encodings of East Asia, but only those of Japan make kana of them.
-    japanese = (match for match in matches if re.search("[ぁ-ヾ]", str(match)))
-    match = next(japanese, matches.best())
+    # Few words fit several encodings of East Asia; kana tell those of Japan.
+    japanese = [match for match in matches if match.encoding in _JAPANESE]
+    match = next((m for m in japanese if re.search("[ぁ-ヾ]", str(m))), matches.best())
     return match.encoding if match else None
 
 
@@ -302,9 +303,6 @@ def guard_formulas(frame: pd.DataFrame) -> pd.DataFrame:
 def _guard(column: pd.Series) -> pd.Series:
     if types.is_numeric_dtype(column) or types.is_datetime64_any_dtype(column):
         return column
-    if isinstance(column.dtype, pd.StringDtype):
-        risky = column.str.contains(_WOULD_RUN, regex=True).fillna(False).astype(bool)
-        return column.where(~risky, "'" + column) if risky.any() else column
     return column.astype(object).map(_guard_cell, na_action="ignore")
 
 

@@ -26,29 +26,16 @@ _FOLDER = Path(__file__).parent / "samples"
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table fit for valuation: made by `make_table` or `load_sample`.
-
-    Attributes
-    ----------
-    name : str
-        What messages and headings call it.
-    frame : DataFrame of shape (n_rows, n_columns)
-        The columns and their order as read; its index 0 to n_rows - 1 holds the row ids.
-    target : str
-        The column to predict.
-    task : {"classification", "regression"}
-        How.
-    excluded : mapping of str to str
-        Columns that are not used as features, with the reason.
-    content : str
-        Digest of the frame alone.
-    """
+    """A table fit for valuation: made by `make_table` or `load_sample`."""
 
     name: str
+    # Columns and their order as read; its index 0 to n_rows - 1 holds the row ids.
     frame: pd.DataFrame
     target: str
     task: Task
+    # Columns that are not used as features, with the reason.
     excluded: Mapping[str, str]
+    # Digest of the frame alone.
     content: str
 
     @property
@@ -217,26 +204,14 @@ class Sample:
 
 _SAMPLES = (
     Sample("digits", "Handwritten digits", "1,797 pictures of 8 × 8 pixels, ten digits.", "digit"),
-    Sample(
-        "breast_cancer",
-        "Breast cancer",
-        "569 biopsies, 30 measures of cell nuclei, malignant or benign.",
-        "diagnosis",
-    ),
+    Sample("breast_cancer", "Breast cancer",
+           "569 biopsies, 30 measures of cell nuclei, malignant or benign.", "diagnosis"),
     Sample("wine", "Wine", "178 wines, 13 chemical measures, three cultivars.", "cultivar"),
-    Sample(
-        "penguins",
-        "Palmer penguins",
-        "344 penguins of three species: mixed columns, a few values missing.",
-        "species",
-    ),
-    Sample(
-        "titanic",
-        "Titanic passengers",
-        "1,309 passengers, who survived: mixed columns, many ages missing.",
-        "survived",
-    ),
-)
+    Sample("penguins", "Palmer penguins",
+           "344 penguins of three species: mixed columns, a few values missing.", "species"),
+    Sample("titanic", "Titanic passengers",
+           "1,309 passengers, who survived: mixed columns, many ages missing.", "survived"),
+)  # fmt: skip
 SAMPLES = {sample.key: sample for sample in _SAMPLES}
 
 
