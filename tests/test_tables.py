@@ -377,7 +377,7 @@ def test_any_text_is_read_or_refused(content):
         (np.arange(40) * 1.5, "classification", "looks like an amount or an id"),
         ([f"{i}.5" for i in range(39)] + ["n/k"], "classification", "'n/k' in row 39"),
         (["a", "b", "c", "d", "e"] + ["x"] * 35, None, "Classes 'a', 'b', 'c' and 2 more each"),
-        (["x", "y"] * 19 + ["odd", "even"], None, "Classes 'even', 'odd' each have a single row"),
+        (["x", "y"] * 19 + ["odd", "even"], None, "Classes 'even' and 'odd' each have a single row"),
         ([np.inf] + [1.5, 2.5, 3.5] * 13, "regression", "'label' holds an infinite"),
         ([[1, 2]] * 40, None, "lists or bytes"),
         ([b"x", b"y"] * 20, None, "lists or bytes"),

@@ -130,15 +130,11 @@ def suggest_categories(column: str, texts: Mapping[str, int]) -> list[Fix]:
     if any(tidy(text) == "+" for text in texts):  # beside which a minus is a category
         marks = {}
     if marks and len(marks) < len(texts):
+        sentence = f"{name} holds {say_marks(marks)}: empty {these(marks)}."
         fixes.append(
-            Fix(
-                column=column,
-                kind="missing",
-                sentence=f"{name} holds {say_marks(marks)}: empty {these(marks)}.",
-                n_cells=sum(marks.values()),
-                mapping=tuple((text, None) for text in sorted(marks)),
-            )
-        )
+            Fix(column=column, kind="missing", sentence=sentence, n_cells=sum(marks.values()),
+                mapping=tuple((text, None) for text in sorted(marks)))
+        )  # fmt: skip
         texts = {text: n for text, n in texts.items() if text not in marks}
 
     groups: dict[str, list[str]] = {}
@@ -154,18 +150,15 @@ def suggest_categories(column: str, texts: Mapping[str, int]) -> list[Fix]:
     worst = max(alike, key=lambda group: sum(texts[text] for text in group[1:]))
     spellings = join([f"{quote(text)} ({texts[text]:,})" for text in worst[:4]])
     several = "a category" if len(alike) == 1 else f"{len(alike):,} categories"
-    fixes.append(
-        Fix(
-            column=column,
-            kind="spelling",
-            sentence=(
-                f"{name} spells {several} in several ways, such as {spellings}: spell each in its "
-                f"commonest way, such as {quote(mapping[worst[0]])}."
-            ),
-            n_cells=sum(texts[text] for text, new in mapping.items() if text != new),
-            mapping=tuple(sorted(mapping.items())),
-        )
+    sentence = (
+        f"{name} spells {several} in several ways, such as {spellings}: spell each in its "
+        f"commonest way, such as {quote(mapping[worst[0]])}."
     )
+    n_cells = sum(texts[text] for text, new in mapping.items() if text != new)
+    fixes.append(
+        Fix(column=column, kind="spelling", sentence=sentence, n_cells=n_cells,
+            mapping=tuple(sorted(mapping.items())))
+    )  # fmt: skip
     return fixes
 
 
@@ -248,13 +241,9 @@ def suggest_numbers(column: str, texts: Mapping[str, int], cells: pd.Series) -> 
             f"read them as numbers ({numbers[typical]:.10g}){empty}."
         )
     return Fix(
-        column=column,
-        kind=kind,
-        sentence=sentence,
-        n_cells=n_cells,
-        mapping=tuple((text, None) for text in sorted(strays)),
-        decimal=decimal,
-    )
+        column=column, kind=kind, sentence=sentence, n_cells=n_cells,
+        mapping=tuple((text, None) for text in sorted(strays)), decimal=decimal,
+    )  # fmt: skip
 
 
 def _find_decimal(texts: Mapping[str, int]) -> Literal[".", ","] | None:

@@ -36,15 +36,6 @@ def convert(old: pd.Series, new: pd.Series) -> pd.Series:
     return ways.get(kind_of(old), _to_text)(old, new)
 
 
-def is_present(column: pd.Series) -> np.ndarray:
-    """Mark the cells that hold something; blank text does not."""
-    present = column.notna().to_numpy()
-    if types.is_string_dtype(column) or column.dtype == object:
-        blank = column.map(lambda cell: isinstance(cell, str) and not cell.strip())
-        present = present & ~blank.fillna(False).to_numpy(dtype=bool)
-    return present
-
-
 def _to_numbers(old: pd.Series, new: pd.Series) -> pd.Series:
     values = numeric_values(new)
     if values is None:
@@ -66,8 +57,7 @@ def _to_truth_values(_: pd.Series, new: pd.Series) -> pd.Series:
     if kind_of(new) == "truth values":
         cells = new.astype("boolean")
     else:
-        text = new.astype("str").str.strip().str.casefold()
-        cells = text.map(_TRUTH).astype("boolean")
+        cells = new.astype("str").str.strip().str.casefold().map(_TRUTH).astype("boolean")
     return cells if cells.isna().any() else cells.astype("bool")
 
 
@@ -147,16 +137,14 @@ def _fold(value: str) -> str:
 
 def examples(cells: pd.Series) -> str:
     """Name some cells with their rows: "'a' in row 3, 'b' in row 9"."""
-    some = [
-        f"{shorten(cell, 30)!r} in row {row}" for row, cell in cells.iloc[:MAX_EXAMPLES].items()
-    ]
-    return ", ".join(some) + (", …" if len(cells) > MAX_EXAMPLES else "")
+    some = cells.iloc[:MAX_EXAMPLES].items()
+    parts = [f"{shorten(cell, 30)!r} in row {row}" for row, cell in some]
+    return ", ".join(parts) + (", …" if len(cells) > MAX_EXAMPLES else "")
 
 
 def counts_of(cells: pd.Series, limit: int = 8) -> str:
     """Name the distinct cells with their numbers, the most frequent first: "'a' (3 rows), 'b' (1 row)"."""
     counts = cells.astype("str").value_counts()
-    parts = [
-        f"{shorten(cell, 30)!r} ({count_of(n, 'row')})" for cell, n in counts.iloc[:limit].items()
-    ]
+    some = counts.iloc[:limit].items()
+    parts = [f"{shorten(cell, 30)!r} ({count_of(n, 'row')})" for cell, n in some]
     return join(parts, len(counts))

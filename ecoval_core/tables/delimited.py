@@ -74,7 +74,8 @@ def to_utf8(data: bytes, name: str) -> bytes:
     """Return text in UTF-8 without its mark; refuse what is no text, naming the line."""
     encoding = next((kind for mark, kind in _MARKS.items() if data.startswith(mark)), "utf-8")
     is_plain = encoding.startswith("utf-8")
-    if is_plain and (b"\x00" in data or _n_controls(data) > len(data[: 2**20]) / 100):
+    controls = re.findall(rb"[\x01-\x08\x0e-\x1f]", data[: 2**20])
+    if is_plain and (b"\x00" in data or len(controls) > len(data[: 2**20]) / 100):
         refuse(name, _NO_TEXT)
     try:
         text = _transcode(data, encoding, name)
@@ -91,10 +92,6 @@ def to_utf8(data: bytes, name: str) -> bytes:
     if b"\x00" in text:
         refuse(name, _NO_TEXT)
     return text
-
-
-def _n_controls(data: bytes) -> int:
-    return len(re.findall(rb"[\x01-\x08\x0e-\x1f]", data[: 2**20]))
 
 
 def _transcode(data: bytes, encoding: str, name: str) -> bytes:
@@ -138,15 +135,11 @@ def _guess_encoding(data: bytes, first_bad: int) -> str | None:
 
 
 def _find_separator(data: bytes) -> tuple[int, str]:
-    """Return where the table starts and what separates its cells."""
+    """Return where the table starts, and what cuts most lines into as many cells as the header."""
     declared = re.match(rb"sep=([!-/:-@\[-`{-~\t ])\r?\n", data)  # Excel's own way to name it
     if declared and declared[1] != b'"':
         return declared.end(), declared[1].decode()
-    return 0, _guess_separator(_head(data, 0, _HEAD))
-
-
-def _guess_separator(start: str) -> str:
-    """Take the separator that cuts the most lines into as many fields as the header."""
+    start = _head(data, 0, _HEAD)
     scores: dict[str, float] = {}
     for separator in SEPARATORS:
         lines = io.StringIO(start, newline="")
@@ -156,7 +149,7 @@ def _guess_separator(start: str) -> str:
             # Equal within one: rows may end in a separator or begin with an unnamed row name.
             regular = sum(widths[0] <= width <= widths[0] + 1 for width in widths) / len(widths)
             scores[separator] = round(regular, 1)
-    return max(scores, key=scores.__getitem__, default=",")
+    return 0, max(scores, key=scores.__getitem__, default=",")
 
 
 def _head(data: bytes, start: int, size: int) -> str:

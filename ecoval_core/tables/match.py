@@ -8,21 +8,20 @@ from difflib import get_close_matches
 import numpy as np
 import pandas as pd
 
-from ecoval_core.tables.columns import check_finite, has_target
+from ecoval_core.tables.columns import check_finite, is_present
 from ecoval_core.tables.convert import (
     convert,
     counts_of,
     examples,
-    is_present,
     kind_of,
     match_names,
     match_values,
 )
-from ecoval_core.tables.limits import TableError, column_names, refuse_empty
+from ecoval_core.tables.limits import TableError, check_filled, column_names
 from ecoval_core.tables.read import index_to_columns
 from ecoval_core.tables.table import Table
 from ecoval_core.target_type import LARGEST_NUMBER, numeric_values
-from ecoval_core.text import join, shorten
+from ecoval_core.text import count_of, join, shorten
 
 # Text with more distinct values is free text, of which new values are no news.
 MAX_CATEGORIES = 40
@@ -72,24 +71,18 @@ def match_columns(
     """
     frame = index_to_columns(frame)
     frame.columns = pd.Index(column_names(frame.columns, name))
-    if frame.shape[1] == 0:
-        refuse_empty(name)
-    if len(frame) == 0:
-        raise TableError(f"{name} has column names but no rows: choose a file with rows.")
+    check_filled(*frame.shape, name)
     known = table.frame if train_ids is None else table.frame.iloc[train_ids]
     pairs, notes = _match_names(table, [str(column) for column in frame], name)
     warnings: list[str] = []
     columns = {}
-    for column in table.frame.columns:
-        if column not in pairs:
-            continue
+    for column in filter(pairs.__contains__, table.frame.columns):
         given = frame[pairs[column]].rename(column)
         if column in table.features:
-            columns[column] = _fit_feature(known[column], given, name, notes, warnings)
-        else:
-            columns[column] = given
+            given = _fit_feature(known[column], given, name, notes, warnings)
+        columns[column] = given
     given = columns.get(table.target, pd.Series(pd.NA, frame.index, dtype="str", name=table.target))
-    present, labels = has_target(given), _fit_target(table, given, notes)
+    present, labels = is_present(given), _fit_target(table, given, notes)
     has_target_column = table.target in columns
     matched = pd.DataFrame(columns)
     usable = labels.notna().to_numpy()
@@ -111,29 +104,21 @@ def match_columns(
             "new comes with that and test scores may be flattered."
         )
     return Matched(
-        frame=matched,
-        features=table.features,
-        target=table.target,
-        has_target=has_target_column,
+        frame=matched, features=table.features, target=table.target, has_target=has_target_column,
         ids=np.flatnonzero(usable).astype(np.int64),
         labels=np.array(labels[usable].tolist(), dtype=table.labels.dtype),
         unlabelled_ids=np.flatnonzero(~present).astype(np.int64),
-        unknown_labels=unknown.astype("str"),
-        repeated_ids=repeated,
-        notes=tuple(notes),
+        unknown_labels=unknown.astype("str"), repeated_ids=repeated, notes=tuple(notes),
         warnings=tuple(warnings),
-    )
+    )  # fmt: skip
 
 
 def _rows(n: int) -> str:
-    return f"{n:,} row is" if n == 1 else f"{n:,} rows are"
+    return f"{count_of(n, 'row')} {'is' if n == 1 else 'are'}"
 
 
 def _they(n: int) -> str:
     return "it is" if n == 1 else "they are"
-
-
-# --- Names ---------------------------------------------------------------------------------
 
 
 def _match_names(table: Table, given: list[str], name: str) -> tuple[dict[str, str], list[str]]:
@@ -158,19 +143,16 @@ def _match_names(table: Table, given: list[str], name: str) -> tuple[dict[str, s
 
 def _refuse_missing(missing: list[str], n_features: int, spare: list[str], name: str) -> None:
     folded = {column.casefold(): column for column in spare}
-    named = []
+    parts = []
     for column in missing:
         near = get_close_matches(column.casefold(), folded, n=1)
         hint = f" (perhaps {shorten(folded[near[0]], 40)!r})" if near else ""
-        named.append(f"{shorten(column, 40)!r}{hint}")
+        parts.append(f"{shorten(column, 40)!r}{hint}")
     of = f"{len(missing):,} of the {n_features:,} columns" if n_features > 1 else "the one column"
     raise TableError(
-        f"{name} lacks {of} that the model was fitted on, {join(named)}: add or rename "
+        f"{name} lacks {of} that the model was fitted on, {join(parts)}: add or rename "
         f"{'it' if len(missing) == 1 else 'them'} and load the file again."
     )
-
-
-# --- Cells ---------------------------------------------------------------------------------
 
 
 def _fit_feature(
@@ -233,18 +215,17 @@ def _fit_categories(
         new = convert(old, text)
     unseen = text[text.notna() & ~text.isin(known)]
     if len(unseen):
-        n = unseen.nunique()
         warnings.append(
-            f"Column {column!r} holds {n:,} {'value' if n == 1 else 'values'} that training never did, "
+            f"Column {column!r} holds {count_of(unseen.nunique(), 'value')} that training never did, "
             f"of which the model has learnt nothing: {counts_of(unseen)}."
         )
     return new
 
 
 def _fit_target(table: Table, given: pd.Series, notes: list[str]) -> pd.Series:
-    """Targets as the table's are, by row id; missing where there is none that the model knows."""
+    """Return targets as the table's are, by row id; missing where there is none that the model knows."""
     old = table.label_series
-    present = has_target(given)
+    present = is_present(given)
     labels = pd.Series(pd.NA, given.index, dtype=object, name=table.target)
     if table.task == "regression" or old.dtype.kind == "i":
         numbers = convert(old, given).astype("float64")
@@ -276,15 +257,12 @@ def _written_as(classes: list[str], given: pd.Series) -> pd.Series:
 
 
 def _renamed(pairs: dict[str, str]) -> str:
-    named = [f"{given!r} as {wanted!r}" for given, wanted in list(pairs.items())[:MAX_NAMED]]
-    return join([named[0].replace(" as ", " is read as "), *named[1:]], len(pairs))
-
-
-# --- Rows that are not new -----------------------------------------------------------------
+    parts = [f"{given!r} as {wanted!r}" for given, wanted in list(pairs.items())[:MAX_NAMED]]
+    return join([parts[0].replace(" as ", " is read as "), *parts[1:]], len(pairs))
 
 
 def _repeated(table: Table, matched: pd.DataFrame, labels: pd.Series | None) -> np.ndarray:
-    """Row ids whose features, and target where there is one, are those of a row of the table."""
+    """Return row ids whose features, and target where there is one, are those of a row of the table."""
 
     def digests(frame: pd.DataFrame, target: pd.Series | None) -> np.ndarray:
         plain = {}
@@ -295,11 +273,9 @@ def _repeated(table: Table, matched: pd.DataFrame, labels: pd.Series | None) -> 
             plain["\0target"] = target.astype("str").to_numpy()
         return pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
 
-    if labels is None:
-        known = digests(table.frame, None)
-        return np.flatnonzero(np.isin(digests(matched, None), known)).astype(np.int64)
-    rows = table.frame.iloc[table.labelled_ids]
-    known = digests(rows, table.label_series)
-    usable = labels.notna().to_numpy()
+    rows = table.frame if labels is None else table.frame.iloc[table.labelled_ids]
+    known = digests(rows, None if labels is None else table.label_series)
     same = np.isin(digests(matched, labels), known)
-    return np.flatnonzero(usable & same).astype(np.int64)
+    if labels is not None:
+        same &= labels.notna().to_numpy()
+    return np.flatnonzero(same).astype(np.int64)

@@ -126,24 +126,13 @@ def prepare(
     vectorizer = _make_vectorizer(features, random_state)
     X_train = _to_numbers(vectorizer.fit_transform, features.iloc[ids_train], table.name)
     return Split(
-        table=table,
-        task=table.task,
-        X_train=X_train,
+        table=table, task=table.task, X_train=X_train,
         X_val=_to_numbers(vectorizer.transform, features.iloc[ids_val], table.name),
         X_test=_to_numbers(vectorizer.transform, features.iloc[ids_test], table.name),
-        y_train=noisy,
-        y_val=y_val,
-        y_test=y_test,
-        ids_train=ids_train,
-        ids_val=ids_val,
-        ids_test=ids_test,
-        vectorizer=vectorizer,
-        flipped_ids=ids_train[flipped],
-        y_train_clean=y_train,
-        proportions=shares,
-        noise=noise,
-        random_state=random_state,
-    )
+        y_train=noisy, y_val=y_val, y_test=y_test, ids_train=ids_train, ids_val=ids_val,
+        ids_test=ids_test, vectorizer=vectorizer, flipped_ids=ids_train[flipped],
+        y_train_clean=y_train, proportions=shares, noise=noise, random_state=random_state,
+    )  # fmt: skip
 
 
 def vectorise_new(split: Split, frame: pd.DataFrame) -> np.ndarray:
@@ -186,9 +175,6 @@ def plant_label_noise(
     changed = np.array(y)
     changed[positions] = noisy[positions]
     return changed, positions
-
-
-# --- Splitting -----------------------------------------------------------------------------
 
 
 def _check_proportions(proportions: Sequence[float]) -> tuple[float, float, float]:
@@ -249,9 +235,6 @@ def _cover(count: np.ndarray) -> None:
         count[part] = 1
 
 
-# --- Vectorising ---------------------------------------------------------------------------
-
-
 def _make_vectorizer(features: pd.DataFrame, random_state: int) -> Pipeline:
     """Make the pipeline, not yet fitted, that suits the kinds of the columns."""
     plain = _plain_columns(features)
@@ -263,7 +246,14 @@ def _make_vectorizer(features: pd.DataFrame, random_state: int) -> Pipeline:
         [
             ("plain", FunctionTransformer(_plain_columns, feature_names_out="one-to-one")),
             ("encode", encode),
-            ("double", FunctionTransformer(_to_double, feature_names_out="one-to-one")),
+            (
+                "double",
+                FunctionTransformer(
+                    pd.DataFrame.astype,
+                    kw_args={"dtype": "float64"},
+                    feature_names_out="one-to-one",
+                ),
+            ),
             ("impute", impute),
             ("vary", VarianceThreshold()),
             # Of numbers far from zero, StandardScaler alone loses the variance to rounding.
