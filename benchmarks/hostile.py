@@ -30,10 +30,10 @@ from pyarrow import parquet
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import hostile_files
-
-from ecoval_core.tables import TableError, limits, read_frame
 from ecoval_core.tables.parquet_files import read_parquet  # noqa: F401 - imported before memory is measured
 from ecoval_core.tables.workbooks import read_workbook  # noqa: F401
+
+from ecoval_core.tables import TableError, limits, read_frame
 
 MB = 2**20
 

@@ -10,7 +10,7 @@ import pytest
 
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import load_sample, make_table
-from ecoval_core.tables.preparation import prepare
+from ecoval_core.tables.prepare import prepare
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.workspace.exports import export_table, exported_frame
 from ecoval_core.workspace.runs import Settings, estimate_run, rows_per_fit, value_prepared

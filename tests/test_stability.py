@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ecoval_core.tables import load_sample
-from ecoval_core.tables.preparation import prepare
+from ecoval_core.tables.prepare import prepare
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.workspace.runs import Settings, value_prepared
 from ecoval_core.workspace.stability import count_surely_harmful, repeat_run, stability_of
