@@ -245,7 +245,7 @@ st.file_uploader(
     key=Session.new_upload.key,
     on_change=open_file,
     max_upload_size=MAX_BYTES // 2**20,
-    help=f"The column {run.prepared.table.target!r} may be missing, or empty in some rows: those are ranked "
+    help=f"The column {formats.plain(run.prepared.table.target)} may be missing, or empty in some rows: those are ranked "
     "by where a label would be news.",
 )
 finish_reading()
@@ -256,7 +256,7 @@ elif refusal := uploads.used_up():
 if session.new_file is not None:
     frame, name = session.new_file
     order = orders.new_rows(run, frame, name)
-    found = progress.fetch("new_rows", order, f"Valuing {name}")
+    found = progress.fetch("new_rows", order, f"Valuing {formats.plain(name)}")
     result = state.result(order)
     original = server.engine().frame(server.workspace(), frame)
     if found is not None and result is not None and original is not None:
