@@ -65,7 +65,7 @@ def known(amount: float, form: str) -> str:
 
 
 def plain(text: object) -> str:
-    """Write a name of the visitor's, of a file or a column, so that Markdown shows it as it is, on one line."""
+    """Write a name of a file, a column or a run on one line so that Markdown shows it as it is."""
     line = _SHORTHAND.sub(_WORD_JOINER, " ".join(str(text).split()))
     return _LIST.sub(r"\1\\", _MARKUP.sub(r"\\\g<0>", line))
 
