@@ -240,8 +240,8 @@ st.file_uploader(
     key=Session.new_upload.key,
     on_change=open_file,
     max_upload_size=MAX_BYTES // 2**20,
-    help=f"The column {run.table.target!r} may be missing, or empty in some rows: those are ranked "
-    "by where a label would be news.",
+    help=f"The column {formats.plain(run.table.target)} may be missing, or empty in some rows: those "
+    "are ranked by where a label would be news.",
 )
 finish_reading()
 if session.new_complaint:

@@ -17,7 +17,12 @@ from ecoval_core.workspace.schema import UnitKind
 from pages.shared.session import session
 
 UNITS: dict[UnitKind, str] = {"share": "‰ of the surplus", "score": "Units of the score"}
-_MARKUP = re.compile(r"[\\`*_\[\]<>#~$:|]|^[-+]")
+_MARKUP = re.compile(r"[\\`*_\[\]<>#~$:|&]|^[-+]")
+_LIST = re.compile(r"^(\d+)(?=[.)])")
+# Streamlit makes links, icons and arrows of what Markdown has left as text: an invisible character in between
+# keeps them apart.
+_WORD_JOINER = "\u2060"
+_SHORTHAND = re.compile(r"(?<=:)(?=\S)|(?=@)|(?<=www)(?=\.)|(?<=[-<>~])(?=[-=>])", re.IGNORECASE)
 
 
 def unit_of(run: Run) -> Unit:
@@ -60,19 +65,9 @@ def known(amount: float, form: str) -> str:
 
 
 def plain(text: object) -> str:
-    """Write a name of the visitor's, of a file or a column, so that Markdown shows it as it is.
-
-    Parameters
-    ----------
-    text : object
-        Anything; a number keeps its own writing.
-
-    Returns
-    -------
-    str
-        On one line, with a backslash before whatever Markdown would act upon.
-    """
-    return _MARKUP.sub(r"\\\g<0>", " ".join(str(text).split()))
+    """Write a name of a file, a column or a run on one line so that Markdown shows it as it is."""
+    line = _SHORTHAND.sub(_WORD_JOINER, " ".join(str(text).split()))
+    return _LIST.sub(r"\1\\", _MARKUP.sub(r"\\\g<0>", line))
 
 
 def amount(label: object) -> object:

@@ -18,6 +18,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ecoval_core.workspace.scratch import sweep_scratch
 from ecoval_core.workspace.workspace import Workspace, default_root, forget
 from pages.shared import access
 from pages.shared.engine import Engine
@@ -77,6 +78,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     import anyio.to_thread
 
     engine().start()
+    await anyio.to_thread.run_sync(sweep_scratch)
     async with keep_house(_forget):
         yield {}
     seconds = float(os.environ.get(ENVIRONMENT_DRAIN) or DRAIN_SECONDS)
