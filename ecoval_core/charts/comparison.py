@@ -34,14 +34,10 @@ from ecoval_core.text import count_of
 
 
 def agreement_scatter(
-    rows: pd.DataFrame,
-    *,
-    names: tuple[str, str],
-    theme: ThemeName,
-    by: Literal["ranks", "values"] = "ranks",
-    labels: pd.Series | None = None,
+    rows: pd.DataFrame, *, names: tuple[str, str], theme: ThemeName,
+    by: Literal["ranks", "values"] = "ranks", labels: pd.Series | None = None,
     selected: ArrayLike | None = None,
-) -> go.Figure:
+) -> go.Figure:  # fmt: skip
     """Draw every row by what two valuations say of it.
 
     Parameters
@@ -52,7 +48,6 @@ def agreement_scatter(
     names : tuple of two str
         What the two valuations are called.
     theme : {"light", "dark"}
-        Palette of the page.
     by : {"ranks", "values"}, default="ranks"
         What the axes show: ranks in percent, or values in the units of each.
     labels : Series or None, default=None
@@ -66,11 +61,6 @@ def agreement_scatter(
     Figure
         At most 20,000 points whose `customdata` is the row id, those with the largest differences among
         them; one trace, or one for each group. Ranks have a line where both agree.
-
-    Raises
-    ------
-    ValueError
-        If `by` is neither.
     """
     if by not in ("ranks", "values"):
         raise ValueError(f"The axes show 'ranks' or 'values', not {by!r}.")
@@ -183,7 +173,6 @@ def overlap_bars(overlaps: pd.DataFrame, *, theme: ThemeName) -> go.Figure:
     overlaps : DataFrame
         :attr:`ecoval_core.evaluation.comparison.Comparison.overlaps`.
     theme : {"light", "dark"}
-        Palette of the page.
 
     Returns
     -------
@@ -242,7 +231,6 @@ def class_bars(
     share : float
         Part of all rows that counts as the lowest.
     theme : {"light", "dark"}
-        Palette of the page.
 
     Returns
     -------
@@ -292,7 +280,6 @@ def before_after(changes: pd.DataFrame, *, theme: ThemeName, title: str = "") ->
         Columns measure (its name for people), before, after, low, high (an interval of the difference); a
         row a measure, drawn from the top.
     theme : {"light", "dark"}
-        Palette of the page.
     title : str, default=""
         What was changed.
 
