@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-MINUS = "−"
+MINUS, DASH = "−", "–"
 # Not printable, but without them words of Persian and of Hindi fall apart.
 _JOINERS = "\u200c\u200d"
 
@@ -25,3 +26,8 @@ def count_of(count: int, noun: str, plural: str = "") -> str:
 def join(parts: Sequence[str]) -> str:
     """Return an enumeration."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def known(amount: float, form: str) -> str:
+    """Return an amount in a format of Python's such as ".0%", or a dash where it is not known."""
+    return f"{amount:{form}}".replace("-", MINUS) if math.isfinite(amount) else DASH

@@ -14,6 +14,7 @@ from ecoval_core.evaluation.curves import (
 )
 from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.evaluation.standing import rows_removed, standing_of
+from ecoval_core.text import count_of
 from ecoval_core.workspace import orders
 from ecoval_core.workspace.exports import to_csv
 from ecoval_core.workspace.orders import N_RANDOM
@@ -47,8 +48,9 @@ def _describe_peak(summary: pd.DataFrame) -> str:
     if not best["share"]:
         return "; no share removed raises it"
     return (
-        f"; at its peak {best['mean']:.3f}, with {best['n_removed']:,.0f} rows ({best['share']:.0%}) "
-        "removed. The peak is chosen on these same test rows, so it flatters: on new rows expect less"
+        f"; at its peak {best['mean']:.3f}, with {count_of(round(best['n_removed']), 'row')} "
+        f"({best['share']:.0%}) removed. The peak is chosen on these same test rows, so it flatters: on new "
+        "rows expect less"
     )
 
 
@@ -188,7 +190,7 @@ def draw(curves: pd.DataFrame, found: Result, run: Run, classes: pd.Series | Non
         + _off_the_curves(placed, summary)
     )
     st.caption(
-        f"{found.payload['n_refits']:,} refits in {formats.seconds(found.payload['seconds'])}. "
+        f"{count_of(found.payload['n_refits'], 'refit')} in {formats.seconds(found.payload['seconds'])}. "
         "Bands hold the middle 80 % of "
         f"{N_RANDOM} random orders. Random clusters are a control: if removing whole clusters at "
         "random hurts as much as removing the best rows, it is the missing kinds of rows that hurt."

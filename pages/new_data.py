@@ -13,6 +13,7 @@ from ecoval_core.evaluation.addition import advantages
 from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.tables import MAX_BYTES
+from ecoval_core.text import count_of
 from ecoval_core.workspace import orders
 from ecoval_core.workspace.exports import to_csv, unique_name
 from ecoval_core.workspace.jobs import JobState
@@ -65,7 +66,7 @@ def draw_notes(payload: dict[str, Any]) -> None:
         st.warning(formats.plain(warning))
     if payload["notes"]:
         with st.expander(
-            f"How the columns were matched: {formats.count(len(payload['notes']), 'note')}"
+            f"How the columns were matched: {count_of(len(payload['notes']), 'note')}"
         ):
             for note in payload["notes"]:
                 st.markdown(f"- {formats.plain(note)}")
@@ -224,8 +225,8 @@ def draw_acquisition(run: Run, frame: str, name: str) -> None:
                 f"{told[one.verdict]} chance."
             )
         st.caption(
-            f"At most {found.payload['n_refits']:,} refits in {formats.seconds(found.payload['seconds'])}, "
-            "scored on the test rows."
+            f"At most {count_of(found.payload['n_refits'], 'refit')} in "
+            f"{formats.seconds(found.payload['seconds'])}, scored on the test rows."
         )
     with right:
         st.markdown("**All of them added**")

@@ -6,7 +6,6 @@ Text of the user's (names, labels, cells) goes through :func:`said`; the templat
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 from pandas.api import types
 
-from ecoval_core.text import MINUS, count_of
-from ecoval_core.workspace.units import DASH
+from ecoval_core.text import DASH, MINUS, count_of, known
 
 MAX_LETTERS = 100
 
@@ -139,11 +137,6 @@ def cell(value: Any) -> str:
     if types.is_integer(value):
         return f"{value:,}".replace("-", MINUS)
     return known(float(value), ",.6g")
-
-
-def known(amount: float, form: str) -> str:
-    """Write an amount in a format of Python's, or a dash where it is not known."""
-    return f"{amount:{form}}".replace("-", MINUS) if math.isfinite(amount) else DASH
 
 
 def listed(parts: Iterable[str], limit: int = 8) -> Markup:

@@ -23,13 +23,12 @@ from ecoval_core.reporting.blocks import (
     Plot,
     Section,
     Text,
-    known,
     listed,
     more,
     said,
 )
 from ecoval_core.reporting.figures import plot, points_drawn, thin_out
-from ecoval_core.text import count_of
+from ecoval_core.text import count_of, known
 from ecoval_core.valuation.models import MODELS
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.valuation.uncertainty import reliability_warning

@@ -14,10 +14,10 @@ from ecoval_core.charts.curves import STRATEGY_NAMES
 from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect
-from ecoval_core.reporting.blocks import Grid, cell, known, more, said
-from ecoval_core.text import count_of
+from ecoval_core.reporting.blocks import Grid, cell, more, said
+from ecoval_core.text import DASH, count_of, known
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import DASH, Unit
+from ecoval_core.workspace.units import Unit
 
 MAX_CLASSES = 30
 MAX_CLUSTERS = 40

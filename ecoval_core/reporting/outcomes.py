@@ -14,9 +14,9 @@ from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.measures import Change, main_measure
 from ecoval_core.evaluation.pruning import Decision, Effect, PruneList, detection
 from ecoval_core.reporting import grids
-from ecoval_core.reporting.blocks import Block, Facts, Notice, Plot, Section, Text, known
+from ecoval_core.reporting.blocks import Block, Facts, Notice, Plot, Section, Text
 from ecoval_core.reporting.figures import plot
-from ecoval_core.text import count_of
+from ecoval_core.text import count_of, known
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.units import Unit
 

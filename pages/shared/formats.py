@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
@@ -35,29 +34,6 @@ def unit_of(run: Run) -> Unit:
     return units.unit_of(run, session.unit)
 
 
-def count(n: int, noun: str) -> str:
-    """Write a number of things: "1 row", "1,200 rows"."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
-
-
-def known(amount: float, form: str) -> str:
-    """Write an amount in a format of Python's, or a dash where it is not known.
-
-    Parameters
-    ----------
-    amount : float
-        NaN for unknown.
-    form : str
-        Such as ".0%".
-
-    Returns
-    -------
-    str
-        The amount or "–".
-    """
-    return "–" if math.isnan(amount) else f"{amount:{form}}"
-
-
 def plain(text: object) -> str:
     """Write a name of the visitor's, of a file or a column, so that Markdown shows it as it is.
 
@@ -72,6 +48,12 @@ def plain(text: object) -> str:
         On one line, with a backslash before whatever Markdown would act upon.
     """
     return _MARKUP.sub(r"\\\g<0>", " ".join(str(text).split()))
+
+
+def rows_each(mean: float) -> str:
+    """Write a mean number of rows with three digits: "1 row", "12.5 rows"."""
+    written = f"{mean:.3g}"
+    return f"{written} {'row' if written == '1' else 'rows'}"
 
 
 def amount(label: object) -> object:

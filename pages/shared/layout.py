@@ -10,6 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ecoval_core.charts import CHART_CONFIG
 from ecoval_core.tables.preparation import Prepared
+from ecoval_core.text import count_of
 from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.uncertainty import reliability_warning
 from ecoval_core.workspace.runs import Run
@@ -84,14 +85,14 @@ def _describe_table(prepared: Prepared) -> str:
     table = prepared.table
     noise = f" · {len(prepared.flipped_ids):,} planted errors" if len(prepared.flipped_ids) else ""
     name, target = formats.plain(table.name), formats.plain(table.target)
-    return f"**{name}** · {table.n_rows:,} rows · target **{target}**{noise}"
+    return f"**{name}** · {count_of(table.n_rows, 'row')} · target **{target}**{noise}"
 
 
 def _describe_run(run: Run | None) -> str:
     job = state.run_job()
     if run is not None:
-        title = formats.model_title(run.settings.model)
-        return f"{title}, {run.ecoval.n_clusters_:,} clusters, {len(run.frame):,} rows valued"
+        title, clusters = formats.model_title(run.settings.model), run.ecoval.n_clusters_
+        return f"{title}, {count_of(clusters, 'cluster')}, {count_of(len(run.frame), 'row')} valued"
     if job is not None:
         return "valuation running"
     return "not valued yet"

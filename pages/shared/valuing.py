@@ -175,7 +175,7 @@ def choose(prepared: Prepared) -> Settings:
     )
     size = n_rows / n_clusters
     note = "automatic" if n_clusters == automatic else f"automatic would be {automatic:,}"
-    st.caption(f"About {size:.3g} rows a cluster; {note}.")
+    st.caption(f"About {formats.rows_each(size)} a cluster; {note}.")
     on_offer = models_for(prepared.task)
     model = st.selectbox(
         "Model",
