@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -23,14 +22,9 @@ from ecoval_core.charts.style import (
 
 
 def value_map(
-    frame: pd.DataFrame, coords: ArrayLike, *, theme: ThemeName,
-    selected_ids: Collection[int] | None = None, picked_id: int | None = None,
-    hover: pd.DataFrame | None = None, unit: str = "",
-) -> go.Figure:  # fmt: skip
+    frame: pd.DataFrame, coords: ArrayLike, *, theme: ThemeName, unit: str = ""
+) -> go.Figure:
     """Draw every row as a point, coloured by value or by what the buttons above it name.
-
-    The figure depends on nothing but its arguments, so that the same arguments never disturb what
-    was selected on it.
 
     Parameters
     ----------
@@ -40,28 +34,20 @@ def value_map(
     coords : array-like of shape (n_samples, 2)
         Coordinates of the rows, in the order of `frame`.
     theme : {"light", "dark"}
-    selected_ids : collection of int or None, default=None
-        Row ids that keep their colour while the others turn grey; None colours all.
-    picked_id : int or None, default=None
-        Row id that an arrow points to.
-    hover : DataFrame or None, default=None
-        Original columns to show beside a point, the first six of them; indexed by row id.
     unit : str, default=""
 
     Returns
     -------
     Figure
-        One trace of at most 20,000 points whose `customdata` is the row id. Beyond that it is a sample,
-        and the title says so; the 5,000 lowest-valued rows, the picked one, and the lowest-valued of
-        the selected are always in it.
+        One trace of at most 20,000 points whose `customdata` is the row id. Beyond that it is a sample with
+        the 5,000 lowest-valued rows, and the title says so.
     """
     palette = palette_of(theme)
     coords = check_coords(frame, coords, np.float32)
-    selected = None if selected_ids is None else frame.index.isin(list(selected_ids))
-    shown = points_shown(frame, coords, selected, picked_id)
+    shown = points_shown(frame, coords)
     if not len(shown):
         return message_figure(palette, "Map", "No row has a value.")
-    points, coords = frame.iloc[shown], coords[shown]
+    points = frame.iloc[shown]
     choices = colorings(points, palette, unit, count_shown(frame, shown))
     first = choices["value"]
     figure = base_figure(
@@ -71,18 +57,8 @@ def value_map(
     )  # fmt: skip
     for update in (figure.update_xaxes, figure.update_yaxes):
         update(showgrid=False, zeroline=False, showticklabels=False, ticks="", showline=False)
-    figure.add_trace(point_trace(points, coords, marker_of(first, palette), unit, hover))
-    figure.update_traces(
-        unselected={"marker": {"color": palette.faded, "opacity": 0.5}},
-        selectedpoints=None if selected is None else np.flatnonzero(selected[shown]).tolist(),
-    )
-    for x, y in coords[points.index == picked_id].tolist():
-        figure.add_annotation(
-            x=x, y=y, text=f"<b>row {picked_id}</b>", ax=0, ay=-34, standoff=5,
-            arrowhead=2, arrowwidth=1.6, arrowcolor=palette.text, font={"color": palette.text},
-            bgcolor=palette.surface, bordercolor=palette.text, borderpad=3,
-        )  # fmt: skip
-    return figure
+    figure.add_trace(point_trace(points, coords[shown], marker_of(first, palette), unit))
+    return figure.update_traces(unselected={"marker": {"color": palette.faded, "opacity": 0.5}})
 
 
 def _buttons(choices: dict[str, Coloring], palette: Palette) -> dict[str, Any]:
