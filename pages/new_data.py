@@ -12,6 +12,7 @@ from ecoval_core import charts
 from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.new_rows import advantages
 from ecoval_core.tables import MAX_BYTES
+from ecoval_core.text import count_of
 from ecoval_core.workspace import runs, slow
 from ecoval_core.workspace.exports import to_csv, unique_name
 from ecoval_core.workspace.jobs import JobState
@@ -59,9 +60,7 @@ def draw_notes(found: NewRows) -> None:
     for warning in found.warnings:
         st.warning(formats.plain(warning))
     if found.notes:
-        with st.expander(
-            f"How the columns were matched: {formats.count(len(found.notes), 'note')}"
-        ):
+        with st.expander(f"How the columns were matched: {count_of(len(found.notes), 'note')}"):
             for note in found.notes:
                 st.markdown(f"- {formats.plain(note)}")
 
@@ -219,7 +218,7 @@ def draw_acquisition(run: Run, frame: str, name: str) -> None:
                 f"{told[one.verdict]} chance."
             )
         st.caption(
-            f"At most {measured.n_refits:,} refits in {formats.seconds(measured.seconds)}, "
+            f"At most {count_of(measured.n_refits, 'refit')} in {formats.seconds(measured.seconds)}, "
             "scored on the test rows."
         )
     with right:

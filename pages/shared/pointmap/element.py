@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ecoval_core.charts.points import PointData
 from ecoval_core.charts.shades import Shade
 from ecoval_core.charts.style import ThemeName, palette_of, translucent
+from ecoval_core.text import count_of
 from pages.shared.pointmap.gestures import Gesture, unanswered
 from pages.shared.pointmap.wire import PREFIX, LatePackage, Package, texts_package, version
 from pages.shared.session import Family
@@ -212,7 +213,7 @@ def point_map(
 
 
 def _status(n_rows: int, shown: list[int] | None, selected: list[int] | None) -> str:
-    rows = f"{n_rows:,} row" + ("" if n_rows == 1 else "s")
+    rows = count_of(n_rows, "row")
     if selected is not None:
         return f"{len(selected):,} of {rows} selected"
     return rows if shown is None else f"{len(shown):,} of {rows} pass the filters"
