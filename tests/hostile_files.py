@@ -861,10 +861,11 @@ def check_sentence(error):
 
 def read_and_keep(name, content, path):
     """Do with a file what the server does; return "read" or "refused", or raise what is wrong."""
-    from ecoval_core.tables import TableError, make_table, read_frame
-    from ecoval_core.tables.table import content_digest
     from ecoval_core.workspace.parquet import read_frame as load_frame
     from ecoval_core.workspace.parquet import write_frame
+
+    from ecoval_core.tables import TableError, make_table, read_frame
+    from ecoval_core.tables.table import content_digest
 
     try:
         read = read_frame(content, name)

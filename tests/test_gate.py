@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-
 from ecoval_core.workspace.uploads import UploadQuota
+
 from pages.shared import access, gate, uploads
 from pages.shared.gate import Gate
 from pages.shared.headers import SecurityHeaders

@@ -19,6 +19,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from data_files import csv_bytes, excel_bytes, make_frame, parquet_bytes
+from ecoval_core.tables.formulas import guard_formulas
+from ecoval_core.tables.parquet_pages import measure_pages, schema_depth
+from ecoval_core.workspace.parquet import read_frame as load_frame
+from ecoval_core.workspace.parquet import write_frame
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -33,12 +37,8 @@ from ecoval_core.tables import (
     read_frame,
     worksheets,
 )
-from ecoval_core.tables.formulas import guard_formulas
-from ecoval_core.tables.parquet_pages import measure_pages, schema_depth
 from ecoval_core.tables.table import content_digest
 from ecoval_core.workspace import exports
-from ecoval_core.workspace.parquet import read_frame as load_frame
-from ecoval_core.workspace.parquet import write_frame
 
 
 def refusal(content, name="x.csv"):

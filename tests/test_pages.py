@@ -21,7 +21,7 @@ from streamlit.testing.v1 import AppTest
 from ecoval_core import charts
 from ecoval_core.tables import load_sample
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.workspace import history, slow
+from ecoval_core.workspace import history
 from ecoval_core.workspace.exports import unit_of
 from ecoval_core.workspace.workspace import forget
 from pages.shared import prunelist, server, story

@@ -10,7 +10,7 @@ from browser import WITHOUT_MAPS, AppServer
 from visitor import Visitor
 
 from ecoval_core.workspace import scratch
-from ecoval_core.workspace.scratch import make_scratch, sweep_scratch
+from pages.shared.scratch import make_scratch, sweep_scratch
 
 # Without the rest of the package, which takes seconds to import.
 MAKE = f"import runpy; make_scratch = runpy.run_path({scratch.__file__!r})['make_scratch']\n"

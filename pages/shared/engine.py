@@ -15,10 +15,10 @@ from uuid import uuid4
 from ecoval_core.workspace import history
 from ecoval_core.workspace.history import RunState
 from ecoval_core.workspace.jobs import Job, Jobs, JobState, job_key
-from ecoval_core.workspace.scratch import make_scratch
 from ecoval_core.workspace.tasks import Task
 from ecoval_core.workspace.worker import ForkServer, Worker
 from ecoval_core.workspace.workspace import Workspace
+from pages.shared.scratch import make_scratch
 
 ENVIRONMENT_DASK, ENVIRONMENT_JOBS = "ECOVAL_DASK", "ECOVAL_JOBS"
 WARM_UP = "ecoval_core.evaluation.projection:warm_up"

@@ -18,12 +18,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ecoval_core.workspace.scratch import sweep_scratch
 from ecoval_core.workspace.workspace import Workspace, default_root, forget
 from pages.shared import access
 from pages.shared.engine import Engine
 from pages.shared.housekeeping import keep_house
 from pages.shared.pointmap import wire
+from pages.shared.scratch import sweep_scratch
 from pages.shared.session import session
 
 T = TypeVar("T")
