@@ -289,14 +289,14 @@ def test_what_is_no_archive_is_refused(make, match, content, there):
     check_refused(there, make(content), match)
 
 
-@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "C:\\evil", "values/../../evil"])
+@pytest.mark.parametrize("name", ["../../evil", "/evil-ecoval", "C:\\evil", "values/../../evil"])
 def test_path_that_leads_out_writes_nothing(name, content, there, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     check_refused(there, packed({**members_of(content), name: b"x"}), "which its manifest")
     named = forged(content, member(name, b"x"))
     import_run(there, named)
     assert [one.name for one in sorted(tmp_path.rglob("*")) if one not in before] == ["upload"]
-    assert not Path("/tmp/evil").exists()  # noqa: S108
+    assert not Path("/evil-ecoval").exists()
 
 
 def declared(content, size):
@@ -397,7 +397,7 @@ def test_contents_that_are_not_of_one_piece_are_refused(change, match, content, 
 def test_bits_that_flip_and_pieces_that_miss_are_a_sentence_or_change_nothing(content, there):
     random = np.random.default_rng(3)
     run = import_run(there, content)
-    before, n_refused = counts(there), 0
+    before, sentences = counts(there), []
     for number in range(60):
         spoilt = bytearray(content)
         place = int(random.integers(len(spoilt)))
@@ -408,10 +408,10 @@ def test_bits_that_flip_and_pieces_that_miss_are_a_sentence_or_change_nothing(co
         try:
             assert import_run(there, bytes(spoilt)) == run
         except ArchiveError as error:
-            n_refused += 1
-            assert "\n" not in str(error)
+            sentences.append(str(error))
     assert counts(there) == before
-    assert n_refused > 40
+    assert len(sentences) > 40
+    assert not any("\n" in sentence for sentence in sentences)
 
 
 # --- Nothing forged stands for what is computed here -----------------------------------------
