@@ -33,10 +33,14 @@ from ecoval_core.terminal import (
 )
 from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.models import MODELS, make_model, models_for
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.valuation.scoring import SCORINGS, check_scoring, has_probabilities
-from ecoval_core.valuation.targets import EVEN_SHARE, rarest_of_even_share
-from ecoval_core.valuation.uncertainty import reliability_warning
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, reliability_warning
+from ecoval_core.valuation.scoring import (
+    EVEN_SHARE,
+    SCORINGS,
+    check_scoring,
+    has_probabilities,
+    rarest_of_even_share,
+)
 from ecoval_core.workspace.exports import check_parquet, exported_frame, to_csv
 from ecoval_core.workspace.recipe import read_recipe, recipe_bytes
 from ecoval_core.workspace.replay import (

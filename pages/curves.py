@@ -10,10 +10,11 @@ from ecoval_core.charts.curves import point_of
 from ecoval_core.evaluation.curves import (
     STRATEGIES,
     count_refits,
+    rows_removed,
+    standing_of,
     summarise_curves,
 )
 from ecoval_core.evaluation.measures import main_measure
-from ecoval_core.evaluation.standing import rows_removed, standing_of
 from ecoval_core.workspace import orders
 from ecoval_core.workspace.exports import to_csv
 from ecoval_core.workspace.orders import N_RANDOM

@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from ecoval_core import charts
-from ecoval_core.evaluation.addition import advantages
 from ecoval_core.evaluation.curves import summarise_curves
+from ecoval_core.evaluation.new_rows import advantages
 from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.tables import MAX_BYTES
 from ecoval_core.workspace import orders

@@ -11,16 +11,17 @@ from sklearn.metrics import accuracy_score, r2_score
 from sklearn.naive_bayes import GaussianNB
 
 from ecoval_core import Cancelled, EcoVal, cross_value
-from ecoval_core.evaluation.acquisition import rank_unlabelled, value_new
-from ecoval_core.evaluation.addition import (
+from ecoval_core.evaluation.curves import summarise_curves
+from ecoval_core.evaluation.measures import compare, predict
+from ecoval_core.evaluation.new_rows import (
     ADDED_SHARES,
     acquisition_curves,
     advantages,
     count_additions,
     measure_addition,
+    rank_unlabelled,
+    value_new,
 )
-from ecoval_core.evaluation.curves import summarise_curves
-from ecoval_core.evaluation.measures import compare, predict
 from ecoval_core.valuation.record import Valuation, findings_of
 
 

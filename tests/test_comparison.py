@@ -9,12 +9,13 @@ from scipy import stats
 from sklearn.naive_bayes import GaussianNB
 
 from ecoval_core.evaluation import comparison
-from ecoval_core.evaluation.comparison import (
-    compare_valuations,
+from ecoval_core.evaluation.comparison import compare_valuations
+from ecoval_core.evaluation.curves import (
     count_method_refits,
     method_curves,
+    removal_curves,
+    summarise_curves,
 )
-from ecoval_core.evaluation.curves import removal_curves, summarise_curves
 
 
 def series(values, ids=None):

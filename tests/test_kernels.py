@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from ecoval_core.valuation import kernels
-from ecoval_core.valuation.forest import MIN_LEAF_ROWS, Forest
 from ecoval_core.valuation.kernels import (
+    MIN_LEAF_ROWS,
+    Forest,
     Points,
     ProximityKernel,
     ShapleyKernel,

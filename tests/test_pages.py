@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 
 from ecoval_core import charts
 from ecoval_core.tables import load_sample
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.workspace import history, orders
 from ecoval_core.workspace.store import Store
 from ecoval_core.workspace.units import unit_of

@@ -19,13 +19,15 @@ from ecoval_core.evaluation.baselines import (
     baseline_values,
     baselines_for,
     cross_baseline_values,
-    data_oob_values,
     estimate_baseline_seconds,
+)
+from ecoval_core.evaluation.peers import (
+    data_oob_values,
     knn_shapley_regression_values,
     leave_one_out_values,
     self_confidence_values,
 )
-from ecoval_core.valuation.fitting import weigh_classes
+from ecoval_core.valuation.models import weigh_classes
 from ecoval_core.valuation.quality import identical_rows, make_folds
 from ecoval_core.valuation.scoring import Scale
 from tests.test_games import cobb_douglas, shapley

@@ -11,13 +11,12 @@ from ecoval_core.valuation.kernels import Points
 from ecoval_core.valuation.propagation import (
     Cluster,
     Credit,
-    Distribution,
     credit_joining,
     credit_members,
-    distribute,
     fit_kernel_weights,
     reliability_of,
 )
+from ecoval_core.valuation.record import Distribution, distribute
 from ecoval_core.valuation.scoring import Scale
 
 

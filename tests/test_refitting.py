@@ -11,12 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info
 
 from ecoval_core.valuation.clustering import cluster_groups
-from ecoval_core.valuation.fitting import (
-    RefitError,
-    fit_model,
-    seed_estimator,
-    starts_from_solution,
-)
+from ecoval_core.valuation.models import RefitError, fit_model, seed_estimator, starts_from_solution
 from ecoval_core.valuation.parallel import Cancelled, Monitor
 from ecoval_core.valuation.refitting import (
     Problem,

@@ -25,7 +25,7 @@ from ecoval_core.evaluation.pruning import Effect, PruneList, measure_effect
 from ecoval_core.reporting import make_report
 from ecoval_core.reporting.figures import MAX_LOWEST, MAX_POINTS, drawn, points_drawn, thin_out
 from ecoval_core.tables import load_sample, make_table, prepare, read_frame
-from ecoval_core.valuation.uncertainty import reliability_warning
+from ecoval_core.valuation.record import reliability_warning
 from ecoval_core.workspace.recipe import new_labels, read_recipe, recipe_bytes
 from ecoval_core.workspace.replay import recipe_of
 from ecoval_core.workspace.runs import Settings, value_prepared

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from ecoval_core import charts
 from ecoval_core.charts import curves as curve_charts
 from ecoval_core.charts.behind import key_of, keys_of, rows_behind, value_bins
-from ecoval_core.evaluation.standing import rows_removed, standing_of
+from ecoval_core.evaluation.curves import rows_removed, standing_of
 from ecoval_core.workspace import bundle_fields
 from pages.shared.pointmap.chart import Touch
 from pages.shared.pointmap.gestures import unanswered

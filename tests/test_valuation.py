@@ -15,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from ecoval_core import Cancelled, EcoVal
-from ecoval_core.evaluation.baselines import leave_one_out_values, random_values
+from ecoval_core.evaluation.peers import leave_one_out_values, random_values
 
 
 def spearman(a, b):

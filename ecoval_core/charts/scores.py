@@ -38,7 +38,7 @@ def methods_chart(
     ----------
     summary : DataFrame
         From :func:`ecoval_core.evaluation.curves.summarise_curves` of
-        :func:`ecoval_core.evaluation.comparison.method_curves`, of one measure: columns method, strategy,
+        :func:`ecoval_core.evaluation.curves.method_curves`, of one measure: columns method, strategy,
         share, n_removed, mean, low, high.
     baseline : float
         Score with all rows.
@@ -86,7 +86,7 @@ def acquisition_chart(
     ----------
     summary : DataFrame
         From :func:`ecoval_core.evaluation.curves.summarise_curves` of
-        :func:`ecoval_core.evaluation.addition.acquisition_curves`, of one measure: columns strategy,
+        :func:`ecoval_core.evaluation.new_rows.acquisition_curves`, of one measure: columns strategy,
         share, n_added, mean, low, high.
     baseline : float
         Score without the new rows.

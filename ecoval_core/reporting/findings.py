@@ -30,8 +30,8 @@ from ecoval_core.reporting.blocks import (
 )
 from ecoval_core.reporting.figures import drawn, points_drawn, thin_out
 from ecoval_core.valuation.models import MODELS
+from ecoval_core.valuation.record import reliability_warning
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.valuation.uncertainty import reliability_warning
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.units import Unit
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecoval_core.evaluation.acquisition import rank_unlabelled
-from ecoval_core.evaluation.addition import count_additions
+from ecoval_core.evaluation.new_rows import count_additions, rank_unlabelled
 from ecoval_core.workspace.bench import Bench, Payload
 from ecoval_core.workspace.new_rows import (
     addition_curves,

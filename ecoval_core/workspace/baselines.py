@@ -14,7 +14,7 @@ from ecoval_core.evaluation.baselines import (
     cross_baseline_values,
     estimate_baseline_seconds,
 )
-from ecoval_core.evaluation.comparison import method_curves
+from ecoval_core.evaluation.curves import method_curves
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.parallel import Progress, ShouldStop
 from ecoval_core.workspace.runs import Run

@@ -6,7 +6,7 @@ import time
 
 import pandas as pd
 
-from ecoval_core.evaluation.comparison import count_method_refits, method_curves
+from ecoval_core.evaluation.curves import count_method_refits, method_curves
 from ecoval_core.workspace.baselines import value_by_baseline
 from ecoval_core.workspace.bench import Bench, Payload
 from ecoval_core.workspace.orders import N_RANDOM, result_key

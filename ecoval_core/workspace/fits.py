@@ -28,16 +28,14 @@ from sklearn.neighbors import (
 )
 from skops import io as skops_io
 
-from ecoval_core.valuation.attribution import Attribution
 from ecoval_core.valuation.clustering import Clustering
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.forest import Forest
-from ecoval_core.valuation.kernels import ProximityKernel, ShapleyKernel
+from ecoval_core.valuation.kernels import Forest, ProximityKernel, ShapleyKernel
 from ecoval_core.valuation.models import MODELS
-from ecoval_core.valuation.propagation import Credit, Sampling, Weighting
+from ecoval_core.valuation.propagation import Attribution, Credit, Weighting
 from ecoval_core.valuation.quality import Pool
-from ecoval_core.valuation.record import Findings
+from ecoval_core.valuation.record import Findings, Sampling
 from ecoval_core.valuation.refitting import Problem, Refits
 from ecoval_core.valuation.scoring import Scale
 from ecoval_core.workspace.forests import DamagedForestError, packed, unpack

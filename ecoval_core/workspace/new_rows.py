@@ -10,8 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from ecoval_core.evaluation.acquisition import rank_unlabelled, value_new
-from ecoval_core.evaluation.addition import ADDED_SHARES, acquisition_curves, measure_addition
+from ecoval_core.evaluation.new_rows import (
+    ADDED_SHARES,
+    acquisition_curves,
+    measure_addition,
+    rank_unlabelled,
+    value_new,
+)
 from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.tables.matching import Matched, match_columns
 from ecoval_core.tables.preparation import Prepared, vectorise_new

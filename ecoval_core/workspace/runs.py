@@ -18,12 +18,10 @@ from ecoval_core.valuation.cross_valuation import (
     cross_value,
 )
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.fitting import weigh_classes
-from ecoval_core.valuation.models import make_model
+from ecoval_core.valuation.models import make_model, weigh_classes
 from ecoval_core.valuation.parallel import Progress, ShouldStop
 from ecoval_core.valuation.planning import estimate_seconds
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.valuation.record import Valuation
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, Valuation
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,13 @@ from ecoval_core.valuation.cross_valuation import (
     N_VALIDATION_FOLDS,
     CrossValuation,
     cross_value,
+    repeat_value,
+    seed_deviation,
 )
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.models import make_model
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
 from ecoval_core.valuation.record import Valuation
-from ecoval_core.valuation.uncertainty import repeat_value, seed_deviation
 from ecoval_core.workspace.runs import Run, make_ecoval
 
 N_REPEATS = 5

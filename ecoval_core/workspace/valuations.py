@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.propagation import Sampling
-from ecoval_core.valuation.record import Findings, Valuation, findings_of
+from ecoval_core.valuation.record import Findings, Sampling, Valuation, findings_of
 from ecoval_core.workspace.parquet import read_arrays, write_arrays
 
 _ROWS = (

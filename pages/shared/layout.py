@@ -10,8 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ecoval_core.charts import CHART_CONFIG
 from ecoval_core.tables.preparation import Prepared
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.valuation.uncertainty import reliability_warning
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, reliability_warning
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats, menu, prunelist, runlist, server, state
 from pages.shared.session import Session, session

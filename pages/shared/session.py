@@ -16,7 +16,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import Prepared
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.workspace.jobs import Job
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.units import UnitKind

@@ -9,8 +9,12 @@ from ecoval_core.tables.preparation import Prepared
 from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.models import make_model, models_for
 from ecoval_core.valuation.planning import cluster_bounds
-from ecoval_core.valuation.scoring import SCORINGS, available_scorings
-from ecoval_core.valuation.targets import EVEN_SHARE, rarest_of_even_share
+from ecoval_core.valuation.scoring import (
+    EVEN_SHARE,
+    SCORINGS,
+    available_scorings,
+    rarest_of_even_share,
+)
 from ecoval_core.workspace import orders
 from ecoval_core.workspace.runs import Settings, rows_per_fit
 from pages.shared import formats, progress, state
