@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import GaussianNB
@@ -36,7 +37,7 @@ def labels(cancer):
 
 MODELS = [
     LogisticRegression(tol=1e-8, max_iter=2000),
-    make_pipeline(StandardScaler(), LogisticRegression(tol=1e-8, max_iter=2000)),
+    make_pipeline(PCA(5), LogisticRegression(tol=1e-8, max_iter=2000)),
     RandomForestClassifier(20, random_state=0),
     HistGradientBoostingClassifier(max_iter=10, random_state=0),
     GaussianNB(),
@@ -53,9 +54,9 @@ def test_effects_are_those_of_honest_refits_from_scratch(cancer, labels, model):
         kept = labels != cluster
         without = seeded.fit(cancer.X[kept], cancer.y[kept])
         expected = full - without.predict_proba(cancer.X_val)[rows, cancer.y_val]
-        np.testing.assert_allclose(found.effects[cluster], expected, atol=2e-4)
+        np.testing.assert_allclose(found.effects[cluster], expected, atol=2e-3)
         own = without.predict_proba(cancer.X[~kept])
-        np.testing.assert_allclose(found.output_own[~kept], own, atol=2e-4)
+        np.testing.assert_allclose(found.output_own[~kept], own, atol=2e-3)
     assert np.abs(found.effects).max() > 1e-3
 
 

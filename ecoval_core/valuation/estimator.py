@@ -421,7 +421,7 @@ class EcoVal(BaseEstimator):
         :meth:`value_samples` then does as where those models are too large to keep.
         """
         check_is_fitted(self)
-        refits = replace(self._attribution.refits, models=None)
+        refits = replace(self._attribution.refits, models={})
         self._attribution = replace(self._attribution, refits=refits)
 
     def value_samples(self, X: ArrayLike, y: ArrayLike) -> Bunch:

@@ -26,7 +26,7 @@ SMALL_MOVE = 0.5
 # A step by the former Hessian that leaves more of the gradient is followed by one with that at hand.
 WORTHWHILE = 0.3
 # Part of the first gradient, both in the metric of the Hessian, that may remain.
-REMAINING_GRADIENT = 0.02
+REMAINING_GRADIENT = 0.005
 
 
 class LogisticWithout:
@@ -40,8 +40,8 @@ class LogisticWithout:
 
     H is inverted once. The system is solved by conjugate gradients preconditioned with it, many clusters
     at once: 3 to 6 products with the inverse, and with the members' own rows. Where the step moves the
-    members' logits by more than 0.1, the gradient on the remaining rows is computed, and further steps
-    follow until 2 % of it are left, with the same Hessian while that is good enough and then with the one
+    members' logits by more than 0.5, the gradient on the remaining rows is computed, and further steps
+    follow until 0.5 % of it are left, with the same Hessian while that is good enough and then with the one
     at hand. With balanced class weights, those of the
     remaining rows count: gradients and Hessians are held by class and weighted anew.
 
@@ -76,7 +76,7 @@ class LogisticWithout:
         )
 
     def __init__(self, model: LogisticRegression, X: NDArray, y: NDArray) -> None:
-        self._model = model
+        self.model = model
         self._Z = self.look(X)
         self._codes = np.searchsorted(model.classes_, y)
         self._n_classes = len(model.classes_)
@@ -93,30 +93,23 @@ class LogisticWithout:
             self._penalty[-1] = 0.0
             self._theta = np.column_stack([self._theta, model.intercept_])
         self._minimise()
-        self.model = self.model_of(self._theta)
+        self.parameters = self._theta
+        # From here on the model is that of the minimum, which the effects are differences from.
+        self.model = copy.copy(model)
+        n_features = model.coef_.shape[1]
+        self.model.coef_ = self._theta[:, :n_features].copy()
+        if model.fit_intercept:
+            self.model.intercept_ = self._theta[:, -1].copy()
 
     def look(self, X: NDArray, n_left_out: int = 0) -> NDArray[np.float64]:  # noqa: ARG002
         """Return points as :meth:`output` takes them: with a column of ones."""
         X = np.asarray(X, dtype=np.float64)
-        return np.column_stack([X, np.ones(len(X))]) if self._model.fit_intercept else X
-
-    def full(self, Z: NDArray) -> NDArray[np.float64]:
-        """Probabilities by the model on all rows."""
-        return self.output(self._theta, Z)
+        return np.column_stack([X, np.ones(len(X))]) if self.model.fit_intercept else X
 
     def output(self, theta: NDArray, Z: NDArray) -> NDArray[np.float64]:
         """Probabilities by a model of :meth:`without`."""
         found = self._probabilities(Z @ theta.T)
         return np.column_stack([1 - found, found]) if self._is_binary else found
-
-    def model_of(self, theta: NDArray) -> LogisticRegression:
-        """Return a model of :meth:`without` as scikit-learn's."""
-        model = copy.copy(self._model)
-        n_features = model.coef_.shape[1]
-        model.coef_ = theta[:, :n_features].copy()
-        if model.fit_intercept:
-            model.intercept_ = theta[:, -1].copy()
-        return model
 
     def _probabilities(self, logits: NDArray) -> NDArray[np.float64]:
         if self._is_binary:
@@ -152,7 +145,7 @@ class LogisticWithout:
         hessian = hessian + np.diag(np.tile(self._penalty, n_outputs))
         scale = 1 / np.sqrt(np.diag(hessian))
         scaled = hessian * scale * scale[:, None]
-        if not self._is_binary and self._model.fit_intercept:
+        if not self._is_binary and self.model.fit_intercept:
             # Adding one number to all intercepts changes nothing, and no gradient points that way.
             constant = np.zeros((n_outputs, n_columns))
             constant[:, -1] = 1 / n_outputs**0.5
@@ -207,14 +200,14 @@ class LogisticWithout:
         for part, size in zip(active, self._sizes(active), strict=True):
             part.size = part.first_size = size
         for _ in range(MAX_STEPS):
+            if not active:
+                break
             for part, step in zip(active, self._solve(active), strict=True):
                 part.move(step)
             active = [part for part in active if not part.is_done]
             for part, size in zip(active, self._sizes(active), strict=True):
                 part.judge(size)
             active = [part for part in active if not part.is_done]
-            if not active:
-                break
         return [part.theta if part is not None and part.is_done else None for part in parts]
 
     def _sizes(self, parts: list[_Part]) -> NDArray[np.float64]:

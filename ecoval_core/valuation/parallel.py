@@ -63,9 +63,10 @@ def _stay_in_process(function: Callable[..., Any], *args: Any, **kwargs: Any) ->
 
 
 def run_tasks(
-    tasks: list[Any], n_jobs: int | None = None, monitor: Monitor | None = None
-) -> Iterator[Any]:
-    """Run delayed tasks in order through joblib, reporting progress and heeding a stop."""
+    tasks: list[Any], n_jobs: int | None = None, monitor: Monitor | None = None,
+    *, count: Callable[[Any], int] = lambda _: 1,
+) -> Iterator[Any]:  # fmt: skip
+    """Run delayed tasks in order through joblib, each `count` steps of progress, heeding a stop."""
     monitor = monitor or Monitor()
     monitor.check()
     stopping = Event()
@@ -82,8 +83,10 @@ def run_tasks(
         if stopping.is_set():
             continue
         yield result
-        monitor.step()
-        if monitor.is_stopping:
-            stopping.set()
+        for _ in range(count(result)):
+            monitor.step()
+            if monitor.is_stopping:
+                stopping.set()
+                break
     if stopping.is_set():
         raise Cancelled(_CANCELLED)

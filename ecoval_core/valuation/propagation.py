@@ -245,12 +245,9 @@ class Attribution:
         Z_train, Z = self.scaler.transform(problem.X), self.scaler.transform(X)
         cluster = self.assign_clusters(X, codes)
         clusters = _gather(problem, self.clustering, self.refits)
-        own = np.empty((len(X), clusters[0].own.shape[1]))
         with single_threaded():
-            for c in np.unique(cluster):
-                new = np.flatnonzero(cluster == c)
-                output = problem.output(self.refits.without(c), X[new])
-                own[new] = residuals(output, codes[new], problem.scale)
+            output = self.refits.output_without(problem, self.clustering.labels, cluster, X)
+            own = residuals(output, codes, problem.scale)
             points = Points(Z, codes, own)
             credit = credit_joining(points, cluster, clusters, self.weighting, self.credit)
             neighbors = nearest_neighbors(Z_train, self.n_neighbors, Z, seed=self.seed)
@@ -345,7 +342,7 @@ def _gather(problem: Problem, clustering: Clustering, refits: Refits) -> list[Cl
         Cluster(
             rows,
             own[rows],
-            refits.output_val[c],
+            refits.at_val(c),
             problem.codes_val,
             problem.scale,
             refits.effects[c] * problem.row_weights,
