@@ -19,9 +19,6 @@ def test_allocation_hands_out_all_and_no_group_gets_too_many(sizes, n_clusters):
     assert counts.sum() == np.clip(n_clusters, len(sizes), sum(sizes))
     assert (counts >= 1).all()
     assert (counts <= sizes).all()
-
-
-def test_allocation_is_proportional():
     assert allocate_clusters([100, 300, 600], 100).tolist() == [10, 30, 60]
 
 
@@ -75,7 +72,7 @@ def test_target_bins_are_quantiles_and_ties_leave_fewer(y, n_bins):
     assert np.bincount(np.searchsorted(target_bins(y), y, side="right")).min() >= 1
 
 
-def test_an_amount_between_the_bins_of_training_joins_the_nearest_of_them():
+def test_amount_in_an_empty_bin_joins_the_nearest_bin():
     X = np.arange(8.0).reshape(-1, 1)
     clustering = Clustering(
         labels=np.arange(8) % 2, centers=np.array([[0.0], [10.0]]), groups=np.array([0, 3])

@@ -58,7 +58,7 @@ def test_ranks_are_in_percent_and_ties_share_theirs():
 
 
 @pytest.mark.parametrize("limit", [150, 40])
-def test_intervals_cover_what_is_true_of_all_rows(monkeypatch, limit):
+def test_intervals_cover_the_true_correlation(monkeypatch, limit):
     """In nine of ten samples, also where fewer rows are drawn than there are."""
     monkeypatch.setattr(comparison, "MAX_DRAWN_ROWS", limit)
     monkeypatch.setattr(comparison, "N_DRAWS", 80)
@@ -89,16 +89,14 @@ def test_the_lowest_overlap_as_sets_do():
 
 def test_the_overlap_by_chance_is_that_of_all_orders():
     values = series(np.arange(6.0))
-    both = [compare_valuations(values, series(order), shares=(0.5,)).overlaps.iloc[0]
-            for order in list(permutations(range(6)))[::90]]  # fmt: skip
+    overlap = compare_valuations(values, values, shares=(0.5,)).overlaps.iloc[0]
     jaccards, shared = [], []
     for order in permutations(range(6)):
         n_shared = len({0, 1, 2} & set(np.argsort(order)[:3]))
         shared.append(n_shared)
         jaccards.append(n_shared / (6 - n_shared))
-    assert both[0]["expected_shared"] == pytest.approx(np.mean(shared))
-    assert both[0]["expected_jaccard"] == pytest.approx(np.mean(jaccards))
-    assert {row["shared"] for row in both} <= set(shared)
+    assert overlap["expected_shared"] == pytest.approx(np.mean(shared))
+    assert overlap["expected_jaccard"] == pytest.approx(np.mean(jaccards))
 
 
 def test_values_that_are_all_alike_agree_by_chance_alone():
@@ -126,13 +124,6 @@ def test_classes_are_summarised_one_by_one():
     assert table.loc["rare", "rank_a"] == pytest.approx(found.rows.loc[rare, "rank_a"].mean())
 
 
-def test_a_class_of_one_row_has_no_correlation_of_its_own():
-    labels = pd.Series(["x", "y", "y", "y"], index=3 * np.arange(4))
-    table = compare_valuations(series([1, 2, 3, 4]), series([1, 2, 3, 4])).by_class(labels)
-    assert np.isnan(table.loc[0, "spearman"])
-    assert table.loc[1, "spearman"] == pytest.approx(1.0)
-
-
 @pytest.mark.parametrize(
     ("a", "b", "says"),
     [
@@ -140,7 +131,7 @@ def test_a_class_of_one_row_has_no_correlation_of_its_own():
         (series([1, 2, 3], [1, 1, 2]), series([1, 2, 3]), "Row 1 is valued twice"),
     ],
 )
-def test_what_cannot_be_compared_is_said_in_a_sentence(a, b, says):
+def test_incomparable_valuations_are_refused(a, b, says):
     with pytest.raises(ValueError, match=says):
         compare_valuations(a, b)
 
@@ -179,19 +170,14 @@ def test_curves_of_methods_are_those_of_each_alone(cancer, valued_cancer, class_
 
 def test_methods_that_agree_share_their_refits(cancer, valued_cancer):
     values = valued_cancer.values_
-    told = []
-
-    def note(done, total):
-        told.append((done, total))
-
-    curves_of(cancer, {"one": values, "other": values * 3 + 1}, progress=note)
+    steps = []
+    curves_of(
+        cancer, {"one": values, "other": values * 3 + 1}, progress=lambda *step: steps.append(step)
+    )
     alike = count_method_refits(1, 2, SHARES, 3)
-    assert told == [(done, alike) for done in range(1, alike + 1)]
-    told.clear()
-    curves_of(cancer, {"one": values, "other": -(values**3)}, progress=note, strategies=("lowest",))
-    assert told[-1] == (count_method_refits(2, 1, SHARES, 3),) * 2
+    assert steps == [(done, alike) for done in range(1, alike + 1)]
 
 
-def test_values_must_be_one_a_row(cancer):
+def test_wrong_number_of_values_is_refused(cancer):
     with pytest.raises(ValueError, match="ours gives 3 values for 250 rows"):
         curves_of(cancer, {"ours": np.zeros(3)})

@@ -145,7 +145,7 @@ def hostile(marker):
         "a function of ours": node(
             make, "ecoval_core.valuation.models", "make_model", content=tuple_node("ridge")
         ),
-        "a module that we import": node("TypeNode", "ecoval_core.valuation.fitting", "sys"),
+        "a module that we import": node("TypeNode", "ecoval_core.valuation.models", "sys"),
         "a class of ours, called": node(
             make, "ecoval_core.valuation.estimator", "EcoVal", content=tuple_node()
         ),

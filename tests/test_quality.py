@@ -77,14 +77,6 @@ def test_two_classes_are_pooled_as_a_logistic_regression_on_log_odds_would():
     np.testing.assert_allclose(given, expected, atol=5e-3)
 
 
-def test_the_better_judge_gets_the_larger_elasticity_and_a_contrary_one_none():
-    codes = np.random.default_rng(2).integers(3, size=600)
-    outputs = judges_of(codes, 3, skills=(3.0, 1.0, -2.0))
-    weights = Pool.fit(outputs, codes, Scale.of(codes, "classification")).weights
-    assert weights[0] > weights[1] > 0
-    assert weights[2] == 0
-
-
 def test_labels_that_nobody_can_predict_leave_every_judge_an_equal_say():
     codes = np.random.default_rng(3).integers(2, size=400)
     outputs = judges_of(codes, 2, skills=(-3.0, -3.0, -3.0))

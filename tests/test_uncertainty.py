@@ -6,11 +6,11 @@ from ecoval_core import EcoVal, repeat_value
 
 
 def test_errors_come_from_seeds_and_from_the_validation_set(cancer):
-    told = []
+    steps = []
     data = cancer.X, cancer.y, cancer.X_val, cancer.y_val
     found = repeat_value(
         EcoVal(GaussianNB(), n_clusters=10, random_state=0), *data, n_repeats=4,
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda *step: steps.append(step),
     )  # fmt: skip
     values = np.array([one.values_ for one in found.estimators])
     assert len({one.random_state for one in found.estimators}) == 4
@@ -19,7 +19,7 @@ def test_errors_come_from_seeds_and_from_the_validation_set(cancer):
     np.testing.assert_allclose(
         found.standard_error**2, found.seed_error**2 + found.validation_error**2
     )
-    assert told == [(done, 64) for done in range(1, 65)]
+    assert steps == [(done, 64) for done in range(1, 65)]
     with pytest.raises(ValueError, match="at least 2, but it is 1"):
         repeat_value(EcoVal(), *data, n_repeats=1)
 

@@ -42,7 +42,12 @@ ADDED_SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 def value_new(
     ecoval: EcoVal | CrossValuation, X: ArrayLike, y: ArrayLike, ids: ArrayLike | None = None
 ) -> pd.DataFrame:
-    """Value labelled rows of a second file without a refit, and rank them by what to acquire."""
+    """Value labelled rows of a second file without a refit, and rank them by what to acquire.
+
+    Returns a row for each, by `ids`, with value, intrinsic, extrinsic, cluster (that the row would join),
+    label, label_quality, suggested_label, surprise (1 less the probability that the model gives to the
+    label; of amounts the absolute residual), priority (the higher, the sooner) and place (1 for the first).
+    """
     folds = _folds(ecoval)
     X, y = np.asarray(X), np.asarray(y)
     valued = ecoval.value_samples(X, y)
@@ -80,7 +85,7 @@ def value_new(
 def rank_unlabelled(
     ecoval: EcoVal | CrossValuation, X: ArrayLike, ids: ArrayLike | None = None
 ) -> pd.DataFrame:
-    """Suggest labels for new rows and rank them by which to label first."""
+    """Rank rows without labels by which to label first: suggested_label, doubt, priority, place."""
     folds = _folds(ecoval)
     X = np.asarray(X)
     output = _mean_output(folds, X)

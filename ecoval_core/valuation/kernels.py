@@ -127,10 +127,10 @@ class Kernel(Protocol):
     name: str
 
     def of_members(self, rows: NDArray[np.int64], agreement: NDArray) -> NDArray:
-        """Predict for training rows."""
+        """Predict for training rows whose products <r_i, r_v> are `agreement`: (n_rows, n_val)."""
 
     def of_new(self, new: Points, agreement: NDArray) -> NDArray:
-        """Predict for unseen points, each as if it alone joined; see :meth:`of_members`."""
+        """Predict for unseen points, each as if it alone joined."""
 
 
 class ProximityKernel:
@@ -144,11 +144,11 @@ class ProximityKernel:
         self._of_val = forest.leaves(Z_val).T.tocsr()
 
     def of_members(self, rows: NDArray[np.int64], agreement: NDArray) -> NDArray:
-        """Predict for training rows; see :meth:`Kernel.of_members`."""
+        """Predict for training rows."""
         return self._shared(self._leaves[rows], agreement)
 
     def of_new(self, new: Points, agreement: NDArray) -> NDArray:
-        """Predict for unseen points; see :meth:`Kernel.of_new`."""
+        """Predict for unseen points."""
         return self._shared(self._forest.leaves(new.Z), agreement)
 
     def _shared(self, leaves: sparse.csr_matrix, agreement: NDArray) -> NDArray:
@@ -177,11 +177,11 @@ class ShapleyKernel:
         self._credit = mean_of_identical(self._credit, identical)
 
     def of_members(self, rows: NDArray[np.int64], agreement: NDArray) -> NDArray:
-        """Predict for training rows; see :meth:`Kernel.of_members`."""
+        """Predict for training rows."""
         return self._credit[rows].astype(agreement.dtype)
 
     def of_new(self, new: Points, agreement: NDArray) -> NDArray:
-        """Predict for unseen points; see :meth:`Kernel.of_new`."""
+        """Predict for unseen points."""
         n_samples = len(self._codes)
         credit = np.empty_like(agreement)
         distances, order = self._index.kneighbors(self._Z_val)

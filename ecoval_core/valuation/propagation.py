@@ -316,22 +316,11 @@ def attribute(
         surplus = (refits.scores_full - prior) * problem.row_weights
         credit = credit_members(clusters, weighting, errors, surplus)
     return Attribution(
-        problem=problem,
-        clustering=clustering,
-        refits=refits,
-        scaler=scaler,
-        edges=edges,
-        errors=errors,
-        weighting=weighting,
-        credit=credit,
-        forest=forest,
-        pool=pool,
-        judged=judged,
+        problem=problem, clustering=clustering, refits=refits, scaler=scaler, edges=edges,
+        errors=errors, weighting=weighting, credit=credit, forest=forest, pool=pool, judged=judged,
         quality=pool.quality(judged, problem.codes, problem.class_weights),
-        label_quality=pool.label_quality(judged, problem.codes),
-        n_neighbors=n_neighbors,
-        seed=seed,
-    )
+        label_quality=pool.label_quality(judged, problem.codes), n_neighbors=n_neighbors, seed=seed,
+    )  # fmt: skip
 
 
 def _gather(problem: Problem, clustering: Clustering, refits: Refits) -> list[Cluster]:
