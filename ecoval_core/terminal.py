@@ -15,9 +15,10 @@ from ecoval_core.tables import Table
 from ecoval_core.valuation.models import MODELS
 from ecoval_core.valuation.parallel import Progress
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.workspace.replay import Replay
+from ecoval_core.workspace.exports import unit_of
+from ecoval_core.workspace.recipe import Replay
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import UnitKind, unit_of
+from ecoval_core.workspace.schema import UnitKind
 
 OTHER_BYTES, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -136,7 +137,7 @@ def print_comparison(replayed: Replay, found: dict[str, bool | None]) -> None:
     found : dict of str to bool or None
         By name of the file; None where the recipe expects nothing of it.
     """
-    expected, run = replayed.recipe, replayed.run
+    expected, run = replayed.recipe.expected, replayed.run
     if not replayed.is_same_table:
         click.echo("The table is another one, so nothing is compared with the recipe.")
         return
@@ -155,10 +156,10 @@ def print_comparison(replayed: Replay, found: dict[str, bool | None]) -> None:
         )
     if not other and (expected.values is None or replayed.has_same_values):
         return
-    if expected.surplus is not None and expected.n_pruned is not None:
+    if expected.surplus is not None and expected.pruned is not None:
         click.echo(
             f"Surplus {run.ecoval.surplus_:.6f} here, {expected.surplus:.6f} in the recipe; "
-            f"{len(replayed.decision.reasons):,} rows go here, {expected.n_pruned:,} in the recipe."
+            f"{len(replayed.decision.reasons):,} rows go here, {expected.pruned:,} in the recipe."
         )
     differing = replayed.other_versions
     for name, (there, here) in differing.items():

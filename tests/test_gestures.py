@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from starlette.applications import Starlette
 
-from ecoval_core.charts.pointdata import PointData
+from ecoval_core.charts.points import PointData
 from ecoval_core.charts.shades import Shade
 from pages.shared.pointmap import wire
 from pages.shared.pointmap.element import PackedPoints, PackedShade, point_map

@@ -10,8 +10,8 @@ from playwright.sync_api import expect
 
 from ecoval_core import charts
 from ecoval_core.charts import curves as curve_charts
-from ecoval_core.charts.behind import key_of, keys_of, rows_behind, value_bins
-from ecoval_core.evaluation.curves import rows_removed, standing_of
+from ecoval_core.charts.selection import bar_key, rows_behind, value_bins
+from ecoval_core.evaluation.standing import rows_removed, standing_of
 from ecoval_core.workspace import bundle_fields
 from pages.shared.pointmap.chart import Touch
 from pages.shared.pointmap.gestures import unanswered
@@ -70,9 +70,7 @@ def test_bins_agree_with_numpy():
 def test_bars_that_there_are_not_hold_no_row():
     frame = make_frame()
     assert rows_behind(frame, ["label:gnu", "cluster:99", "bin:500", "nonsense", ""]) == []
-    assert rows_behind(frame.iloc[:0], [key_of("bin", 0)]) == []
-    with pytest.raises(ValueError, match="Bars stand for"):
-        keys_of(frame, "weather")
+    assert rows_behind(frame.iloc[:0], [bar_key("bin", 0)]) == []
 
 
 # --- What a chart shows of it -----------------------------------------------------------------

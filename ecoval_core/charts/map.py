@@ -10,16 +10,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from ecoval_core.charts.points import (
-    COLORINGS,
-    Coloring,
-    _legend_length,
-    colorings,
-    count_shown,
-    marker_of,
-    point_trace,
-    points_shown,
-)
+from ecoval_core.charts.coloring import COLORINGS, Coloring, colorings, legend_length, marker_of
+from ecoval_core.charts.points import check_coords, count_shown, point_trace, points_shown
 from ecoval_core.charts.style import (
     Palette,
     ThemeName,
@@ -27,7 +19,6 @@ from ecoval_core.charts.style import (
     message_figure,
     packed,
     palette_of,
-    title_block,
 )
 
 
@@ -77,12 +68,9 @@ def value_map(
         If `coords` do not fit `frame`.
     """
     palette = palette_of(theme)
-    coords = np.asarray(coords, dtype=np.float32)
-    if coords.shape != (len(frame), 2):
-        raise ValueError(f"coords must have the shape ({len(frame)}, 2), but it is {coords.shape}.")
+    coords = check_coords(frame, coords, np.float32)
     selected = None if selected_ids is None else frame.index.isin(list(selected_ids))
-    usable = np.isfinite(frame["value"].to_numpy(dtype=float)) & np.isfinite(coords).all(axis=1)
-    shown = points_shown(frame, usable, selected, picked_id)
+    shown = points_shown(frame, coords, selected, picked_id)
     if not len(shown):
         return message_figure(palette, "Map", "No row has a value.")
     points, coords = frame.iloc[shown], coords[shown]
@@ -100,8 +88,7 @@ def value_map(
     frameless = {"showgrid": False, "zeroline": False, "showticklabels": False, "ticks": ""}
     figure.update_xaxes(**frameless, showline=False)
     figure.update_yaxes(**frameless, showline=False)
-    x, y = coords.T
-    figure.add_trace(point_trace(points, x, y, marker_of(first, palette), unit, hover))
+    figure.add_trace(point_trace(points, coords, marker_of(first, palette), unit, hover))
     figure.update_traces(
         unselected={"marker": {"color": palette.faded, "opacity": 0.5}},
         selectedpoints=None if selected is None else np.flatnonzero(selected[shown]).tolist(),
@@ -119,18 +106,16 @@ def _buttons(choices: dict[str, Coloring], palette: Palette) -> dict[str, Any]:
             "marker.cmin": choice.low,
             "marker.cmax": choice.high,
             "marker.showscale": bool(choice.ticks),
-            "marker.colorbar.len": _legend_length(choice),
+            "marker.colorbar.len": legend_length(choice),
             "marker.colorbar.tickvals": [choice.ticks],
             "marker.colorbar.ticktext": [choice.names],
         }
-        title = title_block(palette, choice.title, choice.subtitle)
-        words = {"title.text": title["text"], "title.subtitle.text": title["subtitle"]["text"]}
+        words = {"title.text": choice.title, "title.subtitle.text": choice.subtitle}
         # An amount is no label; its colouring is titled so.
         label = "Target" if choice.title.startswith("Target") else COLORINGS[name]
         buttons.append({"label": label, "method": "update", "args": [marker, words, [0]]})
     return {
-        "type": "buttons", "direction": "right", "buttons": buttons,
-        "active": 0,
+        "type": "buttons", "direction": "right", "buttons": buttons, "active": 0,
         "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom", "pad": {"b": 10, "l": 0},
         "bgcolor": palette.button, "bordercolor": palette.grid,
         "font": {"size": 12, "color": palette.button_text},

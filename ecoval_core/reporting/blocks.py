@@ -15,7 +15,7 @@ import pandas as pd
 from markupsafe import Markup
 from pandas.api import types
 
-from ecoval_core.workspace.units import DASH, MINUS
+from ecoval_core.text import DASH, MINUS
 
 MAX_LETTERS = 100
 

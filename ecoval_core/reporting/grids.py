@@ -15,8 +15,9 @@ from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.reporting.blocks import Grid, cell, counted, known, more, said
+from ecoval_core.text import DASH
+from ecoval_core.workspace.exports import Unit
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import DASH, Unit
 
 MAX_CLASSES = 30
 MAX_CLUSTERS = 40
@@ -34,7 +35,7 @@ _RECALL = "recall: "
 
 def label_word(run: Run) -> str:
     """Return what the target of a row is called: a label, or a target where it is an amount."""
-    return "label" if run.prepared.task == "classification" else "target"
+    return "label" if run.split.task == "classification" else "target"
 
 
 def measure_title(measure: str) -> str:
@@ -46,10 +47,10 @@ def measure_title(measure: str) -> str:
 
 def classes_grid(run: Run) -> Grid:
     """Rows of each class by part, or the target's range by part for regression."""
-    prepared = run.prepared
+    split = run.split
     parts = ("train", "validation", "test")
-    labels, part = prepared.table.label_series, prepared.parts
-    if prepared.task == "regression":
+    labels, part = split.table.label_series, split.parts
+    if split.task == "regression":
         by_part = {"all": labels, **{name: labels[part[labels.index] == name] for name in parts}}
         rows = [
             [name, f"{len(y):,}", *(known(float(n), ".4g") for n in y.quantile([0, 0.25, 0.5, 0.75, 1]))]
@@ -66,7 +67,7 @@ def classes_grid(run: Run) -> Grid:
         ]
         return Grid(
             "Target by part", columns, rows, frozenset(columns[1:]), "Before noise was planted."
-            if len(prepared.flipped_ids) else "",
+            if len(split.flipped_ids) else "",
         )  # fmt: skip
     counts = pd.crosstab(labels, part[labels.index]).reindex(columns=list(parts), fill_value=0)
     counts.insert(0, "rows", counts.sum(axis=1))
@@ -83,7 +84,7 @@ def classes_grid(run: Run) -> Grid:
 
 def missing_grid(run: Run) -> Grid | None:
     """Columns that lack values, the worst first; None if none does."""
-    table = run.prepared.table
+    table = run.table
     missing = table.frame[table.features].isna().sum()
     missing = missing[missing > 0].sort_values(ascending=False, kind="stable")
     if missing.empty:
@@ -126,16 +127,16 @@ def distribution_grid(run: Run, unit: Unit) -> Grid:
 
 
 def _original(run: Run) -> list[str]:
-    return run.prepared.table.features[:N_ORIGINAL]
+    return run.table.features[:N_ORIGINAL]
 
 
 def _original_numbers(run: Run) -> list[str]:
-    frame = run.prepared.table.frame
+    frame = run.table.frame
     return [said(name) for name in _original(run) if types.is_numeric_dtype(frame[name])]
 
 
 def _original_cells(run: Run, row: int) -> list[str]:
-    found = run.prepared.table.frame[_original(run)].iloc[row]
+    found = run.table.frame[_original(run)].iloc[row]
     return [cell(one) for one in found]
 
 
@@ -204,7 +205,7 @@ def clusters_grid(run: Run, unit: Unit) -> Grid:
     """Clusters, the worst first."""
     clusters = run.clusters
     shown = clusters.head(MAX_CLUSTERS)
-    is_class = run.prepared.task == "classification"
+    is_class = run.split.task == "classification"
     rows = [
         [
             f"{one['cluster']}", *([cell(one["label"])] if is_class else []), f"{one['n_rows']:,}",

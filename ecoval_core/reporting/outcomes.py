@@ -25,8 +25,8 @@ from ecoval_core.reporting.blocks import (
     known,
 )
 from ecoval_core.reporting.figures import drawn
+from ecoval_core.workspace.exports import Unit
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import Unit
 
 QUESTIONS = {
     "lowest": "What if the worst rows go first?",

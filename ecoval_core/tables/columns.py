@@ -12,20 +12,7 @@ MIN_ROWS = 10
 
 
 def target_array(y: pd.Series, task: Task) -> np.ndarray:
-    """Return the target as a plain array that scikit-learn takes.
-
-    Parameters
-    ----------
-    y : Series of shape (n_rows,)
-        Without missing values.
-    task : {"classification", "regression"}
-        What it is used for.
-
-    Returns
-    -------
-    y : ndarray of shape (n_rows,)
-        Regression: float64. Classification: int64 for whole numbers, else text.
-    """
+    """Return the target as a plain array that scikit-learn takes."""
     if task == "regression":
         return y.to_numpy(dtype="float64")
     if isinstance(y.dtype, pd.CategoricalDtype):
@@ -40,18 +27,7 @@ def target_array(y: pd.Series, task: Task) -> np.ndarray:
 
 
 def has_target(y: pd.Series) -> np.ndarray:
-    """Mark the rows that have a target.
-
-    Parameters
-    ----------
-    y : Series of shape (n_rows,)
-        The target; blank text counts as missing.
-
-    Returns
-    -------
-    present : ndarray of shape (n_rows,)
-        Truth values.
-    """
+    """Mark the rows that have a target."""
     present = y.notna()
     if types.is_string_dtype(y):
         present &= y.str.strip().ne("").fillna(False)
@@ -59,17 +35,7 @@ def has_target(y: pd.Series) -> np.ndarray:
 
 
 def holds_nested(column: pd.Series) -> bool:
-    """Tell whether a column holds lists, bytes or the like for values.
-
-    Parameters
-    ----------
-    column : Series of shape (n_rows,)
-        Any column.
-
-    Returns
-    -------
-    bool
-    """
+    """Tell whether a column holds lists, bytes or the like for values."""
     if column.dtype != object or types.infer_dtype(column, skipna=True) in _PLAIN_KINDS:
         return False
     return bool(column.map(lambda cell: types.is_list_like(cell) or isinstance(cell, bytes)).any())
@@ -82,18 +48,7 @@ _PLAIN_KINDS = (
 
 
 def check_finite(column: pd.Series) -> None:
-    """Refuse a column of numbers too large to compute with; columns of anything else pass.
-
-    Parameters
-    ----------
-    column : Series of shape (n_rows,)
-        Named, and in the order of the row ids.
-
-    Raises
-    ------
-    TableError
-        If a number is infinite or beyond `LARGEST_NUMBER`.
-    """
+    """Refuse a column of numbers too large to compute with; columns of anything else pass."""
     values = numeric_values(column)
     if values is None:
         return
@@ -108,21 +63,7 @@ def check_finite(column: pd.Series) -> None:
 
 
 def check_target(y: pd.Series, task: Task) -> None:
-    """Refuse a column that cannot be predicted.
-
-    Parameters
-    ----------
-    y : Series of shape (n_rows,)
-        With row ids as index; rows without a value are set aside.
-    task : {"classification", "regression"}
-        What it would be used for.
-
-    Raises
-    ------
-    TableError
-        If fewer than `MIN_ROWS` values are there, they do not suit the task, do not vary, or a
-        class has a single row or there are too many of them.
-    """
+    """Refuse a column that cannot be predicted."""
     labelled = y[has_target(y)]
     if len(labelled) < MIN_ROWS:
         raise TableError(

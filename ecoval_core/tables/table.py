@@ -16,9 +16,9 @@ from ecoval_core.tables.columns import (
     has_target,
     target_array,
 )
-from ecoval_core.tables.guessing import detect_target, suggest_exclusions
+from ecoval_core.tables.guess import detect_target, suggest_exclusions
 from ecoval_core.tables.limits import TableError, column_names, refuse_empty
-from ecoval_core.tables.reading import index_to_columns, read_frame
+from ecoval_core.tables.read import index_to_columns, read_frame
 from ecoval_core.target_type import Task, detect_task
 
 _FOLDER = Path(__file__).parent / "samples"
@@ -40,8 +40,6 @@ class Table:
         How.
     excluded : mapping of str to str
         Columns that are not used as features, with the reason.
-    fingerprint : str
-        Digest of the content and of the choices above; equal tables have equal ones.
     content : str
         Digest of the frame alone.
     """
@@ -51,7 +49,6 @@ class Table:
     target: str
     task: Task
     excluded: Mapping[str, str]
-    fingerprint: str
     content: str
 
     @property
@@ -147,28 +144,14 @@ def make_table(
         raise TableError(f"Column {target!r} is the target: it cannot be left out as well.")
     if task is None:
         task = detect_task(frame[target])
-    content = content_digest(frame)
-    choices = repr((content, target, task, sorted(excluded)))
-    fingerprint = blake2b(choices.encode(), digest_size=16).hexdigest()
-    table = Table(name, frame, target, task, dict(excluded), fingerprint, content)
+    table = Table(name, frame, target, task, dict(excluded), content_digest(frame))
     check_target(frame[target], task)
     _check_features(table)
     return table
 
 
 def content_digest(frame: pd.DataFrame) -> str:
-    """Return the digest of a frame's columns, dtypes and cells.
-
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_rows, n_columns)
-        Columns named by text.
-
-    Returns
-    -------
-    digest : str
-        32 hexadecimal digits.
-    """
+    """Return the digest of a frame's columns, dtypes and cells."""
     digest = blake2b(digest_size=16)
     for column in frame:
         values = frame[column]
@@ -258,22 +241,7 @@ SAMPLES = {sample.key: sample for sample in _SAMPLES}
 
 
 def load_sample(key: str) -> Table:
-    """Load a bundled table; nothing is fetched from the network.
-
-    Parameters
-    ----------
-    key : str
-        A key of `SAMPLES`.
-
-    Returns
-    -------
-    Table
-
-    Raises
-    ------
-    TableError
-        If there is no such sample.
-    """
+    """Load a bundled table; nothing is fetched from the network."""
     if key not in SAMPLES:
         raise TableError(f"There is no sample {key!r}: choose one of {', '.join(SAMPLES)}.")
     sample = SAMPLES[key]

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from ecoval_core.valuation.models import MODELS
-from ecoval_core.workspace import units
+from ecoval_core.workspace import exports
+from ecoval_core.workspace.exports import Unit
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import Unit, UnitKind
+from ecoval_core.workspace.schema import UnitKind
 from pages.shared.session import session
 
 UNITS: dict[UnitKind, str] = {"share": "‰ of the surplus", "score": "Units of the score"}
@@ -32,7 +33,7 @@ def unit_of(run: Run) -> Unit:
     Unit
         The unit.
     """
-    return units.unit_of(run, session.unit)
+    return exports.unit_of(run, session.unit)
 
 
 def count(n: int, noun: str) -> str:
@@ -81,7 +82,7 @@ def amount(label: object) -> object:
 
 def target_word(run: Run) -> str:
     """Return what the target of a row is called: a label, or a target where it is an amount."""
-    return "label" if run.prepared.task == "classification" else "target"
+    return "label" if run.split.task == "classification" else "target"
 
 
 def model_title(key: str) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import streamlit as st
+from ecoval_core.workspace.uploads import UploadQuota
 from streamlit import runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from ecoval_core.workspace.uploads import UploadQuota
 from ecoval_core.workspace.workspace import default_root
 from pages.shared import access
 from pages.shared.identity import LOCAL, User, workspace_root

@@ -14,7 +14,7 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from ecoval_core.charts import CHART_CONFIG
-from ecoval_core.charts.lasso import Mode
+from ecoval_core.charts.selection import Mode
 from pages.shared.pointmap.gestures import unanswered
 from pages.shared.pointmap.wire import PREFIX, version
 from pages.shared.session import Family

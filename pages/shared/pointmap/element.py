@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from ecoval_core.charts.pointdata import PointData
+from ecoval_core.charts.points import PointData
 from ecoval_core.charts.shades import Shade
 from ecoval_core.charts.style import ThemeName, palette_of, translucent
 from pages.shared.pointmap.gestures import Gesture, unanswered

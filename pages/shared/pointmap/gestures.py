@@ -9,8 +9,8 @@ from typing import Any, Literal, Protocol, TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from ecoval_core.charts.lasso import Mode, change_selection, inside_box, inside_polygon
-from ecoval_core.charts.pointdata import PointData
+from ecoval_core.charts.points import PointData
+from ecoval_core.charts.selection import Mode, change_selection, inside_box, inside_polygon
 
 Kind = Literal["polygon", "box", "point", "invert", "clear", "pick"]
 MAX_VERTICES = 2_000
