@@ -8,14 +8,14 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 from data_files import make_frame
+from ecoval_core.tables.mending import mend, suggest_mends
+from ecoval_core.workspace.valuations import write_valuation
 
 from ecoval_core.tables import make_table, prepare
-from ecoval_core.tables.mending import mend, suggest_mends
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.record import Findings, Sampling, Valuation
 from ecoval_core.workspace import history, orders
 from ecoval_core.workspace.runs import Settings, rows_to_value
-from ecoval_core.workspace.valuations import write_valuation
 
 SETTINGS = Settings("logistic_regression", 4, "probability")
 
@@ -37,7 +37,7 @@ def drawn_valuation(prepared, seed=0, settings=SETTINGS):
         labels=np.r_[np.arange(k), random.integers(0, k, n - k)],
         quality=random.random(n), label_quality=random.random(n),
         raw_extrinsic=random.normal(0, 0.01, n), judged=random.random((n, n_outputs)),
-        suggested_labels=random.permutation(y),
+        suggested_labels=random.permutation(y), label_issues=random.random(n) < 0.2,
         sampling=Sampling(random.random((n, 4)), random.random((20, 3))),
         cluster_values=random.normal(0, 0.01, k), cluster_standard_errors=random.random(k),
         full_score=0.9, prior_score=0.4, surplus_standard_error=0.01,

@@ -181,8 +181,8 @@ def test_a_type_that_is_not_in_the_table_has_no_short_way():
     class Own(GaussianNB):
         pass
 
-    assert has_short_way(GaussianNB())
-    assert not has_short_way(Own())
+    assert has_short_way(GaussianNB(), 3, 2)
+    assert not has_short_way(Own(), 3, 2)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ class RidgeWithout:
     """
 
     @staticmethod
-    def serves(model: Ridge | LinearRegression, n_features: int) -> bool:
+    def serves(model: Ridge | LinearRegression, n_features: int, n_classes: int) -> bool:  # noqa: ARG004
         """Whether the model solves the normal equations, few enough of them."""
         penalty = getattr(model, "alpha", 0.0)
         return not model.positive and np.ndim(penalty) == 0 and n_features < MAX_COEFFICIENTS
@@ -128,7 +128,7 @@ class NaiveBayesWithout:
     """
 
     @staticmethod
-    def serves(model: GaussianNB, n_features: int) -> bool:  # noqa: ARG004
+    def serves(model: GaussianNB, n_features: int, n_classes: int) -> bool:  # noqa: ARG004
         """Return True: every setting is served."""
         return True
 
@@ -204,7 +204,11 @@ class NeighborsWithout:
     """
 
     @staticmethod
-    def serves(model: KNeighborsClassifier | KNeighborsRegressor, n_features: int) -> bool:  # noqa: ARG004
+    def serves(
+        model: KNeighborsClassifier | KNeighborsRegressor,
+        n_features: int,  # noqa: ARG004
+        n_classes: int,  # noqa: ARG004
+    ) -> bool:
         """Whether the weights of the neighbours are among scikit-learn's own."""
         return model.weights in ("uniform", "distance")
 

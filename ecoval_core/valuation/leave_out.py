@@ -41,8 +41,8 @@ class ShortWay(Protocol):
     def __init__(self, model: Any, X: NDArray, y: NDArray) -> None: ...
 
     @staticmethod
-    def serves(model: Any, n_features: int) -> bool:
-        """Whether the settings of a fitted model are among those served."""
+    def serves(model: Any, n_features: int, n_classes: int) -> bool:
+        """Whether the settings of a model, fitted or not, are served at this size (1 class: an amount)."""
 
     def look(self, X: NDArray, n_left_out: int = 0) -> NDArray:
         """Prepare points for :meth:`output` by models without up to so many rows."""
@@ -69,13 +69,16 @@ _STEPS = (
 )  # fmt: skip
 
 
-def has_short_way(estimator: Any) -> bool:
-    """Whether models of this type, fitted or not, have a short way at all; settings may yet rule it out."""
+def has_short_way(estimator: Any, n_features: int, n_classes: int) -> bool:
+    """Whether an estimator, fitted or not, has a short way at this size (1 class: an amount)."""
     steps = (
         [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
     )
-    before = (step in (None, "passthrough") or type(step) in _STEPS for step in steps[:-1])
-    return type(steps[-1]) in SHORT_WAYS and all(before)
+    *before, last = steps
+    if any(step not in (None, "passthrough") and type(step) not in _STEPS for step in before):
+        return False
+    way = SHORT_WAYS.get(type(last))
+    return way is not None and way.serves(last, n_features, n_classes)
 
 
 class Shortcut:
@@ -84,10 +87,7 @@ class Shortcut:
     def __init__(self, estimator: Any, X: NDArray, y: NDArray) -> None:
         self._before = estimator[:-1] if isinstance(estimator, Pipeline) else None
         last = estimator if self._before is None else estimator.steps[-1][1]
-        X = self._transform(X)
-        if not SHORT_WAYS[type(last)].serves(last, X.shape[1]):
-            raise LinAlgError("The settings have no short way.")
-        self._way = SHORT_WAYS[type(last)](last, X, y)
+        self._way = SHORT_WAYS[type(last)](last, self._transform(X), y)
         self.without = self._way.without
         self.output = self._way.output
         self.estimator = self._way.model
@@ -112,7 +112,7 @@ class Shortcut:
 
 def find_shortcut(estimator: Any, X: NDArray, y: NDArray) -> Shortcut | None:
     """Find the short way of an estimator fitted on `X` and `y`, if there is one and it can be gone."""
-    if not has_short_way(estimator):
+    if not has_short_way(estimator, X.shape[1], len(getattr(estimator, "classes_", [0]))):
         return None
     try:
         return Shortcut(estimator, X, y)

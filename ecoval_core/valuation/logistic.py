@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,11 +58,11 @@ class LogisticWithout:
     """
 
     @staticmethod
-    def serves(model: LogisticRegression, n_features: int) -> bool:
-        """Whether the penalty is that of the formula, the fit ended, and the Hessian is small enough."""
-        n_outputs = len(model.classes_) if len(model.classes_) > 2 else 1
+    def serves(model: LogisticRegression, n_features: int, n_classes: int) -> bool:
+        """Whether the penalty is that of the formula, and the Hessian is small enough."""
+        n_outputs = n_classes if n_classes > 2 else 1
         n_parameters = n_outputs * (n_features + model.fit_intercept)
-        n_hessians = 1 + len(model.classes_) * (model.class_weight == "balanced")
+        n_hessians = 1 + n_classes * (model.class_weight == "balanced")
         return bool(
             model.solver != "liblinear"
             and not model.dual
@@ -72,10 +71,11 @@ class LogisticWithout:
             and np.isfinite(model.C)
             and n_parameters <= MAX_PARAMETERS
             and n_hessians * n_parameters**2 <= MAX_HESSIAN_NUMBERS
-            and np.max(model.n_iter_) < model.max_iter
         )
 
     def __init__(self, model: LogisticRegression, X: NDArray, y: NDArray) -> None:
+        if np.max(model.n_iter_) >= model.max_iter:
+            raise LinAlgError("The fit was cut short, and refits would be too.")
         self.model = model
         self._Z = self.look(X)
         self._codes = np.searchsorted(model.classes_, y)

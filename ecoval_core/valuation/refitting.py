@@ -134,31 +134,26 @@ class Refits:
     ]  # f_-c by cluster where it was refitted; empty if larger than `MAX_KEPT_BYTES`
     rows: NDArray[np.int64]  # fitted on
 
-    def at_val(self, cluster: int) -> NDArray:
-        """Return the output of f_-c at the validation points, or that of f_D."""
-        return self.output_val[cluster if len(self.output_val) > 1 else 0]
-
     def output_without(
         self, problem: Problem, labels: NDArray, clusters: NDArray, X: NDArray
     ) -> NDArray[np.float64]:
         """Output at points, for each by the model without its cluster; f_D's where none was kept."""
         output = problem.output(self.estimator, X)
         present = [int(c) for c in np.unique(clusters)]
-        short = None
-        if any(c not in self.models for c in present):
-            short = find_shortcut(self.estimator, problem.X[self.rows], problem.y[self.rows])
-        by_formula: dict[int, Any] = {}
-        if short is not None:
-            asked = [c for c in present if c not in self.models]
-            members = [np.flatnonzero(labels[self.rows] == c) for c in asked]
-            by_formula = dict(zip(asked, short.without(members), strict=True))
-            seen = short.look(X, max(len(rows) for rows in members))
-        for c in present:
+        asked = [c for c in present if c not in self.models]
+        for c in set(present) - set(asked):
             points = np.flatnonzero(clusters == c)
-            if c in self.models:
-                output[points] = problem.output(self.models[c], X[points])
-            elif by_formula.get(c) is not None:
-                output[points] = short.output(by_formula[c], seen[points])
+            output[points] = problem.output(self.models[c], X[points])
+        short = None
+        if asked:
+            short = find_shortcut(self.estimator, problem.X[self.rows], problem.y[self.rows])
+        if short is not None:
+            members = [np.flatnonzero(labels[self.rows] == c) for c in asked]
+            seen = short.look(X, max(len(rows) for rows in members))
+            for c, parameters in zip(asked, short.without(members), strict=True):
+                points = np.flatnonzero(clusters == c)
+                if parameters is not None:
+                    output[points] = short.output(parameters, seen[points])
         return output
 
 
@@ -224,20 +219,25 @@ def _size_of(model: Any) -> float:
         return float("inf")
 
 
+def fit_full(problem: Problem, rows: NDArray) -> tuple[Any, Shortcut | None]:
+    """Fit f_D, and find its short way to models without clusters."""
+    with single_threaded():
+        full = fit_model(problem.estimator, problem.X[rows], problem.y[rows], "on all rows")
+        short = find_shortcut(full, problem.X[rows], problem.y[rows])
+        return full if short is None else short.estimator, short
+
+
 def leave_clusters_out(
     problem: Problem, labels: NDArray, *, rows: NDArray | None = None, n_jobs: int | None = None,
-    monitor: Monitor | None = None,
+    monitor: Monitor | None = None, fitted: tuple[Any, Shortcut | None] | None = None,
 ) -> Refits:  # fmt: skip
-    """Fit once on all `rows` and once without each cluster; every row is predicted. Takes K + 1 steps."""
+    """Fit on all `rows`, unless `fitted`, and without each cluster; every row is predicted. K + 1 steps."""
     rows = np.arange(len(labels)) if rows is None else rows
     n_clusters = int(labels.max()) + 1
     monitor = monitor or Monitor()
     monitor.check()
+    full, short = fitted or fit_full(problem, rows)
     with single_threaded():
-        full = fit_model(problem.estimator, problem.X[rows], problem.y[rows], "on all rows")
-        short = find_shortcut(full, problem.X[rows], problem.y[rows])
-        if short is not None:
-            full = short.estimator
         output_full = problem.output(full, problem.X_val)
     monitor.step()
     # Probabilities fit into half the memory; amounts can be too large for it.
