@@ -17,7 +17,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from ecoval_core.tables.preparation import plant_label_noise
+from ecoval_core.tables.prepare import plant_label_noise
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 # Of a table's rows; the limits hold for tables that are larger.

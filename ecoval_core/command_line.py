@@ -16,11 +16,12 @@ from typing import Any
 
 import click
 import pandas as pd
+from pydantic import ValidationError
 
 from ecoval_core.evaluation.curves import STRATEGIES, removal_curves, summarise_curves
 from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.tables import Prepared, make_table, prepare, read_frame, suggest_exclusions
+from ecoval_core.tables import Split, make_table, read_frame, suggest_exclusions
 from ecoval_core.target_type import Task
 from ecoval_core.terminal import (
     OTHER_BYTES,
@@ -36,16 +37,34 @@ from ecoval_core.terminal import (
 from ecoval_core.text import count_of
 from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.models import MODELS, make_model, models_for
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.valuation.scoring import SCORINGS, check_scoring, has_probabilities
-from ecoval_core.valuation.targets import EVEN_SHARE, rarest_of_even_share
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.valuation.scoring import (
+    EVEN_SHARE,
+    SCORINGS,
+    check_scoring,
+    has_probabilities,
+    rarest_of_even_share,
+)
 from ecoval_core.workspace.exports import check_parquet, exported_frame, to_csv
-from ecoval_core.workspace.recipe import read_recipe, recipe_bytes
-from ecoval_core.workspace.replay import FORMATS as DOWNLOAD_FORMATS
-from ecoval_core.workspace.replay import WHICH, Replay, open_table, recipe_of
-from ecoval_core.workspace.replay import replay as follow
-from ecoval_core.workspace.runs import Run, Settings, value_prepared
-from ecoval_core.workspace.units import UNIT_KINDS, UnitKind
+from ecoval_core.workspace.recipe import FORMATS as DOWNLOAD_FORMATS
+from ecoval_core.workspace.recipe import (
+    WHICH,
+    Replay,
+    make_recipe,
+    open_table,
+    read_recipe,
+    recipe_bytes,
+)
+from ecoval_core.workspace.recipe import replay as follow
+from ecoval_core.workspace.runs import Opened, Run, describe_table, split_table, value_split
+from ecoval_core.workspace.schema import (
+    UNIT_KINDS,
+    OpenSpec,
+    Settings,
+    SplitSpec,
+    UnitKind,
+    explain,
+)
 
 FORMATS = (".csv", ".parquet")
 PATH = click.Path(readable=False, path_type=Path)
@@ -160,7 +179,7 @@ def value(
     run = _value(table, out, **options)
     _write(exported_frame(run, "all_values", unit=unit), out)
     if recipe is not None:
-        _write_bytes(recipe_bytes(recipe_of(run, PruneList(), unit=unit)), recipe)
+        _write_bytes(recipe_bytes(make_recipe(run, PruneList(), unit=unit)), recipe)
     if report is not None:
         _write_bytes(_make_report(run, PruneList(), unit), report)
     print_values(run, unit)
@@ -192,11 +211,11 @@ def curves(
     Example: python -m ecoval_core curves iris.csv --target species --out curves.csv
     """
     run = _value(table, out, class_balanced=class_balanced, **options)
-    prepared, ecoval = run.prepared, run.ecoval
+    split, ecoval = run.split, run.ecoval
     metric = main_measure(run.make_estimator(), balanced=run.settings.balanced)
     with progress_bar("Removing rows") as progress:
         found = removal_curves(
-            run.make_estimator(), prepared.X_train, prepared.y_train, prepared.X_test, prepared.y_test,
+            run.make_estimator(), split.X_train, split.y_train, split.X_test, split.y_test,
             ecoval.values_, clusters=ecoval.labels_, strategies=tuple(dict.fromkeys(strategies)),
             class_balanced=class_balanced, n_random=n_random, metric=metric,
             random_state=run.settings.random_state, n_jobs=options["jobs"], progress=progress,
@@ -247,18 +266,20 @@ def replay(
     found = _write_downloads(replayed, out)
     if report is not None:
         page = _make_report(
-            run, plan.rules, plan.unit, decisions=replayed.decisions, relabelled=replayed.relabelled,
+            run, plan.prune, plan.unit, decisions=replayed.decisions, relabelled=replayed.relabelled,
             name=plan.name, note=plan.note,
         )  # fmt: skip
         _write_bytes(page, report)
     click.echo(
         f"{plain(opened.table.name)}: {count_of(len(run.frame), 'row')} valued, "
         f"{len(replayed.decision.reasons):,} go, {len(replayed.relabelled):,} get another "
-        f"{'label' if plan.task == 'classification' else 'target'}."
+        f"{'label' if opened.table.task == 'classification' else 'target'}."
     )
     print_comparison(replayed, found)
     click.echo(f"Written to {out}")
-    if replayed.is_same_table and (False in found.values() or set(plan.files) - set(found)):
+    if replayed.is_same_table and (
+        False in found.values() or set(plan.expected.files) - set(found)
+    ):
         click.get_current_context().exit(OTHER_BYTES)
 
 
@@ -282,13 +303,14 @@ def _make_report(run: Run, rules: PruneList, unit: UnitKind, **given: Any) -> by
     from ecoval_core.reporting import make_report
 
     now = datetime.now().astimezone().isoformat(" ", "minutes")
-    recipe = recipe_of(run, rules, unit=unit, **given)
+    recipe = make_recipe(run, rules, unit=unit, **given)
     return make_report(run, rules=rules, recipe=recipe, unit=unit, created=now, **given)
 
 
 def _value(
     path: Path, out: Path, *, target: str, task: Task | None, exclude: Sequence[str],
-    include: Sequence[str], proportions: Sequence[float], model: str | None, n_clusters: int | None,
+    include: Sequence[str], proportions: tuple[float, float, float], model: str | None,
+    n_clusters: int | None,
     scoring: str | None, extrinsic_weight: float, class_weight: str, seed: int, jobs: int,
     class_balanced: bool = False,
 ) -> Run:  # fmt: skip
@@ -309,26 +331,34 @@ def _value(
     model = model or next(iter(models_for(table.task)))
     proba = has_probabilities(make_model(model, table.task))
     scoring = check_scoring(scoring, table.task, proba)
-    prepared = prepare(table, proportions=proportions, random_state=seed)
-    n_clusters = n_clusters or auto_n_clusters(len(prepared.y_train))
-    balanced = _is_balanced(class_weight, prepared)
-    settings = Settings(model, n_clusters, scoring, extrinsic_weight, seed, balanced=balanced)
+    try:
+        spec = OpenSpec(
+            table=describe_table(table), split=SplitSpec(proportions=proportions, random_state=seed)
+        )
+    except ValidationError as error:
+        raise ValueError(f"--{explain(error).removeprefix('split.')}") from error
+    opened = Opened(spec.key, spec, split_table(table, spec.split))
+    settings = Settings(
+        model=model, n_clusters=n_clusters or auto_n_clusters(len(opened.split.y_train)),
+        scoring=scoring, extrinsic_weight=extrinsic_weight, random_state=seed,
+        balanced=_is_balanced(class_weight, opened.split),
+    )  # fmt: skip
     print_table(table)
     with valuing(jobs) as progress:
-        run = value_prepared(prepared, settings, n_jobs=jobs, progress=progress)
+        run = value_split(opened, settings, n_jobs=jobs, progress=progress)
     warn(run)
     return run
 
 
-def _is_balanced(class_weight: str, prepared: Prepared) -> bool:
+def _is_balanced(class_weight: str, split: Split) -> bool:
     """Decide whether every class counts alike, and say so where that was left open."""
-    if prepared.task == "regression":
+    if split.task == "regression":
         if class_weight == "balanced":
             raise ValueError("--class-weight balanced needs classes, and the task is regression.")
         return False
     if class_weight != "auto":
         return class_weight == "balanced"
-    share = rarest_of_even_share(prepared.y_train)
+    share = rarest_of_even_share(split.y_train)
     if share < EVEN_SHARE:
         click.echo(
             f"Every class counts alike: the rarest has {share:.0%} of its even share "

@@ -15,11 +15,12 @@ from ecoval_core.tables import Table
 from ecoval_core.text import count_of
 from ecoval_core.valuation.models import MODELS
 from ecoval_core.valuation.parallel import Progress
+from ecoval_core.valuation.record import reliability_warning
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.valuation.uncertainty import reliability_warning
-from ecoval_core.workspace.replay import Replay
+from ecoval_core.workspace.exports import unit_of
+from ecoval_core.workspace.recipe import Replay
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import UnitKind, unit_of
+from ecoval_core.workspace.schema import UnitKind
 
 OTHER_BYTES, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
@@ -114,7 +115,7 @@ def print_values(run: Run, unit: UnitKind) -> None:
 
 def print_comparison(replayed: Replay, found: dict[str, bool | None]) -> None:
     """Print which files have the bytes that the recipe expects, and what may be why others have not."""
-    expected, run = replayed.recipe, replayed.run
+    expected, run = replayed.recipe.expected, replayed.run
     if not replayed.is_same_table:
         click.echo("The table is another one, so nothing is compared with the recipe.")
         return
@@ -132,12 +133,12 @@ def print_comparison(replayed: Replay, found: dict[str, bool | None]) -> None:
         click.echo(f"Values: {'the same to the last bit' if is_same else 'not the same bits'}")
     if is_same and not other:
         return
-    if expected.surplus is not None and expected.n_pruned is not None:
+    if expected.surplus is not None and expected.pruned is not None:
         n = len(replayed.decision.reasons)
         n_gone = f"{count_of(n, 'row')} {'goes' if n == 1 else 'go'}"
         click.echo(
             f"Surplus {run.ecoval.surplus_:.6f} here, {expected.surplus:.6f} in the recipe; "
-            f"{n_gone} here, {expected.n_pruned:,} in the recipe."
+            f"{n_gone} here, {expected.pruned:,} in the recipe."
         )
     differing = replayed.other_versions
     for name, (there, here) in differing.items():

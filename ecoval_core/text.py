@@ -1,4 +1,4 @@
-"""How every part of EcoVal writes counts, lists and text that is cut to fit."""
+"""How every part of EcoVal writes counts, lists, signs, and text that is cut to fit."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ def count_of(count: int, noun: str, plural: str = "") -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
-def join(parts: Sequence[str]) -> str:
-    """Return an enumeration."""
+def join(parts: Sequence[str], total: int | None = None) -> str:
+    """Return an enumeration: "a, b and c", or "a, b and 7 more" if there are more in `total`."""
+    if total is not None and total > len(parts):
+        return f"{', '.join(parts)} and {total - len(parts):,} more"
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 

@@ -24,20 +24,20 @@ PICTURE_WIDTH = 72
 
 def original(run: Run) -> pd.DataFrame:
     """Return the original columns of the rows that were valued."""
-    table = run.prepared.table
+    table = run.table
     return table.frame.loc[run.ids, table.features]
 
 
 def all_columns(run: Run) -> pd.DataFrame:
     """Return all columns but the target: pixels that never vary are left out of the features."""
-    table = run.prepared.table
+    table = run.table
     return table.frame.drop(columns=table.target)
 
 
 def pictures(run: Run) -> tuple[int, int] | None:
     """Return height and width where the columns are pixels."""
-    found: tuple[int, int] | None = server.engine().derive(
-        ("pixels", run.prepared.table.fingerprint), lambda: detect_grid(all_columns(run))
+    found: tuple[int, int] | None = server.derive(
+        ("pixels", run.table.content), lambda: detect_grid(all_columns(run))
     )
     return found
 
@@ -140,7 +140,7 @@ def draw_row(run: Run, row_id: int) -> None:
 def draw_comparison(run: Run, row_id: int) -> None:
     """Draw the columns of a row beside what is typical of its class."""
     frame = run.frame
-    if run.prepared.task == "classification":
+    if run.split.task == "classification":
         groups, of_whom = frame["label"], f"of {formats.plain(frame.loc[row_id, 'label'])}"
     else:
         groups, of_whom = frame["cluster"], "of its cluster"
@@ -244,7 +244,7 @@ def draw_clusters(run: Run) -> None:
 
 def _label_of(run: Run, ids: pd.Index) -> str:
     labels = run.frame.loc[ids, "label"]
-    if run.prepared.task == "classification":
+    if run.split.task == "classification":
         return str(labels.iloc[0])
     return f"{labels.min():.4g} to {labels.max():.4g}"
 

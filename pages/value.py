@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ecoval_core.tables.preparation import Prepared
+from ecoval_core.evaluation.stability import Stability, count_surely_harmful, stability_of
 from ecoval_core.text import count_of, known
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.workspace import orders
+from ecoval_core.workspace import slow
 from ecoval_core.workspace.history import RunRecord
-from ecoval_core.workspace.runs import Run, Settings, rows_per_fit
-from ecoval_core.workspace.stability import (
-    N_REPEATS,
-    Stability,
-    count_surely_harmful,
-    stability_of,
-)
+from ecoval_core.workspace.runs import Opened, Run, rows_per_fit
+from ecoval_core.workspace.schema import Settings
+from ecoval_core.workspace.slow import N_REPEATS
 from pages.shared import formats, layout, menu, progress, rows, selecting, state, valuing
 from pages.shared.session import Session
 
 N_EXTREMES = 10
 
 
-def draw_plan(prepared: Prepared, settings: Settings) -> None:
+def draw_plan(opened: Opened, settings: Settings) -> None:
     """Draw one sentence on what will happen, and the button."""
     n_fits = count_fits(settings.n_clusters, settings.n_folds)
-    seconds = valuing.timing(prepared, settings)
+    seconds = valuing.timing(opened, settings)
     cost = "time not known yet" if seconds is None else f"about {formats.seconds(seconds)}"
-    size = rows_per_fit(prepared, settings.every_row) / settings.n_clusters
+    size = rows_per_fit(opened.split, settings.every_row) / settings.n_clusters
     folds = f", in each of {settings.n_folds} folds" if settings.every_row else ""
     st.markdown(
         f"**{count_of(settings.n_clusters, 'cluster')} of about {formats.rows_each(size)}{folds}: "
@@ -41,10 +37,10 @@ def draw_plan(prepared: Prepared, settings: Settings) -> None:
         key="start",
         type="primary",
         on_click=state.start_run,
-        args=(prepared, settings),
+        args=(opened, settings),
     )
     if seconds is None:
-        valuing.draw_timing(prepared, settings)
+        valuing.draw_timing(opened, settings)
 
 
 def draw_figures(run: Run) -> None:
@@ -129,18 +125,20 @@ def draw_repeats(run: Run) -> None:
     run : Run
         The run.
     """
-    order = orders.repeats(run)
-    repeats = progress.result_of(order, "Models fitted", cancelled="The repeats were cancelled.")
+    task = slow.repeats(run.key)
+    repeats = progress.result_of(task, "Models fitted", cancelled="The repeats were cancelled.")
     if repeats is not None:
         st.markdown("**How sure the values are**")
-        draw_stability(stability_of(repeats, run.settings.extrinsic_weight), run)
-    elif not progress.is_running(order):
+        draw_stability(
+            stability_of([one.at(run.settings.extrinsic_weight) for one in repeats]), run
+        )
+    elif not progress.is_running(task):
         n_fits = N_REPEATS * count_fits(run.settings.n_clusters, run.settings.n_folds)
         st.button(
             f"Repeat with {N_REPEATS} seeds: {count_of(n_fits, 'fit')}",
             key="repeat",
             on_click=progress.start_quietly,
-            args=(order,),
+            args=(task,),
             icon=":material/repeat:",
             help="Shows how far the values depend on chance: on the draw of clusters, folds and model.",
         )
@@ -160,8 +158,8 @@ def draw_unfinished(record: RunRecord) -> None:
             "Run it again",
             key="run_again",
             icon=":material/restart_alt:",
-            on_click=state.start_run,
-            args=(prepared, record.settings),
+            on_click=state.start_again,
+            args=(record,),
         )
 
 
@@ -203,22 +201,22 @@ layout.title(
     "Rows are grouped into **clusters** of similar rows with the same label or target. The model is refitted "
     "without each cluster; what its score loses is the cluster's value, shared out among its rows.",
 )
-prepared = layout.need_table()
+opened = layout.need_table()
 left, right = st.columns([1, 2.6], gap="large")
 with left:
-    settings = valuing.choose(prepared)
+    settings = valuing.choose(opened)
     st.caption(
         "The extrinsic weight is in the line above: it can change at any time without a fit."
     )
 if Session.start_at_once.take():
-    state.start_run(prepared, settings)
+    state.start_run(opened, settings)
     st.rerun()
 with right:
     job = state.run_job()
     if job is not None:
         progress.watch(job, "Models fitted")
     else:
-        draw_plan(prepared, settings)
+        draw_plan(opened, settings)
         run, record = state.run(), state.run_record()
         if run is not None:
             if Session.lead_to_map.take():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -30,10 +30,10 @@ from ecoval_core.reporting.blocks import (
 from ecoval_core.reporting.figures import plot, points_drawn, thin_out
 from ecoval_core.text import count_of, known
 from ecoval_core.valuation.models import MODELS
+from ecoval_core.valuation.record import reliability_warning
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.valuation.uncertainty import reliability_warning
+from ecoval_core.workspace.exports import Unit
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import Unit
 
 # As many as one page of paper holds.
 MAX_BARS = 30
@@ -101,15 +101,15 @@ def summary(run: Run, unit: Unit, decided: Decision, relabelled: Mapping[int, An
     return Section("summary", "In short", blocks)
 
 
-def what_was_valued(run: Run, mends: Sequence[Mapping[str, Any]]) -> Section:
+def what_was_valued(run: Run) -> Section:
     """Describe the table: rows, columns, split, classes, missing values."""
-    prepared, table = run.prepared, run.prepared.table
-    sizes = prepared.parts.value_counts()
+    split_rows, table, how = run.split, run.table, run.opened.spec.split
+    sizes = split_rows.parts.value_counts()
     left_out = [
         Markup("{} ({})").format(said(column, 60), said(reason, 80))
         for column, reason in table.excluded.items()
     ]
-    train, validation, test = (f"{share:.0%}" for share in prepared.proportions)
+    train, validation, test = (f"{share:.0%}" for share in how.proportions)
     parts = {
         f"Training rows ({train})": "train", f"Validation rows ({validation})": "validation",
         f"Test rows ({test})": "test", "Rows without a target, set aside": "no target",
@@ -117,20 +117,20 @@ def what_was_valued(run: Run, mends: Sequence[Mapping[str, Any]]) -> Section:
     split = [(title, f"{sizes[part]:,}") for title, part in parts.items() if part in sizes]
     valued = "training and validation rows, by five folds" if run.settings.every_row else "training"
     noise = "none"
-    if len(prepared.flipped_ids):
-        n_flipped = count_of(len(prepared.flipped_ids), "training row")
-        noise = f"{n_flipped} made wrong on purpose ({prepared.noise:.0%})"
+    if len(split_rows.flipped_ids):
+        n_flipped = count_of(len(split_rows.flipped_ids), "training row")
+        noise = f"{n_flipped} made wrong on purpose ({how.noise:.0%})"
     facts = [
         ("Table", said(table.name)),
         ("Size", f"{count_of(table.n_rows, 'row')}, {count_of(table.frame.shape[1], 'column')}"),
         ("Target", Markup("{} ({})").format(said(table.target), table.task)),
         ("Columns used", f"{len(table.features):,}"),
         ("Columns left out", listed(left_out) if left_out else "none"),
-        *(("Mended", said(one.get("sentence", one), 300)) for one in mends),
+        *(("Fixed", said(one.sentence, 300)) for one in run.opened.spec.table.fixes),
         *split,
         ("Rows valued", f"{len(run.frame):,} ({valued})"),
         ("Planted noise", noise),
-        ("Seed of the split", f"{prepared.random_state}"),
+        ("Seed of the split", f"{how.random_state}"),
     ]  # fmt: skip
     title, alt = "Rows by target", "Histogram of the target over all rows."
     if table.task == "classification":

@@ -16,8 +16,8 @@ from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.reporting.blocks import Grid, cell, more, said
 from ecoval_core.text import DASH, count_of, known
+from ecoval_core.workspace.exports import Unit
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import Unit
 
 MAX_CLASSES = 30
 MAX_CLUSTERS = 40
@@ -35,7 +35,7 @@ _RECALL = "recall: "
 
 def label_word(run: Run) -> str:
     """Return what the target of a row is called: a label, or a target where it is an amount."""
-    return "label" if run.prepared.task == "classification" else "target"
+    return "label" if run.split.task == "classification" else "target"
 
 
 def measure_title(measure: str) -> str:
@@ -47,17 +47,17 @@ def measure_title(measure: str) -> str:
 
 def classes_grid(run: Run) -> Grid:
     """Rows of each class by part, or the target's range by part for regression."""
-    prepared = run.prepared
+    split = run.split
     parts = ("train", "validation", "test")
-    labels, part = prepared.table.label_series, prepared.parts
-    if prepared.task == "regression":
+    labels, part = split.table.label_series, split.parts
+    if split.task == "regression":
         by_part = {"all": labels, **{name: labels[part[labels.index] == name] for name in parts}}
         rows = [
             [name, f"{len(y):,}", *(known(float(n), ".4g") for n in y.quantile([0, 0.25, 0.5, 0.75, 1]))]
             for name, y in by_part.items()
         ]  # fmt: skip
         quartiles = ["lowest", "first quartile", "median", "third quartile", "highest"]
-        note = "Before noise was planted." if len(prepared.flipped_ids) else ""
+        note = "Before noise was planted." if len(split.flipped_ids) else ""
         return Grid("Target by part", ["part", "rows", *quartiles], rows, note)
     counts = pd.crosstab(labels, part[labels.index]).reindex(columns=list(parts), fill_value=0)
     counts.insert(0, "rows", counts.sum(axis=1))
@@ -74,7 +74,7 @@ def classes_grid(run: Run) -> Grid:
 
 def missing_grid(run: Run) -> Grid | None:
     """Columns that lack values, the worst first; None if none does."""
-    table = run.prepared.table
+    table = run.table
     missing = table.frame[table.features].isna().sum()
     missing = missing[missing > 0].sort_values(ascending=False, kind="stable")
     if missing.empty:
@@ -119,7 +119,7 @@ def _row_grid(
     numbers: Iterable[str], note: str = "",
 ) -> Grid:  # fmt: skip
     """Table of rows, each with its id before and the first columns of the user's table after."""
-    frame = run.prepared.table.frame[run.prepared.table.features[:N_ORIGINAL]]
+    frame = run.table.frame[run.table.features[:N_ORIGINAL]]
     amounts = [said(name) for name in frame if types.is_numeric_dtype(frame[name])]
     cells = [[f"{row}", *written, *map(cell, frame.iloc[row])] for row, written in rows]
     columns = ["row", *columns, *map(said, frame)]
@@ -187,7 +187,7 @@ def clusters_grid(run: Run, unit: Unit) -> Grid:
     """Clusters, the worst first."""
     clusters = run.clusters
     shown = clusters.head(MAX_CLUSTERS)
-    is_class = run.prepared.task == "classification"
+    is_class = run.split.task == "classification"
     rows = [
         [
             f"{one['cluster']}", *([cell(one["label"])] if is_class else []), f"{one['n_rows']:,}",

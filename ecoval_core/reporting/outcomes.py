@@ -17,8 +17,8 @@ from ecoval_core.reporting import grids
 from ecoval_core.reporting.blocks import Block, Facts, Notice, Plot, Section, Text
 from ecoval_core.reporting.figures import plot
 from ecoval_core.text import count_of, known
+from ecoval_core.workspace.exports import Unit
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import Unit
 
 QUESTIONS = {
     "lowest": "What if the worst rows go first?",

@@ -27,9 +27,10 @@ from ecoval_core.reporting.blocks import (
     said,
     without_controls,
 )
-from ecoval_core.workspace.recipe import make_recipe, new_labels, recipe_bytes
+from ecoval_core.workspace.exports import unit_of
+from ecoval_core.workspace.recipe import Recipe, make_recipe, new_labels, recipe_bytes
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import UnitKind, unit_of
+from ecoval_core.workspace.schema import UnitKind, Verdict
 
 # Nothing is fetched, and no script runs but those named by their digests.
 _POLICY = (
@@ -40,10 +41,10 @@ _POLICY = (
 
 def make_report(
     run: Run, *, rules: PruneList | None = None, decision: Decision | None = None,
-    decisions: Mapping[int, str] | None = None, relabelled: Mapping[int, Any] | None = None,
+    decisions: Mapping[int, Verdict] | None = None, relabelled: Mapping[int, Any] | None = None,
     effects: Mapping[str, Effect] | None = None, curves: pd.DataFrame | None = None,
     coordinates: ArrayLike | None = None, projection: str = "",
-    recipe: Mapping[str, Any] | None = None, unit: UnitKind = "share", name: str = "", note: str = "",
+    recipe: Recipe | None = None, unit: UnitKind = "share", name: str = "", note: str = "",
     created: str = "",
 ) -> bytes:  # fmt: skip
     """Make the report of a run as one HTML file; the same arguments give the same bytes."""
@@ -51,13 +52,21 @@ def make_report(
     decisions = decisions or {}
     decided = decision or rules.decide(run.frame["value"], run.class_labels)
     new = new_labels(run, decisions) if relabelled is None else relabelled
-    table, units = run.prepared.table, unit_of(run, unit)
+    table, units = run.table, unit_of(run, unit)
     recipe = recipe or make_recipe(
-        run, rules, decisions, relabelled=new, unit=unit, name=name, note=note, created=created
+        run,
+        rules,
+        decisions,
+        relabelled=new,
+        unit=unit,
+        with_files=False,
+        name=name,
+        note=note,
+        created=created,
     )
     sections = [
         findings.summary(run, units, decided, new),
-        findings.what_was_valued(run, recipe["mends"]),
+        findings.what_was_valued(run),
         findings.how_it_was_valued(run),
         findings.values(run, units, coordinates, projection),
         findings.by_class(run, units, decided, new),
@@ -75,19 +84,19 @@ def make_report(
         note=without_controls(note),
         sections=[section for section in sections if section is not None],
         created=created,
-        version=recipe["versions"]["ecoval"],
+        version=recipe.versions["ecoval"],
     )
 
 
 def _subtitle(run: Run, created: str) -> Markup:
-    table = run.prepared.table
+    table = run.table
     words = Markup("{} of {} in {}: {:,} of {:,} rows valued").format(
         table.task.capitalize(), said(table.target), said(table.name), len(run.frame), table.n_rows
     )
     return words + (f" · {created}" if created else "")
 
 
-def _recipe_section(recipe: Mapping[str, Any], table_name: str) -> Section:
+def _recipe_section(recipe: Recipe, table_name: str) -> Section:
     content = recipe_bytes(recipe)
     # A name of the user's may hold what a file name must not.
     stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in PurePath(table_name).stem[:60])
@@ -97,7 +106,7 @@ def _recipe_section(recipe: Mapping[str, Any], table_name: str) -> Section:
         "run <code>ecoval replay RECIPE TABLE --out FOLDER</code>."
     )
     download = Download("Recipe", f"{stem or 'ecoval'}.recipe.json", link, content.decode())
-    versions = Facts([(package, said(found)) for package, found in recipe["versions"].items()])
+    versions = Facts([(package, said(found)) for package, found in recipe.versions.items()])
     blocks: list[Block] = [Text(words), download, Text("Made with:"), versions]
     return Section("recipe", "Recipe and versions", blocks)
 

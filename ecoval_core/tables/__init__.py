@@ -1,15 +1,11 @@
 """Tables: a file or a frame becomes numbers to learn from."""
 
-from ecoval_core.tables.columns import (
-    MAX_CLASSES,
-    MIN_ROWS,
-    target_array,
-)
-from ecoval_core.tables.guessing import detect_target, suggest_exclusions
+from ecoval_core.tables.clean import Fix, clean, suggest_fixes
+from ecoval_core.tables.columns import MAX_CLASSES, MIN_ROWS, target_array
+from ecoval_core.tables.guess import detect_target, suggest_exclusions
 from ecoval_core.tables.limits import MAX_BYTES, TableError
-from ecoval_core.tables.mending import Mend, mend, suggest_mends
-from ecoval_core.tables.preparation import Prepared, prepare
-from ecoval_core.tables.reading import read_frame
+from ecoval_core.tables.prepare import Split, prepare
+from ecoval_core.tables.read import read_frame
 from ecoval_core.tables.table import SAMPLES, Sample, Table, load_sample, make_table
 from ecoval_core.target_type import Task, detect_task, numeric_values
 
@@ -18,21 +14,21 @@ __all__ = [
     "MAX_CLASSES",
     "MIN_ROWS",
     "SAMPLES",
-    "Mend",
-    "Prepared",
+    "Fix",
     "Sample",
+    "Split",
     "Table",
     "TableError",
     "Task",
+    "clean",
     "detect_target",
     "detect_task",
     "load_sample",
     "make_table",
-    "mend",
     "numeric_values",
     "prepare",
     "read_frame",
     "suggest_exclusions",
-    "suggest_mends",
+    "suggest_fixes",
     "target_array",
 ]

@@ -1,99 +1,146 @@
-"""Delimited text: cut lines into columns and find out what the columns hold.
-
-The text is parsed by pandas in pieces that end between two rows, so that neither a piece's cells as Python
-text nor a hostile line fill the memory. A column that is of numbers in one piece and of text in another is
-read again as text, as pandas does when it sees all of it at once.
-"""
+"""Delimited text: find out how it is encoded and separated, and what its columns hold."""
 
 import csv
 import io
 import re
 import warnings
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from decimal import Decimal
 from itertools import islice
+from numbers import Number
+from typing import Any, NoReturn
 
 import pandas as pd
+from pandas.api import types
 
-from ecoval_core.tables.formulas import unguard_formulas
 from ecoval_core.tables.limits import (
-    MAX_LINE_BYTES,
-    MISSING_WORDS,
+    MAX_BYTES,
     TableError,
-    check_size,
+    check_bytes,
+    check_shape,
     column_names,
     refuse,
     refuse_empty,
-    shorten,
 )
-from ecoval_core.tables.lines import Piece, check_lines, cut_pieces, head, refuse_bad_lines
+from ecoval_core.text import shorten
 
-SEPARATORS = (",", ";", "\t", "|")
-# Cells that may be read a second time in the slow way.
-MAX_SLOW_CELLS = 10_000_000
-_BAD_LINES = (csv.Error, pd.errors.ParserError, pd.errors.ParserWarning)
-
-
-@dataclass(frozen=True)
-class _Header:
-    names: list[str]
-    n_named: int
-    end: int
-    n_lines: int
+# Where several cut the text equally well, the first is taken: commas may be decimal ones.
+SEPARATORS = ("\t", ";", "|", ",")
+_HEAD = 2**16
+_HEADER_BYTES = 2**23
 
 
 def read_delimited(data: bytes, name: str) -> pd.DataFrame:
-    """Read a table from text.
-
-    Parameters
-    ----------
-    data : bytes
-        Valid UTF-8 without mark.
-    name : str
-        What messages call the file.
-
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_columns)
-        Row ids 0 to n - 1 as index; columns of numbers, truth values or text.
-
-    Raises
-    ------
-    TableError
-        If there are too many rows or columns, or a line cannot be cut.
-    """
+    """Read a table from text; columns hold numbers, truth values or text."""
     # The limit of the csv module holds for the whole process; a larger one does no harm.
-    csv.field_size_limit(max(csv.field_size_limit(), 2 * MAX_LINE_BYTES))
-    check_lines(data, name)
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_BYTES))
+    data = to_utf8(data, name)
     start, separator = _find_separator(data)
-    header = _read_header(data, start, separator, name)
-    names = header.names
-    pieces = cut_pieces(data, header.end, header.n_lines + 1, len(names), separator, name)
-    frame = _parse(data, pieces, names, separator, name)
-    blank = [beyond for beyond in names[header.n_named :] if frame[beyond].isna().all()]
-    frame = frame.drop(columns=blank)
+    names, n_named, start, line = _read_header(data, start, separator, name)
+    data = _end_blank_lines(data, start, separator)
+    try:
+        frame = _parse(data, start, names, separator)
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame(columns=pd.Index(names))
+    except (csv.Error, pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        if "out of memory" in str(error):
+            raise MemoryError from error
+        _refuse_row(data, start, line, len(names), separator, name, error)
+    frame = frame.drop(columns=[column for column in names[n_named:] if frame[column].isna().all()])
     for label in map(str, frame.select_dtypes("str").columns):
         column = unguard_formulas(frame[label])
         frame[label] = column if separator == "," else _read_decimal_comma(column)
-    frame.columns = pd.Index(unguard_formulas(pd.Series(frame.columns, dtype="str")), dtype="str")
-    column_names(frame.columns, name)
+    frame.columns = unguard_formulas(frame.columns.to_series()).tolist()
     return frame
 
 
-# --- Header --------------------------------------------------------------------------------
+# --- Encoding ------------------------------------------------------------------------------
+
+_MARKS = {
+    b"\xef\xbb\xbf": "utf-8-sig",
+    b"\xff\xfe\x00\x00": "utf-32",
+    b"\x00\x00\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+# Encodings of alphabets whose words are runs of signs beyond ASCII.
+_FOREIGN = (
+    "cp932", "euc_jp", "gb18030", "big5", "cp949", "cp1251", "koi8_r", "cp1253", "cp1255", "cp1256",
+)  # fmt: skip
+_JAPANESE = ("cp932", "euc_jp")
+_NO_TEXT = "is neither text in an encoding nor a table format known here"
+
+
+def to_utf8(data: bytes, name: str) -> bytes:
+    """Return text in UTF-8 without its mark; refuse what is no text, naming the line."""
+    encoding = next((kind for mark, kind in _MARKS.items() if data.startswith(mark)), "utf-8")
+    is_plain = encoding.startswith("utf-8")
+    controls = re.findall(rb"[\x01-\x08\x0e-\x1f]", data[: 2**20])
+    if is_plain and (b"\x00" in data or len(controls) > len(data[: 2**20]) / 100):
+        refuse(name, _NO_TEXT)
+    try:
+        text = _transcode(data, encoding, name)
+    except UnicodeDecodeError as error:
+        guess = _guess_encoding(data, error.start) if encoding == "utf-8" else None
+        try:
+            if guess is not None:
+                return _transcode(data, guess, name)
+        except UnicodeDecodeError as later:
+            error = later
+        line = data.count(b"\n", 0, error.start) + 1
+        what = "in no encoding known here" if is_plain else f"not valid {encoding.upper()}"
+        refuse(name, f"has text in line {line} that is {what}", error)
+    if b"\x00" in text:
+        refuse(name, _NO_TEXT)
+    return text
+
+
+def _transcode(data: bytes, encoding: str, name: str) -> bytes:
+    """Return the text in UTF-8; by pieces, as one rare sign makes Python take four bytes each."""
+    sink = io.BytesIO()
+    reader = io.TextIOWrapper(io.BytesIO(data), encoding, newline="")
+    try:
+        while piece := reader.read(2**22):
+            sink.write(piece.encode())
+            check_bytes(sink.tell(), name, "as text in UTF-8")
+    except UnicodeDecodeError as error:
+        start = reader.buffer.tell() - len(error.object) + error.start
+        raise UnicodeDecodeError(encoding, b"", start, start + 1, error.reason) from error
+    return sink.getvalue()
+
+
+def _guess_encoding(data: bytes, first_bad: int) -> str | None:
+    """Tell Western text and that of other alphabets from damaged UTF-8, which is none of these."""
+    sample = data[max(0, first_bad - 2**18) : first_bad + 2**18]
+    text = sample.decode("utf-8", errors="replace")
+    n_bad = text.count("\ufffd")
+    if len(text) - len(text.encode("ascii", "ignore")) - n_bad > n_bad:
+        return None
+    # Accented letters stand alone or nearly so; other alphabets make longer runs of them.
+    runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", data)]
+    is_western = max(runs) < 5 and sum(length > 2 for length in runs) <= len(runs) / 2
+    undefined = (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")
+    if is_western and not any(byte in data for byte in undefined):
+        return "cp1252"
+    from charset_normalizer import from_bytes
+
+    lines = b"".join(re.findall(rb".*[\x80-\xff].*\n?", sample))[:_HEAD]
+    matches = from_bytes(lines, cp_isolation=list(_FOREIGN))
+    # Few words fit several encodings of East Asia; kana tell those of Japan.
+    japanese = [match for match in matches if match.encoding in _JAPANESE]
+    match = next((m for m in japanese if re.search("[ぁ-ヾ]", str(m))), matches.best())
+    return match.encoding if match else None
+
+
+# --- Separator and header ------------------------------------------------------------------
 
 
 def _find_separator(data: bytes) -> tuple[int, str]:
-    """Return where the table starts and what separates its cells."""
+    """Return where the table starts, and what cuts most lines into as many cells as the header."""
     declared = re.match(rb"sep=([!-/:-@\[-`{-~\t ])\r?\n", data)  # Excel's own way to name it
     if declared and declared[1] != b'"':
         return declared.end(), declared[1].decode()
-    return 0, _guess_separator(head(data, 0, 2**16))
-
-
-def _guess_separator(start: str) -> str:
-    """Take the separator that cuts the most lines into as many fields as the header."""
-    scores: dict[str, tuple[float, int]] = {}
+    start = _head(data, 0, _HEAD)
+    scores: dict[str, float] = {}
     for separator in SEPARATORS:
         lines = io.StringIO(start, newline="")
         reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
@@ -101,220 +148,114 @@ def _guess_separator(start: str) -> str:
         if widths and widths[0] > 1:
             # Equal within one: rows may end in a separator or begin with an unnamed row name.
             regular = sum(widths[0] <= width <= widths[0] + 1 for width in widths) / len(widths)
-            scores[separator] = (regular, widths[0])
-    return max(scores, key=scores.__getitem__, default=",")
+            scores[separator] = round(regular, 1)
+    return 0, max(scores, key=scores.__getitem__, default=",")
 
 
-def _read_header(data: bytes, start: int, separator: str, name: str) -> _Header:
-    lines = io.StringIO(head(data, start, 2 * MAX_LINE_BYTES), newline="")
-    try:
-        reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
-        header = next((row for row in reader if any(map(str.strip, row))), [])
-        if not header:
-            refuse_empty(name)
-        end, n_lines = start + len(lines.getvalue()[: lines.tell()].encode()), reader.line_num
-        if all(re.fullmatch(r"\s*[+-]?\d*[.,]\d*([eE][+-]?\d+)?\s*", cell) for cell in header):
-            raise TableError(
-                f"{name} has numbers where the column names should be ({shorten(header[0])} …): "
-                "add a first line with the names."
-            )
-        extra = _cells_beyond(len(header), reader)
-    except csv.Error as error:
-        refuse(name, "cannot be cut into columns", error)
+def _head(data: bytes, start: int, size: int) -> str:
+    """Return the first lines as text, none of them cut."""
+    head = data[start : start + size]
+    if start + size < len(data):
+        cut = max(head.rfind(b"\n"), head.rfind(b"\r")) + 1
+        head = head[:cut] if cut else head
+    return head.decode("utf-8", errors="ignore")
+
+
+def _read_header(
+    data: bytes, start: int, separator: str, name: str
+) -> tuple[list[str], int, int, int]:
+    """Return the names of the columns, how many the file names, where the rows start, their line.
+
+    pandas drops empty cells of the first row beyond the columns, and takes a first cell beyond
+    them for a row name: so the names are read here, and those of all columns are given to it.
+    """
+    lines = io.StringIO(_head(data, start, _HEADER_BYTES), newline="")
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+    header = next((row for row in reader if any(map(str.strip, row))), [])
+    if not header:
+        refuse_empty(name)
+    end = start + len(lines.getvalue()[: lines.tell()].encode())
+    line = reader.line_num + 1
+    if all(re.fullmatch(r"\s*[+-]?\d*[.,]\d*([eE][+-]?\d+)?\s*", cell) for cell in header):
+        raise TableError(
+            f"{name} has numbers where the column names should be ({shorten(header[0])} …): "
+            "add a first line with the names."
+        )
+    extra = [row[len(header) :] for row in islice(reader, 50) if row]
+    n_named = len(header)
     if extra and all(len(cells) == 1 and cells[0] for cells in extra):
         header.insert(0, "")  # R writes no name for the column of row names
-        extra = []
+        n_named += 1
     elif extra and any(extra[0]):
-        refuse_bad_lines(
-            data, Piece(end, len(data), n_lines + 1, 0, 0), len(header), separator, name
-        )
-    header_and_beyond = header + (extra[0] if extra else [])
-    check_size(0, len(header_and_beyond), name)
-    names = column_names(header_and_beyond, name)
-    return _Header(names, len(header), end, n_lines)
+        _refuse_row(data, end, line, len(header), separator, name)
+    elif extra:
+        header += extra[0]
+    check_shape(0, len(header), name)
+    return column_names(header, name), n_named, end, line
 
 
-def _cells_beyond(width: int, rows: Iterable[list[str]]) -> list[list[str]]:
-    try:
-        return [row[width:] for row in islice(rows, 50) if row]
-    except csv.Error:  # an endless quotation, which is found when the rows are cut
-        return []
+# --- Rows ----------------------------------------------------------------------------------
 
 
-# --- Parsing -------------------------------------------------------------------------------
+def _parse(data: bytes, start: int, names: list[str], separator: str) -> pd.DataFrame:
+    """Parse the rows; a column of numbers in one part and text in another becomes text."""
 
-
-def _parse(
-    data: bytes, pieces: Sequence[Piece], names: list[str], separator: str, name: str
-) -> pd.DataFrame:
-    parts: dict[str, list[pd.Series]] = {column: [] for column in names}
-    is_text: dict[str, bool] = {}
-    n_rows = 0
-    read = []
-    for piece in pieces:
-        frame = _parse_piece(data, piece, names, separator, name, dict.fromkeys(is_text, "str"))
-        if frame is None:
-            continue
-        read.append(piece)
-        n_rows += len(frame)
-        check_size(n_rows, len(names), name)
-        for column in names:
-            parts[column].append(frame[column])
-        is_text |= {column: True for column in names if _kind(frame[column]) in ("text", "big")}
-    if not read:
-        return pd.DataFrame(columns=pd.Index(names))
-    again = [column for column in names if _is_mixed(parts[column])]
-    if again:
-        pending = {i: [c for c in again if _kind(parts[c][i]) != "text"] for i in range(len(read))}
-        n_slow = 0
-        for i, columns in pending.items():
-            if columns:
-                as_text = _read_text(data, read[i], names, separator, columns)
-                if as_text is None or len(as_text) != len(parts[names[0]][i]):
-                    n_slow += read[i].n_rows * len(columns)
-                    if n_slow > MAX_SLOW_CELLS:
-                        raise TableError(
-                            f"{name} has columns of numbers and text, such as {shorten(columns[0])!r}, in "
-                            "too many rows: make them one or the other, or save the table as Parquet."
-                        )
-                    as_text = _parse_piece(
-                        data,
-                        read[i],
-                        names,
-                        separator,
-                        name,
-                        dict.fromkeys(columns, "str"),
-                        columns,
-                    )
-                if as_text is not None:
-                    for column in columns:
-                        parts[column][i] = as_text[column]
-    joined = {column: _join(parts.pop(column)) for column in names}
-    return pd.DataFrame(joined, copy=False)
-
-
-def _parse_piece(
-    data: bytes, piece: Piece, names: list[str], separator: str, name: str,
-    dtype: dict[str, str], columns: list[str] | None = None,
-) -> pd.DataFrame | None:  # fmt: skip
-    block = data[piece.start : piece.end]
-    if _first_width(block, separator) > len(names):
-        # In a first row, and there alone, pandas drops empty cells beyond the columns without a word.
-        refuse_bad_lines(data, piece, len(names), separator, name)
-    if block.count(b"\r") > block.count(b"\r\n"):
-        block = _mend_blank_lines(block, separator)
-    try:
+    def read(**options: Any) -> pd.DataFrame:
+        source = io.BytesIO(data)
+        source.seek(start)
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # cells would be lost
+            warnings.simplefilter("ignore", pd.errors.DtypeWarning)  # read again below
             return pd.read_csv(
-                io.BytesIO(block),
-                sep=separator,
-                header=None,
-                names=names,
-                usecols=columns,
-                index_col=False,
-                skipinitialspace=True,
-                low_memory=False,
-                dtype=dtype or None,
-            )
-    except pd.errors.EmptyDataError:
-        return None
-    except _BAD_LINES as error:
-        if "out of memory" in str(error):
-            raise MemoryError from error
-        refuse_bad_lines(data, piece, len(names), separator, name, error)
+                source, sep=separator, header=None, names=names, index_col=False,
+                skipinitialspace=True, **options,
+            )  # fmt: skip
+
+    frame = read()
+    objects = frame.select_dtypes(object).columns
+    kinds = {column: types.infer_dtype(frame[column], skipna=True) for column in objects}
+    again = [column for column, kind in kinds.items() if kind not in ("boolean", "empty", "string")]
+    if again:
+        frame[again] = read(usecols=again, dtype="str")
+    texts = [column for column, kind in kinds.items() if kind == "string"]
+    return frame.astype(dict.fromkeys(texts, "str"))
 
 
-def _mend_blank_lines(block: bytes, separator: str) -> bytes:
-    """End blank lines as pandas knows them: behind a lone carriage return it loses an empty first cell."""
+def _end_blank_lines(data: bytes, start: int, separator: str) -> bytes:
+    """End blank lines as pandas knows them: after a lone return it loses an empty first cell."""
+    if data.count(b"\r", start) == data.count(b"\r\n", start):
+        return data
     comma = re.escape(separator).encode()
     quoted = rb'(?P<quoted>(?:\A|[\r\n%b]) *"[^"]*(?:""[^"]*)*"?)' % comma
     blank = rb"(?:\A|[\r\n])[\r ]*\r(?= *%b)" % comma
-    return re.sub(rb"%b|%b" % (quoted, blank), lambda found: found["quoted"] or b"\r\n", block)
+    pattern = rb"%b|%b" % (quoted, blank)
+    rows = re.sub(pattern, lambda match: match["quoted"] or b"\r\n", data[start:])
+    return data[:start] + rows
 
 
-def _first_width(block: bytes, separator: str) -> int:
-    """Count the cells in the first row of a piece that is not blank."""
-    lines = io.TextIOWrapper(io.BytesIO(block), "utf-8", errors="ignore", newline="")
-    rows = csv.reader(lines, delimiter=separator, skipinitialspace=True)
-    try:
-        return next((len(row) for row in rows if len(row) > 1 or any(map(str.strip, row))), 0)
-    except csv.Error:  # an endless quotation, which is found when the rows are cut
-        return 0
-
-
-def _read_text(
-    data: bytes, piece: Piece, names: list[str], separator: str, columns: list[str]
-) -> pd.DataFrame | None:
-    """Read columns of a plain piece as text, in a quarter of pandas' time; None if it is not plain.
-
-    Plain is a piece without blanks after separators, of rows that have all their cells, and with quotation
-    marks around whole cells alone.
-    """
-    from pyarrow import ArrowInvalid, csv, string
-
-    block = data[piece.start : piece.end]
-    comma = re.escape(separator).encode()
-    if re.search(rb"\r|^ |[\n%b] " % comma, block):
-        return None
-    has_quotes = b'"' in block
-    # An odd number of marks amid a cell, or an even one at its start that does not close it.
-    stray = rb'[^"\n%b]"(?:"")*[^"\n%b]|(?:^|[\n%b])(?:"")+[^"\n%b]'
-    if has_quotes and re.search(stray % (comma, comma, comma, comma), block):
-        return None
-    try:
-        table = csv.read_csv(
-            io.BytesIO(block),
-            csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
-            csv.ParseOptions(
-                delimiter=separator,
-                quote_char='"' if has_quotes else False,
-                newlines_in_values=has_quotes,
-            ),
-            csv.ConvertOptions(
-                include_columns=columns,
-                column_types=dict.fromkeys(columns, string()),
-                null_values=sorted(MISSING_WORDS),
-                strings_can_be_null=True,
-            ),
-        )
-    except ArrowInvalid:
-        return None
-    return pd.DataFrame(
-        {column: table.column(column).to_pandas() for column in columns}, copy=False
-    )
-
-
-def _kind(column: pd.Series) -> str:
-    if isinstance(column.dtype, pd.StringDtype):
-        return "text"
-    if column.dtype == object:
-        kind = pd.api.types.infer_dtype(column, skipna=True)
-        return {"boolean": "truth", "empty": "missing"}.get(kind, "big")
-    if column.dtype == bool:
-        return "truth"
-    if column.dtype.kind == "u":
-        return "unsigned"
-    return "missing" if column.isna().all() else "number"
-
-
-def _is_mixed(parts: list[pd.Series]) -> bool:
-    kinds = {_kind(part) for part in parts}
-    if "big" in kinds or (len(parts) > 1 and "unsigned" in kinds):
-        # Whole numbers beyond 64 bits are ids or nonsense, and no arithmetic takes them.
-        return kinds != {"unsigned"}
-    return len(kinds - {"missing"}) > 1
-
-
-def _join(parts: list[pd.Series]) -> pd.Series:
-    if len(parts) == 1:
-        return parts[0]
-    if any(isinstance(part.dtype, pd.StringDtype) for part in parts):
-        parts = [part.astype("str") for part in parts]
-    elif any(_kind(part) == "truth" for part in parts):
-        whole = all(part.dtype == bool for part in parts)
-        parts = parts if whole else [part.astype(object) for part in parts]
-    return pd.concat(parts, ignore_index=True)
+def _refuse_row(
+    data: bytes, start: int, line: int, width: int, separator: str, name: str,
+    error: Exception | None = None,
+) -> NoReturn:  # fmt: skip
+    """Say which row has too many cells or opens a quotation; `line` is that of the first."""
+    source = io.BytesIO(data)
+    source.seek(start)
+    text = io.TextIOWrapper(source, "utf-8", newline="")
+    reader = csv.reader(text, delimiter=separator, skipinitialspace=True)
+    before, last = 0, 0
+    for row in reader:
+        if len(row) > width:
+            raise TableError(
+                f"{name} has {len(row):,} fields in line {line + before:,} but {width:,} column "
+                "names: put text that holds the separator in quotation marks, or correct the line."
+            ) from error
+        before, last = reader.line_num, before
+    if "EOF inside string" in str(error):
+        raise TableError(
+            f"{name} opens a quotation mark near line {line + last:,} and never closes it: "
+            "correct that line."
+        ) from error
+    refuse(name, f"cannot be cut into columns ({shorten(error)})", error)
 
 
 def _read_decimal_comma(column: pd.Series) -> pd.Series:
@@ -330,3 +271,49 @@ def _read_decimal_comma(column: pd.Series) -> pd.Series:
         return column
     plain = column.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
     return plain.astype("float64")
+
+
+# --- Formulas ------------------------------------------------------------------------------
+# A cell of text that begins with one of these signs is a formula to Excel and LibreOffice, and can
+# call programs (OWASP, "CSV injection"). An apostrophe in front makes it text. Text that has
+# apostrophes before such a sign gets one more, so that taking one away gives back what was there.
+
+_SIGNS = "=+\\-@\t\r\n＝＋－＠"
+_WOULD_RUN = f"^'*[{_SIGNS}]"
+_GUARDED = f"^'+[{_SIGNS}]"
+_BARE = f"^[{_SIGNS}]"
+_NUMBER = r"^[+-]?(?:\d+\.?\d*|\.\d+|inf)(?:[eE][+-]?\d+)?$"
+
+
+def guard_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """Put an apostrophe before every text, column names included, that could run as a formula."""
+    guarded = {i: _guard(frame.iloc[:, i]) for i in range(frame.shape[1])}
+    result = pd.DataFrame(guarded, index=frame.index, copy=False)
+    result.columns = pd.Index([_guard_cell(str(name)) for name in frame.columns], dtype=object)
+    return result
+
+
+def _guard(column: pd.Series) -> pd.Series:
+    if types.is_numeric_dtype(column) or types.is_datetime64_any_dtype(column):
+        return column
+    return column.astype(object).map(_guard_cell, na_action="ignore")
+
+
+def _guard_cell(cell: object) -> object:
+    if isinstance(cell, (Number, Decimal)) or not re.match(_WOULD_RUN, str(cell)):
+        return cell
+    return f"'{cell}"
+
+
+def unguard_formulas(column: pd.Series) -> pd.Series:
+    """Take the apostrophes of `guard_formulas` away again, if some cells have them.
+
+    A bare sign before what is no number shows that the column was not guarded.
+    """
+    guarded = column.str.contains(_GUARDED, regex=True).fillna(False).astype(bool)
+    if not guarded.any():
+        return column
+    bare = column[column.str.contains(_BARE, regex=True).fillna(False).astype(bool)]
+    if not bare.str.contains(_NUMBER, regex=True).all():
+        return column
+    return column.where(~guarded, column.str.slice(1))

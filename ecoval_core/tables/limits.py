@@ -1,37 +1,19 @@
-"""Limits: how large a table may be, and the one sentence that refuses what is no table.
-
-They are chosen so that any file, good or hostile, is read or refused in 10 seconds and one gigabyte;
-``benchmarks/hostile.py`` measures both.
-"""
+"""Limits: how large a table may be, and the one sentence that refuses what is no table."""
 
 from collections.abc import Iterable
 from typing import NoReturn
 
-MAX_BYTES = 200 * 2**20  # of a file, and of what it unpacks to as text
+from ecoval_core.text import shorten
+
+MAX_BYTES = 200 * 2**20  # of a file, and of what it unpacks to
 MAX_ROWS = 2_000_000
 MAX_COLUMNS = 5_000
 MAX_CELLS = 20_000_000
-# Of a workbook, whose cells take 3 µs each to cut out of XML.
-MAX_SHEET_CELLS = 1_500_000
-# Of a cell, a line, or what a pair of quotation marks holds.
-MAX_LINE_BYTES = 4 * 2**20
 MAX_NAME_LENGTH = 2_000
-# What pandas takes for missing in text (``na_values`` of `pandas.read_csv`).
-MISSING_WORDS = frozenset(
-    ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
-     "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
-)  # fmt: skip
 
 
 class TableError(ValueError):
     """A table that cannot be valued; the message is one sentence for the user."""
-
-
-def shorten(text: object, width: int = 60) -> str:
-    """Return a value as one line of text of at most `width` characters, for a message."""
-    start = str(text)[: 4 * width]
-    line = " ".join("".join(sign if sign.isprintable() else " " for sign in start).split())
-    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def refuse(name: str, problem: str, cause: BaseException | None = None) -> NoReturn:
@@ -45,23 +27,16 @@ def refuse_empty(name: str) -> NoReturn:
     raise TableError(f"{name} is empty: choose a table with column names and rows.")
 
 
+def check_filled(n_rows: int, n_columns: int, name: str) -> None:
+    """Refuse a table without columns or rows."""
+    if n_columns == 0:
+        refuse_empty(name)
+    if n_rows == 0:
+        raise TableError(f"{name} has column names but no rows: choose a file with rows.")
+
+
 def check_bytes(n_bytes: int, name: str, unpacked: str = "") -> None:
-    """Refuse a file of too many bytes.
-
-    Parameters
-    ----------
-    n_bytes : int
-        What it has, or has at least.
-    name : str
-        What the message calls the file.
-    unpacked : str, default=""
-        What the bytes are where they are not those of the file itself, such as "unpacked".
-
-    Raises
-    ------
-    TableError
-        If there are more than `MAX_BYTES`.
-    """
+    """Refuse a file of more than `MAX_BYTES`; `unpacked` says so of bytes that it unpacks to."""
     if n_bytes <= MAX_BYTES:
         return
     size = f"more than {MAX_BYTES / 2**20:,.0f} MB {unpacked}, which is the limit"
@@ -72,56 +47,22 @@ def check_bytes(n_bytes: int, name: str, unpacked: str = "") -> None:
     )
 
 
-def check_size(n_rows: int, n_columns: int, name: str) -> None:
-    """Refuse a table of too many rows, columns or cells.
-
-    Parameters
-    ----------
-    n_rows, n_columns : int
-        What it has, or has at least.
-    name : str
-        What the message calls the table.
-
-    Raises
-    ------
-    TableError
-        If a limit is passed.
-    """
+def check_shape(n_rows: int, n_columns: int, name: str) -> None:
+    """Refuse a table of too many rows, columns or cells."""
     if n_columns > MAX_COLUMNS:
-        raise TableError(
-            f"{name} has {n_columns:,} columns and the limit is {MAX_COLUMNS:,}: keep fewer columns."
-        )
-    if n_rows > MAX_ROWS:
-        raise TableError(
-            f"{name} has {n_rows:,} rows and the limit is {MAX_ROWS:,}: keep fewer rows."
-        )
-    if n_rows * n_columns > MAX_CELLS:
-        raise TableError(
-            f"{name} has {n_rows:,} rows of {n_columns:,} columns and the limit is {MAX_CELLS:,} cells: "
-            "keep fewer rows or columns."
-        )
+        size, limit, less = f"{n_columns:,} columns", f"{MAX_COLUMNS:,}", "columns"
+    elif n_rows > MAX_ROWS:
+        size, limit, less = f"{n_rows:,} rows", f"{MAX_ROWS:,}", "rows"
+    elif n_rows * n_columns > MAX_CELLS:
+        size, limit = f"{n_rows:,} rows of {n_columns:,} columns", f"{MAX_CELLS:,} cells"
+        less = "rows or columns"
+    else:
+        return
+    raise TableError(f"{name} has {size} and the limit is {limit}: keep fewer {less}.")
 
 
 def column_names(header: Iterable[object], name: str) -> list[str]:
-    """Turn a header into column names.
-
-    Parameters
-    ----------
-    header : iterable of object
-        One cell per column; an empty one becomes ``Unnamed: i``.
-    name : str
-        What messages call the table.
-
-    Returns
-    -------
-    names : list of str
-        Stripped, all different.
-
-    Raises
-    ------
-    TableError
-        If two columns have the same name, or a name is no name but a text.
-    """
+    """Turn a header into stripped names, all different; an empty one becomes ``Unnamed: i``."""
     names = [str(cell).strip() or f"Unnamed: {i}" for i, cell in enumerate(header)]
     first: dict[str, int] = {}
     for i, column in enumerate(names, start=1):
@@ -132,8 +73,8 @@ def column_names(header: Iterable[object], name: str) -> list[str]:
             )
         if column in first:
             raise TableError(
-                f"{name} has two columns named {shorten(column)!r} (columns {first[column]} and {i}): "
-                "rename one of them."
+                f"{name} has two columns named {shorten(column)!r} (columns {first[column]} and "
+                f"{i}): rename one of them."
             )
         first[column] = i
     return names

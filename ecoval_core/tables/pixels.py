@@ -21,19 +21,7 @@ THUMBNAIL_PIXELS = 48
 
 
 def detect_grid(features: pd.DataFrame) -> tuple[int, int] | None:
-    """Find out whether the columns of a table are the pixels of a picture, row by row.
-
-    Parameters
-    ----------
-    features : DataFrame of shape (n_rows, n_columns)
-        The columns, in their order.
-
-    Returns
-    -------
-    (height, width) or None
-        None unless all columns are numbers of at least 0 with one greatest value for all, and neighbours to
-        the right and below are correlated by 0.27 or more on the average, in the best of some usual shapes.
-    """
+    """Find out whether the columns of a table are the pixels of a picture, row by row."""
     n_columns = features.shape[1]
     if n_columns < MIN_SIDE**2 or not all(
         types.is_numeric_dtype(kind) and not types.is_bool_dtype(kind) for kind in features.dtypes
@@ -51,42 +39,26 @@ def detect_grid(features: pd.DataFrame) -> tuple[int, int] | None:
 def _shape(n_columns: int, down: int, across: int) -> tuple[int, int] | None:
     unit = math.isqrt(n_columns // (down * across))
     height, width = down * unit, across * unit
-    return (
-        (height, width) if height * width == n_columns and min(height, width) >= MIN_SIDE else None
-    )
+    is_shape = height * width == n_columns and min(height, width) >= MIN_SIDE
+    return (height, width) if is_shape else None
 
 
 def _neighbour_correlation(pixels: NDArray, height: int, width: int) -> float:
     grid = (pixels - pixels.mean(axis=0)).reshape(-1, height, width)
     deviation = np.sqrt((grid**2).mean(axis=0))
-    found = []
+    means = []
     for one, other, a, b in (
         (grid[:, :, 1:], grid[:, :, :-1], deviation[:, 1:], deviation[:, :-1]),
         (grid[:, 1:], grid[:, :-1], deviation[1:], deviation[:-1]),
     ):
         varies = (a > 0) & (b > 0)
         together = (one * other).mean(axis=0)[varies] / (a * b)[varies]
-        found.append(float(together.mean()) if together.size else 0.0)
-    return min(found)
+        means.append(float(together.mean()) if together.size else 0.0)
+    return min(means)
 
 
 def to_image(pixels: NDArray, shape: tuple[int, int], *, greatest: float) -> str:
-    """Draw a picture as a data address of a PNG, enlarged without smoothing.
-
-    Parameters
-    ----------
-    pixels : ndarray of shape (height * width,)
-        Amounts from 0 to `greatest`; missing ones are drawn as 0.
-    shape : (int, int)
-        Height and width.
-    greatest : float
-        What is drawn white.
-
-    Returns
-    -------
-    str
-        ``data:image/png;base64,...``.
-    """
+    """Draw a picture as a data address of a PNG, enlarged without smoothing."""
     from PIL import Image
 
     grey = np.nan_to_num(np.asarray(pixels, dtype=np.float64)) / greatest

@@ -13,12 +13,12 @@ from ecoval_core.tables.columns import (
     MIN_ROWS,
     check_finite,
     check_target,
-    has_target,
+    is_present,
     target_array,
 )
-from ecoval_core.tables.guessing import detect_target, suggest_exclusions
-from ecoval_core.tables.limits import TableError, column_names, refuse_empty
-from ecoval_core.tables.reading import index_to_columns, read_frame
+from ecoval_core.tables.guess import detect_target, suggest_exclusions
+from ecoval_core.tables.limits import TableError, check_filled, column_names
+from ecoval_core.tables.read import index_to_columns, read_frame
 from ecoval_core.target_type import Task, detect_task
 
 _FOLDER = Path(__file__).parent / "samples"
@@ -26,32 +26,16 @@ _FOLDER = Path(__file__).parent / "samples"
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table fit for valuation: made by `make_table` or `load_sample`.
-
-    Attributes
-    ----------
-    name : str
-        What messages and headings call it.
-    frame : DataFrame of shape (n_rows, n_columns)
-        The columns and their order as read; its index 0 to n_rows - 1 holds the row ids.
-    target : str
-        The column to predict.
-    task : {"classification", "regression"}
-        How.
-    excluded : mapping of str to str
-        Columns that are not used as features, with the reason.
-    fingerprint : str
-        Digest of the content and of the choices above; equal tables have equal ones.
-    content : str
-        Digest of the frame alone.
-    """
+    """A table fit for valuation: made by `make_table` or `load_sample`."""
 
     name: str
+    # Columns and their order as read; its index 0 to n_rows - 1 holds the row ids.
     frame: pd.DataFrame
     target: str
     task: Task
+    # Columns that are not used as features, with the reason.
     excluded: Mapping[str, str]
-    fingerprint: str
+    # Digest of the frame alone.
     content: str
 
     @property
@@ -68,12 +52,12 @@ class Table:
     @cached_property
     def labelled_ids(self) -> np.ndarray:
         """Row ids with a target, int64."""
-        return np.flatnonzero(has_target(self.frame[self.target]))
+        return np.flatnonzero(is_present(self.frame[self.target]))
 
     @cached_property
     def unlabelled_ids(self) -> np.ndarray:
         """Row ids without a target, which are set aside, int64."""
-        return np.flatnonzero(~has_target(self.frame[self.target]))
+        return np.flatnonzero(~is_present(self.frame[self.target]))
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -132,7 +116,7 @@ def make_table(
     """
     frame = index_to_columns(frame)
     frame.columns = pd.Index(column_names(frame.columns, name))
-    _check_shape(frame, name)
+    _check_size(frame, name)
     if target is None:
         target = detect_target(frame)
     if excluded is None:
@@ -147,28 +131,20 @@ def make_table(
         raise TableError(f"Column {target!r} is the target: it cannot be left out as well.")
     if task is None:
         task = detect_task(frame[target])
-    content = content_digest(frame)
-    choices = repr((content, target, task, sorted(excluded)))
-    fingerprint = blake2b(choices.encode(), digest_size=16).hexdigest()
-    table = Table(name, frame, target, task, dict(excluded), fingerprint, content)
+    table = Table(name, frame, target, task, dict(excluded), content_digest(frame))
     check_target(frame[target], task)
-    _check_features(table)
+    if not table.features:
+        raise TableError(
+            f"{name} has no column left to predict {target!r} from: "
+            "use one of the columns left out, or choose another target."
+        )
+    for column in table.features:
+        check_finite(frame[column])
     return table
 
 
 def content_digest(frame: pd.DataFrame) -> str:
-    """Return the digest of a frame's columns, dtypes and cells.
-
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_rows, n_columns)
-        Columns named by text.
-
-    Returns
-    -------
-    digest : str
-        32 hexadecimal digits.
-    """
+    """Return the digest of a frame's columns, dtypes and cells."""
     digest = blake2b(digest_size=16)
     for column in frame:
         values = frame[column]
@@ -193,12 +169,9 @@ def _spell(value: object) -> str:
     return ascii(value.item() if isinstance(value, np.generic) else value)
 
 
-def _check_shape(frame: pd.DataFrame, name: str) -> None:
+def _check_size(frame: pd.DataFrame, name: str) -> None:
     n_rows, n_columns = frame.shape
-    if n_columns == 0:
-        refuse_empty(name)
-    if n_rows == 0:
-        raise TableError(f"{name} has column names but no rows: choose a file with rows.")
+    check_filled(n_rows, n_columns, name)
     if n_columns == 1:
         raise TableError(
             f"{name} has one column only ({frame.columns[0]!r}): a target and at least one feature "
@@ -207,19 +180,6 @@ def _check_shape(frame: pd.DataFrame, name: str) -> None:
     if n_rows < MIN_ROWS:
         rows = "a single row" if n_rows == 1 else f"{n_rows} rows only"
         raise TableError(f"{name} has {rows}: at least {MIN_ROWS} are needed to learn from.")
-
-
-def _check_features(table: Table) -> None:
-    if not table.features:
-        raise TableError(
-            f"{table.name} has no column left to predict {table.target!r} from: "
-            "use one of the columns left out, or choose another target."
-        )
-    for column in table.features:
-        check_finite(table.frame[column])
-
-
-# --- Samples -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -234,46 +194,19 @@ class Sample:
 
 _SAMPLES = (
     Sample("digits", "Handwritten digits", "1,797 pictures of 8 × 8 pixels, ten digits.", "digit"),
-    Sample(
-        "breast_cancer",
-        "Breast cancer",
-        "569 biopsies, 30 measures of cell nuclei, malignant or benign.",
-        "diagnosis",
-    ),
+    Sample("breast_cancer", "Breast cancer",
+           "569 biopsies, 30 measures of cell nuclei, malignant or benign.", "diagnosis"),
     Sample("wine", "Wine", "178 wines, 13 chemical measures, three cultivars.", "cultivar"),
-    Sample(
-        "penguins",
-        "Palmer penguins",
-        "344 penguins of three species: mixed columns, a few values missing.",
-        "species",
-    ),
-    Sample(
-        "titanic",
-        "Titanic passengers",
-        "1,309 passengers, who survived: mixed columns, many ages missing.",
-        "survived",
-    ),
-)
+    Sample("penguins", "Palmer penguins",
+           "344 penguins of three species: mixed columns, a few values missing.", "species"),
+    Sample("titanic", "Titanic passengers",
+           "1,309 passengers, who survived: mixed columns, many ages missing.", "survived"),
+)  # fmt: skip
 SAMPLES = {sample.key: sample for sample in _SAMPLES}
 
 
 def load_sample(key: str) -> Table:
-    """Load a bundled table; nothing is fetched from the network.
-
-    Parameters
-    ----------
-    key : str
-        A key of `SAMPLES`.
-
-    Returns
-    -------
-    Table
-
-    Raises
-    ------
-    TableError
-        If there is no such sample.
-    """
+    """Load a bundled table; nothing is fetched from the network."""
     if key not in SAMPLES:
         raise TableError(f"There is no sample {key!r}: choose one of {', '.join(SAMPLES)}.")
     sample = SAMPLES[key]

@@ -47,7 +47,7 @@ def draw(run: Run, figure: Figure, name: str, on_touch: Callable[[Touch], None])
         Called before the next run with each click or box.
     """
     unit = formats.unit_of(run)
-    view = f"{run.prepared.fingerprint} {run.settings.every_row} {unit.factor:.6g} {name}"
+    view = f"{run.opened.key} {run.settings.every_row} {unit.factor:.6g} {name}"
     live_chart(figure, name, view=view, on_touch=on_touch)
 
 

@@ -98,7 +98,7 @@ def why(run: Run, row_id: int, n_alike: int, n_neighbors: int) -> str:
     noun = formats.target_word(run)
     standing = f"It is {'a **typical**' if is_typical else 'an **odd**'} example of its {noun}"
     company = ""
-    if run.prepared.task == "classification":
+    if run.split.task == "classification":
         company = f": {n_alike} of its {n_neighbors} nearest neighbours carry the same one"
     needed = _EFFECTS[effect]
     advice = ""
@@ -148,7 +148,7 @@ def draw(run: Run, row_id: int) -> None:
             f"{about_cluster(run, row_id)} On *Decompose* the row counts as "
             f"**{charts.quadrant_of(frame)[row_id].lower()}**."
         )
-        if run.prepared.task == "classification" and row["suggested_label"] != row["label"]:
+        if run.split.task == "classification" and row["suggested_label"] != row["label"]:
             st.markdown(
                 f"**Its label** has quality {row['label_quality']:.2f}; the judges suggest "
                 f"**{formats.plain(row['suggested_label'])}**. Decide on it on *Wrong labels*."

@@ -194,7 +194,6 @@ def _answer(request: Request, packed: bytes, kind: str, keep: str) -> Response:
     from starlette.responses import Response
 
     headers = {"Cache-Control": keep, "Vary": "Accept-Encoding"}
-    headers["X-Content-Type-Options"] = "nosniff"
     if "gzip" in request.headers.get("accept-encoding", ""):
         # Set here, it keeps Streamlit from packing the same bytes again for every visitor.
         headers["Content-Encoding"] = "gzip"

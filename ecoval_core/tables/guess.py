@@ -1,0 +1,186 @@
+"""Guessing: which column is to be predicted, and which carry no information on it."""
+
+import re
+
+import pandas as pd
+from pandas.api import types
+
+from ecoval_core.tables.columns import MIN_ROWS, check_target, holds_nested
+from ecoval_core.tables.limits import TableError
+from ecoval_core.target_type import MAX_INTEGER_CLASSES, detect_task
+from ecoval_core.text import shorten
+
+# How people name what they want predicted, in the order in which names are trusted: the part that a column
+# plays; what happened, or what a thing is; what somebody suffers from; a state; a price or the like; and what
+# may as well be a feature.
+TARGET_WORDS = {
+    "part": "target label class outcome response output",
+    "event": """churn churned attrition exited left default defaulted fraud fraudulent survived
+        survival died death deceased mortality diagnosis readmitted species variety cultivar digit
+        sentiment spam subscribed converted conversion purchased approved cancelled canceled clicked
+        winner failed failure passed dropout""",
+    "illness": "disease malignant cancer diabetes stroke",
+    "state": "status result decision verdict risk",
+    "price": "price charges medv mpg strength yield",
+    "amount": """value amount cost salary wage income sales revenue profit rent demand consumption
+        quality grade score rating""",
+}
+_KINDS = {word: kind for kind, words in TARGET_WORDS.items() for word in words.split()}
+# "Churn flag" and "is fraud" are churn and fraud.
+_FILLERS = "is has was the flag label variable column indicator binary yn"
+# "Marital status" and "ticket class" say what somebody is before anything happens.
+_CIRCUMSTANCES = """marital civil family employment employee work job housing home social
+    relationship smoking smoker passenger ticket cabin vehicle customer blood previous checking
+    savings account payment contract product"""
+ID_NAME = re.compile(
+    r"(?i:^(index|row|rowid|rowname|rownames|unnamed: \d+)$|(^|[\W_])(id|uuid|guid|key)([\W_]|$))"
+    r"|[a-z](Id|ID|Key)$"
+)
+# Free text: characters and words of an average cell, and the share of cells that are different.
+FREE_TEXT_LENGTH, FREE_TEXT_WORDS, FREE_TEXT_SHARE = 40, 5, 0.8
+
+
+def detect_target(frame: pd.DataFrame) -> str:
+    """Guess the column to predict.
+
+    A column named like a target (`TARGET_WORDS`) comes first, and what happened before a state and a state
+    before a price: churn is taken where there is a price too. Ids never are. Without such a name it is the
+    last column if it holds few classes, one named like an amount, the first column if it holds few classes,
+    or the last that could be one.
+    """
+    left_out = suggest_exclusions(frame)
+    names = [str(column) for column in frame.columns]
+    ranks = {name: _rank(name, names) for name in names}
+    # Of equally good names the last is taken: targets stand at the end more often.
+    named = sorted(
+        (name for name in reversed(names) if ranks[name] < _UNNAMED), key=ranks.__getitem__
+    )
+    columns = [name for name in names if name not in left_out]
+    for column in (name for name in named if ranks[name] < _WEAK):
+        if ranks[column] == 0 and "looks like" not in left_out.get(column, ""):
+            return column  # even if nothing can learn it: better said than another taken in silence
+        if column in columns and _suits(frame[column], ranks[column]):
+            return column
+    if not columns:
+        return names[-1]
+    few = [name for name in (columns[-1], columns[0]) if _has_few_classes(frame[name])]
+    for column in (
+        *(name for name in few if name == columns[-1]),
+        *(name for name in named if name in columns),
+        *few,
+        *reversed(columns),
+    ):
+        if _can_be_learnt(frame[column]):
+            return column
+    return columns[-1]
+
+
+# Ranks of names: a word alone, a word with others, and where a word says little.
+_RANKS = {"part": 0, "event": 1, "illness": 3, "state": 5, "price": 7, "amount": 9}
+_WEAK, _UNNAMED = 9, 99
+
+
+def _rank(name: str, names: list[str]) -> int:
+    """Return how much a name is like a target's, 0 the most."""
+    words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
+    if not words or ID_NAME.search(name):
+        return _UNNAMED
+    if words == ["y"]:
+        # Textbooks write y, which is a coordinate as well.
+        at_end = name in (names[0], names[-1])
+        beside_x = names[: names.index(name)][-1:] in (["x"], ["X"]) and len(names) > 2
+        return 0 if at_end and not beside_x else _WEAK - 1
+    plain = [word for word in words if word not in _FILLERS.split()] or words
+    if len(plain) == 1:
+        return _RANKS.get(_KINDS.get(plain[0], ""), _UNNAMED)
+    head = _KINDS.get(plain[-1], "")
+    if head in ("", "state", "part") and _KINDS.get(plain[0]) in ("event", "illness"):
+        head = _KINDS[plain[0]]  # "default next month"
+    if head in ("part", "state") and (
+        plain[-1] == "class" or not set(plain).isdisjoint(_CIRCUMSTANCES.split())
+    ):
+        return _UNNAMED
+    return _RANKS[head] + 1 + (head == "part") if head else _UNNAMED
+
+
+def _suits(column: pd.Series, rank: int) -> bool:
+    """Tell whether a column is of the kind that its name promises."""
+    if types.is_datetime64_any_dtype(column):
+        return False
+    wants_classes = rank < _RANKS["state"]
+    return (not wants_classes or detect_task(column) == "classification") and _can_be_learnt(column)
+
+
+def _has_few_classes(column: pd.Series) -> bool:
+    few = 2 <= column.nunique() <= MAX_INTEGER_CLASSES
+    return few and detect_task(column) == "classification"
+
+
+def _can_be_learnt(column: pd.Series) -> bool:
+    try:
+        check_target(column, detect_task(column))
+    except TableError:
+        return False
+    return True
+
+
+def suggest_exclusions(frame: pd.DataFrame, target: str | None = None) -> dict[str, str]:
+    """Propose the columns that carry no information on the target, each with the reason.
+
+    They are columns without a value, with a single value, with lists or bytes for values; ids: whole
+    numbers that count the rows, or whole numbers or codes that differ in (nearly) every row; and free text:
+    long cells that nearly all differ, unless there is nothing else to predict from. Measurements that happen
+    to be unique, and dates, are no ids.
+    """
+    reasons = {name: _reason_to_exclude(frame[name]) for name in frame.columns if name != target}
+    reasons = {column: reason for column, reason in reasons.items() if reason}
+    texts = [column for column in frame.columns if column != target and column not in reasons]
+    prose = {column: reason for column in texts if (reason := _reason_of_prose(frame[column]))}
+    if len(texts) - len(prose) >= (1 if target is not None else 2):
+        reasons |= prose
+    return {column: reasons[column] for column in frame.columns if column in reasons}
+
+
+def _reason_to_exclude(column: pd.Series) -> str:
+    present = column.dropna()
+    if present.empty:
+        return "every value is missing"
+    if holds_nested(present):
+        return "holds lists or bytes, not single values"
+    n_distinct = present.nunique()
+    if n_distinct == 1 and len(present) == len(column):
+        return f"the same value in every row ({shorten(present.iloc[0])})"
+    if len(column) < MIN_ROWS:
+        return ""
+    share_unique = n_distinct / len(column)
+    has_id_name = bool(ID_NAME.search(str(column.name)))
+    if types.is_integer_dtype(column):
+        counts = present.is_monotonic_increasing or present.is_monotonic_decreasing
+        consecutive = float(present.max()) - float(present.min()) == len(column) - 1
+        if share_unique == 1 and ((counts and len(column) >= 20) or consecutive):
+            return "looks like a row number"
+        return "looks like an id" if has_id_name and share_unique >= 0.9 else ""
+    if not (types.is_string_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype)):
+        return ""
+    is_id = share_unique >= 0.9 if has_id_name else share_unique == 1 and _is_code(present)
+    return "looks like an id (a different text in every row)" if is_id else ""
+
+
+def _reason_of_prose(column: pd.Series) -> str:
+    if not (types.is_string_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype)):
+        return ""
+    present = column.dropna()
+    if len(present) < MIN_ROWS or present.nunique() < FREE_TEXT_SHARE * len(present):
+        return ""
+    sample = present.iloc[:: max(1, len(present) // 1_000)].astype("str")
+    n_words = sample.str.count(r"\S+").mean()
+    if sample.str.len().mean() < FREE_TEXT_LENGTH or n_words < FREE_TEXT_WORDS:
+        return ""
+    return f"free text ({n_words:.0f} words on average, nearly every row another)"
+
+
+def _is_code(text: pd.Series) -> bool:
+    text = text.astype(str)
+    has_space = text.str.strip().str.contains(r"\s").mean()
+    date_or_amount = r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|\D?[+-]?[\d.,]+\D{0,3}"
+    return has_space < 0.1 and text.str.fullmatch(date_or_amount).mean() < 0.5

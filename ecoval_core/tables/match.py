@@ -1,0 +1,281 @@
+"""Matching: a second file is laid over the columns of a table that a model was fitted on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+import numpy as np
+import pandas as pd
+
+from ecoval_core.tables.columns import check_finite, is_present
+from ecoval_core.tables.convert import (
+    convert,
+    counts_of,
+    examples,
+    kind_of,
+    match_names,
+    match_values,
+)
+from ecoval_core.tables.limits import TableError, check_filled, column_names
+from ecoval_core.tables.read import index_to_columns
+from ecoval_core.tables.table import Table
+from ecoval_core.target_type import LARGEST_NUMBER, numeric_values
+from ecoval_core.text import count_of, join, shorten
+
+# Text with more distinct values is free text, of which new values are no news.
+MAX_CATEGORIES = 40
+# Beyond this share of cells outside the range of the table, the unit may be another.
+MANY_OUTSIDE = 0.5
+MAX_NAMED = 12
+
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """A new file in the columns and kinds of a fitted table."""
+
+    # The table's columns that the file has, in the table's order; row ids as in the file.
+    frame: pd.DataFrame
+    features: list[str]
+    target: str
+    has_target: bool
+    # Rows with a label that the model knows, or an amount, and their targets as the table's are.
+    ids: np.ndarray
+    labels: np.ndarray
+    unlabelled_ids: np.ndarray
+    # Labels that the model never saw, or cells that are no amounts, by row id.
+    unknown_labels: pd.Series
+    # Rows whose features and target (where the file has it) are those of a row of the table.
+    repeated_ids: np.ndarray
+    # What was done to make the file fit, and what may make values less right; a sentence each.
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the file."""
+        return len(self.frame)
+
+
+def match_columns(
+    table: Table, frame: pd.DataFrame, *, name: str = "The new file",
+    train_ids: np.ndarray | None = None,
+) -> Matched:  # fmt: skip
+    """Lay a new file over the columns of a fitted table, and say what does not fit.
+
+    The categories and ranges of the rows `train_ids` are those that the model knows; None takes all
+    rows. Names of columns, categories and labels that differ from the table's in case, spaces and
+    punctuation alone are taken for the table's, where that is unambiguous. Rows with an unknown
+    label, and rows without one, are set aside. A `TableError` names what the model cannot do
+    without: columns that are missing, of which no cell can be converted, or with too large numbers.
+    """
+    frame = index_to_columns(frame)
+    frame.columns = pd.Index(column_names(frame.columns, name))
+    check_filled(*frame.shape, name)
+    known = table.frame if train_ids is None else table.frame.iloc[train_ids]
+    pairs, notes = _match_names(table, [str(column) for column in frame], name)
+    warnings: list[str] = []
+    columns = {}
+    for column in filter(pairs.__contains__, table.frame.columns):
+        given = frame[pairs[column]].rename(column)
+        if column in table.features:
+            given = _fit_feature(known[column], given, name, notes, warnings)
+        columns[column] = given
+    given = columns.get(table.target, pd.Series(pd.NA, frame.index, dtype="str", name=table.target))
+    present, labels = is_present(given), _fit_target(table, given, notes)
+    has_target_column = table.target in columns
+    matched = pd.DataFrame(columns)
+    usable = labels.notna().to_numpy()
+    unknown = given[present & ~usable]
+    if len(unknown):
+        what = "amounts" if table.task == "regression" else "labels that the model has seen"
+        warnings.append(
+            f"{_rows(len(unknown))} set aside: {_they(len(unknown))} no {what} in {table.target!r}, "
+            f"but {counts_of(unknown)}."
+        )
+    if has_target_column and not present.all():
+        notes.append(f"{_rows(int((~present).sum()))} without a value in {table.target!r}.")
+    repeated = _repeated(table, matched, labels if has_target_column else None)
+    if len(repeated):
+        n = len(repeated)
+        warnings.append(
+            f"{n:,} {'row equals a row' if n == 1 else 'rows equal rows'} of {shorten(table.name)} in all "
+            f"features{' and the target' if has_target_column else ''}: if {_they(n)} the same, nothing "
+            "new comes with that and test scores may be flattered."
+        )
+    return Matched(
+        frame=matched, features=table.features, target=table.target, has_target=has_target_column,
+        ids=np.flatnonzero(usable).astype(np.int64),
+        labels=np.array(labels[usable].tolist(), dtype=table.labels.dtype),
+        unlabelled_ids=np.flatnonzero(~present).astype(np.int64),
+        unknown_labels=unknown.astype("str"), repeated_ids=repeated, notes=tuple(notes),
+        warnings=tuple(warnings),
+    )  # fmt: skip
+
+
+def _rows(n: int) -> str:
+    return f"{count_of(n, 'row')} {'is' if n == 1 else 'are'}"
+
+
+def _they(n: int) -> str:
+    return "it is" if n == 1 else "they are"
+
+
+def _match_names(table: Table, given: list[str], name: str) -> tuple[dict[str, str], list[str]]:
+    """Pair the table's columns with the file's: pairs and notes."""
+    wanted = [str(column) for column in table.frame]
+    pairs = match_names(wanted, given)
+    spare = [column for column in given if column not in set(pairs.values())]
+    missing = [column for column in table.features if column not in pairs]
+    if missing:
+        _refuse_missing(missing, len(table.features), spare, name)
+    notes = [
+        f"Column {given!r} is read as {column!r}."
+        for column, given in pairs.items()
+        if given != column
+    ]
+    if spare:
+        columns = join([repr(shorten(column, 30)) for column in spare[:MAX_NAMED]], len(spare))
+        verb = "Column {} is" if len(spare) == 1 else "Columns {} are"
+        notes.append(f"{verb.format(columns)} not in the table and ignored.")
+    return pairs, notes
+
+
+def _refuse_missing(missing: list[str], n_features: int, spare: list[str], name: str) -> None:
+    folded = {column.casefold(): column for column in spare}
+    parts = []
+    for column in missing:
+        near = get_close_matches(column.casefold(), folded, n=1)
+        hint = f" (perhaps {shorten(folded[near[0]], 40)!r})" if near else ""
+        parts.append(f"{shorten(column, 40)!r}{hint}")
+    of = f"{len(missing):,} of the {n_features:,} columns" if n_features > 1 else "the one column"
+    raise TableError(
+        f"{name} lacks {of} that the model was fitted on, {join(parts)}: add or rename "
+        f"{'it' if len(missing) == 1 else 'them'} and load the file again."
+    )
+
+
+def _fit_feature(
+    old: pd.Series, new: pd.Series, name: str, notes: list[str], warnings: list[str]
+) -> pd.Series:
+    """Convert a feature; what is to be said goes to the notes and warnings."""
+    column, kind = str(old.name), kind_of(old)
+    cells, present = convert(old, new), is_present(new)
+    failed, n_present = new[present & cells.isna().to_numpy()], int(present.sum())
+    if len(failed) == n_present and n_present:
+        raise TableError(
+            f"{name} has no {kind} in column {column!r}, where the table that was fitted has them "
+            f"({examples(failed)}; the first row is 0): correct the column and load the file again."
+        )
+    if kind_of(new) != kind and n_present:
+        notes.append(
+            f"Column {column!r} holds {kind_of(new)}, read as the {kind} that the table has there."
+        )
+    if len(failed):
+        warnings.append(
+            f"Column {column!r}: {len(failed):,} of {n_present:,} cells are no {kind} "
+            f"({examples(failed)}; the first row is 0) and count as missing."
+        )
+    if not n_present and is_present(old).any():
+        warnings.append(f"Column {column!r} is empty, so that every row counts as missing there.")
+    check_finite(cells)
+    if kind == "numbers":
+        _compare_ranges(old, cells, warnings)
+        return cells
+    return _fit_categories(old, cells, notes, warnings) if kind == "text" else cells
+
+
+def _compare_ranges(old: pd.Series, new: pd.Series, warnings: list[str]) -> None:
+    before, after = numeric_values(old), numeric_values(new)
+    if before is None or after is None or np.isnan(before).all() or np.isnan(after).all():
+        return
+    low, high = np.nanmin(before), np.nanmax(before)
+    after = after[~np.isnan(after)]
+    outside = float(((after < low) | (after > high)).mean())
+    if outside > MANY_OUTSIDE:
+        warnings.append(
+            f"Column {old.name!r}: {outside:.0%} of the cells lie outside {low:.4g} to {high:.4g}, where "
+            "those of training lie; check that the unit is the same."
+        )
+
+
+def _fit_categories(
+    old: pd.Series, new: pd.Series, notes: list[str], warnings: list[str]
+) -> pd.Series:
+    """Match categories by spelling, and name those that training never held."""
+    known = set(old.dropna().astype("str"))
+    if len(known) > MAX_CATEGORIES:
+        return new
+    text = new.astype("str").where(is_present(new))
+    column = old.name
+    renamed = match_values(known, pd.unique(text.dropna()))
+    if renamed:
+        notes.append(f"In column {column!r}, {_renamed(renamed)}.")
+        text = text.replace(renamed)
+        new = convert(old, text)
+    unseen = text[text.notna() & ~text.isin(known)]
+    if len(unseen):
+        warnings.append(
+            f"Column {column!r} holds {count_of(unseen.nunique(), 'value')} that training never did, "
+            f"of which the model has learnt nothing: {counts_of(unseen)}."
+        )
+    return new
+
+
+def _fit_target(table: Table, given: pd.Series, notes: list[str]) -> pd.Series:
+    """Return targets as the table's are, by row id; missing where there is none that the model knows."""
+    old = table.label_series
+    present = is_present(given)
+    labels = pd.Series(pd.NA, given.index, dtype=object, name=table.target)
+    if table.task == "regression" or old.dtype.kind == "i":
+        numbers = convert(old, given).astype("float64")
+        good = present & (numbers.abs() <= LARGEST_NUMBER).to_numpy()
+        if table.task == "classification":
+            good &= numbers.isin(table.classes).to_numpy()
+        labels[good] = numbers[good].astype(old.dtype)
+        return labels
+    classes = [str(label) for label in table.classes]
+    text = _written_as(classes, given).where(present)
+    if renamed := match_values(classes, pd.unique(text.dropna())):
+        notes.append(f"In the target {table.target!r}, {_renamed(renamed)}.")
+        text = text.replace(renamed)
+    good = text.isin(classes).to_numpy()
+    labels[good] = text[good]
+    return labels
+
+
+def _written_as(classes: list[str], given: pd.Series) -> pd.Series:
+    """Write labels as the classes are written: numbers with or without a point."""
+    values = numeric_values(given)
+    if values is None:
+        return given.astype("str")
+    plain = [str(value) for value in values.tolist()]
+    short = [text.removesuffix(".0") for text in plain]
+    known = set(classes)
+    written = [one if one in known else other for one, other in zip(plain, short, strict=True)]
+    return pd.Series(written, given.index, dtype="str", name=given.name)
+
+
+def _renamed(pairs: dict[str, str]) -> str:
+    parts = [f"{given!r} as {wanted!r}" for given, wanted in list(pairs.items())[:MAX_NAMED]]
+    return join([parts[0].replace(" as ", " is read as "), *parts[1:]], len(pairs))
+
+
+def _repeated(table: Table, matched: pd.DataFrame, labels: pd.Series | None) -> np.ndarray:
+    """Return row ids whose features, and target where there is one, are those of a row of the table."""
+
+    def digests(frame: pd.DataFrame, target: pd.Series | None) -> np.ndarray:
+        plain = {}
+        for column in table.features:
+            values = numeric_values(frame[column])
+            plain[column] = frame[column].astype("str") if values is None else values
+        if target is not None:
+            plain["\0target"] = target.astype("str").to_numpy()
+        return pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
+
+    rows = table.frame if labels is None else table.frame.iloc[table.labelled_ids]
+    known = digests(rows, None if labels is None else table.label_series)
+    same = np.isin(digests(matched, labels), known)
+    if labels is not None:
+        same &= labels.notna().to_numpy()
+    return np.flatnonzero(same).astype(np.int64)

@@ -1,0 +1,313 @@
+"""Preparing: split the rows, turn their columns into numbers, plant label noise for demos."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from pandas.api import types
+from sklearn.base import BaseEstimator
+from sklearn.feature_selection import VarianceThreshold
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from threadpoolctl import threadpool_limits
+
+from ecoval_core.tables.limits import TableError
+from ecoval_core.tables.table import Table
+from ecoval_core.target_type import Task, numeric_values
+from ecoval_core.text import shorten
+
+PARTS = ("training", "validation", "test")
+MIN_PART_ROWS = 2
+# Each use of chance has its own stream, so that planting noise does not move the split.
+SPLIT_STREAM, NOISE_STREAM = 0, 1
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A table split in three and vectorised, ready for valuation."""
+
+    table: Table
+    task: Task
+    # float64, finite; each feature has mean 0 and standard deviation 1 over the training part.
+    X_train: np.ndarray
+    X_val: np.ndarray
+    X_test: np.ndarray
+    # Labels, int64 or text, or amounts, float64; those of training with the planted noise.
+    y_train: np.ndarray
+    y_val: np.ndarray
+    y_test: np.ndarray
+    # Row ids into ``table.frame``, int64, ascending.
+    ids_train: np.ndarray
+    ids_val: np.ndarray
+    ids_test: np.ndarray
+    # Takes ``table.frame[table.features]``; None for a split that was stored and read back, of
+    # which `prepare` and `vectorise_new` make it again, to the last bit.
+    vectorizer: Pipeline | None
+    # Row ids whose training target was changed by planted noise, and the targets before it.
+    flipped_ids: np.ndarray
+    y_train_clean: np.ndarray
+    # As asked for.
+    proportions: tuple[float, float, float]
+    noise: float
+    random_state: int
+
+    @cached_property
+    def parts(self) -> pd.Series:
+        """Part of each row of the table: "train", "validation", "test" or "no target"."""
+        part = pd.Series("no target", index=self.table.frame.index, dtype="str", name="part")
+        part[self.ids_train] = "train"
+        part[self.ids_val] = "validation"
+        part[self.ids_test] = "test"
+        return part
+
+
+def prepare(
+    table: Table,
+    *,
+    proportions: Sequence[float] = (0.6, 0.2, 0.2),
+    noise: float = 0.0,
+    random_state: int = 0,
+) -> Split:
+    """Split a table in three, vectorise it, and plant errors in the training targets if asked.
+
+    Parameters
+    ----------
+    table : Table
+        Rows without a target take no part.
+    proportions : sequence of three float, default=(0.6, 0.2, 0.2)
+        Shares of training, validation and test, above 0 and summing to 1.
+    noise : float, default=0.0
+        Share of training rows to plant errors in, at least 0 and below 1.
+    random_state : int, default=0
+        Seed; the same seed gives the same bits.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    TableError
+        If the shares are no shares, a part would hold fewer than two rows, or no
+        feature varies in the training part.
+
+    Notes
+    -----
+    The split is stratified by class. A class of three rows or more has one in each part at
+    least, a class of two has one in training and one in validation, so that no class is
+    measured that was not learnt. Numbers are kept, missing ones are set to the
+    training median beside a column that marks them, other columns go through skrub's
+    ``TableVectorizer``; columns that do not vary in training are dropped and
+    the rest standardised.
+    """
+    shares = _check_proportions(proportions)
+    y = table.labels
+    parts = _split(y, table.task, shares, np.random.default_rng((random_state, SPLIT_STREAM)))
+    for name, rows in zip(PARTS, parts, strict=True):
+        if len(rows) < MIN_PART_ROWS:
+            raise TableError(
+                f"The {name} part of {table.name} would hold {len(rows)} of {len(y)} rows and needs "
+                f"{MIN_PART_ROWS}: raise its proportion or use a table with more rows."
+            )
+    y_train, y_val, y_test = (y[rows] for rows in parts)
+    if table.task == "regression" and np.ptp(y_train) == 0:
+        raise TableError(
+            f"The target {table.target!r} has the same value in every training row: "
+            "choose another seed, other proportions or another target."
+        )
+    rng = np.random.default_rng((random_state, NOISE_STREAM))
+    noisy, flipped = plant_label_noise(y_train, noise, task=table.task, random_state=rng)
+    ids_train, ids_val, ids_test = (table.labelled_ids[rows] for rows in parts)
+    features = table.frame[table.features]
+    vectorizer = _make_vectorizer(features, random_state)
+    X_train = _to_numbers(vectorizer.fit_transform, features.iloc[ids_train], table.name)
+    return Split(
+        table=table, task=table.task, X_train=X_train,
+        X_val=_to_numbers(vectorizer.transform, features.iloc[ids_val], table.name),
+        X_test=_to_numbers(vectorizer.transform, features.iloc[ids_test], table.name),
+        y_train=noisy, y_val=y_val, y_test=y_test, ids_train=ids_train, ids_val=ids_val,
+        ids_test=ids_test, vectorizer=vectorizer, flipped_ids=ids_train[flipped],
+        y_train_clean=y_train, proportions=shares, noise=noise, random_state=random_state,
+    )  # fmt: skip
+
+
+def vectorise_new(split: Split, frame: pd.DataFrame) -> np.ndarray:
+    """Vectorise rows of another file as the training part was."""
+    table, vectorizer = split.table, split.vectorizer
+    if vectorizer is None:
+        features = table.frame[table.features]
+        vectorizer = _make_vectorizer(features, split.random_state)
+        _to_numbers(vectorizer.fit_transform, features.iloc[split.ids_train], table.name)
+    return _to_numbers(vectorizer.transform, frame[table.features], table.name)
+
+
+def plant_label_noise(
+    y: np.ndarray,
+    share: float,
+    *,
+    task: Task,
+    random_state: int | np.random.Generator | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Change a share of the targets on purpose.
+
+    Classification: to another class, each equally likely. Regression: by 1.5 to 3 standard
+    deviations of `y`, up or down.
+    """
+    if not 0 <= share < 1:
+        raise TableError(f"The share of planted noise is {share}: choose at least 0 and below 1.")
+    rng = np.random.default_rng(random_state)
+    order = rng.permutation(len(y))
+    if task == "regression":
+        size, sign = rng.uniform(1.5, 3, len(y)), rng.choice((-1.0, 1.0), len(y))
+        noisy = y + size * sign * np.std(y)
+    else:
+        classes, codes = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise TableError("Label noise needs two classes: the targets hold one only.")
+        noisy = classes[(codes + rng.integers(1, len(classes), len(y))) % len(classes)]
+        _, kept = np.unique(codes[order], return_index=True)
+        order = np.delete(order, kept)
+    positions = np.sort(order[: round(share * len(y))])
+    changed = np.array(y)
+    changed[positions] = noisy[positions]
+    return changed, positions
+
+
+def _check_proportions(proportions: Sequence[float]) -> tuple[float, float, float]:
+    shares = tuple(round(float(share), 6) for share in proportions)
+    if len(shares) != 3 or not all(share > 0 for share in shares) or abs(sum(shares) - 1) > 1e-6:
+        raise TableError(
+            f"The proportions of training, validation and test are {', '.join(map(str, shares))}: "
+            "give three numbers above 0 that sum to 1."
+        )
+    return shares
+
+
+def _split(
+    y: np.ndarray, task: Task, shares: Sequence[float], rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Return the ascending positions of each part."""
+    strata = (
+        np.unique(y, return_inverse=True)[1] if task == "classification" else np.zeros(len(y), int)
+    )
+    sizes = np.bincount(strata)
+    members = np.split(np.argsort(strata, kind="stable"), np.cumsum(sizes)[:-1])
+    counts = _allocate(sizes, shares)
+    pieces = [
+        np.split(rng.permutation(rows), np.cumsum(count)[:-1])
+        for rows, count in zip(members, counts, strict=True)
+    ]
+    return [np.sort(np.concatenate(part)) for part in zip(*pieces, strict=True)]
+
+
+def _allocate(sizes: Sequence[int] | np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    """Share each stratum out in whole rows: int array of shape (n_strata, n_parts).
+
+    What rounding takes from a part in one stratum it gets back in the next, so that many
+    small classes do not add up to parts of the wrong size.
+    """
+    counts = np.zeros((len(sizes), len(shares)), dtype=int)
+    carry = np.zeros(len(shares))
+    for count, size in zip(counts, sizes, strict=True):
+        wanted = size * np.asarray(shares)
+        count += np.floor(wanted).astype(int)
+        carry += wanted - count
+        for _ in range(size - count.sum()):
+            part = carry.argmax()
+            count[part] += 1
+            carry[part] -= 1
+        _cover(count)
+    return counts
+
+
+def _cover(count: np.ndarray) -> None:
+    """Give each part a row; of too few rows, training the first, validation the next; in place."""
+    n_rows = count.sum()
+    if n_rows < len(count):
+        count[:] = np.arange(len(count)) < n_rows
+        return
+    for part in np.flatnonzero(count == 0):
+        count[count.argmax()] -= 1
+        count[part] = 1
+
+
+def _make_vectorizer(features: pd.DataFrame, random_state: int) -> Pipeline:
+    """Make the pipeline, not yet fitted, that suits the kinds of the columns."""
+    plain = _plain_columns(features)
+    numbers = [column for column in plain.columns if plain[column].dtype == np.float64]
+    all_numbers = len(numbers) == plain.shape[1]
+    encode = "passthrough" if all_numbers else _make_table_vectorizer(numbers, random_state)
+    impute = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    return Pipeline(
+        [
+            ("plain", FunctionTransformer(_plain_columns, feature_names_out="one-to-one")),
+            ("encode", encode),
+            (
+                "double",
+                FunctionTransformer(
+                    pd.DataFrame.astype,
+                    kw_args={"dtype": "float64"},
+                    feature_names_out="one-to-one",
+                ),
+            ),
+            ("impute", impute),
+            ("vary", VarianceThreshold()),
+            # Of numbers far from zero, StandardScaler alone loses the variance to rounding.
+            ("center", StandardScaler(with_std=False)),
+            ("scale", StandardScaler()),
+        ]
+    )
+
+
+def _make_table_vectorizer(numbers: list[str], random_state: int) -> BaseEstimator:
+    # skrub takes seconds to import, which a table of numbers alone should not cost.
+    from skrub import StringEncoder, TableVectorizer
+
+    return TableVectorizer(
+        high_cardinality=StringEncoder(random_state=random_state),
+        # It would cast them to float32.
+        specific_transformers=[("passthrough", numbers)],
+    )
+
+
+def _plain_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Turn numbers and truth values of any dtype into float64 with NaN; leave the rest."""
+    return pd.DataFrame({column: _plain_column(frame[column]) for column in frame}, frame.index)
+
+
+def _plain_column(column: pd.Series) -> pd.Series | np.ndarray:
+    if types.is_bool_dtype(column) or types.infer_dtype(column, skipna=True) == "boolean":
+        return column.astype("boolean").to_numpy(dtype="float64", na_value=np.nan)
+    values = numeric_values(column)
+    return column if values is None else values
+
+
+def _to_double(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.astype("float64")
+
+
+def _to_numbers(
+    transform: Callable[[pd.DataFrame], np.ndarray], features: pd.DataFrame, name: str
+) -> np.ndarray:
+    """Call a method of the vectoriser, to the same bits wherever it runs."""
+    # Text is encoded by a singular value decomposition, whose last bits depend on the number of
+    # threads, as those of sums over columns depend on the order in memory.
+    with warnings.catch_warnings(), threadpool_limits(1):
+        # A category that training did not hold is encoded as none of its own: what we want.
+        warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
+        try:
+            return np.ascontiguousarray(transform(features))
+        except ValueError as error:
+            if "variance threshold" in str(error):
+                raise TableError(
+                    f"No feature of {name} varies in the training part: use one of the columns "
+                    "left out, or a table with more rows."
+                ) from error
+            raise TableError(
+                f"The features cannot be turned into numbers ({shorten(error, 200).rstrip('.')}): "
+                "correct the column or leave it out."
+            ) from error
