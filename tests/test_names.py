@@ -147,9 +147,10 @@ def drawn_strings(value):
                 return
         yield value
     elif isinstance(value, dict):
-        hidden = (
-            {"ids"} if "customdata" in value.get("hovertemplate", "") else {"ids", "customdata"}
-        )
+        # Of a component: what it is called among others.
+        hidden = {"ids", "name"} if "seen" in value else {"ids"}
+        if "customdata" not in value.get("hovertemplate", ""):
+            hidden.add("customdata")
         for key in value.keys() - hidden:
             yield from drawn_strings(value[key])
     elif isinstance(value, list):
