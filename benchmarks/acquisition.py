@@ -24,13 +24,11 @@ from sklearn.model_selection import train_test_split
 from tables import DATA, _make_scaler, imbalanced_suite, load_rows, wide_suite
 
 from ecoval_core import EcoVal
-from ecoval_core.evaluation.acquisition import rank_unlabelled, value_new
-from ecoval_core.evaluation.addition import acquisition_curves
-from ecoval_core.evaluation.baselines import knn_shapley_regression_values, knn_shapley_values
 from ecoval_core.evaluation.measures import main_measure
+from ecoval_core.evaluation.new_rows import acquisition_curves, rank_unlabelled, value_new
+from ecoval_core.evaluation.peers import knn_shapley_regression_values, knn_shapley_values
 from ecoval_core.tables.prepare import plant_label_noise
-from ecoval_core.valuation.fitting import weigh_classes
-from ecoval_core.valuation.models import make_model
+from ecoval_core.valuation.models import make_model, weigh_classes
 
 MODELS = {
     "wide": ("logistic_regression", "k_neighbors", "random_forest"),

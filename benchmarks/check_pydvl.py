@@ -66,7 +66,7 @@ def theirs(path_in: Path, path_out: Path) -> None:
 def main() -> None:
     from tables import load_benchmark
 
-    from ecoval_core.evaluation.baselines import (
+    from ecoval_core.evaluation.peers import (
         data_oob_values,
         knn_shapley_values,
         leave_one_out_values,

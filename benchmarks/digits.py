@@ -16,7 +16,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from ecoval_core import EcoVal
-from ecoval_core.evaluation.baselines import knn_shapley_values, leave_one_out_values
+from ecoval_core.evaluation.peers import knn_shapley_values, leave_one_out_values
 from ecoval_core.tables.prepare import plant_label_noise
 from ecoval_core.valuation.models import make_model
 

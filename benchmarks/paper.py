@@ -29,8 +29,8 @@ from sklearn.preprocessing import StandardScaler
 from tables import DATA, IMAGE_COMPONENTS, load_rows
 
 from ecoval_core import EcoVal
-from ecoval_core.evaluation.baselines import knn_shapley_values, random_values
 from ecoval_core.evaluation.curves import score_on_test
+from ecoval_core.evaluation.peers import knn_shapley_values, random_values
 from ecoval_core.tables.prepare import plant_label_noise
 
 N_TRAIN, N_VALIDATION, N_POOL, N_TEST = 500, 500, 1000, 2000

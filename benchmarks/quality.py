@@ -28,13 +28,13 @@ from sklearn.metrics import roc_auc_score
 from tables import DATA, Benchmark, available_tables, load_benchmark, load_benchmarks
 
 from ecoval_core import EcoVal
-from ecoval_core.evaluation.baselines import (
+from ecoval_core.evaluation.curves import removal_curves
+from ecoval_core.evaluation.peers import (
     data_oob_values,
     knn_shapley_values,
     leave_one_out_values,
     random_values,
 )
-from ecoval_core.evaluation.curves import removal_curves
 from ecoval_core.valuation.models import make_model
 
 Method = Callable[[Benchmark], NDArray]

@@ -52,7 +52,7 @@ def measure(method, n_clusters, n_jobs, *shape):
         started = time.perf_counter()
         KNNShapleyValuation(KNeighborsClassifier(5), test, progress=False).fit(Dataset(X, y))
     elif method == "knn_shapley":
-        from ecoval_core.evaluation.baselines import knn_shapley_values
+        from ecoval_core.evaluation.peers import knn_shapley_values
 
         started = time.perf_counter()
         knn_shapley_values(X, y, X_val, y_val)

@@ -23,15 +23,14 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, roc_auc_sco
 from tables import DATA, Benchmark, Limits, imbalanced_suite, load_benchmark, wide_suite
 
 from ecoval_core import EcoVal
-from ecoval_core.evaluation.baselines import (
+from ecoval_core.evaluation.peers import (
     data_oob_values,
     knn_shapley_values,
     leave_one_out_values,
     random_values,
     self_confidence_values,
 )
-from ecoval_core.valuation.fitting import single_threaded, weigh_classes
-from ecoval_core.valuation.models import make_model
+from ecoval_core.valuation.models import make_model, single_threaded, weigh_classes
 
 LIMITS = Limits(train=600, validation=300, test=1000)
 MODELS = ("logistic_regression", "random_forest", "k_neighbors")

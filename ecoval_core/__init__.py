@@ -1,9 +1,8 @@
 """EcoVal: data valuation by leave-cluster-out and a production function."""
 
-from ecoval_core.valuation.cross_valuation import cross_value
+from ecoval_core.valuation.cross_valuation import cross_value, repeat_value
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.fitting import RefitError
+from ecoval_core.valuation.models import RefitError
 from ecoval_core.valuation.parallel import Cancelled
-from ecoval_core.valuation.uncertainty import repeat_value
 
 __all__ = ["Cancelled", "EcoVal", "RefitError", "cross_value", "repeat_value"]

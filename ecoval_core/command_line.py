@@ -8,18 +8,20 @@ result that cannot be written, 130 after Ctrl-C.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import pandas as pd
+from pydantic import ValidationError
 
 from ecoval_core.evaluation.curves import STRATEGIES, removal_curves, summarise_curves
 from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.tables import Prepared, make_table, prepare, read_frame, suggest_exclusions
+from ecoval_core.tables import Split, make_table, read_frame, suggest_exclusions
 from ecoval_core.target_type import Task
 from ecoval_core.terminal import (
     OTHER_BYTES,
@@ -29,25 +31,50 @@ from ecoval_core.terminal import (
     print_table,
     print_values,
     progress_bar,
-    start_workers,
+    valuing,
+    warn,
 )
+from ecoval_core.text import count_of
 from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.models import MODELS, make_model, models_for
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.valuation.scoring import SCORINGS, check_scoring, has_probabilities
-from ecoval_core.valuation.targets import EVEN_SHARE, rarest_of_even_share
-from ecoval_core.valuation.uncertainty import reliability_warning
-from ecoval_core.workspace.exports import check_parquet, exported_frame, to_csv
-from ecoval_core.workspace.recipe import read_recipe, recipe_bytes
-from ecoval_core.workspace.replay import (
-    FORMATS as DOWNLOAD_FORMATS,
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.valuation.scoring import (
+    EVEN_SHARE,
+    SCORINGS,
+    check_scoring,
+    has_probabilities,
+    rarest_of_even_share,
 )
-from ecoval_core.workspace.replay import WHICH, Replay, open_table, recipe_of
-from ecoval_core.workspace.replay import replay as follow
-from ecoval_core.workspace.runs import Run, Settings, value_prepared
-from ecoval_core.workspace.units import UNIT_KINDS, UnitKind
+from ecoval_core.workspace.exports import check_parquet, exported_frame, to_csv
+from ecoval_core.workspace.recipe import FORMATS as DOWNLOAD_FORMATS
+from ecoval_core.workspace.recipe import (
+    WHICH,
+    Replay,
+    make_recipe,
+    open_table,
+    read_recipe,
+    recipe_bytes,
+)
+from ecoval_core.workspace.recipe import replay as follow
+from ecoval_core.workspace.runs import Opened, Run, describe_table, split_table, value_split
+from ecoval_core.workspace.schema import (
+    UNIT_KINDS,
+    OpenSpec,
+    Settings,
+    SplitSpec,
+    UnitKind,
+    explain,
+)
 
 FORMATS = (".csv", ".parquet")
+PATH = click.Path(readable=False, path_type=Path)
+_REPORT = click.option(
+    "--report", type=PATH, metavar="FILE",
+    help="Also write a report with figures, one .html file that needs no network.",
+)  # fmt: skip
+_JOBS = click.option(
+    "--jobs", type=int, default=1, show_default=True, help="Fits at once; -1 takes every core."
+)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,12 +87,11 @@ def main() -> None:
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that choose the table, the model and the result."""
-    path = click.Path(readable=False, path_type=Path)
     options: list[Callable[[Any], Any]] = [
-        click.argument("table", type=path),
+        click.argument("table", type=PATH),
         click.option("--target", required=True, metavar="COLUMN", help="Column to predict."),
         click.option(
-            "--out", type=path, required=True, metavar="FILE",
+            "--out", type=PATH, required=True, metavar="FILE",
             help="File to write, .csv or .parquet; replaced if it is there.",
         ),
         click.option(
@@ -117,29 +143,18 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
             "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
             help="The same seed gives the same values to the last bit.",
         ),
-        click.option(
-            "--jobs", type=int, default=1, show_default=True,
-            help="Fits at once; -1 takes every core.",
-        ),
+        _JOBS,
     ]  # fmt: skip
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def _report_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the option that asks for a report."""
-    return click.option(
-        "--report", type=click.Path(readable=False, path_type=Path), metavar="FILE",
-        help="Also write a report with figures, one .html file that needs no network.",
-    )(command)  # fmt: skip
-
-
 @main.command()
 @_options
-@_report_option
+@_REPORT
 @click.option(
-    "--recipe", type=click.Path(readable=False, path_type=Path), metavar="FILE",
+    "--recipe", type=PATH, metavar="FILE",
     help='Also write the recipe, a .json file from which "replay" makes the same files.',
 )  # fmt: skip
 @click.option(
@@ -162,17 +177,15 @@ def value(
         if extra is not None:
             _check_out(extra, [table], [suffix])
     run = _value(table, out, **options)
-    rules = PruneList()
-    written = [out]
     _write(exported_frame(run, "all_values", unit=unit), out)
     if recipe is not None:
-        _write_bytes(recipe_bytes(recipe_of(run, rules, unit=unit)), recipe)
-        written.append(recipe)
+        _write_bytes(recipe_bytes(make_recipe(run, PruneList(), unit=unit)), recipe)
     if report is not None:
-        _write_bytes(_make_report(run, rules, unit), report)
-        written.append(report)
+        _write_bytes(_make_report(run, PruneList(), unit), report)
     print_values(run, unit)
-    click.echo(f"Written           {', '.join(map(str, written))}")
+    click.echo(
+        f"Written           {', '.join(str(path) for path in (out, recipe, report) if path)}"
+    )
 
 
 @main.command()
@@ -198,11 +211,11 @@ def curves(
     Example: python -m ecoval_core curves iris.csv --target species --out curves.csv
     """
     run = _value(table, out, class_balanced=class_balanced, **options)
-    prepared, ecoval = run.prepared, run.ecoval
+    split, ecoval = run.split, run.ecoval
     metric = main_measure(run.make_estimator(), balanced=run.settings.balanced)
     with progress_bar("Removing rows") as progress:
         found = removal_curves(
-            run.make_estimator(), prepared.X_train, prepared.y_train, prepared.X_test, prepared.y_test,
+            run.make_estimator(), split.X_train, split.y_train, split.X_test, split.y_test,
             ecoval.values_, clusters=ecoval.labels_, strategies=tuple(dict.fromkeys(strategies)),
             class_balanced=class_balanced, n_random=n_random, metric=metric,
             random_state=run.settings.random_state, n_jobs=options["jobs"], progress=progress,
@@ -216,20 +229,18 @@ def curves(
 
 
 @main.command()
-@click.argument("recipe", type=click.Path(readable=False, path_type=Path))
-@click.argument("table", type=click.Path(readable=False, path_type=Path), required=False)
+@click.argument("recipe", type=PATH)
+@click.argument("table", type=PATH, required=False)
 @click.option(
-    "--out", type=click.Path(readable=False, path_type=Path), required=True, metavar="FOLDER",
+    "--out", type=PATH, required=True, metavar="FOLDER",
     help="Folder to write into, made if it is not there; files of the same names are replaced.",
 )  # fmt: skip
 @click.option(
     "--any-table", is_flag=True,
     help="Go on where TABLE is not the one that the recipe was made from.",
 )  # fmt: skip
-@_report_option
-@click.option(
-    "--jobs", type=int, default=1, show_default=True, help="Fits at once; -1 takes every core."
-)
+@_REPORT
+@_JOBS
 def replay(
     recipe: Path, table: Path | None, out: Path, any_table: bool, report: Path | None, jobs: int
 ) -> None:
@@ -242,29 +253,33 @@ def replay(
     """
     sources = [path for path in (recipe, table) if path is not None]
     plan = read_recipe(recipe)
-    frame = None if table is None else read_frame(table)
-    name = "" if table is None else table.name
+    frame, name = (None, "") if table is None else (read_frame(table), table.name)
     opened = open_table(plan, frame, any_table=any_table, name=name)
     _make_folder(out, sources)
     if report is not None:
         _check_out(report, sources, [".html"])
     print_table(opened.table)
-    start_workers(jobs)
-    with progress_bar("Valuing rows") as progress:
+    with valuing(jobs) as progress:
         replayed = follow(plan, opened, n_jobs=jobs, progress=progress)
-    if warning := reliability_warning(replayed.run.ecoval):
-        click.echo(f"Warning: {warning}", err=True)
+    run = replayed.run
+    warn(run)
     found = _write_downloads(replayed, out)
     if report is not None:
-        _write_bytes(_make_report(replayed.run, plan.rules, plan.unit, replayed), report)
-    run = replayed.run
+        page = _make_report(
+            run, plan.prune, plan.unit, decisions=replayed.decisions, relabelled=replayed.relabelled,
+            name=plan.name, note=plan.note,
+        )  # fmt: skip
+        _write_bytes(page, report)
     click.echo(
-        f"{plain(opened.table.name)}: {len(run.frame):,} rows valued, {len(replayed.decision.reasons):,} go, "
-        f"{len(replayed.relabelled):,} get another {'label' if plan.task == 'classification' else 'target'}."
+        f"{plain(opened.table.name)}: {count_of(len(run.frame), 'row')} valued, "
+        f"{len(replayed.decision.reasons):,} go, {len(replayed.relabelled):,} get another "
+        f"{'label' if opened.table.task == 'classification' else 'target'}."
     )
     print_comparison(replayed, found)
     click.echo(f"Written to {out}")
-    if replayed.is_same_table and (False in found.values() or set(plan.files) - set(found)):
+    if replayed.is_same_table and (
+        False in found.values() or set(plan.expected.files) - set(found)
+    ):
         click.get_current_context().exit(OTHER_BYTES)
 
 
@@ -283,27 +298,19 @@ def _write_downloads(replayed: Replay, folder: Path) -> dict[str, bool | None]:
     return found
 
 
-def _make_report(
-    run: Run, rules: PruneList, unit: UnitKind, replayed: Replay | None = None
-) -> bytes:
+def _make_report(run: Run, rules: PruneList, unit: UnitKind, **given: Any) -> bytes:
     # Only those who ask for a report wait for what draws it.
     from ecoval_core.reporting import make_report
 
-    decisions = {} if replayed is None else replayed.decisions
-    relabelled = {} if replayed is None else replayed.relabelled
-    name, note = ("", "") if replayed is None else (replayed.recipe.name, replayed.recipe.note)
-    recipe = recipe_of(
-        run, rules, decisions, relabelled=relabelled, unit=unit, name=name, note=note
-    )
-    return make_report(
-        run, rules=rules, decisions=decisions, relabelled=relabelled, recipe=recipe, unit=unit,
-        name=name, note=note, created=datetime.now().astimezone().isoformat(" ", "minutes"),
-    )  # fmt: skip
+    now = datetime.now().astimezone().isoformat(" ", "minutes")
+    recipe = make_recipe(run, rules, unit=unit, **given)
+    return make_report(run, rules=rules, recipe=recipe, unit=unit, created=now, **given)
 
 
 def _value(
     path: Path, out: Path, *, target: str, task: Task | None, exclude: Sequence[str],
-    include: Sequence[str], proportions: Sequence[float], model: str | None, n_clusters: int | None,
+    include: Sequence[str], proportions: tuple[float, float, float], model: str | None,
+    n_clusters: int | None,
     scoring: str | None, extrinsic_weight: float, class_weight: str, seed: int, jobs: int,
     class_balanced: bool = False,
 ) -> Run:  # fmt: skip
@@ -324,28 +331,34 @@ def _value(
     model = model or next(iter(models_for(table.task)))
     proba = has_probabilities(make_model(model, table.task))
     scoring = check_scoring(scoring, table.task, proba)
-    prepared = prepare(table, proportions=proportions, random_state=seed)
-    n_clusters = n_clusters or auto_n_clusters(len(prepared.y_train))
-    balanced = _is_balanced(class_weight, prepared)
-    settings = Settings(model, n_clusters, scoring, extrinsic_weight, seed, balanced=balanced)
+    try:
+        spec = OpenSpec(
+            table=describe_table(table), split=SplitSpec(proportions=proportions, random_state=seed)
+        )
+    except ValidationError as error:
+        raise ValueError(f"--{explain(error).removeprefix('split.')}") from error
+    opened = Opened(spec.key, spec, split_table(table, spec.split))
+    settings = Settings(
+        model=model, n_clusters=n_clusters or auto_n_clusters(len(opened.split.y_train)),
+        scoring=scoring, extrinsic_weight=extrinsic_weight, random_state=seed,
+        balanced=_is_balanced(class_weight, opened.split),
+    )  # fmt: skip
     print_table(table)
-    start_workers(jobs)
-    with progress_bar("Valuing rows") as progress:
-        run = value_prepared(prepared, settings, n_jobs=jobs, progress=progress)
-    if warning := reliability_warning(run.ecoval):
-        click.echo(f"Warning: {warning}", err=True)
+    with valuing(jobs) as progress:
+        run = value_split(opened, settings, n_jobs=jobs, progress=progress)
+    warn(run)
     return run
 
 
-def _is_balanced(class_weight: str, prepared: Prepared) -> bool:
+def _is_balanced(class_weight: str, split: Split) -> bool:
     """Decide whether every class counts alike, and say so where that was left open."""
-    if prepared.task == "regression":
+    if split.task == "regression":
         if class_weight == "balanced":
             raise ValueError("--class-weight balanced needs classes, and the task is regression.")
         return False
     if class_weight != "auto":
         return class_weight == "balanced"
-    share = rarest_of_even_share(prepared.y_train)
+    share = rarest_of_even_share(split.y_train)
     if share < EVEN_SHARE:
         click.echo(
             f"Every class counts alike: the rarest has {share:.0%} of its even share "
@@ -375,29 +388,30 @@ def _make_folder(folder: Path, sources: Iterable[Path]) -> None:
     """Make a folder to write into, and refuse one whose files are those read."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file: choose a folder to write into.")
-    try:
+    with _explained(folder, "made"):
         folder.mkdir(exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or error
-        raise ValueError(f"{folder} cannot be made ({reason}): choose another place.") from error
     for out in (folder / f"{which}.{kind}" for which in WHICH for kind in DOWNLOAD_FORMATS):
         _check_out(out, sources, FORMATS)
 
 
 def _write_bytes(content: bytes, out: Path) -> None:
-    try:
+    with _explained(out):
         out.write_bytes(content)
-    except OSError as error:
-        reason = error.strerror or error
-        raise ValueError(f"{out} cannot be written ({reason}): choose another place.") from error
 
 
 def _write(frame: pd.DataFrame, out: Path) -> None:
+    if out.suffix.lower() != ".parquet":
+        _write_bytes(to_csv(frame), out)
+        return
+    with _explained(out):
+        frame.to_parquet(out, index=False)
+
+
+@contextmanager
+def _explained(path: Path, verb: str = "written") -> Iterator[None]:
+    """Raise an error of the file system as a sentence."""
     try:
-        if out.suffix.lower() == ".parquet":
-            frame.to_parquet(out, index=False)
-        else:
-            out.write_bytes(to_csv(frame))
+        yield
     except OSError as error:
         reason = error.strerror or error
-        raise ValueError(f"{out} cannot be written ({reason}): choose another place.") from error
+        raise ValueError(f"{path} cannot be {verb} ({reason}): choose another place.") from error

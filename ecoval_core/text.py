@@ -1,18 +1,26 @@
-"""Text for messages: one line of what may be long, a number with its noun, an enumeration."""
+"""How every part of EcoVal writes counts, lists, signs, and text that is cut to fit."""
 
+from __future__ import annotations
+
+import math
 from collections.abc import Sequence
+
+MINUS, DASH = "−", "–"
+# Not printable, but without them words of Persian and of Hindi fall apart.
+_JOINERS = "\u200c\u200d"
 
 
 def shorten(text: object, width: int = 60) -> str:
-    """Return a value as one line of text of at most `width` characters."""
+    """Return a value as one line of text of at most `width` characters, for a message."""
     start = str(text)[: 4 * width]
-    line = " ".join("".join(sign if sign.isprintable() else " " for sign in start).split())
+    printable = (sign if sign.isprintable() or sign in _JOINERS else " " for sign in start)
+    line = " ".join("".join(printable).split())
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
-def count_of(count: int, noun: str) -> str:
-    """Return a number and its noun, in the plural where it is one: "1 row", "1,200 rows"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def count_of(count: int, noun: str, plural: str = "") -> str:
+    """Return a number and its noun, in the plural where it is one: "1 row", "1,078 rows"."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def join(parts: Sequence[str], total: int | None = None) -> str:
@@ -20,3 +28,8 @@ def join(parts: Sequence[str], total: int | None = None) -> str:
     if total is not None and total > len(parts):
         return f"{', '.join(parts)} and {total - len(parts):,} more"
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def known(amount: float, form: str) -> str:
+    """Return an amount in a format of Python's such as ".0%", or a dash where it is not known."""
+    return f"{amount:{form}}".replace("-", MINUS) if math.isfinite(amount) else DASH

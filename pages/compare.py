@@ -14,12 +14,12 @@ from ecoval_core.evaluation.baselines import BASELINES, baselines_for
 from ecoval_core.evaluation.comparison import CLASS_SHARE, Comparison, compare_valuations
 from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.measures import main_measure
-from ecoval_core.workspace import orders
-from ecoval_core.workspace.exports import to_csv
+from ecoval_core.text import count_of, known
+from ecoval_core.workspace import slow
+from ecoval_core.workspace.exports import Unit, to_csv
 from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import Unit
-from pages.shared import effects, formats, layout, progress, rows, runlist, server, state
+from pages.shared import effects, formats, layout, progress, rows, runlist, state
 from pages.shared.session import Session, selected_points, session
 
 N_DISAGREEMENTS = 20
@@ -43,17 +43,19 @@ class Other:
 
 def comparable(run: Run) -> list[RunRecord]:
     """Return the other finished runs on the same file."""
-    content = run.prepared.table.content
+    content = run.opened.spec.table.content
     return [
         record
         for record in runlist.records()
-        if record.state == "done" and record.frame == content and record.id != state.run_id()
+        if record.state == "done"
+        and record.spec.table.content == content
+        and record.id != state.run_id()
     ]
 
 
 def choose(run: Run) -> str:
     """Draw what the run can be compared with and return the choice."""
-    names = {f"baseline {key}": title for key, title in baselines_for(run.prepared.task).items()}
+    names = {f"baseline {key}": title for key, title in baselines_for(run.split.task).items()}
     for record in comparable(run):
         names[f"run {record.id}"] = (
             f"Run {record.name}, {runlist.when(record)}: {runlist.describe(record)}"
@@ -76,29 +78,28 @@ def other_of(run: Run, chosen: str) -> Other | None:
     """Return what the run is compared with; draw what is missing, or under way, and return None."""
     kind, _, key = chosen.partition(" ")
     if kind == "run":
-        record = server.engine().record(server.workspace(), key)
-        found = None if record is None else server.engine().run(server.workspace(), record)
+        record = state.find_record(key)
+        found = None if record is None else state.load_run(record)
         if record is None or found is None:
             st.warning("That run is no longer in the workspace: choose another.")
             return None
-        return Other(
-            record.name, found.frame["value"], orders.as_other(found), formats.unit_of(found)
-        )
+        source = {"run": found.key, "weight": found.settings.extrinsic_weight}
+        return Other(record.name, found.frame["value"], source, formats.unit_of(found))
     baseline = BASELINES[key]
     st.caption(baseline.explanation)
-    order = orders.baseline(run, key)
+    task = slow.baseline(run.key, key)
     if baseline.is_costly:
-        if state.result(order) is None and not progress.is_running(order):
+        if state.result(task) is None and not progress.is_running(task):
             st.button(
-                f"Value by {baseline.title}: {len(run.ids):,} fits",
+                f"Value by {baseline.title}: {count_of(len(run.ids), 'fit')}",
                 key="start_baseline",
                 type="primary",
                 on_click=progress.start_quietly,
-                args=(order,),
+                args=(task,),
             )
-        values = progress.result_of(order, baseline.title)
+        values = progress.result_of(task, baseline.title)
     else:
-        values = progress.fetch("baseline", order, baseline.title, can_cancel=True)
+        values = progress.fetch("baseline", task, baseline.title, can_cancel=True)
     if values is None:
         return None
     return Other(baseline.title, pd.Series(values, run.frame.index), {"baseline": key})
@@ -109,11 +110,11 @@ def draw_figures(found: Comparison, other: str) -> None:
     rank, tau, shared, only = st.columns(4)
     rank.metric(
         "Rank agreement",
-        formats.known(found.spearman.value, ".2f"),
+        known(found.spearman.value, ".2f"),
         help="Spearman's rank correlation: 1 is the same order of rows, 0 none in common.",
     )
     rank.caption(f"90 % interval {found.spearman.low:.2f} to {found.spearman.high:.2f}")
-    tau.metric("Kendall's tau", formats.known(found.kendall.value, ".2f"))
+    tau.metric("Kendall's tau", known(found.kendall.value, ".2f"))
     tau.caption(f"90 % interval {found.kendall.low:.2f} to {found.kendall.high:.2f}")
     lowest = found.overlaps.set_index("share").loc[CLASS_SHARE]
     shared.metric(
@@ -162,7 +163,7 @@ def draw_rows(
     ).rename("rank here → there")
     with st.container(horizontal=True):
         st.button(
-            f"Select these {len(ids)} rows",
+            f"Select {'this row' if len(ids) == 1 else f'these {len(ids):,} rows'}",
             key="select_disagreements",
             icon=":material/select_all:",
             on_click=state.select,
@@ -200,22 +201,23 @@ def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
         "Class-balanced: remove the same share of every class",
         key=Session.compare_balanced.key,
         persist_state="session",
-        disabled=run.prepared.task == "regression",
+        disabled=run.split.task == "regression",
     )
-    order = orders.method_curves(run, other.source, balanced=balanced)
-    found = state.result(order)
-    if found is None and not progress.is_running(order):
+    weight = run.settings.extrinsic_weight
+    task = slow.method_curves(run.key, other.source, weight=weight, balanced=balanced)
+    if state.result(task) is None and not progress.is_running(task):
         st.button(
             "Measure both",
             key="measure_both",
             type="primary",
             icon=":material/show_chart:",
             on_click=progress.start_quietly,
-            args=(order,),
+            args=(task,),
         )
-    curves = progress.result_of(order, "Refits", cancelled="The measurement was cancelled.")
-    if curves is None or found is None:
+    found = progress.result_of(task, "Refits", cancelled="The measurement was cancelled.")
+    if found is None:
         return
+    curves = found.frame
     measure = main_measure(run.make_estimator(), balanced=run.settings.balanced)
     summary = summarise_curves(curves[curves["measure"] == measure])
     baseline = float(summary.loc[summary["share"] == 0, "mean"].iloc[0])
@@ -232,8 +234,8 @@ def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
         with column:
             layout.chart(figure, key=f"both_{strategy}")
     st.caption(
-        f"{found.payload['n_rows']:,} rows that both value, at most {found.payload['n_refits']:,} refits in "
-        f"{formats.seconds(found.payload['seconds'])}."
+        f"{count_of(found.n_rows, 'row')} that both value, at most {count_of(found.n_refits, 'refit')} in "
+        f"{formats.seconds(found.seconds)}."
     )
 
 

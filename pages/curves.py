@@ -10,15 +10,17 @@ from ecoval_core.charts.curves import point_of
 from ecoval_core.evaluation.curves import (
     STRATEGIES,
     count_refits,
+    rows_removed,
+    standing_of,
     summarise_curves,
 )
 from ecoval_core.evaluation.measures import main_measure
-from ecoval_core.evaluation.standing import rows_removed, standing_of
-from ecoval_core.workspace import orders
+from ecoval_core.text import count_of
+from ecoval_core.workspace import slow
 from ecoval_core.workspace.exports import to_csv
-from ecoval_core.workspace.orders import N_RANDOM
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.store import Result
+from ecoval_core.workspace.slow import N_RANDOM, Curves
+from ecoval_core.workspace.tasks import Task
 from pages.shared import effects, formats, layout, progress, prunelist, selecting, server, state
 from pages.shared.pointmap.chart import Touch
 from pages.shared.session import Session, session
@@ -31,12 +33,10 @@ QUESTIONS = {
 
 def measured(run: Run, *, balanced: bool) -> list[float]:
     """Extrinsic weights at which the curves of a run were measured, the latest last."""
-    valuation = orders.value(run.prepared, run.settings).key
-    kept = server.engine().results_of(server.workspace(), valuation, "curves")
     return [
-        float(one.parameters["weight"])
-        for one in kept
-        if "weight" in one.parameters and one.parameters["balanced"] == balanced
+        float(one.arguments.get("weight", 0.0))
+        for one in server.workspace().results_of(run.key, "curves")
+        if "baseline" not in one.arguments and one.arguments.get("balanced", False) == balanced
     ]
 
 
@@ -47,8 +47,9 @@ def _describe_peak(summary: pd.DataFrame) -> str:
     if not best["share"]:
         return "; no share removed raises it"
     return (
-        f"; at its peak {best['mean']:.3f}, with {best['n_removed']:,.0f} rows ({best['share']:.0%}) "
-        "removed. The peak is chosen on these same test rows, so it flatters: on new rows expect less"
+        f"; at its peak {best['mean']:.3f}, with {count_of(round(best['n_removed']), 'row')} "
+        f"({best['share']:.0%}) removed. The peak is chosen on these same test rows, so it flatters: on new "
+        "rows expect less"
     )
 
 
@@ -137,20 +138,9 @@ def _intervals(low: pd.Series, high: pd.Series) -> list[str]:
     return [f"{a:.3f} to {b:.3f}" for a, b in zip(low, high, strict=True)]
 
 
-def draw(curves: pd.DataFrame, found: Result, run: Run, classes: pd.Series | None) -> None:
-    """One chart a question, then the data.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        What was measured.
-    found : Result
-        The result that holds it.
-    run : Run
-        The run at the extrinsic weight of the curves.
-    classes : Series or None
-        Class of each row where the curves keep their balance.
-    """
+def draw(found: Curves, run: Run, classes: pd.Series | None) -> None:
+    """Draw one chart a question, then the data; classes are those that the curves keep in balance."""
+    curves = found.frame
     main = main_measure(run.make_estimator(), balanced=run.settings.balanced)
     on_offer = curves["measure"].unique().tolist()
     on_offer = [main, *(name for name in on_offer if name != main)]
@@ -188,7 +178,7 @@ def draw(curves: pd.DataFrame, found: Result, run: Run, classes: pd.Series | Non
         + _off_the_curves(placed, summary)
     )
     st.caption(
-        f"{found.payload['n_refits']:,} refits in {formats.seconds(found.payload['seconds'])}. "
+        f"{count_of(found.n_refits, 'refit')} in {formats.seconds(found.seconds)}. "
         "Bands hold the middle 80 % of "
         f"{N_RANDOM} random orders. Random clusters are a control: if removing whole clusters at "
         "random hurts as much as removing the best rows, it is the missing kinds of rows that hurt."
@@ -218,29 +208,36 @@ balanced = st.toggle(
     "Class-balanced: remove the same share of every class",
     key="balanced",
     bind="query-params",
-    disabled=run.prepared.task == "regression",
+    disabled=run.split.task == "regression",
     help="Removing the best rows first can look good merely by deleting whole classes. With this "
     "switch the classes keep their balance.",
 )
-order = shown = orders.curves(run, balanced=balanced)
+
+
+def curves_of(run: Run) -> Task:
+    """Return the task that measures the curves at the weight of a run."""
+    return slow.curves(run.key, weight=run.settings.extrinsic_weight, balanced=balanced)
+
+
+task = shown = curves_of(run)
 measured_run, classes = run, run.class_labels if balanced else None
-if state.result(order) is None and (weights := measured(run, balanced=balanced)):
+if state.result(task) is None and (weights := measured(run, balanced=balanced)):
     measured_run = run.reweight(weights[-1])
-    shown = orders.curves(measured_run, balanced=balanced)
+    shown = curves_of(measured_run)
     st.info(
         f"The curves below belong to the extrinsic weight {weights[-1]:.2f}. Another weight means another "
         "order of rows, which takes new refits."
     )
-if state.result(order) is None:
-    if not progress.is_running(order):
+if state.result(task) is None:
+    if not progress.is_running(task):
         st.button(
             f"Measure the curves: {count_refits(STRATEGIES, n_random=N_RANDOM):,} refits",
             key="measure",
             type="primary",
             on_click=progress.start_quietly,
-            args=(order,),
+            args=(task,),
         )
-    progress.result_of(order, "Refits", cancelled="The measurement was cancelled.")
-curves, found = state.read(shown), state.result(shown)
-if curves is not None and found is not None:
-    draw(curves, found, measured_run, classes)
+    progress.result_of(task, "Refits", cancelled="The measurement was cancelled.")
+found = state.read(shown)
+if found is not None:
+    draw(found, measured_run, classes)

@@ -6,12 +6,13 @@ import streamlit as st
 
 from ecoval_core import charts
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
-from ecoval_core.tables.preparation import Prepared
-from pages.shared import formats, layout, loading, menu, runlist, state, uploads, valuing
+from ecoval_core.text import count_of
+from ecoval_core.workspace.runs import Opened
+from pages.shared import formats, layout, loading, menu, runlist, state, valuing
 from pages.shared.session import Session, data_choices, session
 
 N_RECENT = 4
-N_MENDS = 40
+N_FIXES = 40
 
 
 def draw_recent() -> None:
@@ -50,8 +51,6 @@ def draw_sources() -> None:
         help="CSV with any common separator (UTF-8 or Latin-1; .gz too), Parquet or Excel. It stays on this "
         "machine.",
     )
-    if (refusal := uploads.used_up()) and session.complaint != refusal:
-        st.warning(formats.plain(refusal))
     draw_recent()
     st.markdown("**Or take a sample**")
     for key, sample in SAMPLES.items():
@@ -97,51 +96,50 @@ def draw_refused() -> None:
             args=(refused, chosen, left_out),
         )
         if refused.suggested:
-            things = formats.count(len(refused.suggested), "thing")
+            things = count_of(len(refused.suggested), "thing")
             st.markdown(f"**Noticed in its cells: {things} to mend**")
-            for one in refused.suggested[:N_MENDS]:
-                st.markdown(f"- {formats.plain(one['sentence'])}")
+            for one in refused.suggested[:N_FIXES]:
+                st.markdown(f"- {formats.plain(one.sentence)}")
             st.button(
                 "Mend them and open it",
-                key="mend_refused",
+                key="fix_refused",
                 icon=":material/healing:",
                 on_click=loading.open_refused,
                 args=(refused, chosen, left_out, refused.suggested),
             )
 
 
-def draw_mends(prepared: Prepared) -> None:
-    """Draw what was noticed in the cells of the table, each to be mended by a click."""
-    found = loading.mending(prepared)
-    suggested = found["suggested"][:N_MENDS]
+def draw_fixes(opened: Opened) -> None:
+    """Draw what was noticed in the cells of the table, each to be fixed by a click."""
+    suggested = loading.suggested_fixes(opened)
     if not suggested:
         return
-    n_made = len(found["mends"])
-    title = f"Noticed in the cells: {formats.count(len(found['suggested']), 'thing')} to mend"
+    n_made = len(opened.spec.table.fixes)
+    title = f"Noticed in the cells: {count_of(len(suggested), 'thing')} to mend"
     with st.expander(f"{title}, {n_made:,} mended", expanded=not n_made, icon=":material/healing:"):
-        for number, one in enumerate(suggested):
+        for number, one in enumerate(suggested[:N_FIXES]):
             st.checkbox(
-                f"**{formats.plain(one['column'])}**: {formats.plain(one['sentence'])}",
-                key=data_choices.key(f"mend_{number}"),
+                f"**{formats.plain(one.column)}**: {formats.plain(one.sentence)}",
+                key=data_choices.key(f"fix_{number}"),
                 on_change=loading.apply_choices,
-                args=("mends",),
+                args=("fixes",),
             )
         st.button(
             "Mend all of them",
-            key="mend_all",
+            key="fix_all",
             icon=":material/done_all:",
-            disabled=n_made == len(found["suggested"]),
-            on_click=loading.mend_all,
-            args=(prepared,),
+            disabled=n_made == len(suggested),
+            on_click=loading.fix_all,
+            args=(opened,),
         )
         st.caption("The file itself stays as it is; the recipe of a run names what was mended.")
 
 
-def draw_choices(prepared: Prepared) -> None:
+def draw_choices(opened: Opened) -> None:
     """Draw everything that was assumed, to be changed."""
-    loading.remember_choices(prepared)
-    draw_mends(prepared)
-    columns = [str(column) for column in prepared.table.frame.columns]
+    loading.remember_choices(opened)
+    draw_fixes(opened)
+    columns = [str(column) for column in opened.table.frame.columns]
     left, right = st.columns(2, gap="medium")
     left.selectbox(
         "Target: the column to predict",
@@ -161,16 +159,16 @@ def draw_choices(prepared: Prepared) -> None:
     )
     st.multiselect(
         "Columns left out",
-        [column for column in columns if column != prepared.table.target],
+        [column for column in columns if column != opened.table.target],
         key=data_choices.key("excluded"),
         on_change=loading.apply_choices,
         args=("excluded",),
         placeholder="None: every column is used",
     )
-    if prepared.table.excluded:
+    if opened.table.excluded:
         reasons = (
             f"**{formats.plain(column)}**: {formats.plain(reason)}"
-            for column, reason in prepared.table.excluded.items()
+            for column, reason in opened.table.excluded.items()
         )
         st.caption(" · ".join(reasons))
     left, right = st.columns([3, 1], gap="medium")
@@ -208,7 +206,7 @@ def draw_choices(prepared: Prepared) -> None:
         key=data_choices.key("noise"),
         on_change=loading.apply_choices,
         args=("noise",),
-        disabled=prepared.noise == 0,
+        disabled=opened.spec.split.noise == 0,
     )
 
 
@@ -227,10 +225,10 @@ def draw_counts(table: Table) -> None:
         st.caption("Rows without a target are set aside: they are neither used nor valued.")
 
 
-def draw_table(prepared: Prepared) -> None:
+def draw_table(opened: Opened) -> None:
     """Draw what is in the open table."""
-    table, theme = prepared.table, layout.theme()
-    layout.chart(charts.split_bar(prepared.parts, theme=theme), key="split_chart")
+    table, theme = opened.table, layout.theme()
+    layout.chart(charts.split_bar(opened.split.parts, theme=theme), key="split_chart")
     st.caption(
         "Training rows are valued, on request validation rows too. Validation rows measure what they are "
         "worth; test rows are kept for the curves and for the effect of pruning."
@@ -242,7 +240,7 @@ def draw_table(prepared: Prepared) -> None:
         layout.chart(
             charts.missing_by_column(table.frame[table.features], theme=theme), key="missing_chart"
         )
-    with st.expander(f"First {min(200, table.n_rows)} rows"):
+    with st.expander(f"First {count_of(min(200, table.n_rows), 'row')}"):
         st.dataframe(table.frame.head(200), key="preview")
 
 
@@ -254,7 +252,7 @@ layout.title(
 if session.complaint:
     st.error(formats.plain(session.complaint))
 draw_refused()
-current = state.prepared()
+current = state.opened()
 if current is None:
     _, middle, _ = st.columns([1, 2, 1])
     with middle:

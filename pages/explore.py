@@ -35,7 +35,7 @@ def prune_lowest(share: float) -> None:
 def draw_point_of_it(run: Run) -> bool:
     """Say how many planted errors are among the lowest values, offer to prune these; return whether."""
     planted = run.frame.index[run.frame["flipped"]]
-    share = round(run.prepared.noise, 3)
+    share = round(run.opened.spec.split.noise, 3)
     if not len(planted) or not share or prunelist.current().share:
         return False
     n_lowest = round(share * len(run.frame))

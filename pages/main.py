@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import access, desk, layout, loading, menu, state
+from pages.shared import access, layout, loading, menu, reviews, state
 
 st.set_page_config(page_title="EcoVal", page_icon="assets/icon.png", layout="wide")
 page = st.navigation(menu.pages(), position="top" if access.is_admitted() else "hidden")
@@ -10,7 +10,7 @@ access.require()
 state.restore_from_address()
 loading.finish()
 state.write_address()
-desk.show_view()
+reviews.show_view()
 had_run = state.run() is not None
 access.draw_user()
 layout.status_line(is_value_page=page.title == "Value")

@@ -9,15 +9,15 @@ import pandas as pd
 import streamlit as st
 
 from ecoval_core import charts
-from ecoval_core.evaluation.addition import advantages
 from ecoval_core.evaluation.curves import summarise_curves
-from ecoval_core.evaluation.pruning import Effect
+from ecoval_core.evaluation.new_rows import advantages
 from ecoval_core.tables import MAX_BYTES
-from ecoval_core.workspace import orders
+from ecoval_core.text import count_of
+from ecoval_core.workspace import runs, slow
 from ecoval_core.workspace.exports import to_csv, unique_name
 from ecoval_core.workspace.jobs import JobState
-from ecoval_core.workspace.new_rows import BY_VALUE, RECOMMENDED
 from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.slow import BY_VALUE, RECOMMENDED, Acquisition, NewRows
 from pages.shared import effects, formats, layout, loading, progress, server, state, uploads
 from pages.shared.session import Session, session
 
@@ -29,16 +29,12 @@ NAMES = {RECOMMENDED: "by priority", BY_VALUE: "by value"}
 def open_file() -> None:
     """Read the file in the upload field; called when the field changes."""
     Session.new_complaint.forget()
-    try:
-        upload = uploads.take(session.new_upload)
-    except ValueError as error:
-        session.new_complaint = str(error)
-        return
+    upload = uploads.take(session.new_upload)
     if upload is None:
         return
     try:
         session.new_reading = server.engine().submit_upload(
-            server.workspace(), upload.data, lambda digest: orders.read_file(digest, upload.name),
+            server.workspace(), upload.data, lambda digest: slow.read_file(digest, upload.name),
             server.visitor(),
         )  # fmt: skip
     except ValueError as error:
@@ -53,39 +49,37 @@ def finish_reading() -> None:
     with st.spinner("Reading the file …"):
         job.wait()
     if job.state == JobState.DONE and job.result is not None:
-        session.new_file = (str(job.result["frame"]), job.order.parameters["name"])
+        session.new_file = (str(job.result["frame"]), job.task.arguments["name"])
     else:
         session.new_complaint = job.error or "Reading the file was cancelled."
     Session.new_reading.forget()
 
 
-def draw_notes(payload: dict[str, Any]) -> None:
+def draw_notes(found: NewRows) -> None:
     """Draw what was done to make the file fit, and what may make values less right."""
-    for warning in payload["warnings"]:
+    for warning in found.warnings:
         st.warning(formats.plain(warning))
-    if payload["notes"]:
-        with st.expander(
-            f"How the columns were matched: {formats.count(len(payload['notes']), 'note')}"
-        ):
-            for note in payload["notes"]:
+    if found.notes:
+        with st.expander(f"How the columns were matched: {count_of(len(found.notes), 'note')}"):
+            for note in found.notes:
                 st.markdown(f"- {formats.plain(note)}")
 
 
-def draw_figures(run: Run, payload: dict[str, Any], valued: pd.DataFrame) -> None:
+def draw_figures(run: Run, counts: dict[str, int], valued: pd.DataFrame) -> None:
     """Draw the file in figures."""
     figures = st.columns(4)
-    figures[0].metric("Rows in the file", f"{payload['n_rows']:,}")
-    figures[1].metric("Valued", f"{payload['n_valued']:,}")
+    figures[0].metric("Rows in the file", f"{counts['n_rows']:,}")
+    figures[1].metric("Valued", f"{counts['n_valued']:,}")
     noun = formats.target_word(run)
     if len(valued):
         n_below = int((valued["value"] < 0).sum())
         figures[2].metric("Value below zero", f"{n_below:,} of {len(valued):,}")
-        if run.prepared.task == "classification":
+        if run.split.task == "classification":
             n_doubted = int((valued["suggested_label"] != valued["label"]).sum())
             figures[3].metric(f"Doubtful {noun}s", f"{n_doubted:,} of {len(valued):,}")
             figures[3].caption("the judges would say something else")
-    if payload["n_unlabelled"]:
-        figures[1].caption(f"{payload['n_unlabelled']:,} more have no {noun}")
+    if counts["n_unlabelled"]:
+        figures[1].caption(f"{counts['n_unlabelled']:,} more have no {noun}")
 
 
 def draw_valued(run: Run, valued: pd.DataFrame, original: pd.DataFrame, stem: str) -> None:
@@ -152,7 +146,7 @@ def draw_doubts(run: Run, doubts: pd.DataFrame, original: pd.DataFrame, stem: st
 def _table(
     shown: pd.DataFrame, original: pd.DataFrame, columns: dict[str, Any], key: str, run: Run
 ) -> None:
-    taken = {*shown.columns, run.prepared.table.target}
+    taken = {*shown.columns, run.table.target}
     kept = original[[column for column in original if column not in taken]]
     drawn = shown.head(MAX_ROWS_SHOWN)
     height = min(MAX_HEIGHT, ROW_HEIGHT * (len(drawn) + 1) + 3)
@@ -185,23 +179,23 @@ def _downloads(found: pd.DataFrame, original: pd.DataFrame, stem: str, key: str)
 def draw_acquisition(run: Run, frame: str, name: str) -> None:
     """Draw what adding the rows brings, or the button that measures it."""
     st.subheader("What adding them brings", anchor=False)
-    order = orders.acquisition(run, frame, name)
-    found = state.result(order)
-    if found is None and not progress.is_running(order):
+    task = slow.acquisition(run.key, frame, name, weight=run.settings.extrinsic_weight)
+    if state.result(task) is None and not progress.is_running(task):
         st.button(
             "Measure the acquisition curve",
             key="measure_acquisition",
             type="primary",
             icon=":material/show_chart:",
             on_click=progress.start_quietly,
-            args=(order,),
+            args=(task,),
         )
-    kept: tuple[pd.DataFrame, Effect] | None = progress.result_of(
-        order, "Refits", cancelled="The measurement was cancelled."
+    found: Acquisition | None = progress.result_of(
+        task, "Refits", cancelled="The measurement was cancelled."
     )
-    if kept is None or found is None:
+    if found is None:
         return
-    curves, effect = kept
+    measured, effect = found.curves, found.effect
+    curves = measured.frame
     of_main = curves[curves["measure"] == effect.main]
     summary = summarise_curves(of_main)
     baseline = float(summary.loc[summary["share"] == 0, "mean"].iloc[0])
@@ -224,7 +218,7 @@ def draw_acquisition(run: Run, frame: str, name: str) -> None:
                 f"{told[one.verdict]} chance."
             )
         st.caption(
-            f"At most {found.payload['n_refits']:,} refits in {formats.seconds(found.payload['seconds'])}, "
+            f"At most {count_of(measured.n_refits, 'refit')} in {formats.seconds(measured.seconds)}, "
             "scored on the test rows."
         )
     with right:
@@ -240,32 +234,29 @@ layout.title(
 run = layout.need_run()
 layout.warn_if_unreliable(run)
 st.file_uploader(
-    f"A file with the columns of {formats.plain(run.prepared.table.name)}",
+    f"A file with the columns of {formats.plain(run.table.name)}",
     loading.UPLOAD_TYPES,
     key=Session.new_upload.key,
     on_change=open_file,
     max_upload_size=MAX_BYTES // 2**20,
-    help=f"The column {run.prepared.table.target!r} may be missing, or empty in some rows: those are ranked "
-    "by where a label would be news.",
+    help=f"The column {formats.plain(run.table.target)} may be missing, or empty in some rows: those "
+    "are ranked by where a label would be news.",
 )
 finish_reading()
 if session.new_complaint:
     st.error(formats.plain(session.new_complaint))
-elif refusal := uploads.used_up():
-    st.warning(formats.plain(refusal))
 if session.new_file is not None:
     frame, name = session.new_file
-    order = orders.new_rows(run, frame, name)
-    found = progress.fetch("new_rows", order, f"Valuing {name}")
-    result = state.result(order)
-    original = server.engine().frame(server.workspace(), frame)
-    if found is not None and result is not None and original is not None:
+    task = slow.new_rows(run.key, frame, name, weight=run.settings.extrinsic_weight)
+    found = progress.fetch("new_rows", task, f"Valuing {name}", can_cancel=True)
+    original = runs.load_frame(server.workspace(), frame)
+    if found is not None and original is not None:
         st.markdown(f"**{formats.plain(name)}**")
-        draw_figures(run, result.payload, found["valued"])
-        draw_notes(result.payload)
+        draw_figures(run, found.counts, found.valued)
+        draw_notes(found)
         stem = PurePath(name).stem
-        if len(found["valued"]):
-            draw_valued(run, found["valued"], original, stem)
+        if len(found.valued):
+            draw_valued(run, found.valued, original, stem)
             draw_acquisition(run, frame, name)
-        if len(found["doubts"]):
-            draw_doubts(run, found["doubts"], original, stem)
+        if len(found.doubts):
+            draw_doubts(run, found.doubts, original, stem)

@@ -11,16 +11,17 @@ import streamlit as st
 
 from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.pruning import detection
-from ecoval_core.workspace import orders
+from ecoval_core.text import count_of
+from ecoval_core.workspace import slow
 from ecoval_core.workspace.exports import Format, Which, check_parquet, export_table
 from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.tasks import Task
 from pages.shared import (
     documents,
     effects,
     formats,
     labelling,
     layout,
-    loading,
     menu,
     prunelist,
     rows,
@@ -158,7 +159,7 @@ def draw_rules(run: Run) -> None:
         disabled=rules.threshold is None,
         on_change=change_threshold,
     )
-    if run.prepared.task == "classification":
+    if run.split.task == "classification":
         picks.slider(
             "Of each class at least this stays, percent",
             0,
@@ -169,7 +170,8 @@ def draw_rules(run: Run) -> None:
             help="Keeps the highest-valued rows of a class that the rules would empty. 0 switches it off.",
         )
     picks.markdown(
-        f"**Picked by hand:** {len(rules.picked):,} rows  \n**Restored:** {len(rules.restored):,} rows"
+        f"**Picked by hand:** {count_of(len(rules.picked), 'row')}  \n"
+        f"**Restored:** {count_of(len(rules.restored), 'row')}"
     )
     with picks:
         menu.link("explore", "Pick rows on the map")
@@ -204,7 +206,7 @@ def draw_list(run: Run, ids: list[int]) -> None:
             on_click=lambda: prunelist.change(rules.restore(marked)),
         )
     if rules.restored:
-        with st.expander(f"{len(rules.restored):,} rows kept whatever the rules"):
+        with st.expander(f"{count_of(len(rules.restored), 'row')} kept whatever the rules"):
             kept = sorted(rules.restored)
             rows.draw(run, kept, "restored_rows")
             st.button(
@@ -225,7 +227,7 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
         Row ids that go.
     """
     new_labels, decision = labelling.relabelled(run), prunelist.decide(run)
-    stem = PurePath(run.prepared.table.name).stem
+    stem = PurePath(run.table.name).stem
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
             "Format",
@@ -251,14 +253,12 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
             )
     if refusal:
         st.warning(formats.plain(refusal))
-    found = loading.mending(run.prepared)
     record = state.run_record()
     documents.draw(
         run,
         prunelist.current(),
         session.label_decisions,
         gather=_gatherer(run, pruned_ids, new_labels),
-        mends={"mends": found["mends"], "content": found["content"]} if found["mends"] else None,
         unit=session.unit,
         name="" if record is None else record.name,
         note="" if record is None else record.note,
@@ -268,18 +268,25 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
 def _gatherer(run: Run, pruned_ids: list[int], new_labels: dict[int, Any]) -> Callable[[], Any]:
     """Return what collects all that was measured of a run, when its report is asked for."""
     # Where a button is pressed, the session is no longer there to be asked.
-    engine, workspace = server.engine(), server.workspace()
+    workspace = server.workspace()
     wanted = {
-        f"Pruning {formats.count(len(pruned_ids), 'row')}": orders.effect(run, pruned_ids),
-        f"Relabelling {formats.count(len(new_labels), 'row')}": orders.effect(run, [], new_labels),
+        f"Pruning {count_of(len(pruned_ids), 'row')}": slow.change_effect(run, pruned_ids),
+        f"Relabelling {count_of(len(new_labels), 'row')}": slow.change_effect(run, [], new_labels),
     }
 
+    curves = slow.curves(run.key, weight=run.settings.extrinsic_weight)
+    projection = slow.umap(run.opened.key, every_row=run.settings.every_row)
+
+    def read(task: Task) -> Any:
+        return workspace.load(task.key, task.definition.returns)
+
     def gather() -> dict[str, Any]:
-        effects = {name: engine.read(workspace, order) for name, order in wanted.items()}
+        effects = {name: read(task) for name, task in wanted.items()}
+        measured = read(curves)
         return {
             "effects": {name: effect for name, effect in effects.items() if effect is not None},
-            "curves": engine.read(workspace, orders.curves(run, balanced=False)),
-            "coordinates": engine.read(workspace, orders.projection(run)),
+            "curves": None if measured is None else measured.frame,
+            "coordinates": read(projection),
             "projection": "UMAP",
         }
 
@@ -288,7 +295,7 @@ def _gatherer(run: Run, pruned_ids: list[int], new_labels: dict[int, Any]) -> Ca
 
 def _refusal(run: Run) -> str:
     try:
-        check_parquet(run.prepared.table.frame)
+        check_parquet(run.table.frame)
     except ValueError as error:
         return str(error)
     return ""

@@ -11,6 +11,7 @@ import streamlit as st
 
 from ecoval_core.evaluation.profiles import compare_with_class, describe_group
 from ecoval_core.tables.pixels import detect_grid, to_image
+from ecoval_core.text import count_of
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats, layout, menu, reviewing, rows, server, state, story
 from pages.shared.session import Session, session
@@ -23,20 +24,20 @@ PICTURE_WIDTH = 72
 
 def original(run: Run) -> pd.DataFrame:
     """Return the original columns of the rows that were valued."""
-    table = run.prepared.table
+    table = run.table
     return table.frame.loc[run.ids, table.features]
 
 
 def all_columns(run: Run) -> pd.DataFrame:
     """Return all columns but the target: pixels that never vary are left out of the features."""
-    table = run.prepared.table
+    table = run.table
     return table.frame.drop(columns=table.target)
 
 
 def pictures(run: Run) -> tuple[int, int] | None:
     """Return height and width where the columns are pixels."""
-    found: tuple[int, int] | None = server.engine().derive(
-        ("pixels", run.prepared.table.fingerprint), lambda: detect_grid(all_columns(run))
+    found: tuple[int, int] | None = server.derive(
+        ("pixels", run.table.content), lambda: detect_grid(all_columns(run))
     )
     return found
 
@@ -139,7 +140,7 @@ def draw_row(run: Run, row_id: int) -> None:
 def draw_comparison(run: Run, row_id: int) -> None:
     """Draw the columns of a row beside what is typical of its class."""
     frame = run.frame
-    if run.prepared.task == "classification":
+    if run.split.task == "classification":
         groups, of_whom = frame["label"], f"of {formats.plain(frame.loc[row_id, 'label'])}"
     else:
         groups, of_whom = frame["cluster"], "of its cluster"
@@ -220,7 +221,7 @@ def draw_clusters(run: Run) -> None:
             text, button = st.columns([5, 1], vertical_alignment="center")
             error = float(run.ecoval.cluster_standard_errors_[cluster])
             text.markdown(
-                f"**Cluster {cluster}**: {formats.count(int(worth['n_rows']), 'row')}, "
+                f"**Cluster {cluster}**: {count_of(int(worth['n_rows']), 'row')}, "
                 f"{formats.target_word(run)} {formats.plain(_label_of(run, ids))}, left out "
                 f"**{unit.number(float(worth['value']))}** ± {unit.size(error)}"
             )
@@ -243,7 +244,7 @@ def draw_clusters(run: Run) -> None:
 
 def _label_of(run: Run, ids: pd.Index) -> str:
     labels = run.frame.loc[ids, "label"]
-    if run.prepared.task == "classification":
+    if run.split.task == "classification":
         return str(labels.iloc[0])
     return f"{labels.min():.4g} to {labels.max():.4g}"
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.workspace import bundle, history
+from ecoval_core.workspace import archive, history, slow
 from ecoval_core.workspace.history import RunRecord
-from ecoval_core.workspace.store import Store
+from ecoval_core.workspace.jobs import JobState
 from pages.shared import formats, layout, menu, runlist, server, state, ticks, uploads
 from pages.shared.session import Session, run_notes, session
 
@@ -27,8 +28,8 @@ def as_frame(records: list[RunRecord]) -> pd.DataFrame:
             "open": ["●" if record.id == state.run_id() else "" for record in records],
             "name": [record.name for record in records],
             "state": [runlist.standing(record) for record in records],
-            "table": [record.table for record in records],
-            "target": [record.target for record in records],
+            "table": [record.spec.table.name for record in records],
+            "target": [record.spec.table.target for record in records],
             "model": [formats.model_title(record.settings.model) for record in records],
             "clusters": [record.settings.n_clusters for record in records],
             "score": [SCORINGS[record.settings.scoring].title for record in records],
@@ -80,18 +81,18 @@ def draw_list(records: list[RunRecord]) -> RunRecord | None:
 def rename(record: RunRecord) -> None:
     """Keep the name that was typed in."""
     typed = run_notes.get(f"name_{record.id}") or ""
-    _change(lambda store: history.rename_run(store, record.id, typed))
+    _change(lambda: history.rename_run(server.workspace(), record.id, typed))
 
 
 def annotate(record: RunRecord) -> None:
     """Keep the note that was typed in."""
     note = (run_notes.get(f"note_{record.id}") or "").strip()
-    _change(lambda store: history.change_run(store, record.id, note=note))
+    _change(lambda: history.annotate_run(server.workspace(), record.id, note))
 
 
 def delete(record: RunRecord) -> None:
     """Delete a run, which can be undone."""
-    if _change(lambda store: history.delete_run(store, record.id)):
+    if _change(lambda: history.delete_run(server.workspace(), record.id)):
         session.deleted_run = record.id
         if record.id == state.run_id():
             session.deleted_open = record.id
@@ -100,32 +101,20 @@ def delete(record: RunRecord) -> None:
 
 def restore(run: str) -> None:
     """Take a deletion back."""
-    if _change(lambda store: history.restore_run(store, run)):
+    if _change(lambda: history.restore_run(server.workspace(), run)):
         Session.deleted_run.forget()
         # Whoever takes it back goes on where the deletion came between.
         if run == Session.deleted_open.take() and state.run_id() is None:
             state.open_run(run)
 
 
-def _change(work: Callable[[Store], object]) -> bool:
+def _change(change: Callable[[], bool]) -> bool:
     Session.run_complaint.forget()
     try:
-        return server.workspace().change(work)
+        return change()
     except ValueError as error:
         session.run_complaint = str(error)
         return False
-
-
-def export(record: RunRecord) -> bytes:
-    """Return a run as one file."""
-    found = server.workspace().find(
-        lambda store: (
-            bundle.export_run(store, record.id) if history.find_run(store, record.id) else None
-        )
-    )
-    if found is None:
-        raise ValueError("This run is no longer in the workspace: reload the page.")
-    return found
 
 
 def draw_run(record: RunRecord) -> None:
@@ -134,8 +123,8 @@ def draw_run(record: RunRecord) -> None:
     took = record.summary.get("seconds")
     duration = "" if took is None else f", took {formats.seconds(took)}"
     st.markdown(
-        f"{formats.plain(record.table or 'its table is gone')}, "
-        f"target {formats.plain(record.target or '–')} · "
+        f"{formats.plain(record.spec.table.name)}, "
+        f"target {formats.plain(record.spec.table.target)} · "
         f"{formats.plain(runlist.describe(record))} · {runlist.when(record)}{duration} · "
         f"**{runlist.standing(record)}**"
     )
@@ -174,7 +163,7 @@ def draw_run(record: RunRecord) -> None:
         )
         st.download_button(
             "Export as one file",
-            lambda: export(record),
+            partial(archive.export_run, server.workspace(), record.id),
             f"{_file_name(record)}.ecoval",
             "application/zip",
             key="export_run",
@@ -204,15 +193,31 @@ def import_file() -> None:
     if upload is None:
         return
     Session.import_complaint.forget()
+    taken = uploads.take(upload)
+    if taken is None:
+        return
+    visitor = server.visitor()
     try:
-        taken = uploads.take(upload)
-        if taken is not None:
-            visitor = server.visitor()
-            session.imported_run = server.workspace().write(
-                lambda store: bundle.import_run(store, taken.data, visitor=visitor)
-            )
+        session.importing = server.engine().submit_upload(
+            server.workspace(), taken.data,
+            lambda digest: slow.import_run(digest, taken.name, visitor), visitor,
+        )  # fmt: skip
     except ValueError as error:
         session.import_complaint = str(error)
+
+
+def finish_import() -> None:
+    """Wait for the run that is being imported, if there is one."""
+    job = session.importing
+    if job is None:
+        return
+    with st.spinner("Importing the run …"):
+        job.wait()
+    Session.importing.forget()
+    if job.state == JobState.DONE:
+        session.imported_run = job.result["run"]
+    else:
+        session.import_complaint = job.error or "The import was cancelled."
 
 
 def draw_import() -> None:
@@ -225,12 +230,10 @@ def draw_import() -> None:
         on_change=import_file,
         help="Everything in it is checked before anything of it is kept.",
     )
-    if (refusal := uploads.used_up()) and session.import_complaint != refusal:
-        st.warning(formats.plain(refusal))
     if session.import_complaint:
         st.error(formats.plain(session.import_complaint))
     elif session.imported_run is not None:
-        record = server.engine().record(server.workspace(), session.imported_run)
+        record = state.find_record(session.imported_run)
         if record is not None:
             st.success(f"Imported: {formats.plain(record.name)}.")
             st.button(
@@ -268,6 +271,7 @@ layout.title(
     "Every valuation is kept in this workspace, with its table, its curves and effects, and what you decided "
     "on it. Open one to go on where you left it.",
 )
+finish_import()
 everything = runlist.records()
 draw_deleted(runlist.records(deleted=True))
 search = ""

@@ -4,33 +4,31 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ecoval_core.tables.preparation import Prepared
+from ecoval_core.evaluation.stability import Stability, count_surely_harmful, stability_of
+from ecoval_core.text import count_of, known
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.workspace import orders
+from ecoval_core.workspace import slow
 from ecoval_core.workspace.history import RunRecord
-from ecoval_core.workspace.runs import Run, Settings, rows_per_fit
-from ecoval_core.workspace.stability import (
-    N_REPEATS,
-    Stability,
-    count_surely_harmful,
-    stability_of,
-)
+from ecoval_core.workspace.runs import Opened, Run, rows_per_fit
+from ecoval_core.workspace.schema import Settings
+from ecoval_core.workspace.slow import N_REPEATS
 from pages.shared import formats, layout, menu, progress, rows, selecting, state, valuing
 from pages.shared.session import Session
 
 N_EXTREMES = 10
 
 
-def draw_plan(prepared: Prepared, settings: Settings) -> None:
+def draw_plan(opened: Opened, settings: Settings) -> None:
     """Draw one sentence on what will happen, and the button."""
     n_fits = count_fits(settings.n_clusters, settings.n_folds)
-    seconds = valuing.timing(prepared, settings)
+    seconds = valuing.timing(opened, settings)
     cost = "time not known yet" if seconds is None else f"about {formats.seconds(seconds)}"
-    size = rows_per_fit(prepared, settings.every_row) / settings.n_clusters
+    size = rows_per_fit(opened.split, settings.every_row) / settings.n_clusters
     folds = f", in each of {settings.n_folds} folds" if settings.every_row else ""
     st.markdown(
-        f"**{settings.n_clusters:,} clusters of about {size:.3g} rows{folds}: {n_fits:,} fits, {cost}.**",
+        f"**{count_of(settings.n_clusters, 'cluster')} of about {formats.rows_each(size)}{folds}: "
+        f"{count_of(n_fits, 'fit')}, {cost}.**",
         help="One fit on all rows, one without each cluster, five for the quality of the rows; all of "
         "that five times over if every row is valued. The time is estimated from a few timed fits.",
     )
@@ -39,10 +37,10 @@ def draw_plan(prepared: Prepared, settings: Settings) -> None:
         key="start",
         type="primary",
         on_click=state.start_run,
-        args=(prepared, settings),
+        args=(opened, settings),
     )
     if seconds is None:
-        valuing.draw_timing(prepared, settings)
+        valuing.draw_timing(opened, settings)
 
 
 def draw_figures(run: Run) -> None:
@@ -63,14 +61,14 @@ def draw_figures(run: Run) -> None:
     )
     figures[1].metric(
         "Intrinsic share",
-        formats.known(ecoval.intrinsic_share_, ".0%"),
+        known(ecoval.intrinsic_share_, ".0%"),
         help="**Intrinsic** value is paid for what a row is in itself: a typical, credible example of "
         f"its {formats.target_word(run)}. **Extrinsic** value is paid for what it adds given all other "
         "rows. Above 100 % where the rows' effects sum to less than zero: what they cost is paid to "
         "quality on top. A dash where there is no surplus to share.",
     )
     figures[1].caption(
-        f"the rest is extrinsic; returns to scale {formats.known(ecoval.returns_to_scale_, '.2f')}",
+        f"the rest is extrinsic; returns to scale {known(ecoval.returns_to_scale_, '.2f')}",
         help="Returns to scale: the part of the surplus that is lost when clusters are left out one "
         "at a time. The rest is produced jointly by rows that can replace one another.",
     )
@@ -113,7 +111,7 @@ def draw_stability(found: Stability, run: Run) -> None:
         "Beyond two errors of zero", f"{found.n_below + found.n_above:,} of {found.n_rows:,}"
     )
     sure.caption(
-        f"{found.n_below:,} rows below zero, {found.n_above:,} above",
+        f"{count_of(found.n_below, 'row')} below zero, {found.n_above:,} above",
         help="The mean over the seeds lies beyond two standard errors of zero, where the error takes in "
         "both seeds and validation rows.",
     )
@@ -127,18 +125,20 @@ def draw_repeats(run: Run) -> None:
     run : Run
         The run.
     """
-    order = orders.repeats(run)
-    repeats = progress.result_of(order, "Models fitted", cancelled="The repeats were cancelled.")
+    task = slow.repeats(run.key)
+    repeats = progress.result_of(task, "Models fitted", cancelled="The repeats were cancelled.")
     if repeats is not None:
         st.markdown("**How sure the values are**")
-        draw_stability(stability_of(repeats, run.settings.extrinsic_weight), run)
-    elif not progress.is_running(order):
+        draw_stability(
+            stability_of([one.at(run.settings.extrinsic_weight) for one in repeats]), run
+        )
+    elif not progress.is_running(task):
         n_fits = N_REPEATS * count_fits(run.settings.n_clusters, run.settings.n_folds)
         st.button(
-            f"Repeat with {N_REPEATS} seeds: {n_fits:,} fits",
+            f"Repeat with {N_REPEATS} seeds: {count_of(n_fits, 'fit')}",
             key="repeat",
             on_click=progress.start_quietly,
-            args=(order,),
+            args=(task,),
             icon=":material/repeat:",
             help="Shows how far the values depend on chance: on the draw of clusters, folds and model.",
         )
@@ -158,8 +158,8 @@ def draw_unfinished(record: RunRecord) -> None:
             "Run it again",
             key="run_again",
             icon=":material/restart_alt:",
-            on_click=state.start_run,
-            args=(prepared, record.settings),
+            on_click=state.start_again,
+            args=(record,),
         )
 
 
@@ -169,7 +169,7 @@ def draw_summary(run: Run) -> None:
     st.subheader("What came out", anchor=False)
     settings = run.settings
     st.caption(
-        f"{formats.model_title(run.settings.model)}, {run.ecoval.n_clusters_:,} clusters, score: "
+        f"{formats.model_title(run.settings.model)}, {count_of(run.ecoval.n_clusters_, 'cluster')}, score: "
         f"{SCORINGS[settings.scoring].title}, seed {settings.random_state}, "
         f"{formats.seconds(run.seconds)}."
     )
@@ -201,22 +201,22 @@ layout.title(
     "Rows are grouped into **clusters** of similar rows with the same label or target. The model is refitted "
     "without each cluster; what its score loses is the cluster's value, shared out among its rows.",
 )
-prepared = layout.need_table()
+opened = layout.need_table()
 left, right = st.columns([1, 2.6], gap="large")
 with left:
-    settings = valuing.choose(prepared)
+    settings = valuing.choose(opened)
     st.caption(
         "The extrinsic weight is in the line above: it can change at any time without a fit."
     )
 if Session.start_at_once.take():
-    state.start_run(prepared, settings)
+    state.start_run(opened, settings)
     st.rerun()
 with right:
     job = state.run_job()
     if job is not None:
         progress.watch(job, "Models fitted")
     else:
-        draw_plan(prepared, settings)
+        draw_plan(opened, settings)
         run, record = state.run(), state.run_record()
         if run is not None:
             if Session.lead_to_map.take():

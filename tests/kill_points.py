@@ -20,14 +20,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from ecoval_core.workspace.quota import evict
+from ecoval_core.workspace.shelf import UNFINISHED
+from ecoval_core.workspace.valuations import read_valuation
 from small_runs import drawn_valuation, frames, keep_run, prepared_table
 
 from ecoval_core.workspace import history
 from ecoval_core.workspace.history import Desk
-from ecoval_core.workspace.quota import evict
-from ecoval_core.workspace.shelf import UNFINISHED
 from ecoval_core.workspace.store import Store
-from ecoval_core.workspace.valuations import read_valuation
 
 TRACED = (
     "store.py",

@@ -8,15 +8,14 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 from data_files import make_frame
+from ecoval_core.tables.mending import mend, suggest_mends
+from ecoval_core.workspace.valuations import write_valuation
 
 from ecoval_core.tables import make_table, prepare
-from ecoval_core.tables.mending import mend, suggest_mends
 from ecoval_core.tables.table import content_digest
-from ecoval_core.valuation.propagation import Sampling
-from ecoval_core.valuation.record import Findings, Valuation
+from ecoval_core.valuation.record import Findings, Sampling, Valuation
 from ecoval_core.workspace import history, orders
 from ecoval_core.workspace.runs import Settings, rows_to_value
-from ecoval_core.workspace.valuations import write_valuation
 
 SETTINGS = Settings("logistic_regression", 4, "probability")
 

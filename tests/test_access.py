@@ -3,6 +3,9 @@
 import re
 import time
 from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
@@ -151,6 +154,66 @@ def test_on_one_s_own_machine_nobody_signs_in(local, new_page):
     expect(widget(page, "user")).to_have_count(0)
     assert not (local.workspace / "users").exists()
     assert not (local.workspace / "uploads.sqlite").exists()
+
+
+HANDSHAKE = {
+    "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/", {}, 200),
+        ("GET", "/explore", {}, 200),
+        ("HEAD", "/favicon.png", {}, 200),
+        ("GET", "/_stcore/health", {}, 200),
+        ("GET", "/_stcore/metrics", {}, 200),
+        ("GET", "/media/missing.csv", {}, 404),
+        ("GET", "/pointmap/missing", {}, 404),
+        ("GET", "/pointmap/old/plot.js", {}, 200),
+        ("GET", "//evil.example/..%2f", {}, 400),
+        ("GET", "/auth/login", {}, 302),
+        ("PUT", "/_stcore/upload_file/a/b", {}, 403),
+        ("POST", "/", {}, 403),
+        ("GET", "/_stcore/stream", HANDSHAKE, 101),
+        ("GET", "/_stcore/stream", {**HANDSHAKE, "Origin": "http://evil.example"}, 403),
+        ("GET", "/nowhere", HANDSHAKE, 403),
+    ],
+)
+def test_no_answer_may_be_framed_or_guessed_at(local, method, path, headers, status):
+    connection = HTTPConnection("localhost", local.port, timeout=20)
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    assert answer.status == status
+    assert answer.headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    connection.close()
+
+
+def test_page_of_another_origin_that_frames_the_app_gets_nothing(local, new_page):
+    class Framing(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(f'<iframe src="{local.address}/"></iframe>'.encode())
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Framing) as other:
+        Thread(target=other.serve_forever, daemon=True).start()
+        page, sockets = new_page(), []
+        page.on("websocket", lambda opened: sockets.append(opened.url))
+        page.goto(f"http://127.0.0.1:{other.server_port}/")
+        (frame,) = page.main_frame.child_frames
+        frame.wait_for_load_state()
+        assert frame.url == "chrome-error://chromewebdata/"
+        assert frame.locator("[data-testid=stApp]").count() == 0
+        assert sockets == []
+        other.shutdown()
 
 
 def held_bytes(visitor):

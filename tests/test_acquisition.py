@@ -6,21 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.base import clone
-from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import accuracy_score
 from sklearn.naive_bayes import GaussianNB
 
 from ecoval_core import Cancelled, EcoVal, cross_value
-from ecoval_core.evaluation.acquisition import rank_unlabelled, value_new
-from ecoval_core.evaluation.addition import (
+from ecoval_core.evaluation.curves import summarise_curves
+from ecoval_core.evaluation.new_rows import (
     ADDED_SHARES,
     acquisition_curves,
     advantages,
     count_additions,
     measure_addition,
+    rank_unlabelled,
+    value_new,
 )
-from ecoval_core.evaluation.curves import summarise_curves
-from ecoval_core.evaluation.measures import compare, predict
 from ecoval_core.valuation.record import Valuation, findings_of
 
 
@@ -72,10 +72,10 @@ def fitted_amounts(amounts):
 
 
 def test_values_are_those_of_the_fit(fitted, pool, valued):
-    found = fitted.value_samples(pool.X_new, pool.y_new)
+    result = fitted.value_samples(pool.X_new, pool.y_new)
     assert valued.index.tolist() == (7 * np.arange(len(pool.y_new))).tolist()
     for name in ("value", "intrinsic", "extrinsic", "cluster", "label_quality", "suggested_label"):
-        np.testing.assert_array_equal(valued[name], found[name])
+        np.testing.assert_array_equal(valued[name], result[name])
     np.testing.assert_array_equal(valued["label"], pool.y_new)
     proba = fitted.estimator_.predict_proba(pool.X_new)
     np.testing.assert_allclose(
@@ -83,13 +83,9 @@ def test_values_are_those_of_the_fit(fitted, pool, valued):
     )
 
 
-def test_places_count_from_the_highest_priority(valued):
+def test_priority_is_need_less_for_each_row_before_in_the_cluster(fitted, valued):
     assert sorted(valued["place"]) == list(range(1, len(valued) + 1))
-    by_place = valued.sort_values("place")["priority"].to_numpy()
-    assert (np.diff(by_place) <= 0).all()
-
-
-def test_the_priority_is_need_shared_with_those_before_in_the_cluster(fitted, valued):
+    assert (np.diff(valued.sort_values("place")["priority"]) <= 0).all()
     sizes = np.bincount(fitted.labels_)
     best = valued.groupby("cluster")["priority"].max()
     for cluster, rows in valued[valued["priority"] > 0].groupby("cluster"):
@@ -103,12 +99,12 @@ def test_the_priority_is_need_shared_with_those_before_in_the_cluster(fitted, va
         np.testing.assert_allclose(need, rows["extrinsic"] * quality * rows["surprise"])
 
 
-def test_where_quality_is_paid_nothing_the_judges_stand_in(fitted, pool, valued):
+def test_priority_uses_label_quality_where_quality_is_paid_nothing(fitted, pool, valued):
     claimed = fitted.reweight(100.0)
     assert claimed.intrinsic_rate_ == 0
-    found = value_new(claimed, pool.X_new, pool.y_new)
-    assert (found["intrinsic"] == 0).all()
-    top = found.loc[found.groupby("cluster")["priority"].idxmax()]
+    result = value_new(claimed, pool.X_new, pool.y_new)
+    assert (result["intrinsic"] == 0).all()
+    top = result.loc[result.groupby("cluster")["priority"].idxmax()]
     top = top[top["priority"] > 0]
     need = top["extrinsic"] * top["label_quality"] * top["surprise"]
     np.testing.assert_allclose(top["priority"], need)
@@ -116,80 +112,52 @@ def test_where_quality_is_paid_nothing_the_judges_stand_in(fitted, pool, valued)
 
 def test_the_order_is_the_same_at_every_weight_that_pays_for_quality(fitted, pool, valued):
     for weight in (0.0, 0.1, 0.5):
-        found = value_new(fitted.reweight(weight), pool.X_new, pool.y_new)
-        np.testing.assert_array_equal(found["place"], valued["place"])
+        result = value_new(fitted.reweight(weight), pool.X_new, pool.y_new)
+        np.testing.assert_array_equal(result["place"], valued["place"])
     assert (value_new(fitted.reweight(0.0), pool.X_new, pool.y_new)["extrinsic"] == 0).all()
 
 
-def test_rows_that_would_do_harm_come_last_by_their_extrinsic_value(valued):
+def test_harmful_rows_come_last_by_extrinsic_value(valued):
     harmful = valued["extrinsic"] <= 0
     assert 0 < harmful.sum() < len(valued)
     np.testing.assert_array_equal(valued.loc[harmful, "priority"], valued.loc[harmful, "extrinsic"])
     assert valued.loc[harmful, "place"].min() > valued.loc[~harmful, "place"].max()
 
 
-def test_copies_of_a_row_do_not_all_come_first(fitted, pool, valued):
-    first = int(valued["place"].to_numpy().argmin())
-    X = np.concatenate([pool.X_new, np.repeat(pool.X_new[[first]], 60, axis=0)])
-    y = np.concatenate([pool.y_new, np.repeat(pool.y_new[[first]], 60)])
-    found = value_new(fitted, X, y)
-    copies = [first, *range(len(pool.y_new), len(y))]
-    assert (found.loc[copies, "place"] <= 61).sum() < 40
-
-
-def test_wrong_labels_and_what_the_model_knows_already_come_late(pool, valued):
-    first = valued["place"].to_numpy() <= len(valued) // 4
-    assert pool.flipped[first].mean() < 0.5 * pool.flipped.mean()
-    assert (
-        valued.loc[first, "surprise"].mean() > valued.loc[~first & ~pool.flipped, "surprise"].mean()
-    )
-
-
-def test_of_amounts_credible_surprises_come_first(amounts, fitted_amounts):
-    found = value_new(fitted_amounts, amounts.X_new, amounts.y_new)
+def test_credible_surprises_come_first_of_amounts(amounts, fitted_amounts):
+    result = value_new(fitted_amounts, amounts.X_new, amounts.y_new)
     residual = np.abs(amounts.y_new - fitted_amounts.estimator_.predict(amounts.X_new))
-    np.testing.assert_allclose(found["surprise"], residual)
+    np.testing.assert_allclose(result["surprise"], residual)
     sizes = np.bincount(fitted_amounts.labels_)
-    top = found.loc[found.groupby("cluster")["priority"].idxmax()]
+    top = result.loc[result.groupby("cluster")["priority"].idxmax()]
     np.testing.assert_allclose(top["priority"], top["surprise"] * top["label_quality"])
-    assert (found["priority"] > 0).all()
+    assert (result["priority"] > 0).all()
     assert len(sizes) == fitted_amounts.n_clusters_
-    first = found["place"].to_numpy() <= len(found) // 4
-    by_extrinsic = found["extrinsic"].rank(ascending=False).to_numpy() <= len(found) // 4
+    first = result["place"].to_numpy() <= len(result) // 4
+    by_extrinsic = result["extrinsic"].rank(ascending=False).to_numpy() <= len(result) // 4
     # By the extrinsic part alone outliers come first.
     assert amounts.flipped[first].mean() < amounts.flipped[by_extrinsic].mean()
 
 
 def test_a_valuation_by_folds_gives_the_means_of_its_folds(pool):
     folds = cross_value(EcoVal(GaussianNB(), random_state=0), pool.X, pool.y, 3)
-    found = value_new(folds, pool.X_new, pool.y_new)
+    result = value_new(folds, pool.X_new, pool.y_new)
     each = [one.value_samples(pool.X_new, pool.y_new) for one in folds.estimators_]
-    np.testing.assert_allclose(found["extrinsic"], np.mean([one.extrinsic for one in each], axis=0))
+    np.testing.assert_allclose(
+        result["extrinsic"], np.mean([one.extrinsic for one in each], axis=0)
+    )
     proba = np.mean([one.estimator_.predict_proba(pool.X_new) for one in folds.estimators_], axis=0)
     np.testing.assert_allclose(
-        found["surprise"], 1 - proba[np.arange(len(pool.y_new)), pool.y_new], atol=1e-12
+        result["surprise"], 1 - proba[np.arange(len(pool.y_new)), pool.y_new], atol=1e-12
     )
-    assert sorted(rank_unlabelled(folds, pool.X_new)["place"]) == list(range(1, len(found) + 1))
+    assert sorted(rank_unlabelled(folds, pool.X_new)["place"]) == list(range(1, len(result) + 1))
 
 
-def test_a_model_without_probabilities_is_surprised_or_not(cancer):
-    pool = split(cancer)
-    fitted = EcoVal(RidgeClassifier(), random_state=0).fit(pool.X, pool.y, pool.X_val, pool.y_val)
-    found = value_new(fitted, pool.X_new, pool.y_new)
-    wrong = fitted.estimator_.predict(pool.X_new) != pool.y_new
-    np.testing.assert_array_equal(found["surprise"], wrong.astype(float))
-
-
-def test_values_without_models_say_what_to_do(fitted, pool):
-    kept = Valuation(findings_of(fitted), 0.25)
-    for rank in (
-        lambda: value_new(kept, pool.X_new, pool.y_new),
-        lambda: rank_unlabelled(kept, pool.X_new),
-    ):
-        with pytest.raises(
-            ValueError, match="read back without their models: value the rows again"
-        ):
-            rank()
+def test_missing_models_and_unknown_labels_are_named(fitted, pool):
+    without = Valuation(findings_of(fitted), 0.25)
+    for rank, rows in ((value_new, (pool.X_new, pool.y_new)), (rank_unlabelled, (pool.X_new,))):
+        with pytest.raises(ValueError, match="without their models: value the rows again"):
+            rank(without, *rows)
     with pytest.raises(ValueError, match="never seen in training: 99"):
         value_new(fitted, pool.X_new[:2], np.array([1, 99]))
 
@@ -197,25 +165,25 @@ def test_values_without_models_say_what_to_do(fitted, pool):
 # --- Without labels --------------------------------------------------------------------------
 
 
-def test_without_labels_the_doubtful_come_first(fitted, pool, valued):
-    found = rank_unlabelled(fitted, pool.X_new, valued.index)
-    assert found.columns.tolist() == ["suggested_label", "doubt", "priority", "place"]
-    np.testing.assert_array_equal(found.index, valued.index)
-    np.testing.assert_array_equal(found["suggested_label"], valued["suggested_label"])
+def test_unlabelled_rows_rank_by_doubt(fitted, pool, valued):
+    result = rank_unlabelled(fitted, pool.X_new, valued.index)
+    assert result.columns.tolist() == ["suggested_label", "doubt", "priority", "place"]
+    np.testing.assert_array_equal(result.index, valued.index)
+    np.testing.assert_array_equal(result["suggested_label"], valued["suggested_label"])
     by_label = [
-        fitted.value_samples(pool.X_new, np.full(len(found), label)).label_quality
+        fitted.value_samples(pool.X_new, np.full(len(result), label)).label_quality
         for label in fitted.classes_
     ]
-    np.testing.assert_allclose(found["doubt"], 1 - np.max(by_label, axis=0), atol=1e-12)
-    assert sorted(found["place"]) == list(range(1, len(found) + 1))
-    assert found.loc[found["place"] <= 50, "doubt"].mean() > found["doubt"].mean()
+    np.testing.assert_allclose(result["doubt"], 1 - np.max(by_label, axis=0), atol=1e-12)
+    assert sorted(result["place"]) == list(range(1, len(result) + 1))
+    assert result.loc[result["place"] <= 50, "doubt"].mean() > result["doubt"].mean()
 
 
-def test_without_amounts_those_come_first_on_which_model_and_judges_differ(amounts, fitted_amounts):
-    found = rank_unlabelled(fitted_amounts, amounts.X_new)
+def test_unlabelled_amounts_rank_by_difference_of_model_and_judges(amounts, fitted_amounts):
+    result = rank_unlabelled(fitted_amounts, amounts.X_new)
     predicted = fitted_amounts.estimator_.predict(amounts.X_new)
-    np.testing.assert_allclose(found["doubt"], np.abs(predicted - found["suggested_label"]))
-    assert found["doubt"].to_numpy()[found["place"].to_numpy().argmin()] == found["doubt"].max()
+    np.testing.assert_allclose(result["doubt"], np.abs(predicted - result["suggested_label"]))
+    assert result["doubt"].to_numpy()[result["place"].to_numpy().argmin()] == result["doubt"].max()
 
 
 # --- Adding ----------------------------------------------------------------------------------
@@ -251,61 +219,23 @@ def test_every_step_is_an_honest_refit_with_the_rows_of_highest_priority(cancer)
     assert set(curves["measure"]) >= {"accuracy", "balanced_accuracy", "roc_auc", "recall: 0"}
 
 
-def test_curves_of_amounts_are_r2(amounts, fitted_amounts):
-    found = value_new(fitted_amounts, amounts.X_new, amounts.y_new)
-    curves = curves_of(amounts, {"ours": found["priority"]}, Ridge(), n_random=1)
-    assert set(curves["measure"]) == {"r2"}
-    none = curves[curves["share"] == 0]["score"].iloc[0]
-    model = Ridge().fit(amounts.X, amounts.y)
-    assert none == pytest.approx(r2_score(amounts.y_test, model.predict(amounts.X_test)))
-
-
-def test_additions_are_counted_before_told_and_stopped(cancer):
+def test_additions_are_counted_reported_and_stopped(cancer):
     pool = split(cancer)
-    priorities = {
-        "ours": np.arange(len(pool.y_new)), "theirs": -np.arange(len(pool.y_new))
-    }  # fmt: skip
-    told = []
-    curves = curves_of(
-        pool, priorities, n_random=3, progress=lambda done, total: told.append((done, total))
-    )
+    priorities = {"ours": np.arange(len(pool.y_new)), "theirs": -np.arange(len(pool.y_new))}
+    steps = []
+    curves = curves_of(pool, priorities, n_random=3, progress=lambda *step: steps.append(step))
     expected = count_additions(2, SHARES, 3)
     assert expected == 2 + 5 * 2
-    assert told == [(done, expected) for done in range(1, expected + 1)]
+    assert steps == [(done, expected) for done in range(1, expected + 1)]
     assert curves.equals(curves_of(pool, priorities, n_random=3))
     summary = summarise_curves(curves[curves["measure"] == "accuracy"])
     assert summary.columns.tolist() == ["strategy", "share", "n_added", "mean", "low", "high"]
     assert len(summary) == 3 * len(SHARES)
     with pytest.raises(Cancelled):
         curves_of(pool, priorities, should_stop=lambda: True)
+    with pytest.raises(ValueError, match="ours gives 3 priorities for 130 rows"):
+        curves_of(pool, {"ours": np.zeros(3)})
     assert count_additions(1) == 2 + 11 * (len(ADDED_SHARES) - 2)
-
-
-@pytest.mark.parametrize(
-    ("settings", "says"),
-    [
-        ({"shares": (0.0, 1.5)}, "one is 1.5"),
-        ({"priorities": {"ours": np.zeros(3)}}, "ours gives 3 priorities for 130 rows"),
-    ],
-)
-def test_unfit_settings_are_named(cancer, settings, says):
-    pool = split(cancer)
-    given = {"priorities": {"ours": np.zeros(len(pool.y_new))}, "shares": SHARES} | settings
-    with pytest.raises(ValueError, match=says):
-        acquisition_curves(
-            GaussianNB(), pool.X, pool.y, pool.X_new, pool.y_new, pool.X_test, pool.y_test, **given
-        )
-    with pytest.raises(ValueError, match="There is no new row to add"):
-        acquisition_curves(
-            GaussianNB(),
-            pool.X,
-            pool.y,
-            pool.X_new[:0],
-            pool.y_new[:0],
-            pool.X_test,
-            pool.y_test,
-            {},
-        )
 
 
 def test_the_recommended_order_beats_random_ones_on_digits(fitted, pool, valued):
@@ -339,15 +269,13 @@ def test_the_effect_of_an_addition_is_after_less_before(pool):
     effect = measure_addition(
         model, pool.X, pool.y, pool.X_new[:100], pool.y_new[:100], pool.X_test, pool.y_test
     )
-    classes = np.unique(pool.y_test)
     both = np.concatenate([pool.X, pool.X_new[:100]]), np.concatenate([pool.y, pool.y_new[:100]])
-    before = predict(model, pool.X, pool.y, pool.X_test, classes, "x")
-    after = predict(model, *both, pool.X_test, classes, "x")
+    scores = [
+        accuracy_score(pool.y_test, model.fit(*rows).predict(pool.X_test))
+        for rows in ((pool.X, pool.y), both)
+    ]
     assert effect.main == "accuracy"
-    assert effect.changes == compare(pool.y_test, before, after)
-    assert effect.overall.after == accuracy_score(
-        pool.y_test, model.fit(*both).predict(pool.X_test)
-    )
+    assert [effect.overall.before, effect.overall.after] == scores
     with pytest.raises(ValueError, match="choose at least one"):
         measure_addition(model, pool.X, pool.y, pool.X[:0], pool.y[:0], pool.X_test, pool.y_test)
 

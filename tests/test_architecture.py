@@ -12,15 +12,17 @@ CORE = Path(__file__).parents[1] / "ecoval_core"
 # What each package may import of the others; CONTRIBUTING.md draws it.
 MAY_IMPORT = {
     "target_type": set(),
-    "tables": {"target_type"},
+    "text": set(),
+    "tables": {"target_type", "text"},
     "valuation": {"target_type"},
     "evaluation": {"target_type", "valuation"},
-    "workspace": {"target_type", "tables", "valuation", "evaluation"},
-    "charts": {"target_type"},
-    "reporting": {"target_type", "valuation", "evaluation", "workspace", "charts"},
-    "terminal": {"tables", "valuation", "workspace"},
+    "workspace": {"target_type", "text", "tables", "valuation", "evaluation"},
+    "charts": {"target_type", "text"},
+    "reporting": {"target_type", "text", "valuation", "evaluation", "workspace", "charts"},
+    "terminal": {"tables", "text", "valuation", "workspace"},
     "command_line": {
         "target_type",
+        "text",
         "tables",
         "valuation",
         "evaluation",

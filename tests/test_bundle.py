@@ -10,6 +10,11 @@ from hashlib import blake2b
 import numpy as np
 import pandas as pd
 import pytest
+from ecoval_core.workspace.bundle import export_run, import_run, write_bundle
+from ecoval_core.workspace.bundle_fields import BundleError
+from ecoval_core.workspace.parquet import read_arrays, read_frame, write_arrays, write_frame
+from ecoval_core.workspace.shelf import FILED
+from ecoval_core.workspace.valuations import read_fit, read_valuation, write_valuation
 from small_runs import (
     drawn_valuation,
     frames,
@@ -26,14 +31,9 @@ from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import load_sample, make_table, prepare
 from ecoval_core.tables.table import content_digest
 from ecoval_core.workspace import bundle_archive, bundle_parts, history, orders
-from ecoval_core.workspace.bundle import export_run, import_run, write_bundle
-from ecoval_core.workspace.bundle_fields import BundleError
 from ecoval_core.workspace.history import Desk, rules_to_json
-from ecoval_core.workspace.parquet import read_arrays, read_frame, write_arrays, write_frame
 from ecoval_core.workspace.runs import Run, Settings, value_prepared
-from ecoval_core.workspace.shelf import FILED
 from ecoval_core.workspace.store import Store
-from ecoval_core.workspace.valuations import read_fit, read_valuation, write_valuation
 
 NAN = float("nan")
 

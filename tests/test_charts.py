@@ -7,17 +7,21 @@ import pandas as pd
 import pytest
 
 from ecoval_core import charts
-from ecoval_core.charts.points import MAX_LOWEST, MAX_POINTS, colorings
+from ecoval_core.charts.coloring import colorings
+from ecoval_core.charts.points import MAX_LOWEST, MAX_POINTS
 from ecoval_core.charts.style import (
     CATEGORIES,
     PALETTES,
+    aligned,
     clip_limit,
     label_groups,
+    number,
     packed,
     palette_of,
+    safe,
+    short_names,
     steps,
 )
-from ecoval_core.charts.text import aligned, number, short_names, shorten
 from pages.shared.pointmap.element import _FADED
 
 LIGHT = palette_of("light")
@@ -841,8 +845,8 @@ class TestStyle:
         assert aligned([]) == []
 
     def test_text_is_cut_and_safe(self):
-        assert shorten("a\n b  c") == "a b c"
-        assert shorten("<b>" + "x" * 50, 10) == "&lt;b&gt;xxxxxx…"
+        assert safe("a\n b  c") == "a b c"
+        assert safe("<b>" + "x" * 50, 10) == "&lt;b&gt;xxxxxx…"
         assert short_names(["a" * 30 + "1", "a" * 30 + "2", "b"], 9) == [
             "aaaa…aaa1", "aaaa…aaa2", "b",
         ]  # fmt: skip

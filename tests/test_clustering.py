@@ -19,9 +19,6 @@ def test_allocation_hands_out_all_and_no_group_gets_too_many(sizes, n_clusters):
     assert counts.sum() == np.clip(n_clusters, len(sizes), sum(sizes))
     assert (counts >= 1).all()
     assert (counts <= sizes).all()
-
-
-def test_allocation_is_proportional():
     assert allocate_clusters([100, 300, 600], 100).tolist() == [10, 30, 60]
 
 
@@ -30,13 +27,13 @@ def test_auto_granularity_follows_the_stated_formula():
 
 
 def test_clusters_are_label_pure_complete_and_centred(digits):
-    found = cluster_groups(digits.X, digits.y, 49, 0)
-    assert found.n_clusters == 49
-    assert np.array_equal(np.unique(found.labels), np.arange(49))
+    result = cluster_groups(digits.X, digits.y, 49, 0)
+    assert result.n_clusters == 49
+    assert np.array_equal(np.unique(result.labels), np.arange(49))
     for cluster in range(49):
-        members = found.labels == cluster
-        assert set(digits.y[members]) == {found.groups[cluster]}
-        np.testing.assert_allclose(found.centers[cluster], digits.X[members].mean(axis=0))
+        members = result.labels == cluster
+        assert set(digits.y[members]) == {result.groups[cluster]}
+        np.testing.assert_allclose(result.centers[cluster], digits.X[members].mean(axis=0))
 
 
 def test_finest_is_every_point_and_coarsest_every_class(digits):
@@ -48,24 +45,24 @@ def test_finest_is_every_point_and_coarsest_every_class(digits):
 
 def test_identical_rows_share_a_cluster():
     X = np.repeat(np.arange(4.0)[:, None], 5, axis=0)
-    found = cluster_groups(X, np.zeros(20, dtype=int), 15, 0)
-    assert found.n_clusters == 4
-    assert all(len(set(found.labels[X[:, 0] == value])) == 1 for value in range(4))
+    result = cluster_groups(X, np.zeros(20, dtype=int), 15, 0)
+    assert result.n_clusters == 4
+    assert all(len(set(result.labels[X[:, 0] == value])) == 1 for value in range(4))
 
 
 def test_a_large_group_is_clustered_too():
     X = np.random.default_rng(0).normal(size=(12_000, 3))
-    found = cluster_groups(X, np.zeros(12_000, dtype=int), 20, 0)
-    assert 15 <= found.n_clusters <= 20
-    assert np.bincount(found.labels).min() >= 1
+    result = cluster_groups(X, np.zeros(12_000, dtype=int), 20, 0)
+    assert 15 <= result.n_clusters <= 20
+    assert np.bincount(result.labels).min() >= 1
 
 
 def test_unseen_points_join_the_nearest_centre_of_their_own_label(digits):
-    found = cluster_groups(digits.X, digits.y, 49, 0)
-    joined = nearest_cluster(found, digits.X_val, digits.y_val)
+    result = cluster_groups(digits.X, digits.y, 49, 0)
+    joined = nearest_cluster(result, digits.X_val, digits.y_val)
     for row in (0, 17, 101):
-        candidates = np.flatnonzero(found.groups == digits.y_val[row])
-        gaps = np.linalg.norm(found.centers[candidates] - digits.X_val[row], axis=1)
+        candidates = np.flatnonzero(result.groups == digits.y_val[row])
+        gaps = np.linalg.norm(result.centers[candidates] - digits.X_val[row], axis=1)
         assert joined[row] == candidates[gaps.argmin()]
 
 
@@ -75,7 +72,7 @@ def test_target_bins_are_quantiles_and_ties_leave_fewer(y, n_bins):
     assert np.bincount(np.searchsorted(target_bins(y), y, side="right")).min() >= 1
 
 
-def test_an_amount_between_the_bins_of_training_joins_the_nearest_of_them():
+def test_amount_in_an_empty_bin_joins_the_nearest_bin():
     X = np.arange(8.0).reshape(-1, 1)
     clustering = Clustering(
         labels=np.arange(8) % 2, centers=np.array([[0.0], [10.0]]), groups=np.array([0, 3])

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score
 from sklearn.naive_bayes import GaussianNB
 
@@ -29,21 +28,11 @@ def test_every_point_of_a_curve_is_an_honest_refit(cancer, valued_cancer):
     assert curves["strategy"].tolist() == ["lowest"] * 3 + ["highest"] * 3
     for row in curves.itertuples():
         order = np.argsort(values if row.strategy == "lowest" else -values)
-        kept = order[row.n_removed :]
+        rest = order[row.n_removed :]
         assert row.n_removed == round(row.share * len(values))
-        model = GaussianNB().fit(cancer.X[np.sort(kept)], cancer.y[np.sort(kept)])
+        model = GaussianNB().fit(cancer.X[np.sort(rest)], cancer.y[np.sort(rest)])
         expected = accuracy_score(cancer.y_test, model.predict(cancer.X_test))
         assert row.score == pytest.approx(expected)
-
-
-def test_removing_the_lowest_helps_and_the_highest_hurts(digits, valued_digits):
-    curves = removal_curves(
-        LogisticRegression(max_iter=1000), digits.X, digits.y, digits.X_test, digits.y_test,
-        valued_digits.values_, shares=(0.0, 0.15), n_random=4,
-    )  # fmt: skip
-    at = summarise_curves(curves).query("share == 0.15").set_index("strategy")["mean"]
-    assert at["lowest"] > at["random"] + 0.02
-    assert at["highest"] < at["random"]
 
 
 def test_class_balanced_removal_keeps_the_shares_of_the_classes():
@@ -79,21 +68,21 @@ def test_random_orders_repeat_and_give_a_band(cancer, valued_cancer):
     assert scores.nunique() > 1
 
 
-def test_the_refits_are_counted_before_and_told_while_they_run(cancer, valued_cancer):
-    told = []
+def test_refits_are_counted_reported_and_stopped(cancer, valued_cancer):
+    steps = []
     strategies = ("lowest", "random")
     curves_of(
         cancer, valued_cancer.values_, strategies=strategies, n_random=3,
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda *step: steps.append(step),
     )  # fmt: skip
     expected = count_refits(strategies, SHARES, 3)
-    assert told == [(done, expected) for done in range(1, expected + 1)]
+    assert steps == [(done, expected) for done in range(1, expected + 1)]
     assert count_refits(("lowest",), DEFAULT_SHARES) == len(DEFAULT_SHARES)
     with pytest.raises(Cancelled):
         curves_of(cancer, valued_cancer.values_, should_stop=lambda: True)
 
 
-def test_where_one_class_is_left_there_is_no_score():
+def test_score_is_nan_where_one_class_is_left():
     X, y = np.arange(10.0)[:, None], np.repeat([0, 1], 5)
     curves = removal_curves(
         GaussianNB(), X, y, X, y, np.arange(10.0), strategies=("lowest",), shares=(0.0, 0.5)

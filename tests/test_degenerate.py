@@ -42,7 +42,7 @@ def tables(draw):
 
 
 @given(tables(), st.sampled_from(["tree", "knn", "logistic"]), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_small_table_is_valued_and_sums_up(table, model, own_validation):
     X, y, n_clusters = table
     classes = np.unique(y)
@@ -74,14 +74,12 @@ def test_any_small_table_is_valued_and_sums_up(table, model, own_validation):
 
 
 @given(st.integers(0, 2**16), st.integers(6, 30), st.sampled_from(["normal", "ties", "outlier"]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_any_small_regression_is_valued_and_sums_up(seed, n, kind):
     random = np.random.default_rng(seed)
     X, y = random.normal(size=(n, 3)), random.normal(size=n)
-    if kind == "ties":
-        y = np.where(y > 0, 1.5, y)
-    if kind == "outlier":
-        y[0] = 1e9
+    y = np.where(y > 0, 1.5, y) if kind == "ties" else y
+    y[0] = 1e9 if kind == "outlier" else y[0]
     ecoval = EcoVal(Ridge(), random_state=0).fit(X, y, X[::2], y[::2])
     assert np.isfinite(ecoval.values_).all()
     expected = ecoval.surplus_ if ecoval.reliable_ else ecoval.extrinsic_.sum()
@@ -106,12 +104,6 @@ def test_frames_and_series_serve_as_arrays_do(cancer):
     )
     np.testing.assert_allclose(of_arrays.values_, of_frames.values_)
     assert of_frames.feature_names_in_.tolist() == columns
-
-
-def test_text_columns_are_refused_with_a_sentence():
-    frame = pd.DataFrame({"size": [1.0, 2, 3, 4, 5, 6], "colour": list("rgbrgb")})
-    with pytest.raises(ValueError, match=r"could not convert string to float|colour"):
-        EcoVal().fit(frame, [0, 1, 0, 1, 0, 1])
 
 
 @pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")

@@ -16,15 +16,15 @@ import pandas as pd
 import psutil
 import pytest
 from distributed import Client, LocalCluster, get_task_stream
+from ecoval_core.workspace.engine import Engine
+from ecoval_core.workspace.stability import repeat_run, stability_of
 
 from ecoval_core.evaluation.curves import STRATEGIES, removal_curves
 from ecoval_core.evaluation.projection import umap_projection
 from ecoval_core.evaluation.pruning import measure_effect
 from ecoval_core.tables import load_sample, prepare
 from ecoval_core.workspace import history, orders
-from ecoval_core.workspace.engine import Engine
 from ecoval_core.workspace.runs import Settings, value_prepared
-from ecoval_core.workspace.stability import repeat_run, stability_of
 from ecoval_core.workspace.worker import Nursery
 
 PATIENCE = 120

@@ -8,12 +8,12 @@ import zipfile
 import numpy as np
 import pytest
 import sklearn
+from ecoval_core.workspace.fits import FitError, read_fit_file, write_fit
 from skops import io as skops_io
 
 from ecoval_core import EcoVal, cross_value
 from ecoval_core.valuation.models import make_model
 from ecoval_core.workspace import fits, forests
-from ecoval_core.workspace.fits import FitError, read_fit_file, write_fit
 
 X = np.random.default_rng(0).normal(size=(90, 4))
 Y = (X[:, 0] + 0.5 * np.random.default_rng(1).normal(size=90) > 0).astype(int)
@@ -145,7 +145,7 @@ def hostile(marker):
         "a function of ours": node(
             make, "ecoval_core.valuation.models", "make_model", content=tuple_node("ridge")
         ),
-        "a module that we import": node("TypeNode", "ecoval_core.valuation.fitting", "sys"),
+        "a module that we import": node("TypeNode", "ecoval_core.valuation.models", "sys"),
         "a class of ours, called": node(
             make, "ecoval_core.valuation.estimator", "EcoVal", content=tuple_node()
         ),

@@ -6,8 +6,8 @@ from math import factorial
 import numpy as np
 import pytest
 
-from ecoval_core.evaluation.baselines import knn_shapley_values
-from ecoval_core.valuation.propagation import distribute
+from ecoval_core.evaluation.peers import knn_shapley_values
+from ecoval_core.valuation.record import distribute
 
 
 def shapley(n_players, worth):

@@ -3,10 +3,11 @@
 import asyncio
 
 import pytest
-
 from ecoval_core.workspace.uploads import UploadQuota
+
 from pages.shared import access, gate, uploads
 from pages.shared.gate import Gate
+from pages.shared.headers import SecurityHeaders
 from pages.shared.identity import User
 
 ADA = User("a" * 32, "Ada")
@@ -196,3 +197,18 @@ def test_over_https_every_cookie_is_for_https_only(monkeypatch):
     monkeypatch.setattr(access, "is_https", lambda: True)
     secure = [v for n, v in ask(Behind(200, set_cookie=cookies))[1] if n == "set-cookie"]
     assert secure == ["_streamlit_user=x; HttpOnly; Path=/; Secure", "other=y; Secure"]
+
+
+def test_app_that_fails_answers_with_the_headers_too():
+    sent = []
+
+    async def fail(*_):
+        raise RuntimeError("broken")
+
+    async def send(message):
+        sent.append(message)
+
+    with pytest.raises(RuntimeError, match="broken"):
+        asyncio.run(SecurityHeaders(fail)({"type": "http", "method": "GET"}, None, send))
+    assert sent[0]["status"] == 500
+    assert (b"content-security-policy", b"frame-ancestors 'none'") in sent[0]["headers"]

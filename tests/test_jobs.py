@@ -6,10 +6,10 @@ import re
 import threading
 
 import pytest
-
-from ecoval_core.workspace.jobs import Job, JobState
 from ecoval_core.workspace.orders import Order
 from ecoval_core.workspace.registry import JobRegistry
+
+from ecoval_core.workspace.jobs import Job, JobState
 
 PATIENCE = 20
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from ecoval_core.workspace.valuations import FIT, read_fit, read_valuation, write_valuation
 from sklearn.model_selection import KFold, ShuffleSplit
 from small_runs import drawn_valuation, prepared_table
 
@@ -11,7 +12,6 @@ from ecoval_core.tables import load_sample, make_table, prepare
 from ecoval_core.valuation.models import MODELS, models_for
 from ecoval_core.valuation.record import Valuation, findings_of
 from ecoval_core.workspace.runs import Run, Settings, value_prepared
-from ecoval_core.workspace.valuations import FIT, read_fit, read_valuation, write_valuation
 
 WEIGHTS = (0.0, 0.25, 0.7, 3.0)
 FOUND = [

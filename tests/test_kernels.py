@@ -1,17 +1,14 @@
-from itertools import combinations
-from math import comb
-
 import numpy as np
 import pytest
+from test_games import shapley
 
 from ecoval_core.valuation import kernels
-from ecoval_core.valuation.forest import MIN_LEAF_ROWS, Forest
 from ecoval_core.valuation.kernels import (
+    Forest,
     Points,
     ProximityKernel,
     ShapleyKernel,
     make_kernels,
-    shapley_by_rank,
 )
 from ecoval_core.valuation.scoring import Scale
 
@@ -20,30 +17,6 @@ from ecoval_core.valuation.scoring import Scale
 def forest(cancer):
     rows = np.arange(len(cancer.y))
     return Forest(cancer.X, cancer.y, Scale.of(cancer.y, "classification"), rows, 0)
-
-
-def enumerated(match, k):
-    """Shapley values of ranked rows in the game of k neighbours, by enumeration."""
-    n = len(match)
-
-    def worth(members):
-        return sum(match[i] for i in sorted(members)[:k]) / k
-
-    values = np.zeros(n)
-    for i in range(n):
-        others = [j for j in range(n) if j != i]
-        for size in range(n):
-            share = 1 / (n * comb(n - 1, size))
-            for members in combinations(others, size):
-                values[i] += share * (worth((*members, i)) - worth(members))
-    return values
-
-
-@pytest.mark.parametrize("k", [1, 2, 5, 9])
-def test_shapley_values_by_rank_are_those_of_enumeration(k):
-    match = np.random.default_rng(k).random((4, 7)) < 0.5
-    found = shapley_by_rank(match, k)
-    np.testing.assert_allclose(found, [enumerated(row, k) for row in match], atol=1e-12)
 
 
 def shapley_kernel(Z, codes, Z_val, codes_val, identical=None):
@@ -55,34 +28,29 @@ def test_the_shapley_kernel_gives_every_row_its_value_at_every_validation_row():
     random = np.random.default_rng(0)
     Z, codes = random.normal(size=(8, 2)), random.integers(2, size=8)
     Z_val, codes_val = random.normal(size=(3, 2)), np.array([0, 1, 1])
-    found = shapley_kernel(Z, codes, Z_val, codes_val).of_members(np.arange(8), np.zeros((8, 3)))
+    result = shapley_kernel(Z, codes, Z_val, codes_val).of_members(np.arange(8), np.zeros((8, 3)))
     for v in range(3):
-        order = np.argsort(np.linalg.norm(Z - Z_val[v], axis=1))
-        expected = enumerated(codes[order] == codes_val[v], 5)
-        np.testing.assert_allclose(found[order, v], expected, atol=1e-6)
+        gaps = np.linalg.norm(Z - Z_val[v], axis=1)
+
+        def worth(members, v=v, gaps=gaps):
+            nearest = sorted(members, key=gaps.__getitem__)[:5]
+            return (codes[nearest] == codes_val[v]).sum() / 5
+
+        np.testing.assert_allclose(result[:, v], shapley(8, worth), atol=1e-6)
 
 
-def test_identical_rows_share_a_shapley_value():
-    random = np.random.default_rng(0)
-    Z, codes = random.normal(size=(6, 2)), np.array([0, 1, 0, 1, 0, 1])
-    twice = np.repeat(np.arange(6), 2)
-    kernel = shapley_kernel(Z[twice], codes[twice], Z[:2] + 0.1, codes[:2], twice)
-    found = kernel.of_members(np.arange(12), np.zeros((12, 2)))
-    assert np.array_equal(found[::2], found[1::2])
-
-
-def test_a_newcomer_s_shapley_value_is_that_of_one_more_row():
+def test_new_row_has_the_shapley_value_of_one_more_training_row():
     random = np.random.default_rng(1)
     Z, codes = random.normal(size=(60, 2)), random.integers(2, size=60)
     Z_val, codes_val = random.normal(size=(20, 2)), random.integers(2, size=20)
     new = Points(random.normal(size=(5, 2)) * 2, random.integers(2, size=5), np.empty((5, 2)))
-    found = shapley_kernel(Z, codes, Z_val, codes_val).of_new(new, np.zeros((5, 20)))
+    result = shapley_kernel(Z, codes, Z_val, codes_val).of_new(new, np.zeros((5, 20)))
     for i in range(5):
         more = shapley_kernel(
             np.vstack([Z, new.Z[i]]), np.append(codes, new.codes[i]), Z_val, codes_val
         )
         exact = more.of_members(np.array([60]), np.zeros((1, 20)))[0]
-        np.testing.assert_allclose(found[i], exact, atol=1e-6)
+        np.testing.assert_allclose(result[i], exact, atol=1e-6)
 
 
 def test_proximity_is_the_share_of_trees_in_which_two_rows_share_a_leaf(cancer, forest):
@@ -101,13 +69,6 @@ def test_proximity_is_the_share_of_trees_in_which_two_rows_share_a_leaf(cancer, 
     np.testing.assert_allclose(kernel.of_members(rows, agreement), expected, rtol=1e-6)
     new = Points(cancer.X[rows], cancer.y[rows], np.empty((3, 2)))
     np.testing.assert_allclose(kernel.of_new(new, agreement), expected, rtol=1e-6)
-
-
-def test_a_row_shares_every_leaf_with_itself_and_leaves_hold_five_rows(cancer, forest):
-    leaves = forest.leaves(cancer.X)
-    assert (leaves.multiply(leaves).sum(axis=1) == forest.n_trees).all()
-    # Bags draw with repetition, so five drawn rows may be fewer distinct ones; on average they hold.
-    assert cancer.X.shape[0] * forest.n_trees / (leaves.sum(axis=0) > 0).sum() > MIN_LEAF_ROWS
 
 
 def test_the_forest_judges_a_row_by_trees_that_did_not_see_it(cancer, forest):

@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecoval_core.charts.backdrop import decomposition_layout
-from ecoval_core.charts.lasso import change_selection, inside_box, inside_polygon
-from ecoval_core.charts.pointdata import PointData, make_points
-from ecoval_core.charts.points import MAX_LOWEST, colorings
-from ecoval_core.charts.shades import N_SHADES, color_by, shade
+from ecoval_core.charts.coloring import color_by, colorings
+from ecoval_core.charts.decomposition import decomposition_layout, decomposition_scatter
+from ecoval_core.charts.points import MAX_LOWEST, PointData, make_points
+from ecoval_core.charts.selection import change_selection, inside_box, inside_polygon
+from ecoval_core.charts.shades import N_SHADES, shade
 from ecoval_core.charts.style import CATEGORIES, palette_of
-from ecoval_core.charts.values import decomposition_scatter
 
 LIGHT = palette_of("light")
 SQUARE = [(0, 0), (2, 0), (2, 2), (0, 2)]

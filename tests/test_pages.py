@@ -20,11 +20,10 @@ from streamlit.testing.v1 import AppTest
 
 from ecoval_core import charts
 from ecoval_core.tables import load_sample
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.workspace import history, orders
-from ecoval_core.workspace.store import Store
-from ecoval_core.workspace.units import unit_of
-from ecoval_core.workspace.workspace import default_root
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.workspace import history
+from ecoval_core.workspace.exports import unit_of
+from ecoval_core.workspace.workspace import forget
 from pages.shared import prunelist, server, story
 
 # umap-learn says so when it is imported and when it is handed neighbours, here from a job's thread,
@@ -72,7 +71,7 @@ def fresh_server(monkeypatch, tmp_path):
         for visitor in list(job.visitors):
             engine.jobs.leave(job, visitor)
         assert job.wait(60)
-    engine.forget()
+    forget()
 
 
 def open_app(query=None):

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.base import clone
 from sklearn.ensemble import BaggingClassifier, BaggingRegressor, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
-from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -19,20 +17,22 @@ from ecoval_core.evaluation.baselines import (
     baseline_values,
     baselines_for,
     cross_baseline_values,
-    data_oob_values,
     estimate_baseline_seconds,
+)
+from ecoval_core.evaluation.peers import (
+    data_oob_values,
     knn_shapley_regression_values,
     leave_one_out_values,
     self_confidence_values,
 )
-from ecoval_core.valuation.fitting import weigh_classes
+from ecoval_core.valuation.models import weigh_classes
 from ecoval_core.valuation.quality import identical_rows, make_folds
 from ecoval_core.valuation.scoring import Scale
-from tests.test_games import cobb_douglas, shapley
+from tests.test_games import shapley
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
-from peers import monte_carlo_shapley, tmc_shapley_values
+from peers import tmc_shapley_values
 
 
 def blobs(n_rows, flipped, seed=0):
@@ -72,46 +72,20 @@ def test_knn_shapley_of_amounts_is_the_shapley_value_of_the_regression_game(n_ro
     np.testing.assert_allclose(ours, shapley(n_rows, worth), atol=1e-12)
 
 
-def test_knn_shapley_of_amounts_shares_out_the_score_of_the_regressor():
-    X, y = slopes(300)
-    X_val, y_val = slopes(40, seed=1)
-    gaps = ((X[:, None] - X_val) ** 2).sum(axis=-1)
-    predicted = y[gaps.argsort(axis=0)[:5]].mean(axis=0)
-    gain = ((y.mean() - y_val) ** 2 - (predicted - y_val) ** 2).mean() / y.var()
-    assert knn_shapley_regression_values(X, y, X_val, y_val).sum() == pytest.approx(gain)
-
-
 # --- Leave-one-out ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("class_weight", [None, "balanced"])
-def test_leave_one_out_is_a_refit_without_each_row(class_weight):
-    X, y = blobs(24, [2, 5, 7])
-    y[1:13:2] = 0
-    X_val, y_val = blobs(20, [], seed=1)
-    y_val[:4] = 0
-    model = GaussianNB()
-    weights = np.ones(20)
-    if class_weight:
-        weights = 1 / np.bincount(y_val)[y_val]
-
-    def utility(rows):
-        proba = clone(model).fit(X[rows], y[rows]).predict_proba(X_val)
-        return np.average(proba[np.arange(20), y_val], weights=weights)
-
-    everything = np.arange(24)
-    expected = [utility(everything) - utility(np.delete(everything, row)) for row in everything]
-    ours = leave_one_out_values(model, X, y, X_val, y_val, class_weight=class_weight)
-    np.testing.assert_allclose(ours, expected, atol=1e-12)
-
-
-@pytest.mark.parametrize("scoring", [None, "brier"])
-def test_leave_one_out_is_ecoval_s_first_stage_at_its_finest(scoring):
+@pytest.mark.parametrize("settings", [{}, {"scoring": "brier", "class_weight": "balanced"}])
+def test_leave_one_out_is_ecoval_s_first_stage_at_its_finest(settings):
     X, y = blobs(40, [3, 11, 20], seed=3)
     X_val, y_val = blobs(30, [4], seed=4)
     model = RandomForestClassifier(5)
-    finest = EcoVal(model, n_clusters=40, scoring=scoring, random_state=7).fit(X, y, X_val, y_val)
-    ours = leave_one_out_values(model, X, y, X_val, y_val, scoring=scoring, random_state=7)
+    y_val[:6] = 1
+    finest = EcoVal(model, n_clusters=40, random_state=7, **settings).fit(X, y, X_val, y_val)
+    weighted = weigh_classes(RandomForestClassifier(5), settings.get("class_weight"))
+    ours = baseline_values(
+        "leave_one_out", weighted, X, y, X_val, y_val, random_state=7, **settings
+    )
     np.testing.assert_allclose(ours, finest.cluster_values_[finest.labels_], atol=1e-12)
 
 
@@ -143,8 +117,9 @@ def test_data_oob_is_the_out_of_bag_probability_of_scikit_learn(n_trees):
     bags = BaggingClassifier(
         DecisionTreeClassifier(), n_trees, oob_score=True, random_state=3
     ).fit(X, y)  # fmt: skip
-    ours = data_oob_values(X, y, n_trees=n_trees, random_state=3)
-    np.testing.assert_allclose(ours, bags.oob_decision_function_[np.arange(60), y], atol=1e-12)
+    for labels in (y, np.array(["no", "yes"])[y]):
+        ours = data_oob_values(X, labels, n_trees=n_trees, random_state=3)
+        np.testing.assert_allclose(ours, bags.oob_decision_function_[np.arange(60), y], atol=1e-12)
 
 
 def test_data_oob_of_amounts_is_the_squared_error_out_of_bag():
@@ -158,26 +133,6 @@ def test_data_oob_of_amounts_is_the_squared_error_out_of_bag():
     expected = -np.nanmean((predicted - y) ** 2, axis=0) / y.var()
     ours = data_oob_values(X, y, task="regression", n_trees=40, random_state=3)
     np.testing.assert_allclose(ours, expected, atol=1e-12)
-
-
-def test_data_oob_finds_wrong_labels():
-    flipped = np.array([0, 7, 30, 41])
-    X, y = blobs(60, flipped)
-    values = data_oob_values(X, y, random_state=0)
-    wrong = np.isin(np.arange(60), flipped)
-    assert roc_auc_score(wrong, -values) == 1.0
-    assert np.median(values[~wrong]) > 0.9
-    assert values[wrong].max() < 0.5
-    assert values.min() >= 0
-    assert values.max() <= 1
-
-
-def test_data_oob_knows_labels_that_are_not_indices():
-    X, y = blobs(40, [])
-    np.testing.assert_array_equal(
-        data_oob_values(X, y, n_trees=20, random_state=0),
-        data_oob_values(X, np.array(["no", "yes"])[y], n_trees=20, random_state=0),
-    )
 
 
 def test_rows_in_every_bag_get_the_mean_of_the_others():
@@ -224,7 +179,7 @@ def test_self_confidence_without_probabilities_and_of_amounts():
 
 @pytest.mark.parametrize("key", BASELINES)
 @pytest.mark.parametrize("task", ["classification", "regression"])
-def test_every_baseline_values_every_row_and_repeats_itself(key, task):
+def test_baseline_values_every_row_reproducibly(key, task):
     assert key in baselines_for(task)
     make, model = (blobs, GaussianNB()) if task == "classification" else (slopes, Ridge())
     X, y = make(50, [4, 9]) if task == "classification" else make(50)
@@ -244,11 +199,11 @@ def test_every_baseline_values_every_row_and_repeats_itself(key, task):
 
 
 @pytest.mark.parametrize("key", [key for key in BASELINES if key != "random"])
-def test_every_baseline_tells_of_its_steps_and_stops(key):
+def test_baseline_reports_steps_and_stops(key):
     X, y = blobs(30, [4])
-    told, rows = [], (GaussianNB(), X, y, X, y)
-    baseline_values(key, *rows, progress=lambda done, total: told.append((done, total)))
-    assert told == [(done, len(told)) for done in range(1, len(told) + 1)]
+    steps, rows = [], (GaussianNB(), X, y, X, y)
+    baseline_values(key, *rows, progress=lambda *step: steps.append(step))
+    assert steps == [(done, len(steps)) for done in range(1, len(steps) + 1)]
     with pytest.raises(Cancelled):
         baseline_values(key, *rows, should_stop=lambda: True)
     stopped = []
@@ -257,40 +212,23 @@ def test_every_baseline_tells_of_its_steps_and_stops(key):
             key, *rows, progress=lambda *step: stopped.append(step),
             should_stop=lambda: bool(stopped),
         )  # fmt: skip
-    assert 1 <= len(stopped) <= max(3, len(told) // 2)
+    assert 1 <= len(stopped) <= max(3, len(steps) // 2)
 
 
-def test_an_unknown_baseline_is_named_with_those_there_are():
+def test_unknown_baseline_error_lists_those_on_offer():
     X, y = blobs(20, [])
     with pytest.raises(ValueError, match=r"'shapley' for classification.*knn_shapley, data_oob"):
         baseline_values("shapley", GaussianNB(), X, y, X, y)
 
 
-def test_class_weights_and_score_of_the_run_reach_leave_one_out():
-    X, y = blobs(40, [1, 3, 5, 7, 9, 11, 13, 15])
-    X_val, y_val = blobs(30, [], seed=1)
-    y_val[:6] = 1
-    model = weigh_classes(LogisticRegression(), "balanced")
-    settings = {"scoring": "brier", "class_weight": "balanced"}
-    through = baseline_values("leave_one_out", model, X, y, X_val, y_val, **settings)
-    run = EcoVal(
-        LogisticRegression(), n_clusters=40, random_state=0, **settings
-    ).fit(X, y, X_val, y_val)  # fmt: skip
-    np.testing.assert_allclose(through, run.cluster_values_[run.labels_], atol=1e-9)
-    plain = baseline_values("leave_one_out", LogisticRegression(), X, y, X_val, y_val)
-    assert not np.allclose(through, plain)
-
-
 @pytest.mark.parametrize("key", BASELINES)
-def test_over_folds_a_row_brings_nothing_where_it_validates(key):
+def test_cross_baseline_is_mean_over_folds_that_train_on_the_row(key):
     X, y = blobs(40, [3, 4])
     model = GaussianNB()
     fold = cross_value(EcoVal(model, random_state=0), X, y, 4).fold_
-    told = []
-    cross_baseline_values(
-        key, model, X, y, fold, progress=lambda done, total: told.append((done, total))
-    )
-    assert told == [(done, len(told)) for done in range(1, len(told) + 1)]
+    steps = []
+    cross_baseline_values(key, model, X, y, fold, progress=lambda *step: steps.append(step))
+    assert steps == [(done, len(steps)) for done in range(1, len(steps) + 1)]
     fold[7] = -1
     ours = cross_baseline_values(key, model, X, y, fold, random_state=2)
     if not BASELINES[key].needs_validation:
@@ -306,7 +244,7 @@ def test_over_folds_a_row_brings_nothing_where_it_validates(key):
     np.testing.assert_allclose(ours, expected, atol=1e-15)
 
 
-def test_the_estimate_stands_for_the_steps_not_done(monkeypatch):
+def test_estimate_extrapolates_the_steps_done(monkeypatch):
     clock = iter(np.arange(0.0, 1e6, 0.25))
     monkeypatch.setattr(
         "ecoval_core.evaluation.baselines.time.perf_counter", lambda: float(next(clock))
@@ -321,55 +259,6 @@ def test_the_estimate_stands_for_the_steps_not_done(monkeypatch):
 
 
 # --- Truncated Monte Carlo Shapley -----------------------------------------------------------
-
-
-def test_sampled_shapley_values_approach_those_by_enumeration():
-    *_, worth = cobb_douglas(0, 6)
-    exact = shapley(6, worth)
-    sampled = monte_carlo_shapley(
-        6, lambda members, _: (worth(tuple(members)), None), worth_of_none=0.0,
-        worth_of_all=worth(range(6)), max_permutations=4000, random_state=0,
-    )  # fmt: skip
-    assert sampled.n_permutations == 4000
-    assert sampled.values.sum() == pytest.approx(exact.sum())
-    np.testing.assert_allclose(sampled.values, exact, atol=0.02 * exact.sum())
-
-
-def test_an_order_is_cut_once_the_rest_cannot_add_more_than_the_tolerance():
-    sizes = []
-
-    def worth(members, _):
-        sizes.append(len(members))
-        return min(len(members), 3) / 3, None
-
-    sampled = monte_carlo_shapley(
-        10, worth, worth_of_none=0.0, worth_of_all=1.0, tolerance=1e-9, max_permutations=50,
-        random_state=0,
-    )  # fmt: skip
-    assert max(sizes) == 3
-    assert sampled.values.sum() == pytest.approx(1.0)
-
-
-def test_the_first_order_is_finished_whatever_the_time():
-    sampled = monte_carlo_shapley(
-        4, lambda members, _: (float(len(members)), None), worth_of_none=0.0, worth_of_all=4.0,
-        seconds=0.0, random_state=0,
-    )  # fmt: skip
-    assert sampled.n_permutations == 1
-    np.testing.assert_allclose(sampled.values, 1.0)
-
-
-def test_models_pass_along_an_order_and_never_into_the_next():
-    given = []
-
-    def worth(members, model):
-        given.append((len(members), model))
-        return float(len(members)), len(members)
-
-    monte_carlo_shapley(
-        3, worth, worth_of_none=0.0, worth_of_all=3.0, max_permutations=2, random_state=0
-    )
-    assert given == [(1, None), (2, 1), (3, 2)] * 2
 
 
 def test_monte_carlo_shapley_of_a_model_shares_its_surplus_and_finds_wrong_labels():

@@ -41,27 +41,27 @@ def test_a_typical_row_has_nothing_unusual(people):
     assert line(table, "colour")["typical"] == "red (90%), blue (10%)"
 
 
-def test_a_number_outside_the_middle_of_its_class_is_told_by_how_much(people):
+def test_distance_of_an_unusual_number_is_in_widths_of_its_class(people):
     features, labels = people
     features.loc[550, "size"] = 300.0
-    found = line(compare_with_class(features, labels, 550), "size")
+    result = line(compare_with_class(features, labels, 550), "size")
     others = features.loc[(labels == "a") & (labels.index != 550), "size"]
     low, high = others.quantile([0.05, 0.95])
-    assert found["unusual"]
-    assert found["distance"] == pytest.approx((300 - high) / (high - low))
+    assert result["unusual"]
+    assert result["distance"] == pytest.approx((300 - high) / (high - low))
     assert compare_with_class(features, labels, 550)["column"][0] == "size"
 
 
 def test_a_category_rare_in_its_class_is_unusual_though_common_elsewhere(people):
     features, labels = people
     features.loc[550, "colour"] = "green"
-    found = line(compare_with_class(features, labels, 550), "colour")
-    assert found["unusual"]
-    assert found["distance"] == 1.0
+    result = line(compare_with_class(features, labels, 550), "colour")
+    assert result["unusual"]
+    assert result["distance"] == 1.0
     assert not line(compare_with_class(features, labels, 650), "colour")["unusual"]
 
 
-def test_what_is_missing_or_different_in_every_row_is_not_called_unusual(people):
+def test_missing_values_and_unique_text_are_not_unusual(people):
     features, labels = people
     features.loc[550, "size"] = np.nan
     table = compare_with_class(features, labels, 550)

@@ -5,13 +5,13 @@ import threading
 import time
 
 import pytest
+from ecoval_core.workspace.database import WorkspaceError
+from ecoval_core.workspace.quota import QuotaError, evict, make_room, quota_bytes, used_bytes
+from ecoval_core.workspace.shelf import FILED
 from small_runs import keep_mends, keep_run, mended_table, prepared_table
 
 from ecoval_core.tables import make_table, prepare
 from ecoval_core.workspace import files, history, quota
-from ecoval_core.workspace.database import WorkspaceError
-from ecoval_core.workspace.quota import QuotaError, evict, make_room, quota_bytes, used_bytes
-from ecoval_core.workspace.shelf import FILED
 from ecoval_core.workspace.store import Store
 
 EVERYTHING = 2**60

@@ -36,12 +36,6 @@ def test_scores_average_to_scikit_learns_metrics(outputs):
     )
 
 
-def test_the_default_score_is_the_probability_of_the_truth(outputs):
-    output, codes, scale = outputs
-    expected = [output[i, code] for i, code in enumerate(codes)]
-    assert sample_scores(output, codes, "probability", scale).tolist() == expected
-
-
 def test_log_loss_is_clipped():
     scale = Scale.of(np.array([0, 1]), "classification")
     score = sample_scores(np.array([[1.0, 0.0]]), np.array([1]), "log_loss", scale)

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from browser import IN_CHROMIUM, idle, menu, press, running_server, visiting, widget
+from ecoval_core.evaluation.standing import rows_removed, standing_of
 from playwright.sync_api import expect
 
 from ecoval_core import charts
 from ecoval_core.charts import curves as curve_charts
-from ecoval_core.charts.behind import key_of, keys_of, rows_behind, value_bins
-from ecoval_core.evaluation.standing import rows_removed, standing_of
+from ecoval_core.charts.selection import bar_key, rows_behind, value_bins
 from ecoval_core.workspace import bundle_fields
 from pages.shared.pointmap.chart import Touch
-from pages.shared.pointmap.gestures import unanswered
+from pages.shared.pointmap.component import unanswered
 
 
 def make_frame(n=200, *, regression=False, seed=0):
@@ -70,9 +70,7 @@ def test_bins_agree_with_numpy():
 def test_bars_that_there_are_not_hold_no_row():
     frame = make_frame()
     assert rows_behind(frame, ["label:gnu", "cluster:99", "bin:500", "nonsense", ""]) == []
-    assert rows_behind(frame.iloc[:0], [key_of("bin", 0)]) == []
-    with pytest.raises(ValueError, match="Bars stand for"):
-        keys_of(frame, "weather")
+    assert rows_behind(frame.iloc[:0], [bar_key("bin", 0)]) == []
 
 
 # --- What a chart shows of it -----------------------------------------------------------------

@@ -2,12 +2,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from ecoval_core.workspace.stability import count_surely_harmful, repeat_run, stability_of
 
 from ecoval_core.tables import load_sample
 from ecoval_core.tables.prepare import prepare
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.workspace.runs import Settings, value_prepared
-from ecoval_core.workspace.stability import count_surely_harmful, repeat_run, stability_of
 
 
 class Known(SimpleNamespace):

@@ -13,17 +13,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from ecoval_core.workspace.database import Database, WorkspaceError
+from ecoval_core.workspace.parquet import read_arrays, write_arrays
+from ecoval_core.workspace.shelf import DATABASE
+from ecoval_core.workspace.valuations import read_valuation
 from small_runs import frames, keep_run, prepared_table
 
 from ecoval_core.tables import make_table, prepare
 from ecoval_core.tables.table import content_digest
 from ecoval_core.workspace import database, files, history, shelf
 from ecoval_core.workspace import store as store_module
-from ecoval_core.workspace.database import Database, WorkspaceError
-from ecoval_core.workspace.parquet import read_arrays, write_arrays
-from ecoval_core.workspace.shelf import DATABASE
 from ecoval_core.workspace.store import Store
-from ecoval_core.workspace.valuations import read_valuation
 
 ARRAYS = [f"{name}_{part}" for name in ("X", "y", "ids") for part in ("train", "val", "test")]
 

@@ -3,9 +3,9 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from ecoval_core.workspace.uploads import UploadQuota
 
 from ecoval_core.workspace import uploads
-from ecoval_core.workspace.uploads import UploadQuota
 
 
 def test_the_file_that_crosses_the_limit_is_refused_in_words_and_the_next_at_the_door(tmp_path):

@@ -1,4 +1,4 @@
-"""Charts of two valuations beside each other: rank by rank, the lowest of both, class by class."""
+"""Charts of two states beside each other: two valuations, and test scores before and after a change."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from ecoval_core.charts.data import ROW_HEIGHT, row_axis
-from ecoval_core.charts.points import MAX_LOWEST, MAX_POINTS, count_shown, sorted_labels
+from ecoval_core.charts.points import MAX_LOWEST, MAX_POINTS, bare_trace, count_shown
 from ecoval_core.charts.style import (
     CATEGORIES,
-    Palette,
+    MAX_GROUPS_DRAWN,
+    ROW_HEIGHT,
     ThemeName,
+    add_bars,
+    aligned,
     base_figure,
+    dotted,
+    legend_above,
     message_figure,
+    number,
     palette_of,
+    row_axis,
+    rows_at,
+    safe,
+    short_names,
 )
-from ecoval_core.charts.text import counted, number, short_names, shorten
-
-MAX_CLASSES_DRAWN = 30
+from ecoval_core.text import count_of
 
 
 def agreement_scatter(
-    rows: pd.DataFrame,
-    *,
-    names: tuple[str, str],
-    theme: ThemeName,
-    by: Literal["ranks", "values"] = "ranks",
-    labels: pd.Series | None = None,
-    selected: ArrayLike | None = None,
-) -> go.Figure:
-    """Draw every row by what two valuations say of it.
+    rows: pd.DataFrame, *, names: tuple[str, str], theme: ThemeName,
+    by: Literal["ranks", "values"] = "ranks", selected: ArrayLike = (),
+) -> go.Figure:  # fmt: skip
+    """Draw every row by what two valuations say of it, coloured by the difference of its ranks.
 
     Parameters
     ----------
@@ -43,71 +45,64 @@ def agreement_scatter(
     names : tuple of two str
         What the two valuations are called.
     theme : {"light", "dark"}
-        Palette of the page.
     by : {"ranks", "values"}, default="ranks"
         What the axes show: ranks in percent, or values in the units of each.
-    labels : Series or None, default=None
-        Groups that colour the points, by row id, such as
-        :func:`ecoval_core.charts.style.label_groups` makes them; None colours by the difference of the ranks.
-    selected : array-like of int or None, default=None
+    selected : array-like of int, default=()
         Row ids that get a ring.
 
     Returns
     -------
     Figure
         At most 20,000 points whose `customdata` is the row id, those with the largest differences among
-        them; one trace, or one for each group. Ranks have a line where both agree.
-
-    Raises
-    ------
-    ValueError
-        If `by` is neither.
+        them. Ranks have a line where both agree.
     """
     if by not in ("ranks", "values"):
         raise ValueError(f"The axes show 'ranks' or 'values', not {by!r}.")
-    palette = palette_of(theme)
-    title = "Rank by rank" if by == "ranks" else "Value by value"
+    palette, is_rank = palette_of(theme), by == "ranks"
+    title = "Rank by rank" if is_rank else "Value by value"
     if rows.empty:
         return message_figure(palette, title, "No row is valued by both.")
     points = rows.iloc[_points_drawn(rows["difference"].abs().to_numpy())]
     short = short_names(names, 28)
+    words = "Each in its own unit: only the order can be compared."
+    if is_rank:
+        words = "On the line both agree; far from it one of them errs."
     figure = base_figure(
         palette, height=520, title=title + count_shown(rows, points.index.to_numpy()),
-        subtitle=_legend_in_words(by, short[1], is_colored=labels is None),
+        subtitle=f"{words}<br>Blue: higher in {short[1]}. Orange: lower.",
         dragmode="lasso", hovermode="closest", legend={"y": -0.14},
     )  # fmt: skip
-    column = "rank" if by == "ranks" else "value"
-    if by == "ranks":
-        line = {"color": palette.muted, "width": 1.2, "dash": "dot"}
+    axis: dict[str, Any] = {"zeroline": True}
+    what = "value"
+    if is_rank:
+        what, axis = "rank, % (0 is lowest)", {"zeroline": False, "range": [-2, 102]}
+        line = dotted(palette)
         figure.add_shape(type="line", x0=0, y0=0, x1=100, y1=100, line=line, layer="below")
-    if labels is None:
-        figure.add_trace(_points(points, column, short, _by_difference(points, palette)))
-    else:
-        for name, color, part in _groups(points, labels, palette):
-            trace = _points(part, column, short, {"color": color})
-            figure.add_trace(trace.update(name=shorten(name), showlegend=True))
-    if selected is not None:
-        ringed = rows[rows.index.isin(np.asarray(selected))]
+    limit = max(1.0, float(points["difference"].abs().max()))
+    texts = [
+        f"{short[0]}: rank {rank_a:.0f} %, value {number(a, signed=True)}<br>"
+        f"{short[1]}: rank {rank_b:.0f} %, value {number(b, signed=True)}"
+        for rank_a, a, rank_b, b in points[["rank_a", "value_a", "rank_b", "value_b"]].to_numpy()
+    ]
+    columns = [f"{by.removesuffix('s')}_{one}" for one in "ab"]
+    marker = {
+        "opacity": 0.75, "color": points["difference"].to_numpy(np.float32),
+        "colorscale": palette.diverging, "cmin": -limit, "cmax": limit, "showscale": False,
+    }  # fmt: skip
+    trace = bare_trace(
+        points.index, points[columns].to_numpy(), marker, texts, showlegend=False,
+        hovertemplate="<b>row %{customdata}</b><br>%{text}<extra></extra>",
+    )  # fmt: skip
+    figure.add_trace(trace)
+    x, y = rows.loc[rows.index.isin(np.asarray(selected)), columns].to_numpy(np.float32).T
+    if len(x):
         figure.add_scattergl(
-            x=ringed[f"{column}_a"].to_numpy(np.float32), hoverinfo="skip",
-            y=ringed[f"{column}_b"].to_numpy(np.float32), mode="markers", showlegend=False,
+            x=x, y=y, hoverinfo="skip", mode="markers", showlegend=False, name="selected",
             marker={"symbol": "circle-open", "size": 13, "line": {"width": 2}, "color": palette.text},
-            name="selected",
         )  # fmt: skip
-    what = "rank, % (0 is lowest)" if by == "ranks" else "value"
-    figure.update_xaxes(title_text=f"{short[0]}: {what}", zeroline=by == "values")
-    figure.update_yaxes(title_text=f"{short[1]}: {what}", zeroline=by == "values")
-    if by == "ranks":
-        figure.update_xaxes(range=[-2, 102])
-        figure.update_yaxes(range=[-2, 102])
+    figure.update_xaxes(title_text=f"{short[0]}: {what}", **axis)
+    figure.update_yaxes(title_text=f"{short[1]}: {what}", **axis)
     return figure.update_traces(unselected={"marker": {"opacity": 0.25}})
-
-
-def _legend_in_words(by: str, second: str, *, is_colored: bool) -> str:
-    colors = f"<br>Blue: higher in {second}. Orange: lower." if is_colored else ""
-    if by == "ranks":
-        return f"On the line both agree; far from it one of them errs.{colors}"
-    return f"Each in its own unit: only the order can be compared.{colors}"
 
 
 def _points_drawn(differences: NDArray) -> NDArray[np.int64]:
@@ -120,59 +115,6 @@ def _points_drawn(differences: NDArray) -> NDArray[np.int64]:
     return order[np.isin(order, kept)]
 
 
-def _points(
-    points: pd.DataFrame, column: str, names: list[str], marker: dict[str, Any]
-) -> go.Scattergl:
-    ids = points.index.to_numpy()
-    n = len(points)
-    size = next((size for most, size in ((300, 10), (2_500, 8), (8_000, 6)) if n <= most), 4)
-    texts = [
-        f"{names[0]}: rank {rank_a:.0f} %, value {number(a, signed=True)}<br>"
-        f"{names[1]}: rank {rank_b:.0f} %, value {number(b, signed=True)}"
-        for rank_a, a, rank_b, b in zip(
-            *(points[name] for name in ("rank_a", "value_a", "rank_b", "value_b")), strict=True
-        )
-    ]
-    fits = ids.max(initial=0) < np.iinfo(np.int32).max
-    return go.Scattergl(
-        x=points[f"{column}_a"].to_numpy(np.float32),
-        y=points[f"{column}_b"].to_numpy(np.float32),
-        mode="markers", name="rows", showlegend=False,
-        customdata=ids.astype(np.int32 if fits else np.float64), text=texts,
-        hovertemplate="<b>row %{customdata}</b><br>%{text}<extra></extra>",
-        marker={"size": size, "opacity": 0.75, "line": {"width": 0}, **marker},
-    )  # fmt: skip
-
-
-def _by_difference(points: pd.DataFrame, palette: Palette) -> dict[str, Any]:
-    limit = max(1.0, float(points["difference"].abs().max()))
-    return {
-        "color": points["difference"].to_numpy(np.float32), "colorscale": palette.diverging,
-        "cmin": -limit, "cmax": limit, "showscale": False,
-    }  # fmt: skip
-
-
-def _groups(
-    points: pd.DataFrame, labels: pd.Series, palette: Palette
-) -> list[tuple[str, str, pd.DataFrame]]:
-    """Name, colour and points of each group; beyond twelve the smaller ones go together."""
-    of_points = labels.reindex(points.index)
-    counts = of_points.value_counts()
-    counts = counts[counts > 0]
-    largest = counts.index[: len(CATEGORIES) - (len(counts) > len(CATEGORIES))]
-    shown = sorted_labels(largest)
-    if isinstance(labels.dtype, pd.CategoricalDtype):
-        shown = [group for group in labels.cat.categories if group in set(largest)]
-    groups = [
-        (str(group), color, points[(of_points == group).to_numpy()])
-        for group, color in zip(shown, CATEGORIES, strict=False)
-    ]
-    rest = points[~of_points.isin(list(shown)).to_numpy()]
-    if len(rest):
-        groups.insert(0, (f"{len(counts) - len(shown)} others", palette.faded, rest))
-    return groups
-
-
 def overlap_bars(overlaps: pd.DataFrame, *, theme: ThemeName) -> go.Figure:
     """Draw how many of the lowest rows of one valuation are among the lowest of the other.
 
@@ -181,7 +123,6 @@ def overlap_bars(overlaps: pd.DataFrame, *, theme: ThemeName) -> go.Figure:
     overlaps : DataFrame
         :attr:`ecoval_core.evaluation.comparison.Comparison.overlaps`.
     theme : {"light", "dark"}
-        Palette of the page.
 
     Returns
     -------
@@ -197,25 +138,23 @@ def overlap_bars(overlaps: pd.DataFrame, *, theme: ThemeName) -> go.Figure:
         palette, height=130 + 34 * len(shown), title=title,
         subtitle="Part of the lowest rows of one that the other has too.", bargap=0.35,
     )  # fmt: skip
-    positions = np.arange(len(shown), dtype=np.int16)
     part = (shown["shared"] / shown["n_rows"]).to_numpy(np.float32)
     expected = (shown["expected_shared"] / shown["n_rows"]).to_numpy(np.float32)
     texts = [
-        f"{shared:,.0f} of the lowest {counted(n, 'row')} in both<br>"
+        f"{shared:,.0f} of the lowest {count_of(n, 'row')} in both<br>"
         f"Jaccard index {jaccard:.2f}, by chance {by_chance:.2f}"
         for shared, n, jaccard, by_chance in zip(
             shown["shared"], shown["n_rows"], shown["jaccard"], shown["expected_jaccard"], strict=True
         )
     ]  # fmt: skip
-    figure.add_bar(
-        x=part, y=positions, orientation="h", name="in both", customdata=texts,
+    add_bars(
+        figure, part, palette.gain_soft, name="in both", customdata=texts,
         text=[f"{share:.0%}" for share in part], textposition="outside", cliponaxis=False,
         textfont={"size": 12, "color": palette.text},
-        marker={"color": palette.gain_soft, "line": {"width": 0}},
         hovertemplate="%{customdata}<extra></extra>",
     )  # fmt: skip
     figure.add_scatter(
-        x=expected, y=positions, mode="markers", name="by chance", hoverinfo="skip",
+        x=expected, y=rows_at(shown), mode="markers", name="by chance", hoverinfo="skip",
         marker={"symbol": "line-ns", "size": 18, "line": {"width": 2.5, "color": palette.text}},
     )  # fmt: skip
     row_axis(figure, [f"lowest {share:.3g} %" for share in 100 * shown["share"]])
@@ -242,7 +181,6 @@ def class_bars(
     share : float
         Part of all rows that counts as the lowest.
     theme : {"light", "dark"}
-        Palette of the page.
 
     Returns
     -------
@@ -256,7 +194,7 @@ def class_bars(
     if summary.empty:
         return message_figure(palette, title, "No row is valued by both.")
     apart = (summary["lowest_a"] - summary["lowest_b"]).abs()
-    kept = apart.sort_values(ascending=False, kind="stable").index[:MAX_CLASSES_DRAWN]
+    kept = apart.sort_values(ascending=False, kind="stable").index[:MAX_GROUPS_DRAWN]
     shown = summary.loc[sorted(kept)]
     subtitle = f"The line: every {one} hit alike."
     if len(shown) < len(summary):
@@ -265,23 +203,83 @@ def class_bars(
         palette, height=158 + 2 * ROW_HEIGHT * len(shown), title=title, subtitle=subtitle,
         barmode="group", bargap=0.3, bargroupgap=0.08,
     )  # fmt: skip
-    positions = np.arange(len(shown), dtype=np.int16)
     classes = short_names(shown["label"].tolist(), 20)
     short = short_names(names, 28)
     for key, name, color in zip("ab", short, CATEGORIES, strict=False):
         part = shown[f"lowest_{key}"].to_numpy(np.float32)
         texts = [
-            f"{label}: {share:.1%} of {counted(n, 'row')}"
+            f"{label}: {share:.1%} of {count_of(n, 'row')}"
             for label, share, n in zip(classes, part, shown["n_rows"], strict=True)
         ]
-        figure.add_bar(
-            x=part, y=positions, orientation="h", name=name, customdata=texts,
-            marker={"color": color, "line": {"width": 0}},
+        add_bars(
+            figure, part, color, name=name, customdata=texts,
             hovertemplate=f"{name}<br>%{{customdata}}<extra></extra>",
         )  # fmt: skip
     figure.add_vline(x=share, line={"color": palette.text, "width": 1.5, "dash": "dot"})
     row_axis(figure, classes)
     figure.update_xaxes(rangemode="tozero", tickformat=".0%")
-    return figure.update_layout(
-        legend={"y": 1.0, "yanchor": "bottom"}, margin_t=figure.layout.margin.t + 44
-    )
+    return legend_above(figure)
+
+
+def before_after(changes: pd.DataFrame, *, theme: ThemeName, title: str = "") -> go.Figure:
+    """Draw every measure before and after a change, the sure gains and losses in colour.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        Columns measure (its name for people), before, after, low, high (an interval of the difference); a
+        row a measure, drawn from the top.
+    theme : {"light", "dark"}
+    title : str, default=""
+        What was changed.
+
+    Returns
+    -------
+    Figure
+        An open circle before, a full one after, and between them a line: blue for a gain whose interval
+        excludes 0, orange for such a loss, grey otherwise. The difference is written beside it.
+    """
+    palette = palette_of(theme)
+    title = safe(title, 80)
+    known = changes.dropna(subset=["before", "after"])
+    if known.empty:
+        return message_figure(palette, title, "No score could be measured.")
+    figure = base_figure(palette, height=110 + 30 * len(known), title=title, hovermode="closest")
+    positions = rows_at(known)
+    before, after = (known[name].to_numpy(np.float32) for name in ("before", "after"))
+    colors = [
+        palette.gain if low > 0 else palette.harm if high < 0 else palette.muted
+        for low, high in zip(known["low"], known["high"], strict=True)
+    ]
+    for y, start, end, color in zip(positions, before, after, colors, strict=True):
+        figure.add_scatter(
+            x=[start, end], y=[y, y], mode="lines", hoverinfo="skip", showlegend=False,
+            line={"color": color, "width": 3},
+        )  # fmt: skip
+    differences = aligned((known["after"] - known["before"]).tolist(), signed=True)
+    names = short_names(known["measure"].tolist(), 30)
+    texts = [
+        f"{name}: {number(start)} before, {number(end)} after<br>"
+        f"difference {difference} ({number(low, signed=True)} to {number(high, signed=True)})"
+        for name, start, end, difference, low, high in zip(
+            names, before, after, differences, known["low"], known["high"], strict=True
+        )
+    ]
+    for name, x, fill in (("before", before, palette.surface), ("after", after, colors)):
+        figure.add_scatter(
+            x=x, y=positions, mode="markers", name=name, customdata=texts,
+            hovertemplate="%{customdata}<extra></extra>",
+            marker={"size": 11, "color": fill, "line": {"width": 2, "color": colors}},
+        )  # fmt: skip
+    for y, x, difference, color in zip(
+        positions, np.maximum(before, after), differences, colors, strict=True
+    ):
+        figure.add_annotation(
+            x=x, y=y, text=difference, showarrow=False, xanchor="left", xshift=12,
+            font={"size": 12, "color": color if color != palette.muted else palette.text},
+        )  # fmt: skip
+    low, high = float(min(before.min(), after.min())), float(max(before.max(), after.max()))
+    pad = 0.08 * (high - low) or 0.02
+    figure.update_xaxes(range=[low - pad, high + 5 * pad], zeroline=False)
+    row_axis(figure, names)
+    return figure.update_layout(legend={"y": -0.14})

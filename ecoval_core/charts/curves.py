@@ -1,26 +1,28 @@
-"""Chart of the point-removal curves."""
+"""Charts of test scores while rows are removed or added, beside random orders."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
 from ecoval_core.charts.style import (
+    CATEGORIES,
     Palette,
     ThemeName,
     base_figure,
     message_figure,
     palette_of,
+    safe,
     steady_range,
     translucent,
 )
-from ecoval_core.charts.text import shorten
+from ecoval_core.text import count_of
 
 CONTROL_COLOR = "#b59a2b"
 STRATEGY_NAMES = {
@@ -33,29 +35,18 @@ STRATEGY_NAMES = {
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a set of rows stands on a curve: at the share of rows that it has.
-
-    Attributes
-    ----------
-    name : str
-        What the rows are.
-    strategy : {"lowest", "highest"}
-        The curve that it stands on.
-    share : float
-        Part of the rows.
-    n_rows, n_removed : int
-        Rows in the set, and how many of them are gone where that share is removed by value.
-    """
+    """Where a set of rows stands on a curve, "lowest" or "highest": at the share of rows that it has."""
 
     name: str
     strategy: str
     share: float
     n_rows: int
+    # How many of them are gone where that share is removed by value.
     n_removed: int
 
 
 def key_of(strategy: str, share: float) -> str:
-    """Key of a point of a curve, which the browser reports when it is clicked."""
+    """Return the key of a point of a curve, which the browser reports when it is clicked."""
     return f"{strategy}:{share:.6f}"
 
 
@@ -80,7 +71,7 @@ def peak_of(summary: pd.DataFrame) -> pd.Series:
     Series
         The row of `summary`.
     """
-    curve = summary[summary["strategy"] == "lowest"].dropna(subset=["mean"]).sort_values("share")
+    curve = _measured(summary[summary["strategy"] == "lowest"])
     return curve.iloc[int(curve["mean"].argmax())]
 
 
@@ -100,7 +91,6 @@ def removal_chart(
     metric : str
         Name of the score.
     theme : {"light", "dark"}
-        Palette of the page.
     title : str, default=""
         The question that the chart answers.
     marks : sequence of Mark, default=()
@@ -119,60 +109,170 @@ def removal_chart(
         "highest": {"color": palette.gain, "width": 2.6},
         "lowest": {"color": palette.harm, "width": 2.6},
     }
-    known = summary.dropna(subset=["mean"])
-    if known.empty:
-        return message_figure(palette, shorten(title, 80), "No score could be measured.")
-    figure = base_figure(palette, height=420, title=shorten(title, 80), hovermode="x unified")
-    end = float(known["share"].max()) or 1.0
-    figure.add_scatter(
-        x=[0, end], y=[baseline, baseline], mode="lines", hoverinfo="skip",
-        name=f"no row removed: {baseline:.3f}",
-        line={"color": palette.muted, "width": 1.2, "dash": "2px,3px"},
+    measured = _measured(summary)
+    if measured.empty:
+        return message_figure(palette, safe(title, 80), "No score could be measured.")
+    figure = _score_figure(
+        palette, 420, title, metric, (baseline, "no row removed"), "share of the training rows removed",
+        float(measured["share"].max()), [measured[name] for name in ("mean", "low", "high")],
     )  # fmt: skip
     for strategy, line in styles.items():
-        curve = known[known["strategy"] == strategy].sort_values("share")
-        if not curve.empty:
-            if strategy.startswith("random"):
-                _add_band(figure, curve, strategy, line["color"])
-            _add_curve(figure, curve, strategy, line)
-            if strategy == "lowest":
-                _mark_peak(figure, curve, palette, line["color"])
-            for number, mark in enumerate(mark for mark in marks if mark.strategy == strategy):
-                _mark_rows(figure, curve, mark, palette, number)
-    figure.update_xaxes(
-        title_text="share of the training rows removed", tickformat=".0%", hoverformat=".0%",
-        range=[-0.02 * end, 1.02 * end], zeroline=False,
-        showspikes=False,
+        curve = measured[measured["strategy"] == strategy]
+        name = STRATEGY_NAMES[strategy]
+        if curve.empty:
+            continue
+        if strategy.startswith("random"):
+            _add_random(figure, curve, strategy, line, 0.18, 6)
+            continue
+        ids = [key_of(strategy, share) for share in curve["share"]]
+        texts = [f"{mean:.3f}" for mean in curve["mean"]]
+        _add_line(figure, curve, strategy, name, line, 6, texts, ids=ids)
+        if strategy == "lowest":
+            _mark_peak(figure, curve, palette, line["color"])
+        for position, mark in enumerate(mark for mark in marks if mark.strategy == strategy):
+            _mark_rows(figure, curve, mark, palette, position)
+    return figure
+
+
+def methods_chart(
+    summary: pd.DataFrame, baseline: float, metric: str, *, strategy: Literal["lowest", "highest"],
+    names: dict[str, str], theme: ThemeName, title: str = "",
+) -> go.Figure:  # fmt: skip
+    """Draw the removal curves of several methods over each other, and the band of random orders.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        From :func:`ecoval_core.evaluation.curves.summarise_curves` of
+        :func:`ecoval_core.evaluation.comparison.method_curves`, of one measure: columns method, strategy,
+        share, n_removed, mean, low, high.
+    strategy : {"lowest", "highest"}
+        Which values are removed first.
+    names : dict of str to str
+        What each method is called, in the order of the colours; methods that it does not name are left
+        out.
+    baseline, metric, theme, title
+        As for :func:`removal_chart`.
+
+    Returns
+    -------
+    Figure
+        A line a method, the first of them thicker; mean and 10-90 % band of the random orders.
+    """
+    ordered = summary[summary["strategy"] == strategy]
+    curves = [(key, name, ordered[ordered["method"] == key]) for key, name in names.items()]
+    return _orders_chart(
+        curves, summary, palette_of(theme), title, metric, "removed", (baseline, "no row removed"),
+        "share of the training rows removed",
     )  # fmt: skip
-    around = steady_range([baseline], *(known[name] for name in ("mean", "low", "high")))
-    figure.update_yaxes(title_text=f"test {shorten(metric)}", range=around)
+
+
+def acquisition_chart(
+    summary: pd.DataFrame, baseline: float, metric: str, *, names: dict[str, str], theme: ThemeName,
+    title: str = "",
+) -> go.Figure:  # fmt: skip
+    """Draw the test score while rows of a new file are added in several orders.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        From :func:`ecoval_core.evaluation.curves.summarise_curves` of
+        :func:`ecoval_core.evaluation.addition.acquisition_curves`, of one measure: columns strategy,
+        share, n_added, mean, low, high.
+    baseline : float
+        Score without the new rows.
+    names : dict of str to str
+        What each order is called, the first the one that is recommended.
+    metric, theme, title
+        As for :func:`removal_chart`.
+
+    Returns
+    -------
+    Figure
+        A line an order, the first of them thicker; mean and 10-90 % band of the random orders.
+    """
+    curves = [(key, name, summary[summary["strategy"] == key]) for key, name in names.items()]
+    return _orders_chart(
+        curves, summary, palette_of(theme), title, metric, "added", (baseline, "no row added"),
+        "share of the new rows added",
+    )  # fmt: skip
+
+
+def _orders_chart(
+    curves: list[tuple[str, str, pd.DataFrame]], summary: pd.DataFrame, palette: Palette, title: str,
+    metric: str, verb: str, start: tuple[float, str], axis: str,
+) -> go.Figure:  # fmt: skip
+    curves = [(key, name, _measured(curve)) for key, name, curve in curves]
+    frames = [curve for _, _, curve in curves]
+    if all(curve.empty for curve in frames):
+        return message_figure(palette, safe(title, 80), "No score could be measured.")
+    chance = _measured(summary[summary["strategy"] == "random"])
+    end = max(float(curve["share"].max()) for curve in [*frames, chance] if len(curve))
+    scores = [*(curve["mean"] for curve in frames), *(chance[c] for c in ("mean", "low", "high"))]
+    figure = _score_figure(palette, 440, title, metric, start, axis, end, scores)
+    if len(chance):
+        _add_random(figure, chance, "random", {"color": palette.muted, "width": 1.8}, 0.2, 5)
+    for i, (key, name, curve) in reversed(list(enumerate(curves))):
+        line = {"color": CATEGORIES[i % len(CATEGORIES)], "width": 2 if i else 3.4}
+        texts = [
+            f"{mean:.3f}, {count_of(int(n), 'row')} {verb}"
+            for mean, n in zip(curve["mean"], curve[f"n_{verb}"], strict=True)
+        ]
+        if texts:
+            _add_line(figure, curve, key, safe(name, 32), line, 5, texts)
+    return figure
+
+
+def _measured(summary: pd.DataFrame) -> pd.DataFrame:
+    return summary.dropna(subset=["mean"]).sort_values("share")
+
+
+def _score_figure(
+    palette: Palette, height: int, title: str, metric: str, start: tuple[float, str], axis: str,
+    end: float, scores: Iterable[pd.Series],
+) -> go.Figure:  # fmt: skip
+    """Make a figure of shares of rows across and scores up, with a line where no row is changed."""
+    figure = base_figure(palette, height=height, title=safe(title, 80), hovermode="x unified")
+    baseline, end = start[0], end or 1.0
+    figure.add_scatter(
+        x=[0, end], y=[baseline, baseline], mode="lines", hoverinfo="skip",
+        name=f"{start[1]}: {baseline:.3f}",
+        line={"color": palette.muted, "width": 1.2, "dash": "2px,3px"},
+    )  # fmt: skip
+    figure.update_xaxes(
+        title_text=axis, tickformat=".0%", hoverformat=".0%", range=[-0.02 * end, 1.02 * end],
+        zeroline=False, showspikes=False,
+    )  # fmt: skip
+    figure.update_yaxes(title_text=f"test {safe(metric)}", range=steady_range([baseline], *scores))
     return figure.update_layout(
         legend={"y": -0.17, "traceorder": "reversed", "itemsizing": "trace"}
     )
 
 
-def _add_band(figure: go.Figure, curve: pd.DataFrame, strategy: str, color: str) -> None:
-    share = curve["share"].to_numpy(np.float32)
+def _add_random(
+    figure: go.Figure, curve: pd.DataFrame, strategy: str, line: dict[str, Any], opacity: float,
+    size: int,
+) -> None:  # fmt: skip
+    share, name = curve["share"].to_numpy(np.float32), STRATEGY_NAMES[strategy]
     outline = np.concatenate([curve["high"], curve["low"][::-1]]).astype(np.float32)
     figure.add_scatter(
         x=np.concatenate([share, share[::-1]]), y=outline, fill="toself", mode="none",
-        fillcolor=translucent(color, 0.18), hoverinfo="skip", showlegend=False,
-        legendgroup=strategy, name=f"{STRATEGY_NAMES[strategy]}, 10-90 %",
+        fillcolor=translucent(line["color"], opacity), hoverinfo="skip", showlegend=False,
+        legendgroup=strategy, name=f"{name}, 10-90 %",
     )  # fmt: skip
+    rows = curve[["mean", "low", "high"]].itertuples(index=False)
+    texts = [f"{mean:.3f} ({low:.3f} to {high:.3f})" for mean, low, high in rows]
+    _add_line(figure, curve, strategy, name, line, size, texts, mode="lines")
 
 
-def _add_curve(figure: go.Figure, curve: pd.DataFrame, strategy: str, line: dict[str, Any]) -> None:
-    is_random = strategy.startswith("random")
+def _add_line(
+    figure: go.Figure, curve: pd.DataFrame, key: str, name: str, line: dict[str, Any], size: int,
+    texts: list[str], *, mode: str = "lines+markers", ids: list[str] | None = None,
+) -> None:  # fmt: skip
     figure.add_scatter(
-        x=curve["share"].to_numpy(np.float32), y=curve["mean"].to_numpy(np.float32),
-        mode="lines" if is_random else "lines+markers", line=line, marker={"size": 6},
-        name=STRATEGY_NAMES[strategy], legendgroup=strategy,
-        text=[
-            f"{row.mean:.3f} ({row.low:.3f} to {row.high:.3f})" if is_random else f"{row.mean:.3f}"
-            for row in curve[["mean", "low", "high"]].itertuples(index=False)
-        ],
-        hovertemplate=f"{STRATEGY_NAMES[strategy]}: %{{text}}<extra></extra>",
-        ids=None if is_random else [key_of(strategy, share) for share in curve["share"]],
+        x=curve["share"].to_numpy(np.float32), y=curve["mean"].to_numpy(np.float32), mode=mode,
+        line=line, marker={"size": size}, name=name, legendgroup=key, text=texts, ids=ids,
+        hovertemplate=f"{name}: %{{text}}<extra></extra>",
     )  # fmt: skip
 
 
@@ -184,15 +284,13 @@ def _mark_peak(figure: go.Figure, curve: pd.DataFrame, palette: Palette, color: 
         marker={"symbol": "star", "size": 15, "color": color}, legendgroup=best["strategy"],
         name="peak", ids=[key_of(best["strategy"], best["share"])],
     )  # fmt: skip
-    figure.add_annotation(
-        x=best["share"], y=best["mean"], text=f"peak {best['mean']:.3f}, {where}", showarrow=False,
-        xanchor="left" if best["share"] < curve["share"].max() / 2 else "right", yshift=18,
-        font={"size": 12, "color": palette.text}, bgcolor=translucent(palette.surface, 0.7),
+    _annotate(
+        figure, curve, best["share"], f"peak {best['mean']:.3f}, {where}", palette, y=best["mean"], yshift=18
     )  # fmt: skip
 
 
 def _mark_rows(
-    figure: go.Figure, curve: pd.DataFrame, mark: Mark, palette: Palette, number: int
+    figure: go.Figure, curve: pd.DataFrame, mark: Mark, palette: Palette, position: int
 ) -> None:
     if not mark.n_rows or mark.share > curve["share"].max():
         return
@@ -200,19 +298,30 @@ def _mark_rows(
     figure.add_vline(
         x=mark.share, line={"color": palette.text, "width": 1, "dash": "2px,3px"}, layer="below"
     )
+    words = f"{mark.name}, {count_of(mark.n_rows, 'row')}"
     figure.add_scatter(
         x=[mark.share], y=[score], mode="markers", showlegend=False, name=mark.name,
         marker={
-            "symbol": ("diamond", "square")[number % 2], "size": 12, "color": palette.surface,
+            "symbol": ("diamond", "square")[position % 2], "size": 12, "color": palette.surface,
             "line": {"width": 2, "color": palette.text},
         },
-        text=[f"{mark.name}: {mark.n_rows:,} rows, {mark.n_removed:,} of them removed up to here"],
+        text=[
+            f"{mark.name}: {count_of(mark.n_rows, 'row')}, {mark.n_removed:,} of them removed up to here"
+        ],
         hovertemplate="%{text}<extra></extra>", ids=[key_of(mark.strategy, mark.share)],
     )  # fmt: skip
     # At the foot, where no curve begins; one above the other, as the two may stand side by side.
+    _annotate(
+        figure, curve, mark.share, words, palette, y=0, yref="paper", yanchor="bottom",
+        yshift=4 + 18 * position,
+    )  # fmt: skip
+
+
+def _annotate(
+    figure: go.Figure, curve: pd.DataFrame, share: float, text: str, palette: Palette, **place: Any
+) -> None:
     figure.add_annotation(
-        x=mark.share, y=0, yref="paper", yanchor="bottom", yshift=4 + 18 * number,
-        text=f"{mark.name}, {mark.n_rows:,} rows", showarrow=False,
-        xanchor="left" if mark.share < curve["share"].max() / 2 else "right",
-        font={"size": 12, "color": palette.text}, bgcolor=translucent(palette.surface, 0.7),
+        x=share, text=text, showarrow=False, font={"size": 12, "color": palette.text},
+        xanchor="left" if share < curve["share"].max() / 2 else "right",
+        bgcolor=translucent(palette.surface, 0.7), **place,
     )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import math
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +15,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from pandas.api import types
 
-from ecoval_core.charts.text import number
+from ecoval_core.text import MINUS, shorten
 
 ThemeName = Literal["light", "dark"]
 Colorscale = list[tuple[float, str]]
@@ -24,6 +26,9 @@ CLIP_PERCENTILE = 98
 N_TARGET_GROUPS = 5
 # Scores that differ by less are drawn flat: ticks of one score that differ in the fifth digit tell nothing.
 LEAST_SPAN = 0.02
+ROW_HEIGHT = 22
+# The most classes drawn as bars or boxes.
+MAX_GROUPS_DRAWN = 30
 # Told apart from each other, from both backgrounds and from the greys, also by the colour-blind.
 CATEGORIES = (
     "#4f86c6", "#e8804a", "#3fa37c", "#d0568f", "#b59a2b", "#8a78d6",
@@ -33,52 +38,44 @@ CATEGORIES = (
 
 @dataclass(frozen=True)
 class Palette:
-    """Colours of one theme; backgrounds are transparent, so that the page shows through.
-
-    Attributes
-    ----------
-    text, muted, grid, surface : str
-        Text, secondary text, grid lines, background of hover boxes.
-    harm, harm_soft, zero, gain_soft, gain : str
-        The diverging scale from below zero (orange) through zero (grey) to above (blue).
-    amounts : tuple of str
-        Sequential scale of a continuous target, low to high.
-    faded : str
-        Points outside the selection.
-    button, button_text : str
-        Buttons on the chart; readable too where Plotly paints the pressed one nearly white.
-    """
+    """Colours of one theme; backgrounds are transparent, so that the page shows through."""
 
     text: str
     muted: str
     grid: str
     surface: str
+    # From below zero (orange) through zero (grey) to above (blue).
     harm: str
     harm_soft: str
     zero: str
     gain_soft: str
     gain: str
+    # A continuous target, low to high.
     amounts: tuple[str, ...]
+    # Points outside the selection.
     faded: str
+    # Readable too where Plotly paints the pressed button nearly white.
     button: str
     button_text: str
 
     @property
     def diverging(self) -> Colorscale:
         """Scale from the lowest to the highest value, zero in the middle."""
-        colors = (self.harm, self.harm_soft, self.zero, self.gain_soft, self.gain)
-        return [(position / 4, color) for position, color in enumerate(colors)]
+        return _even((self.harm, self.harm_soft, self.zero, self.gain_soft, self.gain))
 
     @property
     def rising(self) -> Colorscale:
         """Upper half of the diverging scale, for what cannot be negative."""
-        return [(0.0, self.zero), (0.5, self.gain_soft), (1.0, self.gain)]
+        return _even((self.zero, self.gain_soft, self.gain))
 
     @property
     def sequential(self) -> Colorscale:
         """Scale of a continuous target."""
-        last = len(self.amounts) - 1
-        return [(position / last, color) for position, color in enumerate(self.amounts)]
+        return _even(self.amounts)
+
+
+def _even(colors: Sequence[str]) -> Colorscale:
+    return [(position / (len(colors) - 1), color) for position, color in enumerate(colors)]
 
 
 PALETTES: dict[str, Palette] = {
@@ -98,23 +95,7 @@ PALETTES: dict[str, Palette] = {
 
 
 def palette_of(name: str) -> Palette:
-    """Colours of a theme.
-
-    Parameters
-    ----------
-    name : {"light", "dark"}
-        Palette of the page.
-
-    Returns
-    -------
-    Palette
-        Its colours.
-
-    Raises
-    ------
-    ValueError
-        If there is no such theme.
-    """
+    """Return the colours of a theme, "light" or "dark"."""
     if name not in PALETTES:
         raise ValueError(f"Unknown theme {name!r}; choose from {', '.join(PALETTES)}.")
     return PALETTES[name]
@@ -132,27 +113,13 @@ def steps(colors: Sequence[str]) -> Colorscale:
     return [(edge, color) for i, color in enumerate(colors) for edge in (i / n, (i + 1) / n)]
 
 
+# --- Figures ---------------------------------------------------------------------------------
+
+
 def base_figure(
     palette: Palette, *, height: int, title: str = "", subtitle: str = "", **layout: Any
 ) -> go.Figure:
-    """Empty figure with fonts, colours, grid and margins set.
-
-    Parameters
-    ----------
-    palette : Palette
-        Colours.
-    height : int
-        Height in pixels; the width is the page's.
-    title, subtitle : str
-        Heading on one line, and the sentence under it, whose lines the caller breaks with ``<br>``.
-    **layout
-        Further properties of the layout.
-
-    Returns
-    -------
-    Figure
-        Without traces.
-    """
+    """Make a figure with fonts, colours, grid and margins; the caller breaks the subtitle with <br>."""
     lines = 19 if title else 0
     lines += 16 + subtitle.count("<br>") * 17 + 17 if subtitle else 0
     axis = axis_style(palette)
@@ -168,10 +135,8 @@ def base_figure(
         xaxis=axis,
         yaxis=axis,
         hoverlabel={
-            "bgcolor": palette.surface,
-            "bordercolor": palette.muted,
+            "bgcolor": palette.surface, "bordercolor": palette.muted, "align": "left",
             "font": {"family": FONT, "size": 13, "color": palette.text},
-            "align": "left",
         },
         legend={
             "orientation": "h", "x": 0, "xanchor": "left", "y": -0.12, "yanchor": "top",
@@ -190,14 +155,11 @@ def base_figure(
 def axis_style(palette: Palette) -> dict[str, Any]:
     """Look of an axis."""
     return {
-        "gridcolor": palette.grid,
-        "zerolinecolor": palette.grid,
-        "linecolor": palette.grid,
+        "gridcolor": palette.grid, "zerolinecolor": palette.grid, "linecolor": palette.grid,
         "tickfont": {"color": palette.muted, "size": 12},
         "title": {"font": {"color": palette.muted, "size": 13}, "standoff": 8},
-        "automargin": True,
-        "exponentformat": "none",
-    }
+        "automargin": True, "exponentformat": "none",
+    }  # fmt: skip
 
 
 def title_block(palette: Palette, title: str, subtitle: str) -> dict[str, Any]:
@@ -221,6 +183,39 @@ def message_figure(palette: Palette, title: str, message: str) -> go.Figure:
     )  # fmt: skip
 
 
+def row_axis(figure: go.Figure, names: list[str]) -> None:
+    """Write names beside bars that lie at 0, 1, 2 ... from the top; equal names stay apart."""
+    figure.update_yaxes(
+        tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.45, -0.55],
+        showgrid=False, zeroline=False, ticks="", ticklabelstandoff=6, fixedrange=True, showspikes=False,
+    )  # fmt: skip
+
+
+def add_bars(figure: go.Figure, lengths: ArrayLike, color: Any, **options: Any) -> None:
+    """Add bars to the right, at 0, 1, 2 ... from the top."""
+    x = np.asarray(lengths)
+    figure.add_bar(
+        x=x.astype(np.int32 if x.dtype.kind == "i" else np.float32), y=rows_at(x), orientation="h",
+        marker={"color": color, "line": {"width": 0}}, **options,
+    )  # fmt: skip
+
+
+def rows_at(things: Any) -> NDArray[np.int16]:
+    """Return where bars lie: at 0, 1, 2 ..."""
+    return np.arange(len(things), dtype=np.int16)
+
+
+def legend_above(figure: go.Figure, **legend: Any) -> go.Figure:
+    """Write the legend between the title and the chart."""
+    legend = {"y": 1.0, "yanchor": "bottom"} | legend
+    return figure.update_layout(legend=legend, margin_t=figure.layout.margin.t + 44)
+
+
+def dotted(palette: Palette) -> dict[str, Any]:
+    """Line that divides a chart."""
+    return {"color": palette.muted, "width": 1.2, "dash": "dot"}
+
+
 def clip_limit(values: ArrayLike) -> float:
     """98th percentile of the absolute finite values: where a colour scale ends; never 0."""
     finite = np.abs(np.asarray(values, dtype=float))
@@ -231,19 +226,7 @@ def clip_limit(values: ArrayLike) -> float:
 
 
 def steady_range(*values: ArrayLike) -> list[float] | None:
-    """Return a range for an axis on which what hardly moves is drawn as flat.
-
-    Parameters
-    ----------
-    *values : array-like
-        All that is drawn along the axis.
-
-    Returns
-    -------
-    list of float, or None
-        A range of a fiftieth of the largest size, and a little more, around the middle; None where the
-        values need more than that, or where there are none, and the axis can find its own.
-    """
+    """Return the range of an axis on which what hardly moves is flat; None where values fill their own."""
     drawn = np.concatenate([np.ravel(np.asarray(one, dtype=float)) for one in values])
     drawn = drawn[np.isfinite(drawn)]
     if not len(drawn):
@@ -257,23 +240,15 @@ def steady_range(*values: ArrayLike) -> list[float] | None:
 
 
 def packed(array: NDArray) -> dict[str, str]:
-    """Typed array as Plotly sends it; arguments of buttons are not packed by Plotly itself.
-
-    Parameters
-    ----------
-    array : ndarray of shape (n,), float32 or int16
-        Numbers.
-
-    Returns
-    -------
-    dict
-        Type and base64 of the bytes.
-    """
+    """Array of float32 or int16 as Plotly sends it, which does not pack the arguments of buttons."""
     data = np.ascontiguousarray(array)
     return {
         "dtype": f"{data.dtype.kind}{data.dtype.itemsize}",
         "bdata": b64encode(data.tobytes()).decode(),
     }
+
+
+# --- Labels ----------------------------------------------------------------------------------
 
 
 def is_continuous(labels: pd.Series) -> bool:
@@ -282,18 +257,7 @@ def is_continuous(labels: pd.Series) -> bool:
 
 
 def label_groups(labels: pd.Series) -> pd.Series:
-    """Group rows by label, as ordered categories with names for people.
-
-    Parameters
-    ----------
-    labels : Series
-        Classes, or amounts, which fall into at most five groups of about the same size.
-
-    Returns
-    -------
-    Series of category
-        Its categories are the classes themselves in sorted order, or ranges such as "1.5 to 3".
-    """
+    """Group rows by class in sorted order, or by at most five ranges of amounts of about the same size."""
     if not is_continuous(labels):
         return labels.astype("category")
     if labels.nunique() <= N_TARGET_GROUPS:
@@ -305,3 +269,62 @@ def label_groups(labels: pd.Series) -> pd.Series:
     if len(set(names)) < len(names):
         names = [f"{name} ({i})" for i, name in enumerate(names, 1)]
     return groups.cat.rename_categories(names)
+
+
+def sorted_labels(labels: Any) -> list[Any]:
+    """Labels in their natural order, or in that of their text where they have none."""
+    labels = list(labels)
+    try:
+        return sorted(labels)
+    except TypeError:
+        return sorted(labels, key=str)
+
+
+# --- Text ------------------------------------------------------------------------------------
+
+
+def number(value: float, *, signed: bool = False) -> str:
+    """Write a number with three significant digits and a true minus sign."""
+    if not math.isfinite(value):
+        return "–"
+    if 0 < abs(value) < 1e-6 or abs(value) >= 1e6:
+        text = f"{value:+.2e}" if signed else f"{value:.2e}"
+    else:
+        text = f"{value:{'+' if signed and value else ''},.{_decimals(value)}f}"
+    return text.replace("-", MINUS)
+
+
+def aligned(values: Sequence[float], *, signed: bool = False) -> list[str]:
+    """Write numbers with the same decimals: those that the largest needs for three digits."""
+    largest = max((abs(value) for value in values), default=0.0)
+    if not largest or largest < 1e-6 or largest >= 1e6:
+        return [number(value, signed=signed) for value in values]
+    decimals, sign = _decimals(largest), "+" if signed else ""
+    texts = [f"{value:{sign if value else ''},.{decimals}f}" for value in values]
+    return [text.replace("-", MINUS) if float(text.replace(",", "")) else "0" for text in texts]
+
+
+def _decimals(value: float) -> int:
+    return max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
+
+
+def with_unit(title: str, unit: str) -> str:
+    """Title of what is measured in a unit; without one, the title alone."""
+    return f"{title} ({safe(unit, 40)})" if unit else title
+
+
+def safe(text: object, width: int = 24) -> str:
+    """Text for a label: on one line, cut to a width, safe within Plotly's mark-up."""
+    return html.escape(shorten(text, width), quote=False)
+
+
+def short_names(names: Sequence[object], width: int = 24) -> list[str]:
+    """Shorten names for a list; where that makes two alike, all that were cut keep their ends."""
+    short = [safe(name, width) for name in names]
+    if len(set(short)) == len(short):
+        return short
+    lines = [" ".join(str(name).split()) for name in names]
+    head = (width - 1) // 2
+    tail = width - 1 - head
+    cut = [t if len(t) <= width else f"{t[:head]}…{t[-tail:]}" for t in lines]
+    return [html.escape(text, quote=False) for text in cut]

@@ -1,8 +1,9 @@
-"""Charts of the values: their two parts, their totals."""
+"""Charts of values: how they are distributed, and their totals by class or cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -10,152 +11,163 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from ecoval_core.charts.behind import key_of
-from ecoval_core.charts.data import ROW_HEIGHT, row_axis
-from ecoval_core.charts.points import colorings, count_shown, marker_of, point_trace, points_shown
+from ecoval_core.charts.selection import bar_key, value_bins
 from ecoval_core.charts.style import (
+    MAX_GROUPS_DRAWN,
+    ROW_HEIGHT,
     Palette,
     ThemeName,
+    add_bars,
+    axis_style,
     base_figure,
     is_continuous,
     label_groups,
+    legend_above,
     message_figure,
+    number,
     palette_of,
+    row_axis,
+    rows_at,
+    safe,
+    short_names,
     translucent,
+    with_unit,
 )
-from ecoval_core.charts.text import counted, number, short_names, shorten, with_unit
+from ecoval_core.text import count_of
 
-# A row is typical from this quality on: its label is at least half as credible as it could be.
-TYPICAL_QUALITY = 0.5
-# A measured effect is little up to this part of the average effect, without its sign.
-LITTLE_EFFECT = 0.1
-# By (typical, effect): 1 for the model, -1 against it so far that the value is below zero, else 0.
-QUADRANTS = {
-    (True, 1): "Typical and needed",
-    (True, 0): "Typical but redundant",
-    (True, -1): "Typical but harmful",
-    (False, 1): "Odd but useful",
-    (False, 0): "Odd, of little effect",
-    (False, -1): "Odd and harmful",
-}
 INTRINSIC_COLOR = "#8a78d6"
 EXTRINSIC_COLOR = "#3fa37c"
-MAX_GROUPS_DRAWN = 30
 # Opacity of bars that hold no selected row, while others do.
 FAINT = 0.35
+_QUANTILES = {"low": 0.05, "q1": 0.25, "median": 0.5, "q3": 0.75, "high": 0.95}
 
 
-def quadrant_of(frame: pd.DataFrame) -> pd.Series:
-    """Name the kind of each row, by its quality and its measured effect.
+def value_distribution(
+    frame: pd.DataFrame, *, theme: ThemeName, unit: str = "", selected: Iterable[int] = ()
+) -> go.Figure:
+    """Draw the distribution of values: a histogram of all rows, below it a box for each class.
 
     Parameters
     ----------
     frame : DataFrame
         :attr:`ecoval_core.workspace.runs.Run.frame`, in any unit.
-
-    Returns
-    -------
-    Series of str
-        Values of `QUADRANTS`, indexed by row id. Typical is a quality of at least `TYPICAL_QUALITY`; only
-        a row whose value is below zero, and not for a little effect, is called harmful.
-    """
-    effect = frame["raw_extrinsic"]
-    little = LITTLE_EFFECT * effect.abs().mean()
-    is_typical = frame["quality"] >= TYPICAL_QUALITY
-    is_harmful = (effect < -little) & (frame["value"] < 0)
-    signs = (effect > little).astype(int) - is_harmful.astype(int)
-    names = [QUADRANTS[bool(pair[0]), int(pair[1])] for pair in zip(is_typical, signs, strict=True)]
-    return pd.Series(names, index=frame.index, dtype="str")
-
-
-def decomposition_scatter(frame: pd.DataFrame, *, theme: ThemeName, unit: str = "") -> go.Figure:
-    """Draw intrinsic against extrinsic value, with its four quadrants named in words.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        :attr:`ecoval_core.workspace.runs.Run.frame`, in any unit. Rows without a value are left out.
     theme : {"light", "dark"}
-        Palette of the page.
     unit : str, default=""
-        Unit of the values, in words.
+    selected : iterable of int, default=()
+        Row ids selected: their part of each bar is drawn in a stronger tone, the rest fainter.
 
     Returns
     -------
     Figure
-        One trace of at most 20,000 points whose `customdata` is the row id, coloured by value. The counts
-        in the corners are of all rows. A line across is at extrinsic 0, one up at `TYPICAL_QUALITY`, and
-        one falling where the value is 0.
+        Bars and medians have `ids`, keys for :func:`ecoval_core.charts.selection.rows_behind`; a bar is
+        clicked anywhere in its column. Boxes go from the first to the third quartile, whiskers from the 5th
+        to the 95th percentile; the class of the lowest median comes first, and at most 30 are drawn; groups
+        of a continuous target keep their order. The axis ends at the 0.5th and 99.5th percentile; what lies
+        beyond counts in the last bars.
     """
     palette = palette_of(theme)
-    usable = np.isfinite(frame[["value", "intrinsic", "extrinsic"]].to_numpy(float)).all(axis=1)
-    if not usable.any():
-        return message_figure(palette, "Intrinsic against extrinsic", "No row has a value.")
-    shown = points_shown(frame, usable)
-    points, valued = frame.iloc[shown], frame[usable]
-    # Without it the extrinsic value of every row is 0, which does not show how needed the row is.
-    is_paid = bool(valued["extrinsic"].any())
+    frame = frame.dropna(subset=["value"])
+    if frame.empty:
+        return message_figure(palette, "Distribution of values", "No row has a value.")
+    is_amount = is_continuous(frame["label"])
+    by_group = frame["value"].groupby(label_groups(frame["label"]), observed=True)
+    boxes = pd.DataFrame({name: by_group.quantile(q) for name, q in _QUANTILES.items()})
+    boxes = boxes.assign(n_rows=by_group.size(), below=by_group.agg(lambda v: (v < 0).mean()))
+    if not is_amount:
+        boxes = boxes.sort_values("median", kind="stable")
+    shown = boxes.iloc[:MAX_GROUPS_DRAWN]
+    n_below = int((frame["value"] < 0).sum())
+    title = f"Distribution of values · {count_of(n_below, 'row')} of {len(frame):,} below zero"
+    noun = "range of the target" if is_amount else "class"
+    subtitle = f"Box: the middle half of a {noun}.<br>Whiskers: all but 5 % at either end."
+    if len(shown) < len(boxes):
+        subtitle += f"<br>The {len(shown)} of {len(boxes)} classes with the lowest median."
+    box_height = ROW_HEIGHT * len(shown) + 10
     figure = base_figure(
-        palette, height=520, title=f"Intrinsic against extrinsic{count_shown(frame, shown)}",
-        subtitle="Orange: value below zero, under the falling line. Blue: above zero."
-        if is_paid
-        else "Nobody is paid for extrinsic value here: its weight is 0.",
-        dragmode="lasso", hovermode="closest", showlegend=False,
+        palette, height=260 + box_height, title=title, subtitle=subtitle, showlegend=False,
+        bargap=0, barmode="overlay", hovermode="closest",
     )  # fmt: skip
-    choice = colorings(points, palette)["value"]
-    x, y = (points[name].to_numpy(np.float32) for name in ("intrinsic", "extrinsic"))
-    marker = marker_of(choice, palette) | {"showscale": False, "opacity": 0.75}
-    figure.add_trace(point_trace(points, x, y, marker, unit))
-    figure.update_traces(unselected={"marker": {"color": palette.faded, "opacity": 0.4}})
-    figure.update_xaxes(
-        title_text=with_unit("intrinsic", unit), range=_padded(x, 0.05), zeroline=False
+    edges, bins = value_bins(frame["value"].to_numpy(float))
+    counts, n_selected = (
+        np.bincount(bins[part], minlength=len(edges) - 1).astype(np.int32)
+        for part in (slice(None), frame.index.isin(list(selected)))
     )
-    # Room above and below for the names of the quadrants.
-    figure.update_yaxes(
-        title_text=with_unit("extrinsic", unit),
-        range=_padded(y if is_paid else np.array([-x.max(), x.max()]), 0.2),
-        zeroline=False,
+    _add_histogram(figure, edges, counts, palette)
+    _add_boxes(figure, shown, noun, palette)
+    _add_selected(figure, counts, n_selected, palette)
+    split = box_height / (box_height + 130)
+    figure.update_layout(
+        yaxis_domain=[0, split - 0.03],
+        yaxis2=axis_style(palette) | {"domain": [split, 1], "rangemode": "tozero", "nticks": 4},
     )
-    line = {"color": palette.muted, "width": 1.2, "dash": "dot"}
-    figure.add_hline(y=0, line=line, layer="below")
-    if total_quality := float(valued["quality"].sum()):
-        rate = float(valued["intrinsic"].sum()) / total_quality
-        figure.add_vline(x=TYPICAL_QUALITY * rate, line=line, layer="below")
-    if is_paid:
-        end = _padded(x, 0.05)[1]
-        figure.add_shape(type="line", x0=0, y0=0, x1=end, y1=-end, line=line, layer="below")
-    _name_corners(figure, quadrant_of(valued), palette, is_paid)
-    return figure
+    figure.update_layout(yaxis2_title_text="rows")
+    ends = [2 * edges[0] - edges[1], 2 * edges[-1] - edges[-2]]
+    figure.update_xaxes(title_text=with_unit("value", unit), zeroline=False, range=ends)
+    return figure.add_vline(x=0, line={"color": palette.text, "width": 1})
 
 
-def _name_corners(figure: go.Figure, kinds: pd.Series, palette: Palette, is_paid: bool) -> None:
-    counts = kinds.value_counts()
-
-    def describe(name: str) -> str:
-        n = int(counts.get(name, 0))
-        return f"{counted(n, 'row')}, {n / len(kinds):.0%}"
-
-    for is_typical in (True, False):
-        redundant, harmful = QUADRANTS[is_typical, 0], QUADRANTS[is_typical, -1]
-        for y, name, other in (
-            (1, QUADRANTS[is_typical, 1], ""),
-            (0, redundant, harmful) if is_typical else (0, harmful, redundant),
-        ):
-            text = f"<b>{name}</b>" + (f"<br>{describe(name)}" if is_paid else "")
-            if is_paid and other:
-                text += f"<br>{other}: {describe(other)}"
-            figure.add_annotation(
-                text=text, x=float(is_typical), xanchor="right" if is_typical else "left",
-                xref="paper", y=y, yanchor="top" if y else "bottom", yref="paper",
-                align="right" if is_typical else "left", showarrow=False, borderpad=4,
-                font={"size": 13, "color": palette.text}, bgcolor=translucent(palette.surface, 0.6),
-            )  # fmt: skip
+def _add_histogram(figure: go.Figure, edges: NDArray, counts: NDArray, palette: Palette) -> None:
+    written = [number(edge, signed=True) for edge in edges]
+    names = [f"{left} to {right}" for left, right in pairwise(written)]
+    names[0], names[-1] = f"below {written[1]}", f"{written[-2]} or more"
+    middle = (edges[:-1] + edges[1:]) / 2
+    figure.add_bar(
+        x=middle.astype(np.float32), y=counts, width=0.92 * (edges[1] - edges[0]), name="all rows",
+        yaxis="y2",
+        marker={
+            "color": [palette.harm_soft if x < 0 else palette.gain_soft for x in middle],
+            "line": {"width": 0},
+        },
+        customdata=names, ids=[bar_key("bin", position) for position in range(len(names))],
+        hoverinfo="skip",
+    )  # fmt: skip
 
 
-def _padded(amounts: NDArray, share: float) -> list[float]:
-    low, high = min(0.0, float(amounts.min())), max(0.0, float(amounts.max()))
-    pad = share * (high - low) or 1.0
-    return [low - pad, high + pad]
+def _add_boxes(figure: go.Figure, shown: pd.DataFrame, noun: str, palette: Palette) -> None:
+    names = short_names(shown.index.tolist(), 20)
+    low, q1, median, q3, high = (shown[name].to_numpy(np.float32) for name in _QUANTILES)
+    figure.add_box(
+        y=rows_at(shown), orientation="h", name=f"by {noun}", lowerfence=low, q1=q1, median=median,
+        q3=q3, upperfence=high, line={"color": palette.text, "width": 1.2},
+        fillcolor=translucent(INTRINSIC_COLOR, 0.55), width=0.6, hoverinfo="skip",
+    )  # fmt: skip
+    figure.add_scatter(
+        x=median, y=rows_at(shown), mode="markers", marker={"size": 14, "opacity": 0},
+        customdata=names, ids=[bar_key("label", name) for name in shown.index],
+        text=[
+            f"{count_of(n, 'row')}, {below:.1%} below zero<br>median {number(middle, signed=True)}"
+            for n, below, middle in zip(shown["n_rows"], shown["below"], shown["median"], strict=True)
+        ],
+        hovertemplate="<b>%{customdata}</b><br>%{text}<extra></extra>",
+    )  # fmt: skip
+    row_axis(figure, names)
+
+
+def _add_selected(
+    figure: go.Figure, counts: NDArray, n_selected: NDArray, palette: Palette
+) -> None:
+    bars = figure.data[0]
+    texts = [
+        f"{name}: {count_of(n, 'row')}" + (f", {k:,} selected" if k else "")
+        for name, n, k in zip(bars.customdata, counts, n_selected, strict=True)
+    ]
+    if n_selected.any():
+        bars.update(marker_opacity=FAINT)
+        figure.add_bar(
+            x=bars.x, y=n_selected, width=bars.width, name="selected rows", yaxis="y2",
+            marker={
+                "color": [palette.harm if x < 0 else palette.gain for x in bars.x],
+                # One row of hundreds would be less than a pixel.
+                "line": {"width": np.where(n_selected > 0, 1, 0), "color": palette.text},
+            },
+            ids=bars.ids, hoverinfo="skip",
+        )  # fmt: skip
+    # A low bar is hard to hit: its whole column takes the click, and tells how many rows there are.
+    figure.add_bar(
+        x=bars.x, y=np.full_like(counts, counts.max()), width=bars.width / 0.92, name="columns",
+        yaxis="y2", opacity=0, ids=bars.ids, text=texts, textposition="none",
+        hovertemplate="%{text}<extra></extra>",
+    )  # fmt: skip
 
 
 def totals_by(
@@ -173,9 +185,7 @@ def totals_by(
     limit : int, default=40
         Bars at most, those of the lowest totals.
     theme : {"light", "dark"}
-        Palette of the page.
     unit : str, default=""
-        Unit of the values, in words.
     selected : iterable of int, default=()
         Row ids selected; bars without one of them are fainter then.
 
@@ -183,12 +193,7 @@ def totals_by(
     -------
     Figure
         Two bar traces, stacked, and a mark at their sum; `customdata` names the class or cluster, `ids` are
-        keys for :func:`ecoval_core.charts.behind.rows_behind`.
-
-    Raises
-    ------
-    ValueError
-        If `by` is neither.
+        keys for :func:`ecoval_core.charts.selection.rows_behind`.
     """
     if by not in ("label", "cluster"):
         raise ValueError(f"Totals are by 'label' or 'cluster', not by {by!r}.")
@@ -200,44 +205,43 @@ def totals_by(
         n_selected=("is_selected", "sum"), intrinsic=("intrinsic", "sum"), extrinsic=("extrinsic", "sum"),
         value=("value", "sum"), n_rows=("value", "size"), label=("label", "first"),
     )  # fmt: skip
-    noun = ("class", "classes") if by == "label" else ("cluster", "clusters")
-    name = "target" if by == "label" and is_continuous(frame["label"]) else by
+    is_amount = is_continuous(frame["label"])
+    title = f"Total value by {'target' if by == 'label' and is_amount else by}"
     if totals.empty:
-        return message_figure(palette, f"Total value by {name}", "No row has a value.")
+        return message_figure(palette, title, "No row has a value.")
     shown = totals.sort_values("value", kind="stable").iloc[:limit]
     if by == "label":
         names = short_names(shown.index.tolist(), 20)
+    elif is_amount:
+        names = [f"cluster {key}" for key in shown.index]
     else:
-        names = [f"{key} · {shorten(label, 14)}" for key, label in shown["label"].items()]
-        if frame["label"].dtype.kind == "f":
-            names = [f"cluster {key}" for key in shown.index]
-    title, subtitle = f"Total value by {name}, lowest first", ""
+        names = [f"{key} · {safe(label, 14)}" for key, label in shown["label"].items()]
+    subtitle = ""
     if len(shown) < len(totals):
-        subtitle = f"The lowest {len(shown)} of {counted(len(totals), *noun)}."
+        noun = ("class", "classes") if by == "label" else ("cluster", "clusters")
+        subtitle = f"The lowest {len(shown)} of {count_of(len(totals), *noun)}."
     figure = base_figure(
-        palette, height=168 + ROW_HEIGHT * len(shown), title=title, subtitle=subtitle,
+        palette, height=168 + ROW_HEIGHT * len(shown), title=f"{title}, lowest first", subtitle=subtitle,
         barmode="relative", bargap=0.25, hovermode="y unified",
     )  # fmt: skip
-    positions = np.arange(len(shown), dtype=np.int16)
     customdata = [str(key) for key in shown.index]
-    ids = [key_of(by, key) for key in shown.index]
+    ids = [bar_key(by, key) for key in shown.index]
     # Clusters are drawn worst first: the selection may lie in others alone.
     has_any = shown["n_selected"] > 0 if frame["is_selected"].any() else shown["n_rows"] > 0
     opacity = np.where(has_any, 1.0, FAINT)
     for part, color in (("intrinsic", INTRINSIC_COLOR), ("extrinsic", EXTRINSIC_COLOR)):
-        figure.add_bar(
-            x=shown[part].to_numpy(np.float32), y=positions, orientation="h", name=part,
-            marker={"color": color, "line": {"width": 0}, "opacity": opacity},
-            customdata=customdata, ids=ids, textposition="none",
+        add_bars(
+            figure, shown[part], color, name=part, customdata=customdata, ids=ids,
+            marker_opacity=opacity, textposition="none",
             text=[number(amount, signed=True) for amount in shown[part]],
             hovertemplate=f"{part} %{{text}}<extra></extra>",
         )  # fmt: skip
     figure.add_scatter(
-        x=shown["value"].to_numpy(np.float32), y=positions, mode="markers", name="value (sum)",
+        x=shown["value"].to_numpy(np.float32), y=rows_at(shown), mode="markers", name="value (sum)",
         marker={"symbol": "diamond", "size": 8, "color": palette.text, "opacity": opacity},
         customdata=customdata, ids=ids,
         text=[
-            f"value {number(total, signed=True)}, {counted(n, 'row')}"
+            f"value {number(total, signed=True)}, {count_of(n, 'row')}"
             + (f", {n_selected:,} selected" if n_selected else "")
             for total, n, n_selected in zip(
                 shown["value"], shown["n_rows"], shown["n_selected"], strict=True
@@ -249,7 +253,5 @@ def totals_by(
     figure.update_xaxes(
         title_text=with_unit("total value", unit), zeroline=True, zerolinecolor=palette.muted
     )
-    top = {"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0}
-    return figure.update_layout(
-        legend=top, margin_t=figure.layout.margin.t + 44, hoverlabel_namelength=-1
-    )
+    legend_above(figure, orientation="h", x=0)
+    return figure.update_layout(hoverlabel_namelength=-1)

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import is_regressor
 
-from ecoval_core.evaluation.knn_shapley import knn_shapley_regression_values, knn_shapley_values
 from ecoval_core.evaluation.peers import (
     data_oob_values,
+    knn_shapley_regression_values,
+    knn_shapley_values,
     leave_one_out_values,
     random_values,
     self_confidence_values,
@@ -21,42 +22,12 @@ from ecoval_core.evaluation.peers import (
 from ecoval_core.target_type import Task
 from ecoval_core.valuation.parallel import Cancelled, Monitor, Progress, ShouldStop
 
-__all__ = [
-    "BASELINES",
-    "Baseline",
-    "Request",
-    "baseline_values",
-    "baselines_for",
-    "cross_baseline_values",
-    "data_oob_values",
-    "estimate_baseline_seconds",
-    "knn_shapley_regression_values",
-    "knn_shapley_values",
-    "leave_one_out_values",
-    "random_values",
-    "self_confidence_values",
-]
-
 ENOUGH_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a baseline is given.
-
-    Attributes
-    ----------
-    estimator : estimator
-        Unfitted model.
-    X, y : ndarray of shape (n_samples, n_features), (n_samples,)
-        Training rows.
-    X_val, y_val : ndarray of shape (n_val, n_features), (n_val,), or None
-        Validation rows.
-    scoring, class_weight, n_jobs, random_state
-        As in :class:`ecoval_core.EcoVal`.
-    monitor : Monitor
-        Takes steps of about the same length.
-    """
+    """What a baseline is given."""
 
     estimator: Any
     X: NDArray
@@ -77,32 +48,14 @@ class Request:
 
 @dataclass(frozen=True)
 class Baseline:
-    """Another way to value the rows of a run.
-
-    Attributes
-    ----------
-    key : str
-        Its key in `BASELINES`.
-    title : str
-        Its name for people.
-    explanation : str
-        What its values mean, in one sentence.
-    tasks : tuple of {"classification", "regression"}
-        Tasks that it serves.
-    needs_validation : bool
-        Whether values depend on validation rows.
-    is_costly : bool
-        Whether it fits a model for every row.
-    function : callable
-        Takes a `Request` and returns values, ndarray of shape (n_samples,).
-    """
+    """Another way to value the rows of a run; its explanation says in one sentence what its values mean."""
 
     key: str
     title: str
     explanation: str
     tasks: tuple[Task, ...]
     needs_validation: bool
-    is_costly: bool
+    is_costly: bool  # whether it fits a model for every row
     function: Callable[[Request], NDArray[np.float64]]
 
 
@@ -139,6 +92,8 @@ def _random(of: Request) -> NDArray[np.float64]:
 
 
 _BOTH: tuple[Task, ...] = ("classification", "regression")
+
+
 BASELINES: dict[str, Baseline] = {
     baseline.key: baseline
     for baseline in (
@@ -175,18 +130,7 @@ BASELINES: dict[str, Baseline] = {
 
 
 def baselines_for(task: Task) -> dict[str, str]:
-    """Keys and titles of the baselines that serve a task.
-
-    Parameters
-    ----------
-    task : {"classification", "regression"}
-        The task.
-
-    Returns
-    -------
-    dict of str to str
-        Title by key.
-    """
+    """Keys and titles of the baselines that serve a task."""
     return {key: one.title for key, one in BASELINES.items() if task in one.tasks}
 
 
@@ -196,44 +140,7 @@ def baseline_values(
     n_jobs: int | None = None, progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Value training rows by a baseline.
-
-    Parameters
-    ----------
-    key : str
-        Key of `BASELINES`.
-    estimator : estimator
-        Unfitted model of the run, with its class weights.
-    X, y : array-like of shape (n_samples, n_features), (n_samples,)
-        Training rows, standardised.
-    X_val, y_val : array-like of shape (n_val, n_features), (n_val,), or None, default=None
-        Validation rows; None where the baseline needs none.
-    scoring : str or None, default=None
-        Score of the run, which leave-one-out measures.
-    class_weight : "balanced", dict or None, default=None
-        Class weights of the run, for leave-one-out. The others are as their authors describe them, but
-        for the model that self-confidence fits.
-    random_state : int, default=0
-        Seed.
-    n_jobs : int or None, default=None
-        As in joblib.
-    progress, should_stop : callable or None
-        As in :meth:`ecoval_core.EcoVal.fit`.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Values; only their order is comparable between baselines.
-
-    Raises
-    ------
-    ValueError
-        If the key is unknown, does not serve the task, or validation rows are missing.
-    RefitError
-        If the model cannot be fitted on some part of the rows.
-    Cancelled
-        If `should_stop` returned True.
-    """
+    """Value training rows by a baseline; only the order of values is comparable between baselines."""
     monitor = Monitor(progress, should_stop)
     request = Request(
         estimator, np.asarray(X), np.asarray(y), X_val, y_val, scoring, class_weight, n_jobs,
@@ -257,31 +164,7 @@ def cross_baseline_values(
     key: str, estimator: Any, X: ArrayLike, y: ArrayLike, fold: ArrayLike, *,
     progress: Progress | None = None, should_stop: ShouldStop | None = None, **settings: Any,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Value every row by a baseline as :func:`ecoval_core.cross_value` does: fold by fold.
-
-    Parameters
-    ----------
-    key, estimator, progress, should_stop
-        As in :func:`baseline_values`.
-    X, y : array-like of shape (n_samples, n_features), (n_samples,)
-        All rows.
-    fold : array-like of shape (n_samples,), int
-        Fold in which each row validates, -1 for a row that never does:
-        :attr:`ecoval_core.valuation.cross_valuation.CrossValuation.fold_`.
-    **settings
-        Further parameters of :func:`baseline_values`.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Means over the folds, to which a row brings nothing in the fold where it validates. A baseline
-        without validation rows values all rows at once.
-
-    Raises
-    ------
-    ValueError, RefitError, Cancelled
-        As :func:`baseline_values` does.
-    """
+    """Value every row by a baseline, fold by fold, as :func:`ecoval_core.cross_value` does."""
     X, y, fold = map(np.asarray, (X, y, fold))
     baseline = _baseline(key, "regression" if is_regressor(estimator) else "classification")
     if not baseline.needs_validation:
@@ -304,30 +187,7 @@ def estimate_baseline_seconds(
     key: str, estimator: Any, X: ArrayLike, y: ArrayLike, X_val: Any = None, y_val: Any = None,
     *, n_folds: int = 1, enough: float = ENOUGH_SECONDS, **settings: Any,
 ) -> float:  # fmt: skip
-    """Estimate the time of a baseline by doing its first steps.
-
-    Parameters
-    ----------
-    key, estimator, X, y, X_val, y_val
-        As in :func:`baseline_values`.
-    n_folds : int, default=1
-        Folds of this size, for :func:`cross_baseline_values`.
-    enough : float, default=0.5
-        Seconds after which the steps done are taken to stand for the rest. The first step is always
-        finished.
-    **settings
-        Further parameters of :func:`baseline_values`.
-
-    Returns
-    -------
-    float
-        Seconds, on this machine at its present load.
-
-    Raises
-    ------
-    ValueError, RefitError
-        As :func:`baseline_values` does.
-    """
+    """Estimate the time of a baseline by doing its first steps, for `enough` seconds."""
     started = time.perf_counter()
     steps: list[tuple[float, int, int]] = []
 

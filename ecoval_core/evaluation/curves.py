@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import is_regressor
+from sklearn.utils.parallel import delayed
 
-from ecoval_core.evaluation.measures import draw_rows, main_measure
-from ecoval_core.evaluation.subsets import N_DRAWS, by_measure, score_rows, score_subsets
-from ecoval_core.valuation.fitting import seed_estimator
-from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
+from ecoval_core.evaluation.measures import draw_rows, interval, main_measure, measure, predict
+from ecoval_core.valuation.models import seed_estimator
+from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop, run_tasks
 
-STRATEGIES = ("lowest", "highest", "random", "random_clusters")
+ORDERED = ("lowest", "highest")
+STRATEGIES = (*ORDERED, "random", "random_clusters")
 DEFAULT_SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
+# By measure: the score, and the ends of its 90 % interval over a bootstrap of the test rows.
+Scores = dict[str, tuple[float, float, float]]
+# Bootstrap samples of the test rows at every fit.
+N_DRAWS = 200
 
 
 def removal_order(
     strategy: str, values: NDArray, clusters: NDArray | None, random: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Order in which rows are removed.
-
-    Parameters
-    ----------
-    strategy : {"lowest", "highest", "random", "random_clusters"}
-        Lowest or highest value first, rows at random, or whole clusters at random.
-    values : ndarray of shape (n_samples,)
-        Value of each row.
-    clusters : ndarray of shape (n_samples,) or None
-        Cluster of each row; needed for "random_clusters".
-    random : numpy.random.Generator
-        Draws the random orders.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,), int
-        Row positions, the first to go first.
-
-    Raises
-    ------
-    ValueError
-        If the strategy is unknown, or needs clusters that were not given.
-    """
+    """Order row positions by value, or at random row by row or cluster by cluster, the first to go first."""
     if strategy == "lowest":
         return np.argsort(values, kind="stable")
     if strategy == "highest":
@@ -62,49 +46,102 @@ def removal_order(
 def removed_rows(
     order: NDArray[np.int64], share: float, classes: NDArray | None = None
 ) -> NDArray[np.int64]:
-    """Rows that are gone once a share is removed.
-
-    Parameters
-    ----------
-    order : ndarray of shape (n_samples,), int
-        Row positions, the first to go first.
-    share : float
-        Part of the rows to remove, in [0, 1).
-    classes : ndarray of shape (n_samples,) or None, default=None
-        With classes, the share is taken of each class alone, so that the balance stays.
-
-    Returns
-    -------
-    ndarray of int
-        Row positions.
-    """
+    """Return the rows that are gone once a share is removed, of each class alone if classes are given."""
     if classes is None:
         return order[: round(share * len(order))]
     parts = [order[classes[order] == label] for label in np.unique(classes)]
     return np.concatenate([part[: round(share * len(part))] for part in parts])
 
 
+def score_rows(
+    estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray,
+    draws: NDArray | None = None,
+) -> Scores:  # fmt: skip
+    """Fit on some rows and score by every measure; nothing if they hold one class only, or none."""
+    regression = is_regressor(estimator)
+    if len(X) == 0 or (not regression and len(np.unique(y)) < 2):
+        return {}
+    classes = None if regression else np.unique(np.concatenate([y, y_test]))
+    prediction = predict(estimator, X, y, X_test, classes, f"on {len(X)} of the rows")
+    scores = measure(y_test, prediction, np.ones((1, len(y_test))))
+    if draws is None:
+        return {name: (float(score[0]), np.nan, np.nan) for name, score in scores.items()}
+    drawn = measure(y_test, prediction, draws)
+    return {name: (float(score[0]), *interval(drawn[name])) for name, score in scores.items()}
+
+
+def _score_subset(
+    estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray,
+    draws: NDArray | None, rows: NDArray,
+) -> Scores:  # fmt: skip
+    return score_rows(estimator, X[rows], y[rows], X_test, y_test, draws)
+
+
+def score_subsets(
+    estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray,
+    subsets: Sequence[NDArray[np.int64]], *, draws: NDArray | None = None,
+    n_jobs: int | None = None, monitor: Monitor | None = None,
+) -> list[Scores]:  # fmt: skip
+    """Fit on each of many subsets, on those with the same rows once, and score by every measure."""
+    # In ascending order, so that what a fit draws by chance depends on its rows alone.
+    ascending = [np.sort(rows) for rows in subsets]
+    distinct = {rows.tobytes(): rows for rows in ascending}
+    monitor = monitor or Monitor()
+    monitor.total = len(distinct)
+    tasks = [
+        delayed(_score_subset)(estimator, X, y, X_test, y_test, draws, rows)
+        for rows in distinct.values()
+    ]
+    scores = dict(zip(distinct, run_tasks(tasks, n_jobs, monitor), strict=True))
+    return [scores[rows.tobytes()] for rows in ascending]
+
+
+def by_measure(steps: pd.DataFrame, scores: Sequence[Scores]) -> pd.DataFrame:
+    """Add measure, score, low and high to the steps of a curve: a row for each measure and step."""
+    names = list(dict.fromkeys(name for of in scores for name in of))
+    unknown = (np.nan, np.nan, np.nan)
+    steps = steps.reset_index(drop=True)
+    parts = [
+        steps.assign(measure=name).join(
+            pd.DataFrame([of.get(name, unknown) for of in scores],
+                         columns=["score", "low", "high"])
+        )
+        for name in names
+    ]  # fmt: skip
+    empty = steps.assign(measure="", score=np.nan, low=np.nan, high=np.nan).iloc[:0]
+    return pd.concat(parts, ignore_index=True) if parts else empty
+
+
 def score_on_test(
     estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray, metric: str
 ) -> float:
-    """Fit on some rows and score on the test part.
+    """Fit on some rows and score on the test part by one measure; NaN if they cannot be fitted."""
+    return score_rows(estimator, X, y, X_test, y_test).get(metric, (np.nan,))[0]
 
-    Parameters
-    ----------
-    estimator : estimator
-        Unfitted.
-    X, y, X_test, y_test : ndarray
-        Data.
-    metric : str
-        A measure, see :func:`ecoval_core.evaluation.measures.measure`.
 
-    Returns
-    -------
-    float
-        The score; NaN if the rows left cannot be fitted (one class only, or too few).
-    """
-    found = score_rows(estimator, X, y, X_test, y_test)
-    return found.get(metric, (np.nan,))[0]
+def _score_removals(
+    estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray,
+    orders: Sequence[tuple[tuple[Any, ...], NDArray]], shares: Sequence[float], *,
+    class_balanced: bool, draws: NDArray | None, n_jobs: int | None, monitor: Monitor,
+) -> tuple[list[tuple[Any, ...]], list[Scores]]:  # fmt: skip
+    """Score the rows left at each share of each order; each step is (*key, share, n_removed)."""
+    classes = y if class_balanced and not is_regressor(estimator) else None
+    everything = np.arange(len(y))
+    steps, left = [], []
+    for key, order in orders:
+        for share in shares:
+            left.append(np.delete(everything, removed_rows(order, share, classes)))
+            steps.append((*key, share, len(y) - len(left[-1])))
+    scores = score_subsets(
+        estimator, X, y, X_test, y_test, left, draws=draws, n_jobs=n_jobs, monitor=monitor
+    )
+    return steps, scores
+
+
+def _check_shares(shares: Sequence[float]) -> None:
+    invalid = [share for share in shares if not 0 <= share < 1]
+    if invalid:
+        raise ValueError(f"A share to remove must lie in [0, 1), but one is {invalid[0]}.")
 
 
 def removal_curves(
@@ -127,124 +164,89 @@ def removal_curves(
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> pd.DataFrame:
-    """Test score while more and more rows are removed, refitting at every step.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Unfitted model, the one the values are about.
-    X, y : array-like of shape (n_samples, n_features), (n_samples,)
-        Training rows.
-    X_test, y_test : array-like
-        Test rows, used neither to fit nor to value.
-    values : array-like of shape (n_samples,)
-        Value of each training row.
-    clusters : array-like of shape (n_samples,) or None, default=None
-        Their clusters, for the control "random_clusters".
-    strategies : sequence of str, default=("lowest", "highest", "random")
-        Orders of removal, see :func:`removal_order`.
-    shares : sequence of float
-        Parts of the rows removed, in [0, 1).
-    class_balanced : bool, default=False
-        Remove the share of each class alone. Removing the highest values can otherwise look good by
-        deleting whole classes.
-    n_random : int, default=10
-        Orders drawn for each random strategy.
-    metric : str or None, default=None
-        A measure, see :func:`ecoval_core.evaluation.measures.measure`; None is accuracy, or R2 for a
-        regressor.
-    every_measure : bool, default=False
-        Return every measure, with its interval over a bootstrap of the test rows.
-    random_state : int, default=0
-        Seeds the random orders and the model.
-    n_jobs : int or None, default=None
-        As in joblib.
-    progress, should_stop : callable or None
-        As in :meth:`EcoVal.fit`.
-
-    Returns
-    -------
-    DataFrame
-        Columns strategy, repeat, share, n_removed, score; a row a refit, in a fixed order. The score is
-        NaN where the rows left hold one class only. With `every_measure` also measure, low and high (a
-        90 % interval), and a row for each refit and measure.
-
-    Raises
-    ------
-    ValueError
-        If a strategy or share is invalid.
-    Cancelled
-        If `should_stop` returned True.
-    """
+    """Test score, or every measure with its interval, while rows are removed, refitting at every step."""
     X, y, X_test, y_test, values = map(np.asarray, (X, y, X_test, y_test, values))
     clusters = None if clusters is None else np.asarray(clusters)
-    invalid = [share for share in shares if not 0 <= share < 1]
-    if invalid:
-        raise ValueError(f"A share to remove must lie in [0, 1), but one is {invalid[0]}.")
+    _check_shares(shares)
     estimator = seed_estimator(estimator, random_state)
     metric = metric or main_measure(estimator)
-    classes = y if class_balanced and not is_regressor(estimator) else None
     random = np.random.default_rng(random_state)
-    steps: list[tuple[str, int, float]] = []
-    removals: list[NDArray] = []
-    for strategy in strategies:
-        for repeat in range(n_random if strategy.startswith("random") else 1):
-            order = removal_order(strategy, values, clusters, random)
-            steps += [(strategy, repeat, share) for share in shares]
-            removals += [removed_rows(order, share, classes) for share in shares]
-    everything = np.arange(len(X))
-    kept = [np.delete(everything, gone) for gone in removals]
-    draws = draw_rows(len(y_test), random_state, N_DRAWS) if every_measure else None
-    found = score_subsets(
-        estimator, X, y, X_test, y_test, kept, draws=draws, n_jobs=n_jobs,
-        monitor=Monitor(progress, should_stop),
+    orders = [
+        ((strategy, repeat), removal_order(strategy, values, clusters, random))
+        for strategy in strategies
+        for repeat in range(n_random if strategy.startswith("random") else 1)
+    ]
+    steps, scores = _score_removals(
+        estimator, X, y, X_test, y_test, orders, shares, class_balanced=class_balanced,
+        draws=draw_rows(len(y_test), random_state, N_DRAWS) if every_measure else None,
+        n_jobs=n_jobs, monitor=Monitor(progress, should_stop),
     )  # fmt: skip
-    frame = pd.DataFrame(steps, columns=["strategy", "repeat", "share"])
-    frame["n_removed"] = [len(gone) for gone in removals]
+    frame = pd.DataFrame(steps, columns=["strategy", "repeat", "share", "n_removed"])
     if every_measure:
-        return by_measure(frame, found)
-    return frame.assign(score=[scores.get(metric, (np.nan,))[0] for scores in found])
+        return by_measure(frame, scores)
+    return frame.assign(score=[of.get(metric, (np.nan,))[0] for of in scores])
+
+
+def method_curves(
+    estimator: Any,
+    X: ArrayLike,
+    y: ArrayLike,
+    X_test: ArrayLike,
+    y_test: ArrayLike,
+    values: Mapping[str, ArrayLike],
+    *,
+    strategies: Sequence[str] = ("lowest", "highest"),
+    shares: Sequence[float] = DEFAULT_SHARES,
+    class_balanced: bool = False,
+    n_random: int = 10,
+    random_state: int = 0,
+    n_jobs: int | None = None,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> pd.DataFrame:
+    """Every measure while rows are removed by each of several valuations, beside random orders."""
+    X, y, X_test, y_test = map(np.asarray, (X, y, X_test, y_test))
+    by_method = {name: np.asarray(of) for name, of in values.items()}
+    for name, of in by_method.items():
+        if of.shape != y.shape:
+            raise ValueError(f"{name} gives {len(of)} values for {len(y)} rows: give one for each.")
+    _check_shares(shares)
+    random = np.random.default_rng(random_state)
+    orders = [
+        ((name, strategy, 0), removal_order(strategy, of, None, random))
+        for name, of in by_method.items()
+        for strategy in strategies
+    ]
+    orders += [(("random", "random", i), random.permutation(len(y))) for i in range(n_random)]
+    steps, scores = _score_removals(
+        seed_estimator(estimator, random_state), X, y, X_test, y_test, orders, shares,
+        class_balanced=class_balanced, draws=draw_rows(len(y_test), random_state, N_DRAWS),
+        n_jobs=n_jobs, monitor=Monitor(progress, should_stop),
+    )  # fmt: skip
+    columns = ["method", "strategy", "repeat", "share", "n_removed"]
+    return by_measure(pd.DataFrame(steps, columns=columns), scores)
 
 
 def count_refits(
     strategies: Sequence[str], shares: Sequence[float] = DEFAULT_SHARES, n_random: int = 10
 ) -> int:
-    """Refits that :func:`removal_curves` will do.
-
-    Parameters
-    ----------
-    strategies : sequence of str
-        Orders of removal.
-    shares : sequence of float
-        Parts of the rows removed; that of 0 is fitted once for all orders.
-    n_random : int, default=10
-        Orders drawn for each random strategy.
-
-    Returns
-    -------
-    int
-        Number of fits.
-    """
+    """Count the refits of :func:`removal_curves`; a share of 0 is fitted once for all orders."""
     orders = sum(n_random if strategy.startswith("random") else 1 for strategy in strategies)
     moving = sum(share > 0 for share in shares)
     return orders * moving + (moving < len(shares))
 
 
+def count_method_refits(
+    n_methods: int, n_strategies: int = 2, shares: Sequence[float] = DEFAULT_SHARES,
+    n_random: int = 10,
+) -> int:  # fmt: skip
+    """Count the refits that :func:`method_curves` does at most."""
+    moving = sum(share > 0 for share in shares)
+    return (n_methods * n_strategies + n_random) * moving + (moving < len(shares))
+
+
 def summarise_curves(curves: pd.DataFrame) -> pd.DataFrame:
-    """Mean and band of each strategy over its repeats.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        From :func:`removal_curves`, :func:`ecoval_core.evaluation.comparison.method_curves` or
-        :func:`ecoval_core.evaluation.addition.acquisition_curves`, of one measure.
-
-    Returns
-    -------
-    DataFrame
-        Columns method (where there is one), strategy, share, n_removed (or n_added), mean, low, high; low
-        and high are the 10th and 90th percentile of the repeats.
-    """
+    """Mean, 10th and 90th percentile of each strategy over its repeats, for curves of one measure."""
     keys = [name for name in ("method", "strategy", "share") if name in curves]
     count = "n_added" if "n_added" in curves else "n_removed"
     summary = curves.groupby(keys, sort=False).agg(
@@ -254,3 +256,41 @@ def summarise_curves(curves: pd.DataFrame) -> pd.DataFrame:
         high=("score", lambda score: score.quantile(0.9)),
     )
     return summary.reset_index()
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a set of rows stands among all, ranked by value."""
+
+    strategy: str  # the order that removes more of the rows up to their number
+    share: float  # their number as a part of all rows
+    n_rows: int
+    n_removed: int  # of them, at that share of that order
+
+
+def rows_removed(
+    values: pd.Series, strategy: str, share: float, classes: pd.Series | None = None
+) -> list[int]:
+    """Row ids that are gone at a point of a curve of rows ordered by value, the first to go first."""
+    if strategy not in ORDERED:
+        raise ValueError(f"Rows are removed lowest or highest first, not {strategy!r}.")
+    # Neither order draws anything.
+    order = removal_order(strategy, values.to_numpy(float), None, np.random.default_rng(0))
+    gone = removed_rows(order, share, None if classes is None else classes.to_numpy())
+    return [int(row) for row in values.index[gone]]
+
+
+def standing_of(
+    ids: Iterable[int], values: pd.Series, classes: pd.Series | None = None
+) -> Standing | None:
+    """Locate rows among all, ranked by value; None if none of them has a value."""
+    rows = set(ids) & set(values.index)
+    if not rows:
+        return None
+    share = len(rows) / len(values)
+    n_removed = {
+        strategy: len(rows & set(rows_removed(values, strategy, share, classes)))
+        for strategy in ORDERED
+    }
+    best = max(ORDERED, key=lambda strategy: n_removed[strategy])
+    return Standing(best, share, len(rows), n_removed[best])

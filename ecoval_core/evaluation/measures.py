@@ -2,7 +2,7 @@
 
 One number hides what a rare class pays, so every measurement holds the recall of each class beside
 accuracy, balanced accuracy and ROC AUC. Uncertainty is a bootstrap of the test rows, the same draws for every
-model that is compared.
+model that is compared; intervals are of 90 %.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import is_regressor
 
-from ecoval_core.valuation.fitting import fit_model, single_threaded
+from ecoval_core.valuation.models import fit_model, single_threaded
 
 N_DRAWS = 500
 CONFIDENCE = 0.9
@@ -22,113 +22,47 @@ CONFIDENCE = 0.9
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a fitted model says of the test rows.
-
-    Attributes
-    ----------
-    predicted : ndarray of shape (n_test,)
-        Labels or amounts.
-    scores : ndarray of shape (n_test, n_classes) or None
-        Probabilities or decision values of the classes; None for regression, or where a model has neither.
-    classes : ndarray of shape (n_classes,) or None
-        Labels of the columns of `scores`.
-    """
+    """What a fitted model says of the test rows."""
 
     predicted: NDArray
-    scores: NDArray[np.float64] | None = None
-    classes: NDArray | None = None
+    scores: NDArray[np.float64] | None = None  # probabilities or decision values, by class
+    classes: NDArray | None = None  # of the columns of `scores`
 
 
 def predict(
     estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, classes: NDArray | None, where: str
 ) -> Prediction:
-    """Fit a model and let it predict the test rows.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Unfitted, its random states set.
-    X, y : ndarray of shape (n_samples, n_features), (n_samples,)
-        Rows to fit on.
-    X_test : ndarray of shape (n_test, n_features)
-        Test rows.
-    classes : ndarray of shape (n_classes,) or None
-        All labels, of which `y` may lack some; None for regression.
-    where : str
-        Names the rows for an error message.
-
-    Returns
-    -------
-    Prediction
-        The predictions.
-
-    Raises
-    ------
-    RefitError
-        If the model refuses the rows.
-    """
+    """Fit a seeded model and predict the test rows; `classes` are all labels, None for regression."""
     with single_threaded():
         model = fit_model(estimator, X, y, where)
         predicted = model.predict(X_test)
         if classes is None:
             return Prediction(predicted)
         if hasattr(model, "predict_proba"):
-            found = model.predict_proba(X_test)
+            output = model.predict_proba(X_test)
         elif hasattr(model, "decision_function"):
-            found = model.decision_function(X_test)
-            found = np.column_stack([-found, found]) if found.ndim == 1 else found
+            output = model.decision_function(X_test)
+            output = np.column_stack([-output, output]) if output.ndim == 1 else output
         else:
             return Prediction(predicted)
-    scores = np.full((len(X_test), len(classes)), found.min())
-    scores[:, np.searchsorted(classes, model.classes_)] = found
+    scores = np.full((len(X_test), len(classes)), output.min())
+    scores[:, np.searchsorted(classes, model.classes_)] = output
     return Prediction(predicted, scores, classes)
 
 
 def draw_rows(n_test: int, random_state: int = 0, n_draws: int = N_DRAWS) -> NDArray[np.float64]:
-    """How often each test row is drawn in each bootstrap sample.
-
-    Parameters
-    ----------
-    n_test : int
-        Test rows.
-    random_state : int, default=0
-        Seeds the draws.
-    n_draws : int, default=500
-        Samples.
-
-    Returns
-    -------
-    ndarray of shape (n_draws, n_test)
-        Counts, each row of them summing to `n_test`.
-    """
+    """How often each test row is drawn in each bootstrap sample: (n_draws, n_test)."""
     random = np.random.default_rng(random_state)
     return random.multinomial(n_test, np.full(n_test, 1 / n_test), size=n_draws).astype(float)
 
 
 def measure(y_test: NDArray, prediction: Prediction, draws: NDArray) -> dict[str, NDArray]:
-    """Score predictions by every measure that fits the task, once for each draw of the test rows.
-
-    Parameters
-    ----------
-    y_test : ndarray of shape (n_test,)
-        True labels or amounts.
-    prediction : Prediction
-        What a model says of them.
-    draws : ndarray of shape (n_draws, n_test)
-        Weights of the test rows, a draw a row; all ones for the score itself.
-
-    Returns
-    -------
-    dict of str to ndarray of shape (n_draws,)
-        Classification: "accuracy", "balanced_accuracy", "roc_auc" (one class against the rest, the mean of
-        the classes) where the model gives scores, and "recall: LABEL" for each class of the test rows.
-        Regression: "r2". NaN where a draw holds no row of a class.
-    """
+    """Score by every measure for each row of `draws`; NaN where a draw has no row of a class."""
     if y_test.dtype.kind == "f":
         return {"r2": _r2(y_test, prediction.predicted, draws)}
     labels = np.unique(y_test)
     right = (prediction.predicted == y_test).astype(float)
-    found = {"accuracy": draws @ right / draws.sum(axis=1)}
+    measured = {"accuracy": draws @ right / draws.sum(axis=1)}
     with np.errstate(invalid="ignore", divide="ignore"):
         recalls = np.array(
             [
@@ -137,7 +71,7 @@ def measure(y_test: NDArray, prediction: Prediction, draws: NDArray) -> dict[str
                 for label in labels
             ]
         )
-    found["balanced_accuracy"] = _mean_known(recalls)
+    measured["balanced_accuracy"] = _mean_known(recalls)
     if prediction.scores is not None and prediction.classes is not None and len(labels) > 1:
         areas = [
             _area_under_roc(prediction.scores[:, column], y_test == label, draws)
@@ -145,8 +79,8 @@ def measure(y_test: NDArray, prediction: Prediction, draws: NDArray) -> dict[str
                 labels, np.searchsorted(prediction.classes, labels), strict=True
             )
         ]
-        found["roc_auc"] = _mean_known(np.array(areas))
-    return found | {recall_of(label): row for label, row in zip(labels, recalls, strict=True)}
+        measured["roc_auc"] = _mean_known(np.array(areas))
+    return measured | {recall_of(label): row for label, row in zip(labels, recalls, strict=True)}
 
 
 def recall_of(label: Any) -> str:
@@ -183,26 +117,14 @@ def _area_under_roc(score: NDArray, positive: NDArray, draws: NDArray) -> NDArra
 
 @dataclass(frozen=True)
 class Change:
-    """A measure before and after a change of the training rows.
-
-    Attributes
-    ----------
-    measure : str
-        A key of :func:`measure`.
-    before, after : float
-        Test scores.
-    low, high : float
-        90 % interval of the difference over a bootstrap of the test rows, the same rows for both models.
-    n_test : int
-        Test rows that the measure counts: all of them, or those of the class.
-    """
+    """A measure before and after a change of the training rows, and an interval of the difference."""
 
     measure: str
     before: float
     after: float
     low: float
     high: float
-    n_test: int
+    n_test: int  # test rows that the measure counts: all, or those of the class
 
     @property
     def difference(self) -> float:
@@ -213,22 +135,7 @@ class Change:
 def compare(
     y_test: NDArray, before: Prediction, after: Prediction, random_state: int = 0
 ) -> tuple[Change, ...]:
-    """Compare two models on the same test rows by every measure.
-
-    Parameters
-    ----------
-    y_test : ndarray of shape (n_test,)
-        True labels or amounts.
-    before, after : Prediction
-        What the two models say.
-    random_state : int, default=0
-        Seeds the bootstrap.
-
-    Returns
-    -------
-    tuple of Change
-        In the order of :func:`measure`.
-    """
+    """Compare two models on the same test rows by every measure."""
     draws = draw_rows(len(y_test), random_state)
     whole = np.ones((1, len(y_test)))
     points = [measure(y_test, p, whole) for p in (before, after)]
@@ -249,18 +156,7 @@ def compare(
 
 
 def interval(drawn: NDArray) -> tuple[float, float]:
-    """Return the middle 90 % of what bootstrap samples gave; NaN where none gave anything.
-
-    Parameters
-    ----------
-    drawn : ndarray of shape (n_draws,)
-        Scores or differences.
-
-    Returns
-    -------
-    low, high : float
-        5th and 95th percentile.
-    """
+    """Return the middle 90 % of what bootstrap samples gave; NaN where none gave anything."""
     drawn = drawn[~np.isnan(drawn)]
     if not len(drawn):
         return float("nan"), float("nan")
@@ -270,20 +166,7 @@ def interval(drawn: NDArray) -> tuple[float, float]:
 
 
 def main_measure(estimator: Any, *, balanced: bool = False) -> str:
-    """Name of the measure that stands for all.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Any scikit-learn estimator.
-    balanced : bool, default=False
-        Whether every class counts alike.
-
-    Returns
-    -------
-    str
-        "r2" for a regressor, else "balanced_accuracy" or "accuracy".
-    """
+    """Return the measure that stands for all: "r2", "balanced_accuracy" or "accuracy"."""
     if is_regressor(estimator):
         return "r2"
     return "balanced_accuracy" if balanced else "accuracy"

@@ -1,23 +1,26 @@
-"""Values that others propose: leave-one-out, Data-OOB, out-of-fold self-confidence, random.
+"""Values that others propose: KNN-Shapley, leave-one-out, Data-OOB, self-confidence, random.
 
 pyDVL holds some of these too, but its release needs numpy < 2; the benchmarks run it in an environment of its
-own and check these against it.
+own and check these against it. X is standardised; a `monitor` takes a step after each part of the work.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import is_regressor
 from sklearn.ensemble import BaggingClassifier, BaggingRegressor
+from sklearn.neighbors import NearestNeighbors
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import delayed
 
 from ecoval_core.target_type import Task
-from ecoval_core.valuation.fitting import (
+from ecoval_core.valuation.kernels import BLOCK_PAIRS, shapley_by_rank
+from ecoval_core.valuation.models import (
     fit_model,
     seed_estimator,
     single_threaded,
@@ -25,30 +28,17 @@ from ecoval_core.valuation.fitting import (
 )
 from ecoval_core.valuation.parallel import Monitor, run_tasks
 from ecoval_core.valuation.quality import identical_rows, make_folds
-from ecoval_core.valuation.refitting import Problem, out_of_fold_output
-from ecoval_core.valuation.scoring import Scale, check_scoring, has_probabilities, residuals
-from ecoval_core.valuation.targets import check_classes, encode, weigh
+from ecoval_core.valuation.refitting import Problem, make_problem, out_of_fold_output
+from ecoval_core.valuation.scoring import check_classes, residuals
 
+N_NEIGHBORS = 5
 N_TREES = 300
 # Trees between two reports of progress; their number changes no value.
 TREES_A_STEP = 10
 
 
 def random_values(n_samples: int, random_state: int | None = None) -> NDArray[np.float64]:
-    """Values that know nothing, uniform in [0, 1).
-
-    Parameters
-    ----------
-    n_samples : int
-        Rows.
-    random_state : int or None, default=None
-        Seeds the draw.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Values.
-    """
+    """Values that know nothing, uniform in [0, 1)."""
     return np.random.default_rng(random_state).random(n_samples)
 
 
@@ -57,36 +47,7 @@ def leave_one_out_values(
     *, scoring: str | None = None, class_weight: Any = None, n_jobs: int | None = None,
     random_state: int | None = None, monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Fall of the utility when a row alone is left out: EcoVal's first stage at its finest.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Unfitted model.
-    X, y : array-like of shape (n_samples, n_features), (n_samples,)
-        Training rows.
-    X_val, y_val : array-like of shape (n_val, n_features), (n_val,)
-        Validation rows.
-    scoring, n_jobs, random_state
-        As in :class:`ecoval_core.EcoVal`.
-    class_weight : "balanced", dict or None, default=None
-        Weights of the validation rows by class, as in :class:`ecoval_core.EcoVal`; those of the model are
-        the estimator's own.
-    monitor : Monitor or None, default=None
-        Takes a step after each of the n_samples + 1 fits.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Values in units of the score.
-
-    Raises
-    ------
-    RefitError
-        If the model cannot be fitted without some row.
-    Cancelled
-        If the caller asked to stop.
-    """
+    """Fall of the utility when a row alone is left out: EcoVal's first stage at its finest."""
     problem = _make_problem(
         estimator, X, y, X_val, y_val, scoring=scoring, class_weight=class_weight,
         random_state=random_state,
@@ -117,67 +78,26 @@ def _worth_without(problem: Problem, start: Any, row: int) -> float:
 
 def _make_problem(
     estimator: Any, X: ArrayLike, y: ArrayLike, X_val: ArrayLike, y_val: ArrayLike, *,
-    scoring: str | None = None, class_weight: Any = None, random_state: int | None = None,
+    random_state: int | None, scoring: str | None = None, class_weight: Any = None,
 ) -> Problem:  # fmt: skip
     X, y, X_val, y_val = map(np.asarray, (X, y, X_val, y_val))
-    task: Task = "regression" if is_regressor(estimator) else "classification"
-    classes = check_classes(y) if task == "classification" else None
+    classes = None if is_regressor(estimator) else check_classes(y)
     # EcoVal seeds its model like this, so that one seed means one model.
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-    codes, codes_val = encode(y, classes, "y"), encode(y_val, classes, "y_val")
-    weights = weigh(class_weight, classes, codes, codes_val)
-    proba = classes is not None and has_probabilities(estimator)
-    return Problem(
-        estimator=seed_estimator(estimator, seed),
-        X=X,
-        y=codes if classes is None else y,
-        codes=codes,
-        X_val=X_val,
-        codes_val=codes_val,
-        classes=classes,
-        scale=Scale.of(codes, task, weights.of_classes),
-        scoring=check_scoring(scoring, task, proba or classes is None),
-        proba=proba,
-        row_weights=weights.of_rows,
-        class_weights=weights.of_classes,
-    )
+    return make_problem(
+        seed_estimator(estimator, seed), X, y, X_val, y_val, classes, scoring=scoring,
+        class_weight=class_weight,
+    )  # fmt: skip
 
 
 def data_oob_values(
     X: ArrayLike, y: ArrayLike, *, task: Task = "classification", n_trees: int = N_TREES,
     n_jobs: int | None = None, random_state: int | None = None, monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Data-OOB: how well the trees that did not see a row predict its target.
+    """Data-OOB (Kwon and Zou, ICML 2023): how well trees that did not see a row predict its target.
 
-    Parameters
-    ----------
-    X, y : array-like of shape (n_samples, n_features), (n_samples,)
-        Training rows; no validation rows are used.
-    task : {"classification", "regression"}, default="classification"
-        Whether targets are labels or amounts.
-    n_trees : int, default=300
-        Bagged decision trees.
-    n_jobs : int or None, default=None
-        As in joblib.
-    random_state : int or None, default=None
-        Seeds the bags and the trees.
-    monitor : Monitor or None, default=None
-        Takes a step after every ten trees.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Classification: mean out-of-bag correctness, in [0, 1]. Regression: minus the mean squared error out
-        of bag, over the variance of the target. Rows in every bag get the mean of the others.
-
-    Raises
-    ------
-    Cancelled
-        If the caller asked to stop.
-
-    References
-    ----------
-    Y. Kwon and J. Zou, "Data-OOB: Out-of-bag Estimate as a Simple and Efficient Data Value", ICML 2023.
+    Classification: mean out-of-bag correctness. Regression: minus the mean squared error out of bag, over the
+    variance of the target. Rows in every bag get the mean of the others.
     """
     X, y = np.asarray(X), np.asarray(y)
     is_regression = task == "regression"
@@ -216,38 +136,10 @@ def self_confidence_values(
     estimator: Any, X: ArrayLike, y: ArrayLike, *, n_jobs: int | None = None,
     random_state: int | None = None, monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Judge each row by the model out of fold: the probability of its label, or how far it is off.
+    """Self-confidence (Northcutt et al., JAIR 2021): the probability of the label by the model out of fold.
 
-    Parameters
-    ----------
-    estimator : estimator
-        Unfitted model.
-    X, y : array-like of shape (n_samples, n_features), (n_samples,)
-        Training rows; no validation rows are used.
-    n_jobs : int or None, default=None
-        As in joblib.
-    random_state : int or None, default=None
-        Seeds the five folds, stratified and with identical rows together, and the model.
-    monitor : Monitor or None, default=None
-        Takes a step after each fold.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Classification: probability of the given label (without ``predict_proba`` 1 if it is predicted,
-        else 0), in [0, 1]. Regression: minus the absolute residual, over the deviation of the target.
-
-    Raises
-    ------
-    RefitError
-        If the model cannot be fitted without some fold.
-    Cancelled
-        If the caller asked to stop.
-
-    References
-    ----------
-    C. Northcutt et al., "Confident Learning: Estimating Uncertainty in Dataset Labels", JAIR 2021, where
-    it is called self-confidence.
+    Without ``predict_proba``, 1 if the label is predicted, else 0. Regression: minus the absolute residual,
+    over the deviation of the target. Folds are stratified, with identical rows together.
     """
     X, y = np.asarray(X), np.asarray(y)
     problem = _make_problem(estimator, X, y, X, y, random_state=random_state)
@@ -259,3 +151,94 @@ def self_confidence_values(
     if problem.classes is None:
         return -np.abs(residuals(output, problem.codes, problem.scale)[:, 0])
     return output[np.arange(len(y)), problem.codes]
+
+
+def knn_shapley_values(
+    X: ArrayLike, y: ArrayLike, X_val: ArrayLike, y_val: ArrayLike, *,
+    n_neighbors: int = N_NEIGHBORS, monitor: Monitor | None = None,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Exact Shapley values of a k-nearest-neighbour classifier (Jia et al., VLDB 2019, theorem 1).
+
+    The utility of a set of rows, at a validation row, is the number of its k nearest members of the set
+    that carry its label, over k.
+    """
+    X, y, X_val, y_val = map(np.asarray, (X, y, X_val, y_val))
+
+    def of_block(order: NDArray, targets: NDArray) -> NDArray[np.float64]:
+        return shapley_by_rank(y[order] == targets[:, None], n_neighbors)
+
+    return _mean_over_validation(X, X_val, y_val, of_block, monitor or Monitor())
+
+
+def knn_shapley_regression_values(
+    X: ArrayLike, y: ArrayLike, X_val: ArrayLike, y_val: ArrayLike, *,
+    n_neighbors: int = N_NEIGHBORS, monitor: Monitor | None = None,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Exact Shapley values of a k-nearest-neighbour regressor (Jia et al., VLDB 2019, theorem 6).
+
+    The utility of a set of rows, at a validation row, is minus the squared error of the sum of the targets
+    of its k nearest members over k, where targets are deviations from the training mean: a set of fewer
+    than k rows predicts that its missing neighbours are average, and the empty set predicts the mean.
+
+    Shapley values average marginal contributions to sets in which every other row is present with
+    probability p, over p uniform in (0, 1). Swapping the rows of rank i and i + 1 changes the prediction
+    only of sets with fewer than k nearer members, which gives the difference of their values in closed
+    form: the probability of such a set is min(k, i) / i, and the mean of a third row's share in the k
+    nearest of it is :func:`_company_weight`.
+    """
+    X, X_val = np.asarray(X), np.asarray(X_val)
+    y, y_val = np.asarray(y, dtype=np.float64), np.asarray(y_val, dtype=np.float64)
+    deviation = y.std() or 1.0
+    centred = (y - y.mean()) / deviation
+
+    def of_block(order: NDArray, targets: NDArray) -> NDArray[np.float64]:
+        wanted = (targets - y.mean()) / deviation
+        return _regression_by_rank(centred[order], wanted, n_neighbors)
+
+    return _mean_over_validation(X, X_val, y_val, of_block, monitor or Monitor())
+
+
+def _mean_over_validation(
+    X: NDArray, X_val: NDArray, y_val: NDArray,
+    of_block: Callable[[NDArray, NDArray], NDArray[np.float64]], monitor: Monitor,
+) -> NDArray[np.float64]:  # fmt: skip
+    """Mean over the validation rows of values that follow from the order of the distances."""
+    values = np.zeros(len(X))
+    index = NearestNeighbors(n_neighbors=len(X)).fit(X)
+    step = max(1, BLOCK_PAIRS // len(X))
+    monitor.total = -(-len(X_val) // step)
+    monitor.check()
+    for start in range(0, len(X_val), step):
+        part = slice(start, start + step)
+        order = index.kneighbors(X_val[part], return_distance=False)
+        np.add.at(values, order, of_block(order, y_val[part]))
+        monitor.step()
+        monitor.check()
+    return values / len(X_val)
+
+
+def _company_weight(rank: NDArray, k: int) -> NDArray[np.float64]:
+    """Mean over sets of a row's being among the k - 1 nearest of `rank` - 1 rows, by rank from 1."""
+    most = np.minimum(k - 1, rank - 1)
+    pairs = np.maximum(rank * (rank - 1), 1)
+    return most * (most + 1) / (2.0 * pairs)
+
+
+def _regression_by_rank(targets: NDArray, wanted: NDArray, k: int) -> NDArray[np.float64]:
+    """Shapley values of rows, targets nearest first by validation row: (n_val, n_samples)."""
+    n = targets.shape[1]
+    rank = np.arange(1, n + 1)
+    reached = np.minimum(k, rank) / rank
+    company = _company_weight(rank, k)
+    nearer = np.cumsum(targets, axis=1) - targets
+    # A row beyond the pair stands where it would with one of the two away.
+    weighted = targets * np.r_[0.0, company[:-1]]
+    farther = np.cumsum(weighted[:, ::-1], axis=1)[:, ::-1] - weighted
+    first, second = targets[:, :-1], targets[:, 1:]
+    both = reached[:-1] * ((first + second) / k - 2 * wanted[:, None])
+    others = 2 / k * (company[:-1] * nearer[:, :-1] + farther[:, 1:])
+    gains = (second - first) / k * (both + others)
+    last = targets[:, -1] / k
+    alone = reached[-1] * (last - 2 * wanted) + 2 / k * company[-1] * nearer[:, -1]
+    later = np.hstack([gains[:, ::-1].cumsum(axis=1)[:, ::-1], np.zeros((len(targets), 1))])
+    return later - (last * alone)[:, None]

@@ -27,31 +27,13 @@ def is_number(column: pd.Series) -> bool:
 
 
 def compare_with_class(features: pd.DataFrame, labels: pd.Series, row_id: int) -> pd.DataFrame:
-    """Set a row beside the rows of its class, the most unusual column first.
-
-    Parameters
-    ----------
-    features : DataFrame of shape (n_rows, n_columns)
-        Original columns of the rows that were valued, indexed by row id.
-    labels : Series of shape (n_rows,)
-        Their classes, indexed alike.
-    row_id : int
-        The row.
-
-    Returns
-    -------
-    DataFrame of shape (n_columns, 5)
-        Columns column, value (text), typical (text: the middle 90 % of the other rows of the class, or its
-        commonest categories), unusual (bool) and distance: how far outside the middle 90 % a number lies, in
-        widths of it, or 1 less the share of the class that has the row's category; 0 for what is typical or
-        missing in both.
-    """
+    """Set a row beside the rows of its class, the most unusual column first."""
     others = features.loc[(labels == labels.loc[row_id]) & (labels.index != row_id)]
-    found = [
+    compared = [
         (str(column), *_compare(features[column].loc[row_id], others[column]))
         for column in features
     ]
-    table = pd.DataFrame(found, columns=["column", "value", "typical", "unusual", "distance"])
+    table = pd.DataFrame(compared, columns=["column", "value", "typical", "unusual", "distance"])
     return table.sort_values("distance", ascending=False, kind="stable").reset_index(drop=True)
 
 
@@ -93,18 +75,7 @@ def _number(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Trait:
-    """What sets a group of rows apart in one column.
-
-    Attributes
-    ----------
-    column : str
-        The column.
-    text : str
-        The difference in plain words.
-    strength : float
-        Of a number: difference of the medians in robust standard deviations of all rows. Of a category: four
-        times the difference of its shares, which sets a fifth beside the smallest difference of numbers.
-    """
+    """What sets a group of rows apart in one column."""
 
     column: str
     text: str
@@ -112,27 +83,12 @@ class Trait:
 
 
 def describe_group(features: pd.DataFrame, members: pd.Index, n_traits: int = 3) -> list[Trait]:
-    """Say what sets a group of rows apart from all rows, the strongest trait first.
-
-    Parameters
-    ----------
-    features : DataFrame of shape (n_rows, n_columns)
-        Original columns of the rows that were valued, indexed by row id.
-    members : Index
-        Row ids of the group.
-    n_traits : int, default=3
-        Traits to return at most.
-
-    Returns
-    -------
-    list of Trait
-        Empty where the group is like all rows in every column.
-    """
+    """Say what sets a group of rows apart from all rows, the strongest trait first."""
     traits = [
         _trait(column, features[column], features.loc[members][column]) for column in features
     ]
-    found = [trait for trait in traits if trait is not None]
-    return sorted(found, key=lambda trait: -trait.strength)[:n_traits]
+    present = [trait for trait in traits if trait is not None]
+    return sorted(present, key=lambda trait: -trait.strength)[:n_traits]
 
 
 def _trait(name: Any, everybody: pd.Series, group: pd.Series) -> Trait | None:

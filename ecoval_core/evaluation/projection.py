@@ -43,29 +43,7 @@ def _principal_components(X: NDArray[np.float32], n_components: int) -> NDArray[
 
 
 def pca_projection(X: ArrayLike) -> NDArray[np.float32]:
-    """Project rows onto their first two principal components.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_samples, n_features)
-        Numeric, finite, standardised.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, 2), float32
-        Coordinates. Data that have two columns already are returned as they are; where there is no
-        second component (one column, one row, identical rows) its coordinates are 0.
-
-    Raises
-    ------
-    ValueError
-        If `X` is not a matrix of finite numbers.
-
-    Examples
-    --------
-    >>> pca_projection([[3.0], [1.0], [2.0]])[:, 0].tolist()
-    [1.0, -1.0, 0.0]
-    """
+    """Project rows onto their first two principal components."""
     X = _as_matrix(X)
     return X if X.shape[1] == 2 else _principal_components(X, 2)
 
@@ -73,33 +51,7 @@ def pca_projection(X: ArrayLike) -> NDArray[np.float32]:
 def umap_projection(
     X: ArrayLike, *, n_neighbors: int = 15, random_state: int = 0
 ) -> NDArray[np.float32]:
-    """Project rows by UMAP, which keeps neighbours together; larger distances mean little.
-
-    The layout starts from the principal components, so that the map does not turn over when it
-    replaces them. One projection runs at a time in a process; others wait.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_samples, n_features)
-        Numeric, finite, standardised. Neighbours are sought among the first 50 principal components.
-    n_neighbors : int, default=15
-        Size of the neighbourhoods kept together, at least 2; held below the number of rows.
-    random_state : int, default=0
-        Seeds the layout; the same seed gives the same coordinates.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, 2), float32
-        Coordinates. Data that have two columns already are returned as they are. UMAP needs
-        neighbourhoods: below 16 rows, and where all rows are identical, this is
-        :func:`pca_projection`. Above 20,000 rows UMAP arranges a random 20,000, and every other row is
-        placed at the mean of its three nearest among them, the nearer weighing more.
-
-    Raises
-    ------
-    ValueError
-        If `X` is not a matrix of finite numbers, or `n_neighbors` is below 2.
-    """
+    """Project rows by UMAP, which keeps neighbours together; larger distances mean little."""
     X = _as_matrix(X)
     if n_neighbors < 2:
         raise ValueError(f"n_neighbors must be at least 2, but it is {n_neighbors}.")

@@ -13,26 +13,17 @@ from numpy.typing import NDArray
 from sklearn.base import is_regressor
 
 from ecoval_core.evaluation.measures import Change, compare, main_measure, predict
-from ecoval_core.valuation.fitting import seed_estimator
+from ecoval_core.valuation.models import seed_estimator
 
 DEFAULT_QUOTA = 0.5
 SPARED = "spared by the quota"
 
 
 class Decision(NamedTuple):
-    """What a prune list decides.
+    """What a prune list decides; both by row id, the lowest value first."""
 
-    Attributes
-    ----------
-    reasons : Series of str
-        Why each row goes, indexed by the ids of the rows that go, lowest value first: "share",
-        "threshold", "picked", or several joined by " + ".
-    spared : ndarray of int
-        Row ids that the rules name and the quota of their class keeps, lowest value first.
-    """
-
-    reasons: pd.Series
-    spared: NDArray[np.int64]
+    reasons: pd.Series  # "share", "threshold", "picked" or several joined by " + "
+    spared: NDArray[np.int64]  # rows that the rules name and the quota of their class keeps
 
     @property
     def notes(self) -> pd.Series:
@@ -43,27 +34,13 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True)
 class PruneList:
-    """Rules that together say which rows go: those any rule names, less those restored or spared.
+    """Rules that together say which rows go: those any rule names, less those restored or spared."""
 
-    Attributes
-    ----------
-    share : float, default=0
-        Part of the rows, the lowest-valued, that go.
-    threshold : float or None, default=None
-        Rows with a value strictly below it go.
-    picked : frozenset of int
-        Row ids picked by hand.
-    restored : frozenset of int
-        Row ids that stay whatever the rules say.
-    quota : float, default=0.5
-        Part of the rows of each class that stays at least, whatever the rules say.
-    """
-
-    share: float = 0.0
-    threshold: float | None = None
+    share: float = 0.0  # of the rows, the lowest-valued, goes
+    threshold: float | None = None  # rows strictly below it go
     picked: frozenset[int] = frozenset()
-    restored: frozenset[int] = frozenset()
-    quota: float = DEFAULT_QUOTA
+    restored: frozenset[int] = frozenset()  # stay whatever the rules say
+    quota: float = DEFAULT_QUOTA  # of each class stays at least
 
     def __post_init__(self) -> None:
         if not 0 <= self.share < 1:
@@ -72,21 +49,7 @@ class PruneList:
             raise ValueError(f"The quota of a class must lie in [0, 1], but it is {self.quota}.")
 
     def decide(self, values: pd.Series, labels: pd.Series | None = None) -> Decision:
-        """Decide which rows go.
-
-        Parameters
-        ----------
-        values : Series
-            Value of each row, indexed by row id.
-        labels : Series or None, default=None
-            Class of each row, indexed alike; None where there are no classes, and no quota.
-
-        Returns
-        -------
-        Decision
-            Rows that go, and rows that the quota spares: those of the highest value, and rows picked by
-            hand only when no others are left.
-        """
+        """Decide which rows go."""
         ranked = values.sort_values(kind="stable")
         ids = ranked.index
         rules = {
@@ -97,9 +60,9 @@ class PruneList:
             "picked": ids.isin(self.picked),
         }
         reasons = pd.Series("", index=ids, dtype="str", name="reason")
-        for name, named in rules.items():
-            reasons[named] = (
-                reasons[named].where(reasons[named] == "", reasons[named] + " + ") + name
+        for name, chosen in rules.items():
+            reasons[chosen] = (
+                reasons[chosen].where(reasons[chosen] == "", reasons[chosen] + " + ") + name
             )
         reasons = reasons[(reasons != "") & ~ids.isin(self.restored)]
         if labels is None:
@@ -129,17 +92,7 @@ class PruneList:
 
 @dataclass(frozen=True)
 class Detection:
-    """How well a prune list found planted errors.
-
-    Attributes
-    ----------
-    caught : int
-        Planted errors on the list.
-    precision : float
-        Part of the list that is planted errors; NaN for an empty list.
-    recall : float
-        Part of the planted errors that is on the list; NaN if none were planted.
-    """
+    """How well a prune list finds planted errors; NaN where there is nothing to divide by."""
 
     caught: int
     precision: float
@@ -147,20 +100,7 @@ class Detection:
 
 
 def detection(pruned: Collection[int], flipped: Collection[int]) -> Detection:
-    """Precision and recall of a prune list against planted errors.
-
-    Parameters
-    ----------
-    pruned : collection of int
-        Row ids that go.
-    flipped : collection of int
-        Row ids whose label was planted.
-
-    Returns
-    -------
-    Detection
-        Counts and ratios.
-    """
+    """Precision and recall of pruned row ids against those of planted errors."""
     caught = len(np.intersect1d(np.asarray(list(pruned)), np.asarray(list(flipped))))
     return Detection(
         caught,
@@ -171,15 +111,7 @@ def detection(pruned: Collection[int], flipped: Collection[int]) -> Detection:
 
 @dataclass(frozen=True)
 class Effect:
-    """What a change of the training rows does to the test scores.
-
-    Attributes
-    ----------
-    main : str
-        The measure that stands for all.
-    changes : tuple of Change
-        Every measure before and after.
-    """
+    """What a change of the training rows does to the test scores: every measure, and the main one's name."""
 
     main: str
     changes: tuple[Change, ...]
@@ -207,11 +139,7 @@ class Effect:
 
     @property
     def verdict(self) -> str:
-        """Say "worse", "better" or "unsure".
-
-        Worse if the main measure or any class surely falls; better if the main measure surely rises and no
-        class surely falls.
-        """
+        """Say "worse" if a class or the main measure surely falls, "better" if that rises, else "unsure"."""
         hit = self.worst_hit
         if self.overall.high < 0 or (hit is not None and hit.high < 0):
             return "worse"
@@ -222,36 +150,7 @@ def measure_effect(
     estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray, keep: NDArray,
     *, y_after: NDArray | None = None, random_state: int = 0, balanced: bool = False,
 ) -> Effect:  # fmt: skip
-    """Measure what pruning or relabelling does to the test scores, with its uncertainty.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Unfitted model, the one the values are about.
-    X, y : ndarray of shape (n_samples, n_features), (n_samples,)
-        Training rows.
-    X_test, y_test : ndarray
-        Test rows, used neither to fit nor to value.
-    keep : ndarray of shape (n_samples,), bool
-        Rows that stay.
-    y_after : ndarray of shape (n_samples,) or None, default=None
-        Labels after the change; None leaves them as they are.
-    random_state : int, default=0
-        Seeds model and bootstrap.
-    balanced : bool, default=False
-        Whether balanced accuracy stands for all instead of accuracy.
-
-    Returns
-    -------
-    Effect
-        Accuracy, balanced accuracy, ROC AUC and the recall of each class (R2 for a regressor) before and
-        after, with 90 % intervals of the difference.
-
-    Raises
-    ------
-    ValueError
-        If too little is left to fit: no row, or one class only.
-    """
+    """Measure what pruning or relabelling does to the test scores, with its uncertainty."""
     regression = is_regressor(estimator)
     y_after = y if y_after is None else y_after
     if not keep.any():
@@ -261,11 +160,21 @@ def measure_effect(
             f"The change would leave only the class {left[0]!s} to train on; prune or relabel fewer "
             "rows, or restore some."
         )
+    return effect_of(
+        estimator, X, y, X[keep], y_after[keep], X_test, y_test, random_state=random_state,
+        balanced=balanced, where=f"on the {int(keep.sum())} rows left",
+    )  # fmt: skip
+
+
+def effect_of(
+    estimator: Any, X: NDArray, y: NDArray, X_after: NDArray, y_after: NDArray, X_test: NDArray,
+    y_test: NDArray, *, random_state: int, balanced: bool, where: str,
+) -> Effect:  # fmt: skip
+    """Compare the model fitted on the training rows with the one fitted on those after a change."""
     estimator = seed_estimator(estimator, random_state)
-    classes = None if regression else np.unique(np.concatenate([y, y_after, y_test]))
-    before = predict(estimator, X, y, X_test, classes, "on all rows")
-    where = f"on the {int(keep.sum())} rows left"
-    after = predict(estimator, X[keep], y_after[keep], X_test, classes, where)
+    labels = None if is_regressor(estimator) else np.unique(np.concatenate([y, y_after, y_test]))
+    before = predict(estimator, X, y, X_test, labels, "on all rows")
+    after = predict(estimator, X_after, y_after, X_test, labels, where)
     return Effect(
         main_measure(estimator, balanced=balanced), compare(y_test, before, after, random_state)
     )

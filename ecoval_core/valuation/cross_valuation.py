@@ -1,4 +1,4 @@
-"""Value every row: each fold in turn is the validation set."""
+"""Several valuations of the same rows: each fold in turn as the validation set, or several seeds."""
 
 from __future__ import annotations
 
@@ -10,67 +10,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
-from sklearn.utils import Bunch, _safe_indexing, check_random_state, indexable
+from sklearn.utils import Bunch, check_random_state, indexable
 
+from ecoval_core.target_type import resolve_task
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
-from ecoval_core.valuation.propagation import LEAST_SURPLUS
-from ecoval_core.valuation.record import Valuation
-from ecoval_core.valuation.targets import resolve_task, suggest
+from ecoval_core.valuation.record import LEAST_SURPLUS, Valuation
+from ecoval_core.valuation.scoring import suggest
 
 N_VALIDATION_FOLDS = 5
 
 
 class CrossValuation:
-    """Values of every row, averaged over folds; made by :func:`cross_value`.
+    """Values of every row, averaged over folds, with the attributes of a fitted :class:`EcoVal`.
 
-    A row brings nothing to the fold in which it validates, so that the values sum to the mean surplus.
-
-    Parameters
-    ----------
-    estimators : sequence of EcoVal or Valuation
-        Fitted, one a fold.
-    trained : sequence of ndarray of int
-        Rows that each of them valued.
-    fold : ndarray of shape (n_samples,)
-        Fold in which each row validated.
-    labels : ndarray of shape (n_samples,)
-        Cluster of each row in the first fold.
-
-    Attributes
-    ----------
-    values_, intrinsic_, extrinsic_, raw_extrinsic_ : ndarray of shape (n_samples,)
-        Means over the folds of what :class:`EcoVal` calls so, in units of the score.
-    standard_errors_ : ndarray of shape (n_samples,)
-        Standard error of each value over a bootstrap of the validation sets, which share no row.
-    quality_, label_quality_ : ndarray of shape (n_samples,)
-        Means over the folds that valued the row, in [0, 1].
-    judged_ : ndarray of shape (n_samples, n_outputs)
-        The same of the judges' pooled probabilities or predicted targets.
-    suggested_labels_ : ndarray of shape (n_samples,)
-        What the judges find likeliest; a row that no fold valued has NaN or the first label.
-    labels_ : ndarray of shape (n_samples,)
-        Clusters of the first fold. Rows that validated there join the nearest centre of their label.
-    cluster_values_, cluster_standard_errors_ : ndarray of shape (n_clusters_,)
-        Leave-cluster-out values in the first fold.
-    n_clusters_ : int
-        Clusters of the first fold.
-    surplus_, full_score_, prior_score_ : float
-        Means over the folds.
-    surplus_standard_error_ : float
-        Standard error of the mean surplus over a bootstrap of the validation sets.
-    returns_to_scale_, intrinsic_share_ : float
-        Parts of the mean surplus, as in :class:`EcoVal`; NaN without a surplus.
-    reliable_ : bool
-        Whether the values of all folds are.
-    scoring_, task_ : str
-        As in :class:`EcoVal`.
-    fold_ : ndarray of shape (n_samples,)
-        Fold in which each row validated; -1 for a row that never did.
-    trained_ : list of ndarray of int
-        Rows that each fold valued.
-    estimators_ : list of EcoVal or Valuation
-        The fitted folds.
+    A row brings nothing to the fold in which it validates, so that the values sum to the mean surplus; its
+    qualities and judgements are means over the folds that valued it. Standard errors are over a bootstrap of
+    the validation sets, which share no row. Clusters and their values are those of the first fold, where the
+    rows that validated join the nearest centre of their label. `fold_` is the fold in which each row
+    validated, -1 for a row that never did, and `trained_` the rows that each of the `estimators_` valued.
     """
 
     def __init__(
@@ -124,54 +82,19 @@ class CrossValuation:
                 one.forget_models()
 
     def value_samples(self, X: ArrayLike, y: ArrayLike) -> Bunch:
-        """Value unseen points without a refit: means over the folds.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_new, n_features)
-            Unseen points.
-        y : array-like of shape (n_new,)
-            Their labels or targets.
-
-        Returns
-        -------
-        Bunch
-            As :meth:`EcoVal.value_samples` returns; clusters and labels are those of the first
-            fold.
-
-        Raises
-        ------
-        ValueError
-            If a label was never seen in training, or the folds hold no models any longer.
-        """
+        """Value unseen points without a refit: means over the folds, clusters and labels of the first."""
         folds = [one for one in self.estimators_ if isinstance(one, EcoVal)]
         if not folds:
             raise ValueError(
                 "These values were read back without their models: value the rows again."
             )
-        found = [one.value_samples(X, y) for one in folds]
+        valued = [one.value_samples(X, y) for one in folds]
         amounts = ("value", "intrinsic", "extrinsic", "label_quality")
-        means = {name: np.mean([one[name] for one in found], axis=0) for name in amounts}
-        return Bunch(**means, cluster=found[0].cluster, suggested_label=found[0].suggested_label)
+        means = {name: np.mean([one[name] for one in valued], axis=0) for name in amounts}
+        return Bunch(**means, cluster=valued[0].cluster, suggested_label=valued[0].suggested_label)
 
     def reweight(self, extrinsic_weight: float) -> CrossValuation:
-        """Value the same rows with another extrinsic weight, without any refit.
-
-        Parameters
-        ----------
-        extrinsic_weight : float
-            b, at least 0.
-
-        Returns
-        -------
-        CrossValuation
-            One that shares the fits; this one is unchanged.
-
-        Raises
-        ------
-        ValueError
-            If the weight is negative or not a number.
-        """
+        """Value the same rows with another extrinsic weight, sharing the fits."""
         reweighted: list[EcoVal | Valuation] = [
             one.reweight(extrinsic_weight) for one in self.estimators_
         ]
@@ -215,7 +138,8 @@ def cross_value(
         As :meth:`EcoVal.fit` does; ValueError too if `cv` is an int below 2 or above the number of rows.
     """
     X, y = indexable(X, y)
-    y = np.asarray(y)
+    X, y = X if hasattr(X, "shape") else np.asarray(X), np.asarray(y)
+    rows_of = X.iloc if hasattr(X, "iloc") else X
     task = resolve_task(ecoval.estimator, y, ecoval.task)
     if isinstance(cv, Integral):
         cv = _deal(y if task == "classification" else np.zeros(len(y)), int(cv), ecoval)
@@ -225,7 +149,7 @@ def cross_value(
     fitted = []
     for number, (train, held) in enumerate(splits):
         one = clone(ecoval).set_params(task=task).fit(
-            _safe_indexing(X, train), y[train], _safe_indexing(X, held), y[held],
+            rows_of[train], y[train], rows_of[held], y[held],
             progress=monitor.part(number, len(splits)), should_stop=should_stop,
         )  # fmt: skip
         fitted.append(one)
@@ -234,7 +158,7 @@ def cross_value(
     labels = np.empty(len(y), dtype=np.int64)
     labels[trained[0]] = fitted[0].labels_
     held = np.setdiff1d(np.arange(len(y)), trained[0])
-    labels[held] = fitted[0].assign_clusters(_safe_indexing(X, held), y[held])
+    labels[held] = fitted[0].assign_clusters(rows_of[held], y[held])
     return CrossValuation(fitted, trained, fold, labels)
 
 
@@ -252,3 +176,78 @@ def _deal(groups: NDArray, n_folds: int, ecoval: EcoVal) -> list[tuple[NDArray, 
     fold = np.full(len(groups), -1)
     fold[order] = np.arange(len(order)) % n_folds
     return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_folds)]
+
+
+def seed_deviation(values: NDArray) -> NDArray[np.float64]:
+    """Return the standard deviation of each value over seeds, that of one run."""
+    return values.std(axis=0, ddof=1)
+
+
+def repeat_value(
+    ecoval: EcoVal,
+    X: Any,
+    y: Any,
+    X_val: Any,
+    y_val: Any,
+    n_repeats: int = 5,
+    *,
+    progress: Progress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> Bunch:
+    """Value the same rows with several seeds and return the standard error of each mean value.
+
+    The seed draws clusters, folds, the fitted sample and the model's own chance. What it contributes
+    falls with the number of repeats; what the choice of the validation set contributes does not.
+
+    Parameters
+    ----------
+    ecoval : EcoVal
+        Its parameters are used; the seeds are drawn from its random state. It is not fitted itself.
+    X, y : array-like of shape (n_samples, n_features), (n_samples,)
+        Training rows.
+    X_val, y_val : array-like of shape (n_val, n_features), (n_val,)
+        Validation rows, the same for every repeat.
+    n_repeats : int, default=5
+        Seeds, at least 2.
+    progress, should_stop : callable or None
+        As in :meth:`EcoVal.fit`, over the fits of all repeats.
+
+    Returns
+    -------
+    Bunch
+        ``value``, ``intrinsic``, ``extrinsic``: means over the repeats; ``seed_error``: standard error of
+        the mean value over seeds; ``validation_error``: standard error over a bootstrap of the validation
+        set, the mean of the repeats; ``standard_error``: both together (root of the sum of squares);
+        all ndarrays of shape (n_samples,), in units of the score. ``estimators``: the fitted repeats.
+
+    Raises
+    ------
+    ValueError
+        If `n_repeats` is below 2: one run shows nothing of the seed's part.
+    RefitError, Cancelled
+        As :meth:`EcoVal.fit` does.
+    """
+    if n_repeats < 2:
+        raise ValueError(f"n_repeats must be at least 2, but it is {n_repeats}.")
+    seeds = check_random_state(ecoval.random_state).randint(np.iinfo(np.int32).max, size=n_repeats)
+    monitor = Monitor(progress, should_stop)
+    fitted = []
+    for repeat, seed in enumerate(seeds):
+        one = clone(ecoval).set_params(random_state=int(seed))
+        one.fit(
+            X, y, X_val, y_val, should_stop=should_stop,
+            progress=monitor.part(repeat, n_repeats),
+        )  # fmt: skip
+        fitted.append(one)
+    values = np.array([one.values_ for one in fitted])
+    validation_error = np.mean([one.standard_errors_ for one in fitted], axis=0)
+    seed_error = seed_deviation(values) / np.sqrt(n_repeats)
+    return Bunch(
+        value=values.mean(axis=0),
+        intrinsic=np.mean([one.intrinsic_ for one in fitted], axis=0),
+        extrinsic=np.mean([one.extrinsic_ for one in fitted], axis=0),
+        seed_error=seed_error,
+        validation_error=validation_error,
+        standard_error=np.hypot(seed_error, validation_error),
+        estimators=fitted,
+    )

@@ -22,30 +22,20 @@ from sklearn.utils import (
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ecoval_core.target_type import Task
-from ecoval_core.valuation.attribution import attribute
-from ecoval_core.valuation.fitting import MAX_FIT_SAMPLES, seed_estimator, weigh_classes
-from ecoval_core.valuation.models import make_model
+from ecoval_core.target_type import Task, resolve_task
+from ecoval_core.valuation.models import make_model, seed_estimator, weigh_classes
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.valuation.propagation import attribute
 from ecoval_core.valuation.quality import JUDGES
-from ecoval_core.valuation.record import Findings, Valuation
-from ecoval_core.valuation.refitting import Problem
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, Findings, Valuation
+from ecoval_core.valuation.refitting import MAX_FIT_SAMPLES, make_problem
 from ecoval_core.valuation.scoring import (
     SCORINGS,
-    Scale,
-    check_scoring,
-    has_probabilities,
-    prior_scores,
-)
-from ecoval_core.valuation.targets import (
     check_classes,
-    check_magnitude,
     encode,
-    resolve_task,
+    prior_scores,
     set_validation_aside,
     suggest,
-    weigh,
 )
 
 _FLOATS = [np.float64, np.float32]
@@ -290,7 +280,10 @@ class EcoVal(BaseEstimator):
         else:
             train = np.arange(len(X))
             X_val, y_val = self._check_points(X_val, y_val)
-        problem = self._make_problem(X[train], y[train], X_val, y_val, classes, seed)
+        problem = make_problem(
+            self._make_estimator(task, seed), X[train], y[train], X_val, y_val, classes,
+            scoring=self.scoring, class_weight=self.class_weight,
+        )  # fmt: skip
         self._attribution = attribute(
             problem,
             n_clusters=self.n_clusters,
@@ -310,71 +303,50 @@ class EcoVal(BaseEstimator):
         check_consistent_length(X, y)
         return X, y
 
-    def _make_problem(
-        self, X: NDArray, y: NDArray, X_val: NDArray, y_val: NDArray, classes: NDArray | None,
-        seed: int,
-    ) -> Problem:  # fmt: skip
-        task: Task = "regression" if classes is None else "classification"
+    def _make_estimator(self, task: Task, seed: int) -> Any:
         estimator = self.estimator
         if estimator is None:
             # On raw columns, solvers of linear models may not converge.
-            default = make_model("ridge" if classes is None else "logistic_regression", task)
+            default = make_model("ridge" if task == "regression" else "logistic_regression", task)
             estimator = make_pipeline(StandardScaler(), default)
         estimator = seed_estimator(estimator, seed)
         if self.class_weight is not None:
             estimator = weigh_classes(estimator, self.class_weight)
-        proba = classes is not None and has_probabilities(estimator)
-        codes, codes_val = encode(y, classes, "y"), encode(y_val, classes, "y_val")
-        check_magnitude(X, "X")
-        check_magnitude(X_val, "X_val")
-        if classes is None:
-            check_magnitude(codes, "y")
-            check_magnitude(codes_val, "y_val")
-        weights = weigh(self.class_weight, classes, codes, codes_val)
-        return Problem(
-            estimator=estimator,
-            X=X,
-            y=codes if classes is None else y,
-            codes=codes,
-            X_val=X_val,
-            codes_val=codes_val,
-            classes=classes,
-            scale=Scale.of(codes, task, weights.of_classes),
-            scoring=check_scoring(self.scoring, task, proba or classes is None),
-            proba=proba,
-            row_weights=weights.of_rows,
-            class_weights=weights.of_classes,
-        )
+        return estimator
 
     def _publish(self, y: NDArray) -> None:
-        found = self._attribution
-        problem, refits, clustering = found.problem, found.refits, found.clustering
+        attribution = self._attribution
+        problem, refits, clustering = (
+            attribution.problem, attribution.refits, attribution.clustering
+        )  # fmt: skip
         prior = prior_scores(problem.codes_val, problem.scoring, problem.scale)
         full_score = float((refits.scores_full * problem.row_weights).mean())
         prior_score = float((prior * problem.row_weights).mean())
         deviation = refits.scores_full - prior - (full_score - prior_score)
         deviation *= problem.row_weights
         self.estimator_ = refits.estimator
-        self.cluster_predictions_ = found.credit.predicted
-        self.cluster_reliability_ = found.credit.reliability
-        self.cluster_centers_ = found.scaler.inverse_transform(clustering.centers)
-        self.judge_weights_ = dict(zip(JUDGES, found.pool.weights.tolist(), strict=True))
+        self.cluster_predictions_ = attribution.credit.predicted
+        self.cluster_reliability_ = attribution.credit.reliability
+        self.cluster_centers_ = attribution.scaler.inverse_transform(clustering.centers)
+        self.judge_weights_ = dict(zip(JUDGES, attribution.pool.weights.tolist(), strict=True))
         self.kernel_weights_ = {
             kernel.name: float(weight)
-            for kernel, weight in zip(found.weighting.kernels, found.weighting.weights, strict=True)
+            for kernel, weight in zip(
+                attribution.weighting.kernels, attribution.weighting.weights, strict=True
+            )
         }
         suggested = np.array(y)
-        suggested[self._train_rows] = suggest(found.judged, problem.classes)
+        suggested[self._train_rows] = suggest(attribution.judged, problem.classes)
         self.findings_ = Findings(
             labels=self._spread(clustering.labels, -1),
-            quality=self._spread(found.quality),
-            label_quality=self._spread(found.label_quality),
-            raw_extrinsic=self._spread(found.credit.extrinsic),
-            judged=self._spread(found.judged),
+            quality=self._spread(attribution.quality),
+            label_quality=self._spread(attribution.label_quality),
+            raw_extrinsic=self._spread(attribution.credit.extrinsic),
+            judged=self._spread(attribution.judged),
             suggested_labels=suggested,
-            sampling=found.credit.sampling,
+            sampling=attribution.credit.sampling,
             cluster_values=(refits.effects * problem.row_weights).mean(axis=1),
-            cluster_standard_errors=found.errors,
+            cluster_standard_errors=attribution.errors,
             full_score=full_score,
             prior_score=prior_score,
             surplus_standard_error=float(np.sqrt((deviation**2).mean() / len(prior))),
@@ -385,7 +357,7 @@ class EcoVal(BaseEstimator):
         self._take(Valuation(self.findings_, self.extrinsic_weight))
 
     def _take(self, valuation: Valuation) -> None:
-        published = {name: kept for name, kept in vars(valuation).items() if name.endswith("_")}
+        published = {name: value for name, value in vars(valuation).items() if name.endswith("_")}
         self.__dict__.update(published)
 
     def _spread(self, of_train: NDArray, missing: float = np.nan) -> NDArray:
@@ -457,7 +429,7 @@ class EcoVal(BaseEstimator):
 
         Each point is valued as if it alone joined the nearest cluster of its own label and shared the
         demand for it with the members. To decide which points to *add*,
-        :func:`ecoval_core.evaluation.acquisition.value_new` ranks a pool: measured on many tables, neither
+        :func:`ecoval_core.evaluation.new_rows.value_new` ranks a pool: measured on many tables, neither
         the value, which also pays for being typical, nor ``extrinsic`` alone is an order to acquire by. To
         find wrong labels, rank by ``label_quality``.
 

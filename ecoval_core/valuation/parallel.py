@@ -24,19 +24,7 @@ class Cancelled(Exception):  # noqa: N818 - a request that was granted, not an e
 
 @dataclass
 class Monitor:
-    """Where a run stands, and whether its caller wants it to stop.
-
-    Attributes
-    ----------
-    progress : callable or None, default=None
-        Called as ``progress(done, total)`` after each step.
-    should_stop : callable or None, default=None
-        Asked between steps.
-    total : int, default=0
-        Steps that there are.
-    done : int, default=0
-        Steps finished.
-    """
+    """Where a run stands, and whether its caller wants it to stop."""
 
     progress: Progress | None = None
     should_stop: ShouldStop | None = None
@@ -49,13 +37,7 @@ class Monitor:
         return self.should_stop is not None and self.should_stop()
 
     def check(self) -> None:
-        """Stop here if the caller asks to.
-
-        Raises
-        ------
-        Cancelled
-            If `should_stop` returned True.
-        """
+        """Stop here if the caller asks to."""
         if self.is_stopping:
             raise Cancelled(_CANCELLED)
 
@@ -66,18 +48,7 @@ class Monitor:
             self.progress(self.done, self.total)
 
     def part(self, part: int, n_parts: int) -> Progress | None:
-        """Report the progress of one of several runs of equal length as that of the whole.
-
-        Parameters
-        ----------
-        part, n_parts : int
-            Which part runs, from 0, and how many there are.
-
-        Returns
-        -------
-        callable or None
-            Takes steps done and steps to do of the part.
-        """
+        """Report the progress of one of several runs of equal length as that of the whole."""
         report = self.progress
         if report is None:
             return None
@@ -94,27 +65,7 @@ def _stay_in_process(function: Callable[..., Any], *args: Any, **kwargs: Any) ->
 def run_tasks(
     tasks: list[Any], n_jobs: int | None = None, monitor: Monitor | None = None
 ) -> Iterator[Any]:
-    """Run delayed tasks in order through joblib, reporting progress and heeding a stop.
-
-    Parameters
-    ----------
-    tasks : list of delayed calls
-        From :func:`sklearn.utils.parallel.delayed`.
-    n_jobs : int or None, default=None
-        As in joblib.
-    monitor : Monitor or None, default=None
-        Takes a step after each task; its total is the caller's to set.
-
-    Yields
-    ------
-    object
-        Each task's result, in the order of `tasks`.
-
-    Raises
-    ------
-    Cancelled
-        If the caller asked to stop.
-    """
+    """Run delayed tasks in order through joblib, reporting progress and heeding a stop."""
     monitor = monitor or Monitor()
     monitor.check()
     stopping = Event()

@@ -14,15 +14,10 @@ from sklearn.utils import shuffle
 
 from ecoval_core.target_type import Task
 from ecoval_core.valuation.clustering import cluster_groups, target_bins
-from ecoval_core.valuation.fitting import (
-    MAX_FIT_SAMPLES,
-    fit_model,
-    seed_estimator,
-    single_threaded,
-)
-from ecoval_core.valuation.forest import Forest
-from ecoval_core.valuation.kernels import ProximityKernel
+from ecoval_core.valuation.kernels import Forest, ProximityKernel
+from ecoval_core.valuation.models import fit_model, seed_estimator, single_threaded
 from ecoval_core.valuation.quality import N_CONFIDENCE_FOLDS, nearest_neighbors
+from ecoval_core.valuation.refitting import MAX_FIT_SAMPLES
 from ecoval_core.valuation.scoring import Scale
 
 N_NEIGHBORS = 10
@@ -31,38 +26,12 @@ N_TIMED_ROWS = 1_000
 
 
 def count_fits(n_clusters: int, n_folds: int = 1) -> int:
-    """Model fits that a valuation takes: on all data, without each cluster, without each fold.
-
-    Parameters
-    ----------
-    n_clusters : int
-        Clusters, K.
-    n_folds : int, default=1
-        Valuations: the folds of :func:`cross_value` where every row is valued.
-
-    Returns
-    -------
-    int
-        K + 6 for each valuation.
-    """
+    """Count the fits of a valuation, K + 6: on all data, without each cluster, without each of five folds."""
     return n_folds * (n_clusters + 1 + N_CONFIDENCE_FOLDS)
 
 
 def cluster_bounds(y: NDArray, task: Task) -> tuple[int, int]:
-    """Coarsest and finest granularity of a training target.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_samples,)
-        Labels or targets.
-    task : {"classification", "regression"}
-        The task.
-
-    Returns
-    -------
-    least, most : int
-        Number of classes (regression: target bins) and number of points.
-    """
+    """Coarsest and finest granularity of a training target."""
     n_groups = len(np.unique(y)) if task == "classification" else len(target_bins(y)) + 1
     return n_groups, len(y)
 
@@ -70,35 +39,7 @@ def cluster_bounds(y: NDArray, task: Task) -> tuple[int, int]:
 def estimate_seconds(
     estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clusters: int, *, n_folds: int = 1
 ) -> float:  # fmt: skip
-    """Estimate the time of a valuation by timing a small part of each of its steps.
-
-    One fit from scratch stands for the fit on all data and the folds; a few without a neighbourhood of the
-    size of a cluster, warm-started where the model allows it, stand for the refits; clustering, neighbours
-    and the propagation to members are timed on some rows.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Unfitted model.
-    X, y : ndarray of shape (n_samples, n_features), (n_samples,)
-        Training data, standardised.
-    X_val : ndarray of shape (n_val, n_features)
-        Validation points, predicted after each fit.
-    n_clusters : int
-        Clusters, K.
-    n_folds : int, default=1
-        Valuations of this size.
-
-    Returns
-    -------
-    float
-        Seconds, on this machine at its present load.
-
-    Raises
-    ------
-    RefitError
-        If the model cannot be fitted.
-    """
+    """Estimate the time of a valuation by timing a small part of each of its steps."""
     estimator = seed_estimator(estimator, 0)
     X, y = shuffle(X, y, random_state=0)
     with single_threaded():
@@ -129,9 +70,9 @@ def _time_fits(estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_cluster
         distance = ((X - X[anchor]) ** 2).sum(axis=1)
         if is_classifier(estimator):
             distance[y != y[anchor]] = np.inf
-        kept = np.argsort(distance)[max(1, len(X) // n_clusters) :]
-        if len(kept):
-            refits.append(_seconds(partial(fit, np.sort(kept), "in part", full))[0])
+        rest = np.argsort(distance)[max(1, len(X) // n_clusters) :]
+        if len(rest):
+            refits.append(_seconds(partial(fit, np.sort(rest), "in part", full))[0])
     refit = np.mean(refits) if refits else scratch
     return float(scratch * (1 + N_CONFIDENCE_FOLDS) + refit * n_clusters)
 

@@ -1,8 +1,14 @@
 """Label quality: what judges who have not seen a row's label say of it.
 
-Three judges give every training row class probabilities (a predicted target): its neighbours, the model
-of the run out of fold, and a forest out of bag. They are pooled by a Cobb-Douglas function whose
-elasticities the given labels choose. None of it looks at the validation points.
+Three judges j give every training row class probabilities (a predicted target): its neighbours, the model
+of the run out of fold, and a forest out of bag. They are pooled by a Cobb-Douglas function,
+
+    p(c) ~ prod_j p_j(c)^w_j,   q = p(y) / max_c p(c)
+
+with smoothed p_j and elasticities w >= 0 by maximum likelihood of the given labels; the quality q of a row
+that fits as well as any is 1 in a mixed region too. Where classes are balanced, q divides their shares out.
+For regression the judges' deviations from the training mean are weighted by least squares of the given
+targets, and q = exp(-|residual| / (2 * 1.4826 * spread)). None of it looks at the validation points.
 """
 
 from __future__ import annotations
@@ -25,50 +31,20 @@ JUDGES = ("neighbors", "model", "forest")
 SMOOTHING = 0.02
 # Rows that decide on the elasticities; more of them change nothing.
 MAX_POOLED_ROWS = 10_000
+# Above it, neighbours are sought in a random sample of this size. Measured on 100,000 points of 50 features,
+# one core: 73 s exact, 8 s by the sample, 6 s by an approximate index (after 28 s of compilation); the
+# planted noise that neighbours alone find is the same within 0.003 of AUC.
 MAX_REFERENCE_POINTS = 20_000
 
 
 def identical_rows(X: NDArray, codes: NDArray) -> NDArray[np.int64]:
-    """Find the groups of rows that are identical in features and label.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Features.
-    codes : ndarray of shape (n_samples,)
-        Class indices or targets.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,), int
-        Group of each row, in order of first appearance.
-    """
+    """Return the group of identical features and label that each row belongs to."""
     frame = pd.DataFrame(X).assign(codes=codes)
     return pd.factorize(pd.util.hash_pandas_object(frame, index=False))[0]
 
 
 def make_folds(groups: NDArray[np.int64], codes: NDArray, scale: Scale, seed: int) -> NDArray:
-    """Folds for out-of-fold predictions: stratified, identical rows always together.
-
-    Unlike scikit-learn's splitters this takes classes smaller than the number of folds (their members are
-    spread out) and groups of thousands of rows without a loop over them.
-
-    Parameters
-    ----------
-    groups : ndarray of shape (n_samples,), int
-        From :func:`identical_rows`.
-    codes : ndarray of shape (n_samples,)
-        Class indices or targets.
-    scale : Scale
-        Scale of the training target.
-    seed : int
-        Seeds the shuffle.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,), int
-        Fold of each row: 0 to at most 4.
-    """
+    """Deal groups of identical rows out to stratified folds; classes may be smaller than their number."""
     _, first = np.unique(groups, return_index=True)
     order = np.random.default_rng(seed).permutation(len(first))
     if scale.task == "classification":
@@ -79,20 +55,7 @@ def make_folds(groups: NDArray[np.int64], codes: NDArray, scale: Scale, seed: in
 
 
 def neighbor_output(neighbor_codes: NDArray, scale: Scale) -> NDArray[np.float64]:
-    """Judge by neighbours: the shares of their labels, or the median of their targets.
-
-    Parameters
-    ----------
-    neighbor_codes : ndarray of shape (n_points, n_neighbors)
-        Codes of each point's nearest training points.
-    scale : Scale
-        Scale of the training target.
-
-    Returns
-    -------
-    ndarray of shape (n_points, n_outputs)
-        Class probabilities or predicted targets.
-    """
+    """Judge by neighbours: the shares of their labels, or the median of their targets."""
     if scale.task == "regression":
         return np.median(neighbor_codes, axis=1)[:, None]
     counts = np.zeros((len(neighbor_codes), scale.n_classes))
@@ -104,46 +67,15 @@ def neighbor_output(neighbor_codes: NDArray, scale: Scale) -> NDArray[np.float64
 
 @dataclass(frozen=True)
 class Pool:
-    """Pools the outputs of judges.
-
-    Classification: p(c) is proportional to the product of the judges' smoothed probabilities, each to the
-    power of its elasticity. Regression: the prediction is the training mean plus the weighted deviations
-    of the judges from it.
-
-    Attributes
-    ----------
-    scale : Scale
-        Scale of the training target.
-    weights : ndarray of shape (n_judges,)
-        Elasticities, at least 0; by maximum likelihood of the given labels, or least squares of the given
-        targets.
-    spread : float
-        Regression: median absolute residual of the pooled prediction over the training points, in units of
-        the target's deviation; unused for classification.
-    """
+    """Pools the outputs of judges by their elasticities."""
 
     scale: Scale
-    weights: NDArray[np.float64]
-    spread: float = 1.0
+    weights: NDArray[np.float64]  # one for each judge
+    spread: float = 1.0  # regression: median absolute residual in deviations
 
     @classmethod
     def fit(cls, outputs: Sequence[NDArray], codes: NDArray, scale: Scale) -> Pool:
-        """Choose the elasticities under which the given labels are likeliest.
-
-        Parameters
-        ----------
-        outputs : sequence of ndarray of shape (n_samples, n_outputs)
-            What each judge says of the training points, none having seen the label it judges.
-        codes : ndarray of shape (n_samples,)
-            Given class indices or targets.
-        scale : Scale
-            Scale of the training target.
-
-        Returns
-        -------
-        Pool
-            The pool.
-        """
+        """Choose the elasticities under which the given labels are likeliest."""
         step = -(-len(codes) // MAX_POOLED_ROWS)
         some, given = [output[::step] for output in outputs], codes[::step]
         if scale.task == "classification":
@@ -155,18 +87,7 @@ class Pool:
         return cls(scale, weights, float(np.median(np.abs(residual))))
 
     def output(self, outputs: Sequence[NDArray]) -> NDArray[np.float64]:
-        """Pool what the judges say.
-
-        Parameters
-        ----------
-        outputs : sequence of ndarray of shape (n_points, n_outputs)
-            What each judge says.
-
-        Returns
-        -------
-        ndarray of shape (n_points, n_outputs)
-            Class probabilities or predicted targets.
-        """
+        """Pool what the judges say."""
         if self.scale.task == "classification":
             logits = sum(w * _log(p) for w, p in zip(self.weights, outputs, strict=True))
             return softmax(logits, axis=1)
@@ -174,44 +95,13 @@ class Pool:
         return (self.scale.prior[0] + deviations @ self.weights * self.scale.deviation)[:, None]
 
     def label_quality(self, pooled: NDArray, codes: NDArray) -> NDArray[np.float64]:
-        """Judge given labels by the pooled output.
-
-        Parameters
-        ----------
-        pooled : ndarray of shape (n_points, n_outputs)
-            From :meth:`output`.
-        codes : ndarray of shape (n_points,)
-            Given class indices or targets.
-
-        Returns
-        -------
-        ndarray of shape (n_points,)
-            In [0, 1]: the pooled probability of the given class; regression: exp(-|residual| /
-            (2 * 1.4826 * spread)).
-        """
+        """Judge given labels by the pooled output."""
         return agreement(pooled, codes, self.scale, self.spread)
 
     def quality(
         self, pooled: NDArray, codes: NDArray, class_weights: NDArray | None = None
     ) -> NDArray[np.float64]:
-        """Quality as the production function takes it: relative to the likeliest label.
-
-        A row that fits as well as any is not worth less for lying in a mixed region.
-
-        Parameters
-        ----------
-        pooled : ndarray of shape (n_points, n_outputs)
-            From :meth:`output`.
-        codes : ndarray of shape (n_points,)
-            Given class indices or targets.
-        class_weights : ndarray of shape (n_classes,) or None, default=None
-            Multiply the probabilities first; one over the class shares divides the priors out.
-
-        Returns
-        -------
-        ndarray of shape (n_points,)
-            In [0, 1]; for regression the label quality.
-        """
+        """Quality as the production function takes it: relative to the likeliest label."""
         if self.scale.task == "regression":
             return self.label_quality(pooled, codes)
         weighted = pooled if class_weights is None else pooled * class_weights
@@ -240,26 +130,13 @@ def _likeliest_weights(logs: NDArray, codes: NDArray) -> NDArray[np.float64]:
 
     start = np.full(len(logs), 1 / len(logs))
     bounds = [(0, None)] * len(logs)
-    found = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
+    weights = minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x
     # With labels that no judge can predict, all would fall silent: they then have equal say.
-    return found if found.any() else start
+    return weights if weights.any() else start
 
 
 def mean_of_identical(values: NDArray, identical: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Give identical rows the mean of what was found for them.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_samples,) or (n_samples, n_columns)
-        What was found for each row.
-    identical : ndarray of shape (n_samples,), int
-        From :func:`identical_rows`.
-
-    Returns
-    -------
-    ndarray
-        Of the same shape.
-    """
+    """Give identical rows the mean of their values."""
     counts = np.bincount(identical)
     if counts.max() == 1:
         return values
@@ -272,30 +149,7 @@ def mean_of_identical(values: NDArray, identical: NDArray[np.int64]) -> NDArray[
 def nearest_neighbors(
     X: NDArray, n_neighbors: int, X_new: NDArray | None = None, *, seed: int = 0
 ) -> NDArray[np.int64]:
-    """Nearest training points of each training point (itself left out) or of unseen points.
-
-    Above 20,000 training points, the neighbours are sought in a random reference sample of that size.
-    Measured on 100,000 points of 50 features, one core: 73 s exact, 8 s by the sample, 6 s by an
-    approximate index (NN-descent, after 28 s of compilation); the planted noise that neighbours alone find
-    is the same within 0.003 of AUC between sample and index. The sample needs no compiler and gives
-    the same bits each time.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Training points, standardised.
-    n_neighbors : int
-        Neighbours wanted; held to those there are.
-    X_new : ndarray of shape (n_new, n_features) or None, default=None
-        Unseen points.
-    seed : int, default=0
-        Seeds the reference sample.
-
-    Returns
-    -------
-    ndarray of shape (n, n_neighbors), int
-        Row positions in `X`, nearest first.
-    """
+    """Nearest training points of each training point (itself left out) or of unseen points."""
     n_samples = len(X)
     wanted = max(1, min(n_neighbors, n_samples - (X_new is None)))
     if n_samples <= MAX_REFERENCE_POINTS:
@@ -304,8 +158,8 @@ def nearest_neighbors(
     sample = np.random.default_rng(seed).permutation(n_samples)[:MAX_REFERENCE_POINTS]
     index = NearestNeighbors(n_neighbors=wanted + 1).fit(X[sample].astype(np.float32))
     points = (X if X_new is None else X_new).astype(np.float32)
-    found = sample[index.kneighbors(points, return_distance=False)]
+    nearest = sample[index.kneighbors(points, return_distance=False)]
     if X_new is not None:
-        return found[:, :wanted]
-    itself_last = np.argsort(found == np.arange(n_samples)[:, None], axis=1, kind="stable")
-    return np.take_along_axis(found, itself_last, axis=1)[:, :wanted]
+        return nearest[:, :wanted]
+    itself_last = np.argsort(nearest == np.arange(n_samples)[:, None], axis=1, kind="stable")
+    return np.take_along_axis(nearest, itself_last, axis=1)[:, :wanted]

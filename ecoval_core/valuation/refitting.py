@@ -1,8 +1,12 @@
 """Stage 1: the model on all data, and once more without each cluster.
 
 The refits are independent of each other, so they go through joblib: serial, threads, processes, or a
-cluster that :func:`joblib.parallel_config` names. Every worker holds BLAS and OpenMP to one thread: two
-threads on a busy machine were measured to make a 0.08 s fit take 1 s.
+cluster that :func:`joblib.parallel_config` names. The value of cluster c is the weighted mean over the
+validation rows v of its effects
+
+    Delta_c(v) = s(f_D; v) - s(f_-c; v),   Phi_c = mean_v w_v Delta_c(v)
+
+with s the per-sample score, f_D the model on all rows and f_-c the model without the cluster.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.parallel import delayed
 
-from ecoval_core.valuation.fitting import (
+from ecoval_core.valuation.models import (
     RefitError,
     fit_model,
     name_of,
@@ -23,66 +27,46 @@ from ecoval_core.valuation.fitting import (
     starts_from_solution,
 )
 from ecoval_core.valuation.parallel import Monitor, run_tasks
-from ecoval_core.valuation.scoring import Scale, model_output, sample_scores
+from ecoval_core.valuation.scoring import (
+    Scale,
+    check_magnitude,
+    check_scoring,
+    encode,
+    has_probabilities,
+    model_output,
+    sample_scores,
+    weigh,
+)
 
+# Above it, refits use a sample stratified by cluster.
+MAX_FIT_SAMPLES = 10_000
 # Unseen points are valued with the models without each cluster; large forests are not worth the memory.
 MAX_KEPT_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is fitted and what it is scored on.
+    """What is fitted and what it is scored on."""
 
-    Attributes
-    ----------
-    estimator : estimator
-        Unfitted, its random states set.
-    X, y : ndarray of shape (n_samples, n_features), (n_samples,)
-        Training data; labels as the user gave them, so that class weights by label work.
-    codes : ndarray of shape (n_samples,)
-        Class indices, or `y` for regression.
-    X_val, codes_val : ndarray of shape (n_val, n_features), (n_val,)
-        Validation data, never used to fit.
-    classes : ndarray of shape (n_classes,) or None
-        Sorted labels; None for regression.
-    scale : Scale
-        Scale of the training target.
-    scoring : str
-        Per-sample score.
-    proba : bool
-        Whether the model gives probabilities.
-    row_weights : ndarray of shape (n_val,)
-        Weights of the validation rows, of mean 1.
-    class_weights : ndarray of shape (n_classes,) or None, default=None
-        By which a judgement's probabilities are multiplied, one over the class shares if classes are
-        balanced; None for no weights.
-    """
-
-    estimator: Any
+    estimator: Any  # unfitted, its random states set
     X: NDArray
-    y: NDArray
-    codes: NDArray
+    y: NDArray  # labels as given, so that class weights by label work
+    codes: NDArray  # class indices, or `y` for regression
     X_val: NDArray
-    codes_val: NDArray
-    classes: NDArray | None
+    codes_val: NDArray  # never used to fit
+    classes: NDArray | None  # sorted labels; None for regression
     scale: Scale
     scoring: str
-    proba: bool
-    row_weights: NDArray
-    class_weights: NDArray | None = None
+    proba: bool  # whether the model gives probabilities
+    row_weights: NDArray  # of the validation rows, of mean 1
+    class_weights: NDArray | None = None  # multiply a judgement's probabilities
 
     def __sizeof__(self) -> int:
         # Dask sends an argument once per worker, not once per task, if `__sizeof__` shows that it is large.
         return sum(getattr(getattr(self, f.name), "nbytes", 64) for f in fields(self))
 
     def output(self, model: Any, X: NDArray) -> NDArray[np.float64]:
-        """Output of a fitted model, aligned to all classes of the problem.
-
-        Raises
-        ------
-        RefitError
-            If the model gives numbers that are not finite.
-        """
+        """Output of a fitted model, aligned to all classes of the problem."""
         output = model_output(model, X, self.classes, proba=self.proba)
         if not np.isfinite(output).all():
             raise RefitError(
@@ -96,32 +80,48 @@ class Problem:
         return sample_scores(output, self.codes_val, self.scoring, self.scale)
 
 
+def make_problem(
+    estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, y_val: NDArray, classes: NDArray | None,
+    *, scoring: str | None = None, class_weight: Any = None,
+) -> Problem:  # fmt: skip
+    """Encode and check the data of a seeded estimator; `classes` is None for regression."""
+    proba = classes is not None and has_probabilities(estimator)
+    codes, codes_val = encode(y, classes, "y"), encode(y_val, classes, "y_val")
+    check_magnitude(X, "X")
+    check_magnitude(X_val, "X_val")
+    if classes is None:
+        check_magnitude(codes, "y")
+        check_magnitude(codes_val, "y_val")
+    weights = weigh(class_weight, classes, codes, codes_val)
+    scale = Scale.of(
+        codes, "regression" if classes is None else "classification", weights.of_classes
+    )
+    return Problem(
+        estimator=estimator,
+        X=X,
+        y=codes if classes is None else y,
+        codes=codes,
+        X_val=X_val,
+        codes_val=codes_val,
+        classes=classes,
+        scale=scale,
+        scoring=check_scoring(scoring, scale.task, proba or classes is None),
+        proba=proba,
+        row_weights=weights.of_rows,
+        class_weights=weights.of_classes,
+    )
+
+
 @dataclass(frozen=True)
 class Refits:
-    """What the leave-cluster-out fits hand on.
+    """What the leave-cluster-out fits hand on."""
 
-    Attributes
-    ----------
-    estimator : estimator
-        f_D, fitted on all data (on the fitted sample, above ``max_fit_samples``).
-    scores_full : ndarray of shape (n_val,)
-        s(f_D; v).
-    effects : ndarray of shape (K, n_val)
-        Delta_c(v) = s(f_D; v) - s(f_{-c}; v).
-    output_val : ndarray of shape (K, n_val, n_outputs), float32 (float64 for regression)
-        f_{-c} at the validation points.
-    output_own : ndarray of shape (n_samples, n_outputs)
-        f_{-c(i)} at x_i: the model's output at a point without its cluster.
-    models : tuple of estimator or None
-        The K models f_{-c}; None where together they would take more than `MAX_KEPT_BYTES`.
-    """
-
-    estimator: Any
-    scores_full: NDArray[np.float64]
-    effects: NDArray[np.float64]
-    output_val: NDArray
-    output_own: NDArray[np.float64]
-    models: tuple[Any, ...] | None
+    estimator: Any  # f_D, fitted on all rows, or on the sample
+    scores_full: NDArray[np.float64]  # s(f_D; v)
+    effects: NDArray[np.float64]  # Delta_c(v), of shape (K, n_val)
+    output_val: NDArray  # f_-c at the validation points: (K, n_val, n_outputs)
+    output_own: NDArray[np.float64]  # f_-c at the members of c: (n_samples, n_outputs)
+    models: tuple[Any, ...] | None  # f_-c; None if larger than `MAX_KEPT_BYTES`
 
     def without(self, cluster: int) -> Any:
         """Return f_{-c}, or f_D where the models were too large to keep."""
@@ -132,10 +132,10 @@ def _without_cluster(
     problem: Problem, start: Any, rows: NDArray, labels: NDArray, cluster: int, keep: bool
 ) -> tuple[NDArray, NDArray, Any]:
     with single_threaded():
-        kept = rows[labels[rows] != cluster]
+        rest = rows[labels[rows] != cluster]
         members = np.flatnonzero(labels == cluster)
-        where = f"without cluster {cluster} ({len(members)} rows left out, {len(kept)} kept)"
-        model = fit_model(problem.estimator, problem.X[kept], problem.y[kept], where, start=start)
+        where = f"without cluster {cluster} ({len(members)} rows left out, {len(rest)} kept)"
+        model = fit_model(problem.estimator, problem.X[rest], problem.y[rest], where, start=start)
         at_val, at_members = (problem.output(model, X) for X in (problem.X_val, problem.X[members]))
         return at_val, at_members, model if keep else None
 
@@ -144,30 +144,15 @@ def _without_fold(
     problem: Problem, rows: NDArray, folds: NDArray, fold: int
 ) -> tuple[NDArray, NDArray]:
     with single_threaded():
-        kept = rows[folds[rows] != fold]
+        rest = rows[folds[rows] != fold]
         members = np.flatnonzero(folds == fold)
-        where = f"without fold {fold + 1} ({len(kept)} rows kept)"
-        model = fit_model(problem.estimator, problem.X[kept], problem.y[kept], where)
+        where = f"without fold {fold + 1} ({len(rest)} rows kept)"
+        model = fit_model(problem.estimator, problem.X[rest], problem.y[rest], where)
         return members, problem.output(model, problem.X[members])
 
 
 def sample_by_cluster(labels: NDArray, n_rows: int, random_state: int) -> NDArray[np.int64]:
-    """Rows to fit on: a sample stratified by cluster, each cluster keeping at least one.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n_samples,), int
-        Cluster of each point.
-    n_rows : int
-        Rows wanted.
-    random_state : int
-        Seeds the draw.
-
-    Returns
-    -------
-    ndarray of shape (about n_rows,), int
-        Sorted row positions; all rows if there are no more than `n_rows`.
-    """
+    """Draw about `n_rows` rows to fit on, stratified by cluster, at least one of each."""
     n_samples = len(labels)
     if n_samples <= n_rows:
         return np.arange(n_samples)
@@ -191,33 +176,7 @@ def leave_clusters_out(
     problem: Problem, labels: NDArray, *, rows: NDArray | None = None, n_jobs: int | None = None,
     monitor: Monitor | None = None,
 ) -> Refits:  # fmt: skip
-    """Fit once on all data and once without each cluster.
-
-    Parameters
-    ----------
-    problem : Problem
-        The model and its data.
-    labels : ndarray of shape (n_samples,), int
-        Cluster of each point, 0 to K - 1.
-    rows : ndarray of int or None, default=None
-        Rows used to fit (all if None); every row is still predicted.
-    n_jobs : int or None, default=None
-        As in joblib.
-    monitor : Monitor or None, default=None
-        Takes a step after each of the K + 1 fits.
-
-    Returns
-    -------
-    Refits
-        Effects and outputs.
-
-    Raises
-    ------
-    Cancelled
-        If the caller asked to stop.
-    RefitError
-        If the model cannot be fitted without a cluster.
-    """
+    """Fit once on all `rows` and once without each cluster; every row is predicted. Takes K + 1 steps."""
     rows = np.arange(len(labels)) if rows is None else rows
     n_clusters = int(labels.max()) + 1
     monitor = monitor or Monitor()
@@ -246,43 +205,16 @@ def leave_clusters_out(
         output_val[cluster] = at_val
         output_own[labels == cluster] = at_members
         models.append(model)
-    kept = tuple(models) if keep else None
-    return Refits(full, scores_full, effects, output_val, output_own, kept)
+    return Refits(
+        full, scores_full, effects, output_val, output_own, tuple(models) if keep else None
+    )
 
 
 def out_of_fold_output(
     problem: Problem, folds: NDArray, *, rows: NDArray | None = None, n_jobs: int | None = None,
     monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Output of the model at each training point, fitted without the point's fold.
-
-    Always fitted cold: a start from f_D would have seen the labels that are to be judged.
-
-    Parameters
-    ----------
-    problem : Problem
-        The model and its data.
-    folds : ndarray of shape (n_samples,), int
-        Fold of each point.
-    rows : ndarray of int or None, default=None
-        Rows used to fit (all if None).
-    n_jobs : int or None, default=None
-        As in joblib.
-    monitor : Monitor or None, default=None
-        Takes a step after each fit.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_outputs)
-        Out-of-fold probabilities, one-hot predictions, or predicted targets.
-
-    Raises
-    ------
-    Cancelled
-        If the caller asked to stop.
-    RefitError
-        If the model cannot be fitted without a fold.
-    """
+    """Predict each row by a model fitted without its fold, cold: f_D has seen the labels to be judged."""
     rows = np.arange(len(folds)) if rows is None else rows
     output = np.empty((len(folds), problem.scale.n_classes))
     tasks = [delayed(_without_fold)(problem, rows, folds, f) for f in range(folds.max() + 1)]

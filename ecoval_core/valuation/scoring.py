@@ -1,9 +1,11 @@
-"""Per-sample scores, the utility they average to, and the predictor that knows no features.
+"""Targets as codes and weights, and the per-sample scores whose weighted mean is the utility.
 
-A model's *output* is an array of shape (m, n_classes) of class probabilities aligned to all classes of
-the problem (one-hot predictions where a classifier has no probabilities), or of shape (m, 1) of
-predictions for regression. A *code* is a class index, or the target itself for regression. Scores and
-residuals are functions of outputs and codes.
+A *code* is a class index, or the target itself for regression. A model's *output* is an array of shape
+(m, n_classes) of class probabilities aligned to all classes of the problem (one-hot predictions where a
+classifier has no probabilities), or of shape (m, 1) of predictions for regression. Scores and residuals are
+functions of outputs and codes:
+
+    U = mean_v w_v s(f; v),   Y = U(f_D) - U(prior predictor),   r = onehot(y) - p  or  (y - f) / deviation
 """
 
 from __future__ import annotations
@@ -13,23 +15,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import train_test_split
 
-from ecoval_core.target_type import Task
+from ecoval_core.target_type import LARGEST_NUMBER, Task
+
+MAX_VALIDATION_ROWS = 10_000
+# Below this part of its even share a class is too rare for an unweighted utility to see.
+EVEN_SHARE = 1 / 3
+_LEAST_PROBABILITY = 1e-3
+_LEAST_SPREAD = 1e-12
 
 
 @dataclass(frozen=True)
 class Score:
-    """A per-sample score on offer.
-
-    Attributes
-    ----------
-    task : {"classification", "regression"}
-        Task that it measures.
-    title : str
-        What it is, for people.
-    unit : str
-        Its unit, as written after a number.
-    """
+    """A per-sample score on offer; the unit is written after a number."""
 
     task: Task
     title: str
@@ -60,52 +59,17 @@ SCORINGS: dict[str, Score] = {
         "of the target's standard deviation",
     ),
 }
-_LEAST_PROBABILITY = 1e-3
-_LEAST_SPREAD = 1e-12
 
 
 def available_scorings(task: Task, has_proba: bool = True) -> tuple[str, ...]:
-    """Names of the per-sample scores that a task and a model allow, the default first.
-
-    Parameters
-    ----------
-    task : {"classification", "regression"}
-        The task.
-    has_proba : bool, default=True
-        Whether the classifier has ``predict_proba``; without it only accuracy can be measured.
-
-    Returns
-    -------
-    tuple of str
-        Keys of `SCORINGS`.
-    """
+    """Names of the per-sample scores that a task and a model allow, the default first."""
     if task == "classification" and not has_proba:
         return ("accuracy",)
     return tuple(name for name, score in SCORINGS.items() if score.task == task)
 
 
 def check_scoring(scoring: str | None, task: Task, has_proba: bool = True) -> str:
-    """Resolve and check the name of a per-sample score.
-
-    Parameters
-    ----------
-    scoring : str or None
-        Key of `SCORINGS`; None takes the default of the task.
-    task : {"classification", "regression"}
-        The task.
-    has_proba : bool, default=True
-        Whether the classifier has ``predict_proba``.
-
-    Returns
-    -------
-    str
-        A key of `SCORINGS`.
-
-    Raises
-    ------
-    ValueError
-        If the score does not fit the task or the model; the message lists those that do.
-    """
+    """Resolve the name of a score, None being the default; raise ValueError if it does not fit."""
     allowed = available_scorings(task, has_proba)
     if scoring is None:
         return allowed[0]
@@ -119,43 +83,16 @@ def check_scoring(scoring: str | None, task: Task, has_proba: bool = True) -> st
 
 @dataclass(frozen=True)
 class Scale:
-    """The training target's mean, deviation and class frequencies, to which scores refer.
-
-    Attributes
-    ----------
-    task : {"classification", "regression"}
-        The task.
-    n_classes : int
-        Number of classes; 1 for regression.
-    prior : ndarray of shape (n_classes,)
-        Output of the prior predictor: (weighted) class frequencies, or the target's mean.
-    deviation : float
-        Standard deviation of the target (regression), 1 for classification.
-    """
+    """The training target's mean, deviation and class frequencies, to which scores refer."""
 
     task: Task
-    n_classes: int
-    prior: NDArray[np.float64]
-    deviation: float
+    n_classes: int  # 1 for regression
+    prior: NDArray[np.float64]  # output of the predictor that knows no features
+    deviation: float  # of the target; 1 for classification
 
     @classmethod
     def of(cls, codes: NDArray, task: Task, class_weights: NDArray | None = None) -> Scale:
-        """Scale of a training target.
-
-        Parameters
-        ----------
-        codes : ndarray of shape (n_samples,)
-            Class indices, or continuous targets.
-        task : {"classification", "regression"}
-            The task.
-        class_weights : ndarray of shape (n_classes,) or None, default=None
-            Multiply the class frequencies in the prior predictor.
-
-        Returns
-        -------
-        Scale
-            The scale of that target.
-        """
+        """Scale of a training target."""
         if task == "classification":
             prior = np.bincount(codes) * (1.0 if class_weights is None else class_weights)
             return cls(task, len(prior), prior / prior.sum(), 1.0)
@@ -163,43 +100,14 @@ class Scale:
 
 
 def has_probabilities(estimator: Any) -> bool:
-    """Whether an estimator, fitted or not, offers ``predict_proba``.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Any scikit-learn estimator or pipeline.
-
-    Returns
-    -------
-    bool
-        True if it does.
-    """
+    """Whether an estimator, fitted or not, offers ``predict_proba``."""
     return hasattr(estimator, "predict_proba")
 
 
 def model_output(
     estimator: Any, X: ArrayLike, classes: NDArray | None, *, proba: bool
 ) -> NDArray[np.float64]:
-    """Output of a fitted model, its columns aligned to all classes of the problem.
-
-    Parameters
-    ----------
-    estimator : estimator
-        Fitted model; a classifier has ``classes_``.
-    X : array-like of shape (m, n_features)
-        Points to predict.
-    classes : ndarray of shape (n_classes,) or None
-        Sorted classes of the whole problem, of which the model may have seen fewer; None for
-        regression.
-    proba : bool
-        Use ``predict_proba``; otherwise the one-hot of the prediction.
-
-    Returns
-    -------
-    ndarray of shape (m, n_classes) or (m, 1)
-        Probabilities, one-hot predictions, or predicted targets.
-    """
+    """Output of a fitted model, its columns aligned to all classes of the problem."""
     if classes is None:
         return np.asarray(estimator.predict(X), dtype=np.float64).reshape(-1, 1)
     if not proba:
@@ -215,24 +123,7 @@ def model_output(
 def sample_scores(
     output: NDArray, codes: NDArray, scoring: str, scale: Scale
 ) -> NDArray[np.float64]:
-    """Score of each sample, higher is better.
-
-    Parameters
-    ----------
-    output : ndarray of shape (m, n_classes) or (m, 1)
-        A model's output.
-    codes : ndarray of shape (m,)
-        True class indices or targets.
-    scoring : str
-        Key of `SCORINGS`.
-    scale : Scale
-        Scale of the training target.
-
-    Returns
-    -------
-    ndarray of shape (m,)
-        The scores; their mean is the utility.
-    """
+    """Score of each sample, higher is better."""
     if scale.task == "regression":
         error = np.abs(codes - output[:, 0]) / scale.deviation
         return -np.minimum(error**2, 4.0) if scoring == "squared_error" else -np.minimum(error, 2.0)
@@ -247,43 +138,13 @@ def sample_scores(
 
 
 def prior_scores(codes: NDArray, scoring: str, scale: Scale) -> NDArray[np.float64]:
-    """Scores of the prior predictor: class frequencies, or the mean of the training target.
-
-    Parameters
-    ----------
-    codes : ndarray of shape (m,)
-        True class indices or targets.
-    scoring : str
-        Key of `SCORINGS`.
-    scale : Scale
-        Scale of the training target.
-
-    Returns
-    -------
-    ndarray of shape (m,)
-        Scores whose mean is U(empty).
-    """
+    """Scores of the prior predictor: class frequencies, or the mean of the training target."""
     output = np.broadcast_to(scale.prior, (len(codes), scale.n_classes))
     return sample_scores(output, codes, scoring, scale)
 
 
 def residuals(output: NDArray, codes: NDArray, scale: Scale) -> NDArray[np.float64]:
-    """Direction in which each sample pulls a model's output: truth minus output.
-
-    Parameters
-    ----------
-    output : ndarray of shape (m, n_classes) or (m, 1)
-        A model's output.
-    codes : ndarray of shape (m,)
-        True class indices or targets.
-    scale : Scale
-        Scale of the training target.
-
-    Returns
-    -------
-    ndarray of shape (m, n_classes) or (m, 1)
-        ``onehot(y) - p``, or ``(y - prediction)`` in units of the target's deviation.
-    """
+    """Direction in which each sample pulls a model's output: truth minus output."""
     if scale.task == "regression":
         return (codes[:, None] - output) / scale.deviation
     difference = -np.asarray(output, dtype=np.float64)
@@ -292,25 +153,124 @@ def residuals(output: NDArray, codes: NDArray, scale: Scale) -> NDArray[np.float
 
 
 def agreement(output: NDArray, codes: NDArray, scale: Scale, spread: float) -> NDArray[np.float64]:
-    """How far an output agrees with the given label, in [0, 1].
-
-    Parameters
-    ----------
-    output : ndarray of shape (m, n_classes) or (m, 1)
-        Predictions.
-    codes : ndarray of shape (m,)
-        Given class indices or targets.
-    scale : Scale
-        Scale of the training target.
-    spread : float
-        Regression: median absolute residual, in units of the target's deviation.
-
-    Returns
-    -------
-    ndarray of shape (m,)
-        Probability of the given class; regression: exp(-|residual| / (2 * 1.4826 * spread)).
-    """
+    """Probability of the given label; for regression exp(-|residual| / (2 * 1.4826 * spread))."""
     if scale.task == "classification":
         return output[np.arange(len(codes)), codes]
     distance = np.abs(residuals(output, codes, scale)[:, 0])
     return np.exp(-distance / (2 * 1.4826 * max(spread, _LEAST_SPREAD)))
+
+
+def rarest_of_even_share(labels: NDArray) -> float:
+    """Share of the rarest class over the share it would have if all had the same."""
+    counts = np.unique(labels, return_counts=True)[1]
+    return float(counts.min() * len(counts) / counts.sum())
+
+
+@dataclass(frozen=True)
+class ClassWeights:
+    """What a class weight means for each part of a valuation."""
+
+    of_rows: NDArray[np.float64]  # validation rows, of mean 1
+    of_classes: NDArray[np.float64] | None  # multiply the judges' and the prior's probabilities
+
+
+def weigh(
+    class_weight: Any, classes: NDArray | None, codes: NDArray, codes_val: NDArray
+) -> ClassWeights:
+    """Weigh rows and classes by 1 / share of the class if balanced, by a dict as it says, else alike."""
+    uniform = np.ones(len(codes_val))
+    if class_weight is None:
+        return ClassWeights(uniform, None)
+    if classes is None:
+        raise ValueError("class_weight needs classes, but the task is regression: leave it None.")
+    if class_weight == "balanced":
+        shares = np.bincount(codes, minlength=len(classes)) / len(codes)
+        shares_val = np.bincount(codes_val, minlength=len(classes)) / len(codes_val)
+        of_rows = 1 / shares_val[codes_val]
+        return ClassWeights(of_rows / of_rows.mean(), 1 / shares)
+    unknown = [label for label in class_weight if label not in classes]
+    if unknown:
+        raise ValueError(f"class_weight names the label {unknown[0]!s}, which y does not hold.")
+    weights = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], dtype=float)
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights[codes_val].any()):
+        raise ValueError(
+            "class_weight must give finite weights of at least 0, not all of them 0, but it is "
+            f"{class_weight}."
+        )
+    of_rows = weights[codes_val]
+    return ClassWeights(of_rows / of_rows.mean(), weights)
+
+
+def check_classes(y: NDArray) -> NDArray:
+    """Sorted class labels of a classification target."""
+    classes = np.unique(y)
+    if len(classes) < 2:
+        raise ValueError(
+            f"Valuation needs at least two classes, but y holds one class only: {classes[0]!s}."
+        )
+    return classes
+
+
+def encode(y: NDArray, classes: NDArray | None, name: str) -> NDArray:
+    """Return class indices, or floats for regression; raise ValueError for a label not in `classes`."""
+    if classes is None:
+        return np.asarray(y, dtype=np.float64)
+    unseen = [label for label in np.unique(y) if label not in classes]
+    if unseen:
+        raise ValueError(
+            f"{name} has a label that was never seen in training: {unseen[0]!s}. Labels seen: "
+            f"{', '.join(map(str, classes[:10]))}{', …' if len(classes) > 10 else ''}."
+        )
+    return np.searchsorted(classes, y)
+
+
+def suggest(judged: NDArray, classes: NDArray | None) -> NDArray:
+    """Return the labels, or targets, that the judges find likeliest."""
+    return judged[:, 0] if classes is None else classes[judged.argmax(axis=1)]
+
+
+def check_magnitude(numbers: NDArray, name: str) -> None:
+    """Refuse numbers whose squares would overflow."""
+    largest = float(np.abs(numbers).max(initial=0.0))
+    if largest > LARGEST_NUMBER:
+        raise ValueError(
+            f"{name} holds a number of size {largest:.3g}, too large to compute with: divide by a power "
+            f"of ten, so that all lie within {LARGEST_NUMBER:g}."
+        )
+
+
+def set_validation_aside(
+    y: NDArray, classes: NDArray | None, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split off a stratified fifth of the rows to validate on; the only row of a class stays to be valued."""
+    n_samples = len(y)
+    rows = np.arange(n_samples)
+    if n_samples < 5:
+        raise ValueError(
+            f"n_samples={n_samples} rows are too few to set a validation part aside; give at least "
+            "5, or pass X_val and y_val."
+        )
+    n_val = min(max(1, n_samples // 5), MAX_VALIDATION_ROWS)
+    if classes is None:
+        train, validation = train_test_split(rows, test_size=n_val, random_state=seed)
+        return np.sort(train), np.sort(validation)
+    codes = np.searchsorted(classes, y)
+    single = np.bincount(codes)[codes] == 1
+    strata, candidates = codes[~single], rows[~single]
+    if len(candidates) < 2 or min(n_val, len(candidates) - n_val) < len(np.unique(strata)):
+        # Too few rows for a share of every class: every class keeps a row to learn from.
+        order = np.random.default_rng(seed).permutation(candidates)
+        _, first = np.unique(codes[order], return_index=True)
+        spare = np.delete(order, first)
+        validation = np.sort(spare[:n_val])
+    else:
+        _, validation = train_test_split(
+            candidates, test_size=n_val, random_state=seed, stratify=strata
+        )
+        validation = np.sort(validation)
+    if not len(validation):
+        raise ValueError(
+            f"n_samples={n_samples} rows in {len(classes)} classes leave none to validate on; pass "
+            "X_val and y_val."
+        )
+    return np.setdiff1d(rows, validation), validation

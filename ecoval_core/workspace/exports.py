@@ -1,25 +1,92 @@
-"""What can be downloaded of a run: the table without the pruned rows, those rows, all values.
+"""Exports: the unit in which values are shown, and the tables that can be downloaded of a run.
 
-Values are the very numbers of the screen, unrounded, in the unit chosen there, which a column names.
+Downloads hold the very numbers of the screen, unrounded, in the unit chosen there, which a column names.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
 
 from ecoval_core.evaluation.pruning import Decision
-from ecoval_core.tables.formulas import guard_formulas
+from ecoval_core.tables.delimited import guard_formulas
+from ecoval_core.text import DASH, MINUS
+from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import UnitKind, unit_of
+from ecoval_core.workspace.schema import UnitKind
 
 Which = Literal["kept", "removed", "all_values"]
 Format = Literal["csv", "parquet"]
+VALUE_COLUMNS = ("value", "standard_error", "intrinsic", "extrinsic", "raw_extrinsic")
+
+
+# --- Units ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A unit for values: its label after a number, its name in a file, and what scores are multiplied by."""
+
+    label: str
+    name: str
+    factor: float
+    decimals: int
+
+    def number(self, value: float) -> str:
+        """Write a value in score units as a signed number of this unit, without the unit."""
+        return _written(value * self.factor, f"+,.{self.decimals}f")
+
+    def size(self, value: float) -> str:
+        """Write an amount in score units, such as an error, as a number without a sign."""
+        return _written(value * self.factor, f",.{self.decimals}f")
+
+    def text(self, value: float) -> str:
+        """Write a value in score units as a signed number with its unit."""
+        return f"{self.number(value)} {self.label}"
+
+    def scale(self, frame: pd.DataFrame, columns: Iterable[str] = VALUE_COLUMNS) -> pd.DataFrame:
+        """Return a frame whose value columns, as far as it has them, are in this unit."""
+        columns = [column for column in columns if column in frame]
+        return frame.assign(**{column: frame[column] * self.factor for column in columns})
+
+    @property
+    def column_format(self) -> str:
+        """Format, as of C's printf, of a value in a table column that is already scaled."""
+        return f"%+.{self.decimals}f"
+
+
+def _written(amount: float, form: str) -> str:
+    if not math.isfinite(amount):
+        return DASH
+    text = f"{amount:{form}}"
+    # Rounded to nothing, an amount has no sign.
+    if not any(digit in text for digit in "123456789"):
+        text = text.lstrip("+-")
+    return text.replace("-", MINUS)
+
+
+def unit_of(run: Run, kind: UnitKind = "share") -> Unit:
+    """Return per mille of the surplus, or units of the score if that is asked for or there is no surplus."""
+    surplus, n_rows = run.ecoval.surplus_, max(1, len(run.ecoval.values_))
+    if surplus > 0 and kind == "share":
+        name = "per mille of the surplus"
+        return Unit("‰ of the surplus", name, 1000 / surplus, _decimals(1000 / n_rows))
+    label = SCORINGS[run.settings.scoring].unit
+    return Unit(label, f"units {label}", 1.0, _decimals(abs(surplus) / n_rows))
+
+
+def _decimals(typical: float) -> int:
+    return 2 if typical <= 0 else max(0, math.ceil(-math.log10(typical))) + 1
+
+
+# --- Tables to download ---------------------------------------------------------------------
 
 
 def unique_name(name: str, taken: Collection[str]) -> str:
@@ -30,49 +97,28 @@ def unique_name(name: str, taken: Collection[str]) -> str:
 
 
 def exported_frame(
-    run: Run,
-    which: Which,
-    decision: Decision | None = None,
-    relabelled: Mapping[int, Any] | None = None,
-    unit: UnitKind = "share",
-) -> pd.DataFrame:
-    """Table to download: original columns and order, with the row id in front.
+    run: Run, which: Which, decision: Decision | None = None,
+    relabelled: Mapping[int, Any] | None = None, unit: UnitKind = "share",
+) -> pd.DataFrame:  # fmt: skip
+    """Return a table to download: the columns of the file in their order, with the row id in front.
 
-    Parameters
-    ----------
-    run : Run
-        Finished run.
-    which : {"kept", "removed", "all_values"}
-        The table without the pruned rows (validation and test rows stay in it); the pruned rows with their
-        values; or all rows with the part they were in and, for those that were valued, their values.
-    decision : Decision or None, default=None
-        Which rows go, and why; None for none.
-    relabelled : mapping of int to object or None, default=None
-        New label, or target, of the rows whose own was judged wrong.
-    unit : {"share", "score"}, default="share"
-        Unit of the values, see :func:`ecoval_core.workspace.units.unit_of`.
-
-    Returns
-    -------
-    DataFrame
-        Added columns are row_id, and with values also part, value, standard_error, intrinsic, extrinsic,
-        unit (of these four, in words, the same in every row), cluster, label_quality, suggested_label, and,
-        where noise was planted, planted_noise and label_used; then pruned and reason: the rules by which a
-        row goes ("share", "threshold", "picked", joined by " + "), or that the quota spared it. Where rows
-        were relabelled, corrected_label, which is the target as it was for the other rows. A name that the
-        table has already gets "ecoval_" in front.
+    "kept" is the table without the pruned rows (validation and test rows stay in it), "removed" the pruned
+    rows with their values, "all_values" every row with its part and, where it was valued, its values. The
+    column `unit` names the unit of the values, `reason` the rules by which a row goes ("share", "threshold",
+    "picked", joined by " + ") or that the quota spared it; `corrected_label` is there where rows were
+    relabelled. A name that the table has already gets "ecoval_" in front.
     """
-    original = run.prepared.table.frame
+    original = run.table.frame
     pruned = original.index.isin(() if decision is None else decision.reasons.index)
     frame = original
     if which != "kept":
         shown, columns = unit_of(run, unit), ["value", "standard_error", "intrinsic", "extrinsic"]
-        added = pd.concat([run.prepared.parts, shown.scale(run.frame[columns])], axis=1)
+        added = pd.concat([run.split.parts, shown.scale(run.frame[columns])], axis=1)
         added["unit"] = pd.Series(shown.name, index=added.index, dtype="str")
         added["cluster"] = run.frame["cluster"].astype("Int64")
         for name in ("label_quality", "suggested_label"):
             added[name] = run.frame[name]
-        if len(run.prepared.flipped_ids):
+        if len(run.split.flipped_ids):
             added["planted_noise"] = run.frame["flipped"].astype("boolean")
             added["label_used"] = run.frame["label"]
         added["pruned"] = pruned
@@ -81,7 +127,7 @@ def exported_frame(
         added.columns = [unique_name(name, original.columns) for name in added.columns]
         frame = pd.concat([original, added], axis=1)
     if relabelled:
-        target = original[run.prepared.table.target].astype(object)
+        target = original[run.table.target].astype(object)
         target.loc[list(relabelled)] = list(relabelled.values())
         name = unique_name("corrected_label", frame.columns)
         frame = frame.assign(**{name: target.infer_objects()})
@@ -91,20 +137,7 @@ def exported_frame(
 
 
 def check_parquet(frame: pd.DataFrame, csv: str = "CSV", parquet: str = "Parquet") -> None:
-    """Refuse a table that Parquet cannot hold, such as an Excel column of text and numbers.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        What is to be written.
-    csv, parquet : str
-        What the message calls the two files.
-
-    Raises
-    ------
-    ValueError
-        One sentence that names the first such column.
-    """
+    """Refuse a table that Parquet cannot hold, such as an Excel column of text and numbers."""
     for column in frame:
         try:
             pa.array(frame[column], from_pandas=True)
@@ -116,19 +149,11 @@ def check_parquet(frame: pd.DataFrame, csv: str = "CSV", parquet: str = "Parquet
 
 
 def to_csv(frame: pd.DataFrame) -> bytes:
-    """Contents of a CSV file in which nothing runs as a formula.
+    """Write a CSV file in UTF-8 in which nothing runs as a formula.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        What is to be written, without its index.
-
-    Returns
-    -------
-    bytes
-        UTF-8 with commas. Text, in cells or names, that begins with ``=``, ``+``, ``-``, ``@`` (or their
-        full-width forms), a tab or a line end gets an apostrophe in front, so that spreadsheets show it and
-        do not run it (OWASP, "CSV injection"); numbers do not. `tables.read_frame` takes it away again.
+    Text that begins with ``=``, ``+``, ``-``, ``@`` (or their full-width forms), a tab or a line end gets an
+    apostrophe in front, so that spreadsheets show it and do not run it (OWASP, "CSV injection"); numbers do
+    not. `tables.read_frame` takes it away again.
     """
     guarded = guard_formulas(frame)
     text = guarded.to_csv(index=False)
@@ -141,31 +166,7 @@ def export_table(
     run: Run, which: Which, decision: Decision | None = None, file_format: Format = "csv",
     relabelled: Mapping[int, Any] | None = None, unit: UnitKind = "share",
 ) -> bytes:  # fmt: skip
-    """Contents of a file to download.
-
-    Parameters
-    ----------
-    run : Run
-        Finished run.
-    which : {"kept", "removed", "all_values"}
-        See :func:`exported_frame`.
-    decision : Decision or None, default=None
-        Which rows go, and why; None for none.
-    file_format : {"csv", "parquet"}, default="csv"
-        Format; see :func:`to_csv`.
-    relabelled, unit
-        See :func:`exported_frame`.
-
-    Returns
-    -------
-    bytes
-        The file.
-
-    Raises
-    ------
-    ValueError
-        If Parquet cannot hold a column.
-    """
+    """Write a file to download; see :func:`exported_frame`."""
     frame = exported_frame(run, which, decision, relabelled, unit)
     if file_format == "csv":
         return to_csv(frame)

@@ -1,84 +1,38 @@
-"""Runs by name: what was valued in a workspace, what it is called, and what became of it."""
+"""Runs by name, and reviews: what was valued in a workspace and what visitors decided on it."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 import time
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import uuid4
 
-from ecoval_core.workspace.database import put
-from ecoval_core.workspace.desks import (
-    Desk,
-    find_desk,
-    latest_desk,
-    rules_from_json,
-    rules_to_json,
-    save_desk,
-)
-from ecoval_core.workspace.runs import Settings
-from ecoval_core.workspace.store import Store
-
-__all__ = [
-    "Desk", "RunRecord", "RunState", "add_run", "change_run", "delete_run", "find_desk", "find_run",
-    "latest_desk", "list_runs", "purge_deleted", "rename_run", "restore_run", "rules_from_json",
-    "rules_to_json", "run_of", "runs_of_frame", "save_desk", "start_run",
-]  # fmt: skip
+from ecoval_core.workspace.schema import Review, RunSpec, Settings
+from ecoval_core.workspace.store import Store, WorkspaceError
+from ecoval_core.workspace.workspace import Workspace
 
 RunState = Literal["started", "cancelled", "error", "done", "missing"]
-_VALUES_GONE = "Its values are no longer kept: value the rows again."
-_TABLE_GONE = "Its table is no longer kept: load the file again."
-# A deleted run can be had back for so long.
+VALUES_GONE = "Its values are no longer kept: value the rows again."
+TABLE_GONE = "Its table is no longer kept: load the file again."
+# A deleted run can be restored for so long.
 UNDO_SECONDS = 7 * 24 * 3600
-MAX_NAME, MAX_NOTE = 200, 10_000
-_CHANGEABLE = {"name", "note", "state", "error", "deleted"}
+MAX_NAME, MAX_NOTE, MAX_REVIEWS = 200, 10_000, 500
 
 
 @dataclass(frozen=True)
 class RunRecord:
     """A run as the list of runs shows it.
 
-    Attributes
-    ----------
-    id : str
-        Names the run in addresses.
-    valuation : str
-        Key of the result that holds its values.
-    preparation : str
-        Fingerprint of the prepared table.
-    settings : Settings
-        What it is made with.
-    name, note : str
-        The visitor's words; a new run is named after its table.
-    state : {"started", "cancelled", "error", "done", "missing"}
-        "started" where no result is there (yet): it runs, or was interrupted. "missing" where it was
-        finished, but its values or its table are no longer kept.
-    error : str or None
-        Why it failed, or what is missing; one sentence.
-    created : float
-        Seconds since the epoch.
-    deleted : float or None
-        When it was deleted.
-    summary : dict
-        What the list shows of the result: seconds, surplus, full_score, n_rows, reliable; empty without one.
-    table : str
-        Name of the table.
-    target : str
-        Column predicted.
-    frame : str
-        Digest of the table's content, the same for every choice of target and columns.
-    n_bytes : int
-        What its files take: table, prepared table, values, curves, effects; what it shares with other runs
-        is counted for each.
+    `key` and `split` name its values and its opened table; they are carried, never computed again. A run is
+    "started" where no result is there (yet), and "missing" where its values or its table are no longer kept.
     """
 
     id: str
-    valuation: str
-    preparation: str
-    settings: Settings
+    key: str
+    split: str
+    spec: RunSpec
     name: str
     note: str
     state: RunState
@@ -86,134 +40,186 @@ class RunRecord:
     created: float
     deleted: float | None
     summary: dict[str, Any]
-    table: str
-    target: str
-    frame: str = ""
-    n_bytes: int = 0
+    n_bytes: int
+
+    @property
+    def settings(self) -> Settings:
+        """What it is made with."""
+        return self.spec.settings
 
     @property
     def has_table(self) -> bool:
         """Whether its table is kept: without values its rows can then be valued again."""
-        return self.error != _TABLE_GONE
+        return self.error != TABLE_GONE
 
 
 _RUNS = """
-SELECT runs.*, results.payload AS payload, results.file AS result_file, tables.name AS table_name,
-    tables.target AS target, tables.frame AS frame, preparations.file AS preparation_file,
-    frames.file AS frame_file,
-    coalesce(results.bytes, 0) + coalesce(preparations.bytes, 0) + coalesce(frames.bytes, 0) + (
-        SELECT coalesce(sum(bytes), 0) FROM results AS made WHERE made.valuation = runs.valuation
-    ) + (
-        SELECT coalesce(sum(bytes), 0) FROM results AS made
-        WHERE made.preparation = runs.preparation AND made.valuation IS NULL AND made.kind <> 'value'
-    ) AS n_bytes
-FROM runs
-LEFT JOIN results ON results.key = runs.valuation
-LEFT JOIN preparations ON preparations.fingerprint = runs.preparation
-LEFT JOIN tables ON tables.fingerprint = preparations."table"
-LEFT JOIN frames ON frames.digest = tables.frame
+SELECT runs.*, made.summary AS summary,
+    (SELECT count(*) FROM results WHERE results.key = runs.split
+        OR results.key IN (SELECT value FROM json_each(runs.frames)))
+        = 1 + json_array_length(runs.frames) AS has_table,
+    (SELECT coalesce(sum(bytes), 0) FROM results WHERE key IN (runs.key, runs.split)
+        OR owner IN (runs.key, runs.split)
+        OR key IN (SELECT value FROM json_each(runs.frames))) AS n_bytes
+FROM runs LEFT JOIN results AS made ON made.key = runs.key
 """
 
 
-def _record(store: Store, row: dict[str, Any]) -> RunRecord:
-    def is_there(folder: str, file: str | None) -> bool:
-        return file is not None and (store.root / folder / file).exists()
-
+def _record(workspace: Workspace, row: sqlite3.Row) -> RunRecord:
     state, error = row["state"], row["error"]
-    has_values = row["payload"] is not None and (
-        row["result_file"] is None or is_there("results", row["result_file"])
-    )
-    if has_values or state == "done":
+    summary = None if row["summary"] is None else json.loads(row["summary"])
+    # A run may be in one folder and its values or table in the other.
+    if summary is None and (kept := workspace.result(row["key"])) is not None:
+        summary = kept.summary
+    if summary is not None or state == "done":
         state, error = "done", None
-        if not has_values:
-            state, error = "missing", _VALUES_GONE
-        tabled = is_there("preparations", row["preparation_file"])
-        if not tabled or not is_there("frames", row["frame_file"]):
-            state, error = "missing", _TABLE_GONE
+        if summary is None:
+            state, error = "missing", VALUES_GONE
+        parts = [row["split"], *json.loads(row["frames"])]
+        if not row["has_table"] and any(workspace.result(key) is None for key in parts):
+            state, error = "missing", TABLE_GONE
     return RunRecord(
-        id=row["id"], valuation=row["valuation"], preparation=row["preparation"],
-        settings=Settings(**json.loads(row["settings"])), name=row["name"], note=row["note"],
-        state=state, error=error, created=row["created"], deleted=row["deleted"],
-        summary=json.loads(row["payload"]) if row["payload"] is not None else {},
-        table=row["table_name"] or "", target=row["target"] or "", frame=row["frame"] or "",
-        n_bytes=row["n_bytes"],
+        row["id"], row["key"], row["split"], RunSpec.model_validate_json(row["document"]), row["name"],
+        row["note"], state, error, row["created"], row["deleted"], summary or {}, row["n_bytes"],
     )  # fmt: skip
 
 
-def start_run(store: Store, valuation: str, preparation: str, settings: Settings, name: str) -> str:
-    """Note that a valuation was asked for, or find the run that did so before.
-
-    Parameters
-    ----------
-    store : Store
-        The workspace.
-    valuation : str
-        Key of the result that will hold the values.
-    preparation : str
-        Fingerprint of the prepared table.
-    settings : Settings
-        What it is made with.
-    name : str
-        Name of a new run; one that is taken gets a number.
-
-    Returns
-    -------
-    str
-        Id of the run.
-    """
-    with store.db.transaction() as db:
-        run_id = run_of(db, valuation)
-        if run_id is None:
-            run_id = add_run(db, valuation, preparation, settings, name)
-        else:
-            _restore(db, run_id)
-            db.execute("UPDATE runs SET state = 'started', error = NULL WHERE id = ?", (run_id,))
-        finished = (
-            "UPDATE runs SET state = 'done' WHERE id = ? AND valuation IN (SELECT key FROM results)"
-        )
-        db.execute(finished, (run_id,))
-        return run_id
-
-
-def run_of(db: sqlite3.Connection, valuation: str) -> str | None:
-    """Return the id of the run of a valuation, deleted or not; None before there is one."""
-    query = "SELECT id FROM runs WHERE valuation = ? ORDER BY deleted IS NOT NULL, created LIMIT 1"
-    row = db.execute(query, (valuation,)).fetchone()
-    return None if row is None else str(row["id"])
-
-
-def add_run(
-    db: sqlite3.Connection, valuation: str, preparation: str, settings: Settings, name: str,
-    *, note: str = "", created: float | None = None,
+def start_run(
+    workspace: Workspace, spec: RunSpec, *, key: str = "", split: str = "", frame: str = "",
+    name: str = "", note: str = "", created: float = 0.0,
 ) -> str:  # fmt: skip
-    """Add a run in a transaction, and return its id.
+    """Note that values were asked for, or find the run that did so before; return its id.
 
-    Parameters
-    ----------
-    db : sqlite3.Connection
-        From :meth:`ecoval_core.workspace.database.Database.transaction`.
-    valuation, preparation, settings, name
-        As in :func:`start_run`.
-    note : str, default=""
-        The visitor's words.
-    created : float or None, default=None
-        Seconds since the epoch; None is now.
-
-    Returns
-    -------
-    str
-        Id of the run.
+    `frame` is the digest of the cells after the fixes. `key` and `split` are those of an imported run, else
+    they follow from its document.
     """
-    run_id = uuid4().hex
-    put(
-        db, "runs",
-        {
-            "id": run_id, "valuation": valuation, "preparation": preparation,
-            "settings": asdict(settings), "name": _free_name(db, name), "note": note,
-            "state": "started", "error": None, "created": created or time.time(), "deleted": None,
-        },
-    )  # fmt: skip
-    return run_id
+    key, split = key or spec.key, split or spec.opened_key
+    frames = sorted({spec.table.content, frame or spec.table.content})
+
+    def start(store: Store) -> str:
+        with store.transaction() as db:
+            query = (
+                "SELECT id FROM runs WHERE key = ? ORDER BY deleted IS NOT NULL, created LIMIT 1"
+            )
+            row = db.execute(query, (key,)).fetchone()
+            if row is None:
+                run_id = uuid4().hex
+                row = (
+                    run_id, key, split, json.dumps(frames), json.dumps(spec.dump()),
+                    _free_name(db, name or spec.table.name), note[:MAX_NOTE], "started", None,
+                    created or time.time(), None,
+                )  # fmt: skip
+                db.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            else:
+                run_id = row["id"]
+                _restore(db, run_id)
+            db.execute(
+                "UPDATE runs SET error = NULL, state = CASE WHEN key IN (SELECT key FROM results) "
+                "THEN 'done' ELSE 'started' END WHERE id = ?",
+                (run_id,),
+            )
+            return str(run_id)
+
+    return workspace.write(start)
+
+
+def note_end(workspace: Workspace, key: str, state: RunState, error: str | None) -> None:
+    """Note how a valuation ended that has no result."""
+    for store in workspace.stores():
+        with store.connect() as db:
+            db.execute("UPDATE runs SET state = ?, error = ? WHERE key = ?", (state, error, key))
+
+
+def list_runs(workspace: Workspace, *, deleted: bool = False, search: str = "") -> list[RunRecord]:
+    """Return the runs that have every word of `search`, the latest first."""
+    which = "IS NOT NULL" if deleted else "IS NULL"
+    found: dict[str, RunRecord] = {}
+    for store in workspace.stores():
+        with store.connect() as db:
+            rows = db.execute(f"{_RUNS} WHERE runs.deleted {which} ORDER BY runs.rowid").fetchall()
+        found |= {row["id"]: _record(workspace, row) for row in rows}
+    words = search.casefold().split()
+    kept = [run for run in reversed(found.values()) if all(word in _text(run) for word in words)]
+    return sorted(kept, key=lambda run: -((run.deleted if deleted else None) or run.created))
+
+
+def _text(run: RunRecord) -> str:
+    table = run.spec.table
+    model = run.settings.model.replace("_", " ")
+    return "\n".join((run.name, run.note, table.name, table.target, model)).casefold()
+
+
+def find_run(workspace: Workspace, run_id: str) -> RunRecord | None:
+    """Return a run, deleted or not, or None if it is not here."""
+
+    def find(store: Store) -> RunRecord | None:
+        with store.connect() as db:
+            row = db.execute(f"{_RUNS} WHERE runs.id = ?", (run_id,)).fetchone()
+        return None if row is None else _record(workspace, row)
+
+    return workspace.find(find)
+
+
+# --- Changes --------------------------------------------------------------------------------
+
+
+def rename_run(workspace: Workspace, run_id: str, name: str) -> bool:
+    """Give a run another name, with a number where another run has it; return whether the run is here."""
+    wanted = _one_line(name)
+    if not wanted:
+        raise ValueError("A run needs a name: type at least one letter.")
+    return _change(workspace, run_id, lambda db: {"name": _free_name(db, wanted, run_id)})
+
+
+def annotate_run(workspace: Workspace, run_id: str, note: str) -> bool:
+    """Give a run a note; return whether the run is here."""
+    return _change(workspace, run_id, lambda _: {"note": note[:MAX_NOTE]})
+
+
+def delete_run(workspace: Workspace, run_id: str) -> bool:
+    """Delete a run, which can be restored for a week; return whether it is here."""
+    return _change(workspace, run_id, lambda _: {"deleted": time.time()})
+
+
+def restore_run(workspace: Workspace, run_id: str) -> bool:
+    """Take a deletion back; return whether the run is here."""
+
+    def restore(db: sqlite3.Connection) -> dict[str, Any]:
+        _restore(db, run_id)
+        return {"deleted": None}
+
+    return _change(workspace, run_id, restore)
+
+
+def purge_deleted(workspace: Workspace, older_than: float = UNDO_SECONDS) -> None:
+    """Forget runs that were deleted so many seconds ago, with their reviews."""
+    for store in workspace.stores():
+        with store.connect() as db:
+            db.execute("DELETE FROM runs WHERE deleted < ?", (time.time() - older_than,))
+
+
+def _change(workspace: Workspace, run_id: str, columns: Any) -> bool:
+    """Change columns of a run in the store that has it."""
+    for store in workspace.stores():
+        try:
+            with store.transaction() as db:
+                if db.execute("SELECT id FROM runs WHERE id = ?", (run_id,)).fetchone() is None:
+                    continue
+                for name, value in columns(db).items():
+                    db.execute(f"UPDATE runs SET {name} = ? WHERE id = ?", (value, run_id))
+                return True
+        except (OSError, sqlite3.OperationalError) as error:
+            raise WorkspaceError(
+                f"Not changed: {store.root} cannot be written ({error})."
+            ) from error
+    return False
+
+
+def _restore(db: sqlite3.Connection, run_id: str) -> None:
+    row = db.execute("SELECT name, deleted FROM runs WHERE id = ?", (run_id,)).fetchone()
+    if row["deleted"] is not None:
+        name = _free_name(db, row["name"], run_id)
+        db.execute("UPDATE runs SET deleted = NULL, name = ? WHERE id = ?", (name, run_id))
 
 
 def _free_name(db: sqlite3.Connection, wanted: str, run_id: str = "") -> str:
@@ -232,208 +238,57 @@ def _one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:MAX_NAME].strip()
 
 
-def rename_run(store: Store, run_id: str, name: str) -> str | None:
-    """Give a run another name.
-
-    Parameters
-    ----------
-    store : Store
-        The workspace.
-    run_id : str
-        Id of the run.
-    name : str
-        At most 200 characters of it are kept, on one line.
-
-    Returns
-    -------
-    str or None
-        The name it has now, which has a number where another run has that name; None if the run is not here.
-
-    Raises
-    ------
-    ValueError
-        If nothing is left of the name.
-    """
-    name = _checked_name(name)
-    with store.db.transaction() as db:
-        given = _free_name(db, name, run_id)
-        found = db.execute("UPDATE runs SET name = ? WHERE id = ?", (given, run_id)).rowcount > 0
-    return given if found else None
+# --- Reviews --------------------------------------------------------------------------------
 
 
-def _checked_name(name: str) -> str:
-    kept = _one_line(name)
-    if not kept:
-        raise ValueError("A run needs a name: type at least one letter.")
-    return kept
+@dataclass(frozen=True)
+class KeptReview:
+    """A review with the run it belongs to and when it was changed last."""
+
+    id: str
+    run: str
+    review: Review
+    updated: float
 
 
-def change_run(store: Store, run_id: str, **columns: Any) -> bool:
-    """Change the name, note, state, error or date of deletion of a run.
+def save_review(
+    workspace: Workspace, review_id: str, run_id: str, visitor: str, review: Review,
+    updated: float | None = None,
+) -> None:  # fmt: skip
+    """Keep a review; of those beyond the limit go the oldest that are not the latest of their run."""
+    document = json.dumps(review.dump())
+    row = (review_id, run_id, visitor, document, time.time() if updated is None else updated)
 
-    Parameters
-    ----------
-    store : Store
-        The workspace.
-    run_id : str
-        Id of the run.
-    **columns
-        New values; a name is kept as :func:`rename_run` keeps it, but may be another run's too, a note up to
-        10,000 characters.
+    def save(store: Store) -> None:
+        with store.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO reviews VALUES (?, ?, ?, ?, ?)", row)
+            db.execute(
+                "DELETE FROM reviews WHERE id NOT IN (SELECT id FROM reviews ORDER BY updated DESC LIMIT ?) "
+                "AND updated < (SELECT max(updated) FROM reviews AS r WHERE r.run = reviews.run)",
+                (MAX_REVIEWS,),
+            )
 
-    Returns
-    -------
-    bool
-        Whether the run is here.
-
-    Raises
-    ------
-    TypeError
-        If a run has no such thing to change.
-    ValueError
-        If nothing is left of the name.
-    """
-    if unknown := set(columns) - _CHANGEABLE:
-        raise TypeError(f"A run has no {min(unknown)} that can be changed.")
-    if "note" in columns:
-        columns["note"] = columns["note"][:MAX_NOTE]
-    if "name" in columns:
-        columns["name"] = _checked_name(columns["name"])
-    if not columns:
-        return store.db.one("SELECT id FROM runs WHERE id = ?", run_id) is not None
-    changed = ", ".join(f'"{name}" = ?' for name in columns)
-    statement = f"UPDATE runs SET {changed} WHERE id = ?"  # noqa: S608 - names of ours
-    return store.db.run(statement, *columns.values(), run_id) > 0
+    workspace.write(save)
 
 
-def find_run(store: Store, run_id: str) -> RunRecord | None:
-    """Return a run, deleted or not, or None if it is not here."""
-    row = store.db.one(f"{_RUNS} WHERE runs.id = ?", run_id)
-    return None if row is None else _record(store, row)
+def find_review(workspace: Workspace, review_id: str) -> KeptReview | None:
+    """Return a review by its id, or None."""
+    return _find_review(workspace, "id = ?", review_id)
 
 
-def list_runs(store: Store, *, deleted: bool = False, search: str = "") -> list[RunRecord]:
-    """Return the runs, the latest first.
-
-    Parameters
-    ----------
-    store : Store
-        The workspace.
-    deleted : bool, default=False
-        Return those that were deleted instead, the last deleted first.
-    search : str, default=""
-        Only runs that have every word of it in their name, note, table, target or model, in whatever case.
-
-    Returns
-    -------
-    list of RunRecord
-        The runs.
-    """
-    which = "IS NOT NULL" if deleted else "IS NULL"
-    order = "runs.deleted DESC" if deleted else "runs.created DESC"
-    rows = store.db.all(f"{_RUNS} WHERE runs.deleted {which} ORDER BY {order}, runs.rowid DESC")
-    words = search.casefold().split()
-    return [one for one in (_record(store, row) for row in rows) if _mentions(one, words)]
+def latest_review(workspace: Workspace, run_id: str) -> KeptReview | None:
+    """Return the review of a run that was changed last, or None."""
+    return _find_review(workspace, "run = ?", run_id)
 
 
-def _mentions(run: RunRecord, words: Iterable[str]) -> bool:
-    parts = run.name, run.note, run.table, run.target, run.settings.model.replace("_", " ")
-    text = "\n".join(parts).casefold()
-    return all(word in text for word in words)
+def _find_review(workspace: Workspace, which: str, value: str) -> KeptReview | None:
+    def find(store: Store) -> KeptReview | None:
+        query = f"SELECT * FROM reviews WHERE {which} ORDER BY updated DESC, rowid DESC LIMIT 1"
+        with store.connect() as db:
+            row = db.execute(query, (value,)).fetchone()
+        if row is None:
+            return None
+        review = Review.model_validate_json(row["document"])
+        return KeptReview(row["id"], row["run"], review, row["updated"])
 
-
-def runs_of_frame(store: Store, frame: str) -> list[RunRecord]:
-    """Return the runs on one file, whatever split, seed, target or columns they have, the latest first.
-
-    Tables that were mended in different ways are of one file too.
-
-    Parameters
-    ----------
-    store : Store
-        The workspace.
-    frame : str
-        Digest of the content of the table, ``table.content``, or of the file that it was read from.
-
-    Returns
-    -------
-    list of RunRecord
-        Those that were not deleted.
-    """
-    with_file = """
-    WITH file_of AS (
-        SELECT preparations.fingerprint AS preparation, tables.frame AS frame,
-            coalesce(json_extract(mends.payload, '$.content'), tables.frame) AS file
-        FROM preparations JOIN tables ON tables.fingerprint = preparations."table"
-        LEFT JOIN results AS mends ON mends.preparation = preparations.fingerprint AND mends.kind = 'mends'
-    )
-    """
-    of_file = """
-    WHERE runs.deleted IS NULL AND runs.preparation IN (
-        SELECT preparation FROM file_of
-        WHERE file = ?1 OR file IN (SELECT file FROM file_of WHERE frame = ?1)
-    )
-    ORDER BY runs.created DESC, runs.rowid DESC
-    """
-    rows = store.db.all(f"{with_file}{_RUNS}{of_file}", frame)
-    return [_record(store, row) for row in rows]
-
-
-def delete_run(store: Store, run_id: str) -> bool:
-    """Delete a run, which :func:`restore_run` has back for a week, or until its space is needed.
-
-    Returns
-    -------
-    bool
-        Whether it is here.
-    """
-    return change_run(store, run_id, deleted=time.time())
-
-
-def restore_run(store: Store, run_id: str) -> bool:
-    """Take a deletion back; a run whose name was given to another meanwhile gets a number.
-
-    Returns
-    -------
-    bool
-        Whether it is here.
-    """
-    with store.db.transaction() as db:
-        return _restore(db, run_id)
-
-
-def _restore(db: sqlite3.Connection, run_id: str) -> bool:
-    row = db.execute("SELECT name, deleted FROM runs WHERE id = ?", (run_id,)).fetchone()
-    if row is not None and row["deleted"] is not None:
-        name = _free_name(db, row["name"], run_id)
-        db.execute("UPDATE runs SET deleted = NULL, name = ? WHERE id = ?", (name, run_id))
-    return row is not None
-
-
-def purge_deleted(
-    store: Store, older_than: float = UNDO_SECONDS, *, at_most: int | None = None
-) -> int:
-    """Forget runs that were deleted, with their desks, those deleted longest ago first.
-
-    Parameters
-    ----------
-    store : Store
-        The workspace.
-    older_than : float, default=604800
-        Seconds since the deletion.
-    at_most : int or None, default=None
-        How many; None forgets all.
-
-    Returns
-    -------
-    int
-        How many were forgotten.
-    """
-    query = "SELECT id FROM runs WHERE deleted < ? ORDER BY deleted LIMIT ?"
-    which = (time.time() - older_than, -1 if at_most is None else at_most)
-    if not store.db.all(query, *which):
-        return 0
-    with store.db.transaction() as db:
-        gone = [(row["id"],) for row in db.execute(query, which)]
-        db.executemany("DELETE FROM runs WHERE id = ?", gone)
-        db.executemany("DELETE FROM desks WHERE run = ?", gone)
-    return len(gone)
+    return workspace.find(find)

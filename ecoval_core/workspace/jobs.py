@@ -1,4 +1,8 @@
-"""A job: work under way in a process of its own, its progress, its limits, and how it ended."""
+"""Jobs: tasks under way, a fair queue of them, and how each ended.
+
+A page submits a :class:`~ecoval_core.workspace.tasks.Task` and polls the :class:`Job` it gets back. Equal
+tasks share one job.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,14 @@ from enum import StrEnum
 from typing import Any
 from uuid import uuid4
 
-from ecoval_core.workspace.orders import Order
+from ecoval_core.workspace.tasks import Task
 from ecoval_core.workspace.worker import Worker, WorkerLost
 
-Clock = Callable[[], float]
-# Starts the process that does the work, with the work in hand.
+# Starts the process that does a job.
 Start = Callable[["Job"], Worker]
-
+# A visitor who has not been seen for so long no longer keeps a job alive that another one cancels.
+ABSENT_SECONDS = 30.0
+MAX_ENDED, ENDED_SECONDS = 256, 3600.0
 _log = logging.getLogger(__name__)
 
 
@@ -30,182 +35,263 @@ class JobState(StrEnum):
     DONE = "done"
 
 
-_ACTIVE = (JobState.QUEUED, JobState.RUNNING)
-
-
 class Job:
-    """A handle on work under way; every attribute may be read at any time from any thread.
+    """A task under way; its attributes may be read at any time from any thread.
 
-    Made by :meth:`JobRegistry.submit` only.
-
-    Attributes
-    ----------
-    id : str
-        32 hexadecimal digits.
-    key : str
-        What identifies the work, the workspace included.
-    order : Order
-        The work.
-    context : dict
-        Where it is done; see :func:`ecoval_core.workspace.tasks.perform`.
-    visitors : set of str
-        Who waits for it.
-    state : JobState
-        Where it stands.
-    done, total : int
-        Steps done, of how many; 0 of 0 before the first report.
-    error : str or None
-        One sentence for the user, in state error.
-    result : dict or None
-        What the task returned, in state done.
-    trouble : str
-        Why the result could not be kept for good; empty if it was.
+    `done` of `total` steps are done; `error` is one sentence for the user; `result` is what a task returned
+    that is not kept in the workspace.
     """
 
-    def __init__(
-        self, key: str, order: Order, context: dict[str, Any], clock: Clock = time.monotonic
-    ) -> None:
-        self.id = uuid4().hex
-        self.key, self.order, self.context = key, order, context
-        self.visitors: set[str] = set()
+    def __init__(self, key: str, task: Task, context: dict[str, Any]) -> None:
+        self.id, self.key, self.task, self.context = uuid4().hex, key, task, context
         self.state = JobState.QUEUED
         self.done, self.total = 0, 0
         self.error: str | None = None
-        self.result: dict[str, Any] | None = None
+        self.result: Any = None
         self.trouble = ""
-        self._clock = clock
-        self._lock = threading.Lock()
+        self.visitors: dict[str, float] = {}
+        self.asked = time.monotonic()
         self._ended = threading.Event()
         self._worker: Worker | None = None
-        self._cancelled = False
+        self._is_cancelled = False
         self._started: float | None = None
         self._ended_at: float | None = None
-        self._first: tuple[float, int] | None = None
-        self._latest: tuple[float, int] | None = None
-
-    def __repr__(self) -> str:
-        return f"<Job {self.id[:8]} {self.label!r}: {self.state}, {self.done} of {self.total}>"
+        self._steps: list[tuple[float, int]] = []
 
     @property
     def label(self) -> str:
         """Name of the work for people."""
-        return self.order.label
+        return self.task.label
 
     @property
     def is_active(self) -> bool:
         """Whether the job is queued or running."""
-        return self.state in _ACTIVE
+        return self.state in (JobState.QUEUED, JobState.RUNNING)
 
     @property
     def seconds(self) -> float:
         """Seconds the job has been running, or ran; 0 while queued."""
         if self._started is None:
             return 0.0
-        return (self._clock() if self._ended_at is None else self._ended_at) - self._started
+        return (self._ended_at or time.monotonic()) - self._started
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated seconds to the end; None if nothing is known yet or the job does not run.
-
-        The pace is that since the first reported step: what comes before it (clusters, the first cold
-        fit) is not typical of the steps to come.
-        """
-        with self._lock:
-            started, first, latest, total = self._started, self._first, self._latest, self.total
-        if self.state != JobState.RUNNING or started is None or first is None or latest is None:
+        """Estimated seconds to the end at the pace since the first step; None if nothing is known yet."""
+        steps, started = self._steps, self._started
+        if self.state != JobState.RUNNING or started is None or not steps:
             return None
-        moment, done = latest
-        since, before = first if done > first[1] else (started, 0)
+        # What comes before the first step (clusters, the first cold fit) is not typical of those to come.
+        moment, done = steps[-1]
+        since, before = steps[0] if done > steps[0][1] else (started, 0)
         pace = (moment - since) / (done - before)
-        return max(0.0, pace * (total - done) - (self._clock() - moment))
+        return max(0.0, pace * (self.total - done) - (time.monotonic() - moment))
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the job has ended.
-
-        Parameters
-        ----------
-        timeout : float or None, default=None
-            Seconds to wait at most; None waits for as long as it takes.
-
-        Returns
-        -------
-        bool
-            Whether it has ended.
-        """
+        """Block until the job has ended; return whether it has."""
         return self._ended.wait(timeout)
 
-    # --- For the registry -----------------------------------------------------------------
+    def report(self, done: int, total: int) -> None:
+        """Note the progress."""
+        if done < self.done or total != self.total:
+            self._steps = []
+        if done > 0 and (not self._steps or done > self._steps[-1][1]):
+            # Replaced as a whole: another thread may be reading it.
+            self._steps = [*self._steps[:1], (time.monotonic(), done)]
+        self.done, self.total = done, total
 
-    def _begin(self) -> bool:
-        with self._lock:
-            if self.state != JobState.QUEUED:
-                return False
-            self._started = self._clock()
-            self.state = JobState.RUNNING
-            return True
 
-    def _cancel(self) -> None:
+class Jobs:
+    """A fair queue: tasks handed to processes in turns, and the ended jobs for a while.
+
+    A visitor's first task begins at once as long as fewer than `max_processes` run, whatever others have
+    started; more of the same visitor's run beside it only while fewer than `max_running` run altogether.
+    Whoever has least under way is next. Quick tasks do not wait behind long ones. `on_end` is called with
+    each job that has ended, before those who wait for it go on.
+    """
+
+    def __init__(
+        self, start: Start, max_running: int = 2, max_processes: int = 8,
+        on_end: Callable[[Job], None] | None = None,
+    ) -> None:  # fmt: skip
+        self._start, self._on_end = start, on_end
+        self.max_running, self.max_processes = max_running, max_processes
+        self._lock = threading.RLock()
+        self._jobs: dict[str, Job] = {}
+        self._queue: list[Job] = []
+        self._running: list[Job] = []
+        self._is_draining = False
+
+    def submit(self, task: Task, context: dict[str, Any], visitor: str) -> Job:
+        """Have a task done, or join the job that does the same."""
+        key = job_key(task, context)
         with self._lock:
-            if not self.is_active:
+            self._drop_old()
+            job = next(
+                (one for one in self._of(key) if one.is_active and not one._is_cancelled), None
+            )
+            if job is None:
+                job = Job(key, task, context)
+                self._jobs[job.id] = job
+                self._queue.append(job)
+            self.join(job, visitor)
+            self._start_next()
+            return job
+
+    def join(self, job: Job, visitor: str) -> None:
+        """Note that a visitor waits for a job."""
+        with self._lock:
+            job.visitors[visitor] = job.asked = time.monotonic()
+
+    def find(self, key: str) -> Job | None:
+        """Return the latest job of a key in whatever state, or None."""
+        with self._lock:
+            self._drop_old()
+            found = next(self._of(key), None)
+            if found is not None:
+                found.asked = time.monotonic()
+            return found
+
+    def leave(self, job: Job, visitor: str) -> None:
+        """Cancel a job for one visitor; it ends when nobody else has been seen to wait for it lately."""
+        with self._lock:
+            since = time.monotonic() - ABSENT_SECONDS
+            job.visitors.pop(visitor, None)
+            job.visitors = {name: seen for name, seen in job.visitors.items() if seen > since}
+            if job.visitors or not job.is_active:
                 return
-            self._cancelled = True
-            worker = self._worker
-            if self.state == JobState.QUEUED:
-                self._end(JobState.CANCELLED)
+            job._is_cancelled = True
+            was_queued = job in self._queue
+            if was_queued:
+                self._queue.remove(job)
+                job.state = JobState.CANCELLED
+            worker = job._worker
         if worker is not None:
             worker.kill()
+        if was_queued:
+            self._tell(job)
 
-    def _report(self, done: int, total: int) -> None:
+    def position(self, job: Job) -> int:
+        """Return the place of a queued job in its line: 1 is next, 0 is not queued."""
         with self._lock:
-            if done < self.done or total != self.total:
-                self._first = self._latest = None
-            if done > 0 and (self._latest is None or done > self._latest[1]):
-                self._latest = (self._clock(), done)
-                self._first = self._first or self._latest
-            self.done, self.total = done, total
+            quick = job.task.definition.quick
+            line = self._line([one for one in self._queue if one.task.definition.quick == quick])
+            return line.index(job) + 1 if job in line else 0
 
-    def _end(self, state: JobState, result: Any = None, error: str | None = None) -> None:
-        self._ended_at = self._clock()
-        self.result, self.error = result, error
-        self._worker = None
-        self.state = state
+    def active(self) -> list[Job]:
+        """Return the jobs that are queued or running."""
+        with self._lock:
+            return [job for job in self._jobs.values() if job.is_active]
 
-    def _run(self, start: Start) -> None:
-        """Have the work done; returns with the job ended, its waiters not yet told."""
-        result, error = None, None
+    def drain(self, seconds: float) -> None:
+        """Begin nothing more, give what runs some seconds, then end it."""
+        with self._lock:
+            self._is_draining = True
+            running = list(self._running)
+        deadline = time.monotonic() + seconds
+        for job in running:
+            job.wait(max(0.0, deadline - time.monotonic()))
+        for job in running:
+            if (worker := job._worker) is not None:
+                worker.kill()
+
+    # --- Turns ----------------------------------------------------------------------------
+
+    def _of(self, key: str) -> Any:
+        return (job for job in reversed(self._jobs.values()) if job.key == key)
+
+    def _line(self, queue: list[Job]) -> list[Job]:
+        """Put queued jobs in the order in which they will begin."""
+        under_way: dict[str, int] = {}
+        for job in self._running:
+            for visitor in job.visitors:
+                under_way[visitor] = under_way.get(visitor, 0) + 1
+        line, rest = [], list(queue)
+        while rest:
+            # Ties go to the job that came first.
+            following = min(
+                rest, key=lambda job: min((under_way.get(v, 0) for v in job.visitors), default=0)
+            )
+            rest.remove(following)
+            line.append(following)
+            for visitor in following.visitors:
+                under_way[visitor] = under_way.get(visitor, 0) + 1
+        return line
+
+    def _may_start(self, job: Job) -> bool:
+        quick = job.task.definition.quick
+        running = [one for one in self._running if one.task.definition.quick == quick]
+        if len(running) < self.max_running:
+            return True
+        busy = {visitor for one in running for visitor in one.visitors}
+        return len(running) < self.max_processes and not busy & set(job.visitors)
+
+    def _start_next(self) -> None:
+        for job in [] if self._is_draining else self._line(self._queue):
+            if self._may_start(job):
+                self._queue.remove(job)
+                self._running.append(job)
+                job.state, job._started = JobState.RUNNING, time.monotonic()
+                threading.Thread(target=self._do, args=(job,), daemon=True).start()
+
+    def _do(self, job: Job) -> None:
+        state, error = JobState.ERROR, None
         try:
-            worker = start(self)
-            with self._lock:
-                self._worker = worker
-            if self._cancelled:
+            job._worker = worker = self._start(job)
+            if job._is_cancelled:
                 worker.kill()
             try:
-                result = self._listen(worker)
+                self._listen(job, worker)
+                state = JobState.DONE
             finally:
                 worker.kill()
                 worker.close()
         except Exception as raised:
-            error = _sentence(self, raised)
+            error = _sentence(job, raised)
         with self._lock:
             # What is finished is finished, whoever cancelled in its last moment.
-            if result is not None:
-                self._end(JobState.DONE, result)
-            elif self._cancelled:
-                self._end(JobState.CANCELLED)
-            else:
-                self._end(JobState.ERROR, None, error)
+            if state != JobState.DONE and job._is_cancelled:
+                state, error = JobState.CANCELLED, None
+            job.error, job._worker, job._ended_at = error, None, time.monotonic()
+            job.state = state
+            self._running.remove(job)
+            self._start_next()
+        self._tell(job)
 
-    def _listen(self, worker: Worker) -> dict[str, Any]:
-        for message in worker.messages(self.order.limits.seconds):
+    def _listen(self, job: Job, worker: Worker) -> None:
+        for message in worker.messages(job.task.limits.seconds):
             if "progress" in message:
-                self._report(*message["progress"])
+                job.report(*message["progress"])
             elif "error" in message:
                 raise _Failed(message["error"], message.get("sentence", ""))
             else:
-                self.trouble = message.get("trouble", "")
-                done: dict[str, Any] = message["done"]
-                return done
+                job.result, job.trouble = message["done"], message["trouble"]
+                return
         raise WorkerLost
+
+    def _tell(self, job: Job) -> None:
+        try:
+            # What a stopping server ends is not said to have failed: it is offered again.
+            if self._on_end is not None and not self._is_draining:
+                self._on_end(job)
+        except Exception:
+            _log.exception("%s ended, but that could not be noted", job.label)
+        finally:
+            job._ended.set()
+
+    def _drop_old(self) -> None:
+        now = time.monotonic()
+        ended = sorted(
+            (one for one in self._jobs.values() if not one.is_active), key=lambda j: -j.asked
+        )
+        for place, job in enumerate(ended):
+            if place >= MAX_ENDED or now - max(job.asked, job._ended_at or 0.0) > ENDED_SECONDS:
+                del self._jobs[job.id]
+
+
+def job_key(task: Task, context: dict[str, Any]) -> str:
+    """Return what identifies a task among the jobs of all workspaces."""
+    return f"{context['root']} {task.key}"
 
 
 class _Failed(Exception):  # noqa: N818 - what a worker said
@@ -213,35 +299,20 @@ class _Failed(Exception):  # noqa: N818 - what a worker said
 
 
 def _sentence(job: Job, error: Exception) -> str:
-    limits, label = job.order.limits, job.label
+    limits, label, advice = job.task.limits, job.label, job.task.definition.advice
     if isinstance(error, TimeoutError):
-        return (
-            f"{label} was stopped after {limits.seconds / 60:.3g} minutes, the limit: "
-            + _advice(job)
-        )
+        return f"{label} was stopped after {limits.seconds / 60:.3g} minutes, the limit: {advice}"
     if isinstance(error, WorkerLost):
-        if job._cancelled:
-            return f"{label} was cancelled."
-        _log.warning("%s: the process ended without a word", label)
         return (
             f"{label} ended without a result: its process was stopped from outside, or took more time or "
-            f"memory than it may ({limits.megabytes:,.0f} MB): " + _advice(job)
+            f"memory than it may ({limits.megabytes:,.0f} MB): {advice}"
         )
     if isinstance(error, _Failed):
         kind, sentence = error.args
         if kind == "memory":
-            return (
-                f"{label} needs more memory than the {limits.megabytes:,.0f} MB it may take: "
-                + _advice(job)
-            )
+            return f"{label} needs more memory than the {limits.megabytes:,.0f} MB it may take: {advice}"
         if kind == "sentence":
             return str(sentence)
         return f"{label} failed unexpectedly ({kind}: {sentence or 'no message'})."
     _log.error("%s could not be started", label, exc_info=error)
     return f"{label} could not be started ({type(error).__name__}: {error})."
-
-
-def _advice(job: Job) -> str:
-    if job.order.kind == "open":
-        return "keep fewer rows or columns, or save it as Parquet."
-    return "take fewer rows or fewer clusters."

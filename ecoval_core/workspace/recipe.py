@@ -1,129 +1,106 @@
-"""The recipe of a run: all that is needed to make the same downloads from the same table, as JSON."""
+"""The recipe of a run: all that makes the same downloads from the same table, and how to follow it."""
 
 from __future__ import annotations
 
-import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path, PurePath
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.tables import SAMPLES, load_sample
-from ecoval_core.target_type import Task
-from ecoval_core.workspace import fields
-from ecoval_core.workspace.history import rules_from_json, rules_to_json
-from ecoval_core.workspace.recipe_fields import (
-    MAX_BYTES,
-    SCHEMA,
-    Kind,
-    RecipeError,
+from ecoval_core.evaluation.pruning import Decision, PruneList
+from ecoval_core.tables import Table, load_sample
+from ecoval_core.tables.table import content_digest
+from ecoval_core.valuation.parallel import Progress
+from ecoval_core.workspace import runs
+from ecoval_core.workspace.exports import Format, Which, export_table
+from ecoval_core.workspace.runs import Opened, Run
+from ecoval_core.workspace.schema import (
+    Document,
+    OpenSpec,
+    RowId,
+    Rules,
+    RunSpec,
+    UnitKind,
     Verdict,
-    read_fields,
+    explain,
 )
-from ecoval_core.workspace.runs import Run, Settings
-from ecoval_core.workspace.units import UnitKind
 
+VERSION = 3
+MAX_BYTES = 64 * 2**20
 # What the numbers and the bytes of a file can depend on.
 PACKAGES = ("ecoval", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
-_KINDS: dict[str, Kind] = {
-    ".csv": "csv", ".txt": "csv", ".tsv": "csv", ".parquet": "parquet", ".xlsx": "excel", ".xls": "excel",
-}  # fmt: skip
+WHICH: tuple[Which, ...] = ("kept", "removed", "all_values")
+FORMATS: tuple[Format, ...] = ("csv", "parquet")
+Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
-@dataclass(frozen=True)
-class LabelDecision:
-    """What was decided on a label.
+class RecipeError(ValueError):
+    """A recipe that cannot be followed; the message names the field and is fit for a user."""
 
-    Attributes
-    ----------
-    verdict : {"accept", "keep"}
-        Take the suggestion, or keep the label that is given.
-    label : str, int, float or None
-        The new label, where the suggestion was accepted.
-    """
 
-    verdict: Verdict
+class LabelDecision(Document):
+    """What was decided on a label; an accepted suggestion names the new label."""
+
+    decision: Verdict
     label: str | int | float | None = None
 
+    @model_validator(mode="after")
+    def _check(self) -> LabelDecision:
+        if (self.decision == "accept") != (self.label is not None):
+            raise ValueError("a decision has a label where, and only where, it is accept")
+        return self
 
-@dataclass(frozen=True)
-class Recipe:
-    """A recipe that was read and found sound.
 
-    Attributes
-    ----------
-    name, note, created : str
-        The user's words, and when it was made.
-    table : str
-        Name of the table.
-    kind : {"csv", "parquet", "excel", "sample", "frame"}
-        What the table was read from.
-    sample : str or None
-        Key of the bundled sample, if it is one.
-    content : str
-        Digest of the table as read, see :func:`ecoval_core.tables.table.content_digest`.
-    n_rows, n_columns : int
-        Its size as read.
-    mends : tuple of dict
-        Changes of its cells before anything else.
-    target, task, excluded, proportions, noise, random_state
-        As in :func:`ecoval_core.tables.make_table` and :func:`ecoval_core.tables.prepare`.
-    settings : Settings
-        What the run is made with.
-    rules : PruneList
-        Which rows go.
-    labels : dict of int to LabelDecision
-        Decisions on labels, by row id.
-    unit : {"share", "score"}
-        Unit of the values in the downloads.
-    values : str or None
-        Digest of the values, see :func:`digest_of_values`.
-    surplus : float or None
-        The surplus found.
-    n_pruned : int or None
-        Rows that go.
-    files : dict of str to str
-        SHA-256 of each download, by name, see :func:`ecoval_core.workspace.replay.downloads`.
-    versions : dict of str to str
-        What it was made with.
-    """
+class Expected(Document):
+    """What following the recipe gives: digest of the values, surplus, rows that go, digests of the files."""
 
-    name: str
-    note: str
-    created: str
-    table: str
-    kind: Kind
-    sample: str | None
-    content: str
-    n_rows: int
-    n_columns: int
-    mends: tuple[fields.JsonObject, ...]
-    target: str
-    task: Task
-    excluded: dict[str, str]
-    proportions: tuple[float, float, float]
-    noise: float
-    random_state: int
-    settings: Settings
-    rules: PruneList
-    labels: dict[int, LabelDecision]
-    unit: UnitKind
-    values: str | None
-    surplus: float | None
-    n_pruned: int | None
-    files: dict[str, str]
-    versions: dict[str, str]
+    values: Sha256 | None = None
+    surplus: float | None = None
+    pruned: int | None = Field(default=None, ge=0)
+    files: dict[str, Sha256] = {}
+
+
+class Recipe(Document):
+    """All that makes the same downloads from the same table."""
+
+    ecoval_recipe: int = VERSION
+    name: str = ""
+    note: str = ""
+    created: str = ""
+    run: RunSpec
+    rows: int = Field(ge=1)
+    columns: int = Field(ge=1)
+    prune: Rules = PruneList()
+    labels: dict[RowId, LabelDecision] = {}
+    unit: UnitKind = "share"
+    expected: Expected = Expected()
+    versions: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> Recipe:
+        self.run.settings.check(self.run.table.task)
+        for name, ids in (
+            ("prune.picked", self.prune.picked), ("prune.restored", self.prune.restored),
+            ("labels", self.labels),
+        ):  # fmt: skip
+            if any(row < 0 or row >= self.rows for row in ids):
+                raise ValueError(
+                    f"{name} names a row that a table of {self.rows:,} rows does not have"
+                )
+        return self
 
     @property
     def relabelled(self) -> dict[int, Any]:
         """New label of each row whose suggestion was accepted."""
-        return {row: made.label for row, made in self.labels.items() if made.verdict == "accept"}
+        return {row: made.label for row, made in self.labels.items() if made.decision == "accept"}
 
 
 def digest_of_values(run: Run) -> str:
@@ -145,171 +122,192 @@ def versions() -> dict[str, str]:
     return found
 
 
-def new_labels(run: Run, decisions: Mapping[int, str]) -> dict[int, Any]:
-    """Return the suggested label of every valued row whose suggestion was accepted.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    decisions : mapping of int to {"accept", "keep"}
-        Decision by row id; rows that the run does not value are left out.
-
-    Returns
-    -------
-    dict of int to object
-        Label, or target, by row id, in the order of the table.
-    """
+def new_labels(run: Run, decisions: Mapping[int, Verdict]) -> dict[int, Any]:
+    """Return the suggested label, or target, of every valued row whose suggestion was accepted."""
     accepted = [row for row, verdict in decisions.items() if verdict == "accept"]
     suggested = run.frame["suggested_label"]
     suggested = suggested[suggested.index.isin(accepted)]
     return dict(zip(suggested.index.tolist(), suggested.tolist(), strict=True))
 
 
-def _find_sample(name: str, content: str) -> str | None:
-    """Return the key of the bundled sample that has this name and these cells, or None."""
-    for key, sample in SAMPLES.items():
-        if sample.title == name and load_sample(key).content == content:
-            return key
-    return None
-
-
-def _kind_of(name: str) -> Kind:
-    known = [_KINDS[suffix] for suffix in PurePath(name.lower()).suffixes if suffix in _KINDS]
-    return known[-1] if known else "frame"
-
-
 def make_recipe(
-    run: Run, rules: PruneList, decisions: Mapping[int, str] | None = None, *,
-    relabelled: Mapping[int, Any] | None = None, unit: UnitKind = "share",
-    mends: Sequence[Mapping[str, Any]] = (), content: str | None = None,
-    files: Mapping[str, str] | None = None, name: str = "", note: str = "", created: str = "",
-) -> fields.JsonObject:  # fmt: skip
-    """Make the recipe of a run and of what was decided about its rows.
+    run: Run, rules: PruneList, decisions: Mapping[int, Verdict] | None = None, *,
+    relabelled: Mapping[int, Any] | None = None, unit: UnitKind = "share", with_files: bool = True,
+    name: str = "", note: str = "", created: str = "",
+) -> Recipe:  # fmt: skip
+    """Make the recipe of a run and of what was decided on its rows, with the digests of its downloads.
 
-    Parameters
-    ----------
-    run : Run
-        Finished run at its present extrinsic weight.
-    rules : PruneList
-        Which rows go.
-    decisions : mapping of int to {"accept", "keep"} or None, default=None
-        Decisions on labels, by row id; rows that the run does not value are left out.
-    relabelled : mapping of int to object or None, default=None
-        New label of each row whose suggestion was accepted; None takes :func:`new_labels`.
-    unit : {"share", "score"}, default="share"
-        Unit of the values in the downloads, see :func:`ecoval_core.workspace.units.unit_of`.
-    mends : sequence of mapping, default=()
-        Changes made to the frame before it was valued, as JSON takes them.
-    content : str or None, default=None
-        Digest of the frame before them; None where there were none.
-    files : mapping of str to str or None, default=None
-        SHA-256 of the downloads, by name; None leaves the comparison out. See
-        :func:`ecoval_core.workspace.replay.recipe_of`, which makes them.
-    name, note, created : str, default=""
-        The user's words, and the date.
-
-    Returns
-    -------
-    dict
-        As JSON takes it; :func:`recipe_bytes` writes it.
+    `relabelled` holds the new labels, which else follow from the `decisions`. Without `with_files` the recipe
+    has no digests of downloads.
     """
-    prepared, table, settings = run.prepared, run.prepared.table, run.settings
-    content = content or table.content
-    sample = _find_sample(table.name, content)
     decisions = decisions or {}
     accepted = new_labels(run, decisions) if relabelled is None else relabelled
-    labels: fields.JsonObject = {}
-    for row in sorted(set(run.ids.tolist()).intersection(decisions)):
-        label = {"label": accepted[row]} if row in accepted else {}
-        labels[str(row)] = {"decision": decisions[row], **label}
-    return {
-        "ecoval_recipe": SCHEMA,
-        "name": name,
-        "note": note,
-        "created": created,
-        "table": {
-            "name": table.name, "kind": "sample" if sample else _kind_of(table.name),
-            "sample": sample, "content": content, "rows": table.n_rows,
-            "columns": table.frame.shape[1],
-        },
-        "mends": [dict(mend) for mend in mends],
-        "data": {
-            "target": table.target, "task": table.task, "excluded": dict(table.excluded),
-            "proportions": list(prepared.proportions), "noise": prepared.noise,
-            "seed": prepared.random_state,
-        },
-        "settings": {
-            "model": settings.model, "n_clusters": settings.n_clusters, "scoring": settings.scoring,
-            "extrinsic_weight": settings.extrinsic_weight, "seed": settings.random_state,
-            "every_row": settings.every_row, "balanced": settings.balanced,
-        },
-        "prune": rules_to_json(rules),
-        "labels": labels,
-        "unit": unit,
-        "expected": {
-            "values": digest_of_values(run),
-            "surplus": float(run.ecoval.surplus_),
-            "pruned": len(rules.reasons(run.frame["value"], run.class_labels)),
-            "files": dict(files or {}),
-        },
-        "versions": versions(),
-    }  # fmt: skip
-
-
-def recipe_bytes(recipe: Mapping[str, Any]) -> bytes:
-    """Write a recipe as an indented JSON file in UTF-8."""
-    text = json.dumps(recipe, indent=2, ensure_ascii=False, allow_nan=False)
-    return (text + "\n").encode(errors="replace")
-
-
-# --- Reading -------------------------------------------------------------------------------
-
-
-def read_recipe(source: bytes | str | Path) -> Recipe:
-    """Read a recipe and check every field of it.
-
-    Parameters
-    ----------
-    source : bytes, str or Path
-        The file's content (bytes), or the file (a path).
-
-    Returns
-    -------
-    Recipe
-        Sound in itself; whether it fits a table shows when it is replayed.
-
-    Raises
-    ------
-    RecipeError
-        In one sentence, which names the field where it is about one.
-    """
-    read = read_fields(source if isinstance(source, bytes) else _read(Path(source)))
-    table, data, expected = read["table"], read["data"], read["expected"]
-    settings = read["settings"]
-    settings["random_state"] = settings.pop("seed")
     labels = {
-        int(row): LabelDecision(made["decision"], made.get("label"))
-        for row, made in read["labels"].items()
+        row: LabelDecision(decision=decisions[row], label=accepted.get(row))
+        for row in sorted(set(run.ids.tolist()).intersection(decisions))
+        if decisions[row] == "keep" or row in accepted
     }
+    decided = rules.decide(run.frame["value"], run.class_labels)
+    files = {}
+    if with_files:
+        made = downloads(run, decided, accepted, unit)
+        files = {
+            one.name: sha256(one.content).hexdigest() for one in made if one.content is not None
+        }
+    expected = Expected(
+        values=digest_of_values(run), surplus=float(run.ecoval.surplus_), pruned=len(decided.reasons),
+        files=files,
+    )  # fmt: skip
     return Recipe(
-        name=read["name"], note=read["note"], created=read["created"], table=table["name"],
-        kind=table["kind"], sample=table["sample"], content=table["content"], n_rows=table["rows"],
-        n_columns=table["columns"], mends=tuple(read["mends"]), target=data["target"],
-        task=data["task"], excluded=data["excluded"], proportions=tuple(data["proportions"]),
-        noise=data["noise"], random_state=data["seed"], settings=Settings(**settings),
-        rules=rules_from_json(read["prune"]),
-        labels=labels, unit=read["unit"], values=expected["values"], surplus=expected["surplus"],
-        n_pruned=expected["pruned"], files=expected["files"], versions=read["versions"],
+        name=name, note=note, created=created, run=run.spec, rows=run.table.n_rows,
+        columns=run.table.frame.shape[1], prune=rules, labels=labels, unit=unit, expected=expected,
+        versions=versions(),
     )  # fmt: skip
 
 
-def _read(path: Path) -> bytes:
+def recipe_bytes(recipe: Recipe) -> bytes:
+    """Write a recipe as an indented JSON file in UTF-8."""
+    return (recipe.model_dump_json(indent=2) + "\n").encode(errors="replace")
+
+
+def read_recipe(source: bytes | str | Path) -> Recipe:
+    """Read a recipe from its content or its path; a :class:`RecipeError` names the field that is wrong."""
+    if not isinstance(source, bytes):
+        try:
+            with Path(source).open("rb") as file:
+                source = file.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise RecipeError(
+                f"The recipe {str(source)!r} cannot be opened ({reason}): check its path."
+            ) from error
+    if len(source) > MAX_BYTES:
+        raise RecipeError(f"The recipe has more than {MAX_BYTES // 2**20} MB.")
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+        recipe = Recipe.model_validate_json(source.removeprefix(b"\xef\xbb\xbf"))
+    except ValidationError as error:
+        raise RecipeError(f"The recipe cannot be followed: {explain(error)}") from error
+    if recipe.ecoval_recipe != VERSION:
         raise RecipeError(
-            f"The recipe {str(path)!r} cannot be opened ({reason}): check its path."
-        ) from error
+            f"The recipe is of version {recipe.ecoval_recipe}, and this EcoVal follows version {VERSION}: "
+            "install the EcoVal that made it, or make the recipe again."
+        )
+    return recipe
+
+
+# --- Downloads ------------------------------------------------------------------------------
+
+
+class Download(NamedTuple):
+    """A file to download; without content, why its format cannot hold it."""
+
+    name: str
+    content: bytes | None
+    refusal: str = ""
+
+
+def downloads(
+    run: Run, decision: Decision | None = None, relabelled: Mapping[int, Any] | None = None,
+    unit: UnitKind = "share",
+) -> Iterator[Download]:  # fmt: skip
+    """Make "kept", "removed" and "all_values", each as CSV and as Parquet."""
+    for which in WHICH:
+        for kind in FORMATS:
+            name = f"{which}.{kind}"
+            try:
+                yield Download(name, export_table(run, which, decision, kind, relabelled, unit))
+            except ValueError as error:
+                yield Download(name, None, str(error))
+
+
+# --- Following ------------------------------------------------------------------------------
+
+
+class RecipeTable(NamedTuple):
+    """A table that a recipe can be followed with, and whether its cells are those of the recipe."""
+
+    table: Table
+    is_same: bool
+
+
+def open_table(
+    recipe: Recipe, frame: pd.DataFrame | None = None, *, any_table: bool = False, name: str = ""
+) -> RecipeTable:
+    """Take the table of a recipe, or the bundled sample that it names; refuse another one."""
+    spec = recipe.run.table
+    if frame is None:
+        if spec.sample is None:
+            raise RecipeError(f"The recipe is of the table {spec.name!r}: give that file as well.")
+        frame = load_sample(spec.sample).frame
+    content = content_digest(frame)
+    if content != spec.content and not any_table:
+        raise RecipeError(
+            f"This is not the table of the recipe: its content has the digest {content} "
+            f"({len(frame):,} rows, {frame.shape[1]:,} columns), that of {spec.name!r} had "
+            f"{spec.content} ({recipe.rows:,} rows, {recipe.columns:,} columns)."
+        )
+    return RecipeTable(runs.make_spec_table(spec, frame, name), content == spec.content)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A recipe that was followed: the table valued again, and how it compares."""
+
+    recipe: Recipe
+    run: Run
+    is_same_table: bool
+
+    @cached_property
+    def decision(self) -> Decision:
+        """Rows that go by the rules of the recipe."""
+        return self.recipe.prune.decide(self.run.frame["value"], self.run.class_labels)
+
+    @cached_property
+    def relabelled(self) -> dict[int, Any]:
+        """New label by row id, of the rows that were valued."""
+        valued = set(self.run.ids.tolist())
+        return {row: label for row, label in self.recipe.relabelled.items() if row in valued}
+
+    @property
+    def decisions(self) -> dict[int, Verdict]:
+        """Decision on the label of each row, as the recipe has it."""
+        return {row: made.decision for row, made in self.recipe.labels.items()}
+
+    @property
+    def has_same_values(self) -> bool:
+        """Whether values, errors and both parts are those of the recipe to the last bit."""
+        return digest_of_values(self.run) == self.recipe.expected.values
+
+    def downloads(self) -> Iterator[Download]:
+        """Make every download; see :func:`downloads`."""
+        return downloads(self.run, self.decision, self.relabelled, self.recipe.unit)
+
+    def is_as_expected(self, made: Download) -> bool | None:
+        """Whether a download has the bytes that the recipe expects; None where it expects none."""
+        expected = self.recipe.expected.files.get(made.name)
+        if expected is None:
+            return None
+        return made.content is not None and sha256(made.content).hexdigest() == expected
+
+    @property
+    def other_versions(self) -> dict[str, tuple[str, str]]:
+        """What has another version here: that of the recipe and the present one, by package."""
+        here = versions()
+        return {
+            name: (made_with, here.get(name, "not there"))
+            for name, made_with in self.recipe.versions.items()
+            if here.get(name) != made_with
+        }
+
+
+def replay(
+    recipe: Recipe, opened: RecipeTable, *, n_jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Replay:  # fmt: skip
+    """Value a table again as a recipe says."""
+    spec = OpenSpec(table=recipe.run.table, split=recipe.run.split)
+    split = runs.split_table(opened.table, spec.split)
+    run = runs.value_split(
+        Opened(spec.key, spec, split), recipe.run.settings, n_jobs=n_jobs, progress=progress
+    )
+    return Replay(recipe, run, opened.is_same)

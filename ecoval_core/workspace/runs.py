@@ -1,9 +1,9 @@
-"""A run: what it is made with, the rows it values, and those rows with their values."""
+"""A run: a finished valuation with what it was made from, and the rows that it values."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -11,70 +11,116 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecoval_core.tables.preparation import Prepared
-from ecoval_core.valuation.cross_valuation import (
-    N_VALIDATION_FOLDS,
-    CrossValuation,
-    cross_value,
-)
+from ecoval_core.tables import Split, Table, clean, load_sample, make_table, prepare
+from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS, CrossValuation, cross_value
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.fitting import weigh_classes
-from ecoval_core.valuation.models import make_model
+from ecoval_core.valuation.models import make_model, weigh_classes
 from ecoval_core.valuation.parallel import Progress, ShouldStop
 from ecoval_core.valuation.planning import estimate_seconds
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.valuation.record import Valuation
+from ecoval_core.valuation.record import Findings, Valuation, findings_of
+from ecoval_core.workspace.schema import OpenSpec, RunSpec, Settings, SplitSpec, TableSpec
+from ecoval_core.workspace.workspace import Workspace
+
+# --- Tables ---------------------------------------------------------------------------------
+
+
+def describe_table(table: Table, **more: Any) -> TableSpec:
+    """Describe a table; `more` holds its sample, or the digest of its cells before the fixes, and those."""
+    found = {"content": table.content, **more}
+    return TableSpec(
+        name=table.name,
+        target=table.target,
+        task=table.task,
+        excluded=dict(table.excluded),
+        **found,
+    )
+
+
+def make_spec_table(spec: TableSpec, frame: pd.DataFrame | None = None, name: str = "") -> Table:
+    """Make the table that a document describes from its cells as read, or from the bundled sample."""
+    if frame is None:
+        frame = load_sample(spec.sample or "").frame
+    fixed = clean(frame, spec.fixes)
+    return make_table(fixed, name or spec.name, spec.target, spec.task, spec.excluded)
+
+
+def split_table(table: Table, spec: SplitSpec) -> Split:
+    """Split and vectorise a table as a document says."""
+    return prepare(
+        table, proportions=spec.proportions, noise=spec.noise, random_state=spec.random_state
+    )
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What a run is made with.
+class Opened:
+    """A table that was opened: what it is, and its rows as numbers."""
 
-    Attributes
-    ----------
-    model : str
-        Key of :data:`ecoval_core.valuation.models.MODELS`.
-    n_clusters : int
-        Granularity.
-    scoring : str
-        Per-sample score.
-    extrinsic_weight : float, default=0.25
-        Payment per unit of measured marginal product.
-    random_state : int, default=0
-        Seed.
-    every_row : bool, default=False
-        Value training and validation rows, each of five folds in turn being the validation set, instead
-        of the training rows alone. Test rows stay apart.
-    balanced : bool, default=False
-        Let every class count alike, in the utility and in the model.
-    """
-
-    model: str
-    n_clusters: int
-    scoring: str
-    extrinsic_weight: float = DEFAULT_EXTRINSIC_WEIGHT
-    random_state: int = 0
-    every_row: bool = False
-    balanced: bool = False
+    key: str
+    spec: OpenSpec
+    split: Split
 
     @property
-    def n_folds(self) -> int:
-        """Valuations that the run takes."""
-        return N_VALIDATION_FOLDS if self.every_row else 1
+    def table(self) -> Table:
+        """The table."""
+        return self.split.table
+
+
+_ARRAYS = tuple(
+    f.name for f in fields(Split) if f.name.partition("_")[0] in {"X", "y", "ids", "flipped"}
+)
+
+
+def save_frame(workspace: Workspace, frame: pd.DataFrame, digest: str) -> None:
+    """Keep cells under their digest, if they are not here."""
+    if workspace.result(digest) is None:
+        workspace.save(digest, "frame", frame)
+
+
+def load_frame(workspace: Workspace, digest: str) -> pd.DataFrame | None:
+    """Return the cells with a digest, or None."""
+    found: pd.DataFrame | None = workspace.load(digest, pd.DataFrame)
+    return found
+
+
+def save_opened(workspace: Workspace, opened: Opened) -> None:
+    """Keep an opened table: its cells after the fixes, and its split arrays, under the latest name."""
+    save_frame(workspace, opened.table.frame, opened.table.content)
+    arguments = {"spec": opened.spec.dump(), "frame": opened.table.content}
+    kept = workspace.result(opened.key)
+    if kept is None or kept.arguments != arguments:
+        arrays = {name: getattr(opened.split, name) for name in _ARRAYS}
+        workspace.save(opened.key, "split", arrays, arguments=arguments)
+
+
+def load_opened(workspace: Workspace, key: str) -> Opened | None:
+    """Return an opened table, or None if it is not in the workspace."""
+    kept = workspace.result(key)
+    if kept is None:
+        return None
+    spec = OpenSpec.model_validate(kept.arguments["spec"])
+    digest = kept.arguments["frame"]
+
+    def load() -> tuple[int, Opened] | None:
+        arrays, frame = workspace.load(key, dict), load_frame(workspace, digest)
+        if arrays is None or frame is None:
+            return None
+        of = spec.table
+        table = Table(of.name, frame, of.target, of.task, dict(of.excluded), digest)
+        how = spec.split
+        split = Split(
+            table=table, task=table.task, vectorizer=None, proportions=how.proportions, noise=how.noise,
+            random_state=how.random_state, **arrays,
+        )  # fmt: skip
+        return 0, Opened(key, spec, split)
+
+    return workspace.derive(("opened", key, spec.table.name), load)
+
+
+# --- Rows -----------------------------------------------------------------------------------
 
 
 class Rows(NamedTuple):
-    """Rows that a run values, by row id.
-
-    Attributes
-    ----------
-    ids : ndarray of shape (n_rows,)
-        Row ids, ascending.
-    X : ndarray of shape (n_rows, n_features)
-        Features, standardised over the training part.
-    y, y_clean : ndarray of shape (n_rows,)
-        Targets with the planted noise and without it; noise is in the training part only.
-    """
+    """Rows that a run values, in the order of the table; noise is in `y` and not in `y_clean`."""
 
     ids: NDArray[np.int64]
     X: NDArray[np.float64]
@@ -82,75 +128,100 @@ class Rows(NamedTuple):
     y_clean: NDArray
 
 
-def rows_to_value(prepared: Prepared, every_row: bool = False) -> Rows:
-    """Rows that a run values.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        Data.
-    every_row : bool, default=False
-        Take the validation rows as well as the training rows.
-
-    Returns
-    -------
-    Rows
-        In the order of the table.
-    """
-    data = prepared
+def rows_to_value(split: Split, every_row: bool = False) -> Rows:
+    """Return the training rows of a split, or its training and validation rows."""
     if not every_row:
-        return Rows(data.ids_train, data.X_train, data.y_train, data.y_train_clean)
-    ids = np.concatenate([data.ids_train, data.ids_val])
+        return Rows(split.ids_train, split.X_train, split.y_train, split.y_train_clean)
+    ids = np.concatenate([split.ids_train, split.ids_val])
     order = np.argsort(ids)
-    X = np.concatenate([data.X_train, data.X_val])
-    y = np.concatenate([data.y_train, data.y_val])
-    y_clean = np.concatenate([data.y_train_clean, data.y_val])
+    X = np.concatenate([split.X_train, split.X_val])
+    y = np.concatenate([split.y_train, split.y_val])
+    y_clean = np.concatenate([split.y_train_clean, split.y_val])
     return Rows(ids[order], X[order], y[order], y_clean[order])
 
 
-def rows_per_fit(prepared: Prepared, every_row: bool = False) -> int:
-    """Rows that one valuation of a run clusters: those of four folds of five if every row is valued.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        Data.
-    every_row : bool, default=False
-        As in :class:`Settings`.
-
-    Returns
-    -------
-    int
-        Rows.
-    """
-    n_train, n_rows = len(prepared.y_train), len(prepared.y_train) + len(prepared.y_val)
+def rows_per_fit(split: Split, every_row: bool = False) -> int:
+    """Count the rows that one valuation clusters: four folds of five if every row is valued."""
+    n_train, n_rows = len(split.y_train), len(split.y_train) + len(split.y_val)
     return n_rows - -(-n_rows // N_VALIDATION_FOLDS) if every_row else n_train
+
+
+# --- Values ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Values:
+    """What a valuation found, without models and at no particular extrinsic weight.
+
+    A valuation by folds has the findings of each fold, the rows it trained on, the fold in which each row
+    validated and the clusters of the first fold; any other has one of findings and no folds.
+    """
+
+    findings: list[Findings]
+    trained: list[NDArray[np.int64]]
+    folds: dict[str, NDArray]
+    seconds: float
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What the list of runs shows."""
+        ecoval = self.at(0.0)
+        return {
+            "seconds": self.seconds, "surplus": float(ecoval.surplus_),
+            "full_score": float(ecoval.full_score_), "prior_score": float(ecoval.prior_score_),
+            "n_rows": int(np.isfinite(ecoval.values_).sum()), "n_clusters": int(ecoval.n_clusters_),
+            "reliable": bool(ecoval.reliable_),
+        }  # fmt: skip
+
+    def at(self, extrinsic_weight: float) -> Valuation | CrossValuation:
+        """Return the values at an extrinsic weight."""
+        found = [Valuation(one, extrinsic_weight) for one in self.findings]
+        if not self.folds:
+            return found[0]
+        return CrossValuation(found, self.trained, self.folds["fold"], self.folds["labels"])
+
+
+def values_of(fitted: EcoVal | CrossValuation | Valuation, seconds: float = 0.0) -> Values:
+    """Take what a valuation found out of it."""
+    if not isinstance(fitted, CrossValuation):
+        return Values([findings_of(fitted)], [], {}, seconds)
+    folds = {"fold": fitted.fold_, "labels": fitted.labels_}
+    found = [findings_of(one) for one in fitted.estimators_]
+    return Values(found, list(fitted.trained_), folds, seconds)
 
 
 @dataclass(frozen=True)
 class Run:
     """A finished valuation together with what it was made from.
 
-    Attributes
-    ----------
-    prepared : Prepared
-        Data.
-    settings : Settings
-        What it was made with; the extrinsic weight is the present one.
-    ecoval : EcoVal, CrossValuation or Valuation
-        Fitted, or read back without models.
-    seconds : float
-        Time the valuation took.
+    `key` names its values in the workspace; the extrinsic weight of its settings is the present one.
     """
 
-    prepared: Prepared
+    key: str
+    opened: Opened
     settings: Settings
     ecoval: EcoVal | CrossValuation | Valuation
     seconds: float = 0.0
 
+    @property
+    def split(self) -> Split:
+        """The rows of the table in three parts, as numbers."""
+        return self.opened.split
+
+    @property
+    def table(self) -> Table:
+        """The table."""
+        return self.opened.split.table
+
+    @property
+    def spec(self) -> RunSpec:
+        """The document that describes the run."""
+        spec = self.opened.spec
+        return RunSpec(table=spec.table, split=spec.split, settings=self.settings)
+
     @cached_property
     def _rows(self) -> Rows:
-        return rows_to_value(self.prepared, self.settings.every_row)
+        return rows_to_value(self.split, self.settings.every_row)
 
     @property
     def ids(self) -> NDArray[np.int64]:
@@ -169,12 +240,7 @@ class Run:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """One row per valued row, indexed by row id, in the order of the table.
-
-        Columns value, standard_error (over a bootstrap of the validation rows), intrinsic, extrinsic,
-        cluster, label (as used in training), original_label, flipped, quality, label_quality,
-        suggested_label, raw_extrinsic.
-        """
+        """One row per valued row, indexed by row id, in the order of the table."""
         ecoval = self.ecoval
         return pd.DataFrame(
             {
@@ -185,7 +251,7 @@ class Run:
                 "cluster": ecoval.labels_,
                 "label": self.y,
                 "original_label": self._rows.y_clean,
-                "flipped": np.isin(self.ids, self.prepared.flipped_ids),
+                "flipped": np.isin(self.ids, self.split.flipped_ids),
                 "quality": ecoval.quality_,
                 "label_quality": ecoval.label_quality_,
                 "suggested_label": ecoval.suggested_labels_,
@@ -202,13 +268,8 @@ class Run:
 
     @cached_property
     def clusters(self) -> pd.DataFrame:
-        """One row per cluster, lowest value first.
-
-        Columns cluster, label, n_rows, value (leave-cluster-out; in the first fold, if every row is
-        valued), intrinsic, extrinsic.
-        """
-        frame = self.frame
-        table = frame.groupby("cluster").agg(
+        """One row per cluster, lowest leave-cluster-out value first; with folds, those of the first."""
+        table = self.frame.groupby("cluster").agg(
             label=("label", "first"),
             n_rows=("value", "size"),
             intrinsic=("intrinsic", "sum"),
@@ -219,141 +280,93 @@ class Run:
 
     def make_estimator(self) -> Any:
         """Make the unfitted model of the run, its classes weighted as in the run."""
-        model = make_model(self.settings.model, self.prepared.task, self.settings.random_state)
-        return weigh_classes(model, "balanced") if self.settings.balanced else model
+        return make_estimator(self.split, self.settings)
 
     @property
     def class_labels(self) -> pd.Series | None:
         """Class of each row that was valued, by row id; None for regression."""
-        return self.frame["label"] if self.prepared.task == "classification" else None
+        return self.frame["label"] if self.split.task == "classification" else None
 
     def reweight(self, extrinsic_weight: float) -> Run:
-        """Value the same fits with another extrinsic weight.
-
-        Parameters
-        ----------
-        extrinsic_weight : float
-            b, at least 0.
-
-        Returns
-        -------
-        Run
-            A run that shares the fits.
-        """
-        return replace(
-            self,
-            ecoval=self.ecoval.reweight(extrinsic_weight),
-            settings=replace(self.settings, extrinsic_weight=extrinsic_weight),
-        )
+        """Value the same fits with another extrinsic weight."""
+        settings = self.settings.replace(extrinsic_weight=extrinsic_weight)
+        return replace(self, ecoval=self.ecoval.reweight(extrinsic_weight), settings=settings)
 
 
-def make_ecoval(prepared: Prepared, settings: Settings, n_jobs: int | None = None) -> EcoVal:
-    """Make the unfitted estimator of a run.
+def load_run(workspace: Workspace, key: str, opened_key: str, settings: Settings) -> Run | None:
+    """Return a finished run at the extrinsic weight of its settings, or None if it is not there."""
+    opened = load_opened(workspace, opened_key)
+    if opened is None:
+        return None
 
-    Parameters
-    ----------
-    prepared : Prepared
-        Data.
-    settings : Settings
-        What it is made with.
-    n_jobs : int or None, default=None
-        As in joblib.
+    def load() -> tuple[int, Run] | None:
+        values: Values | None = workspace.load(key, Values)
+        if values is None:
+            return None
+        valuation = values.at(settings.extrinsic_weight)
+        return 200 * len(valuation.values_), Run(key, opened, settings, valuation, values.seconds)
 
-    Returns
-    -------
-    EcoVal
-        Unfitted.
-    """
+    return workspace.derive(("run", key, settings.model_dump_json(), opened.table.name), load)
+
+
+# --- Valuing --------------------------------------------------------------------------------
+
+
+def make_estimator(split: Split, settings: Settings) -> Any:
+    """Make the unfitted model of some settings."""
+    model = make_model(settings.model, split.task, settings.random_state)
+    model.set_params(**settings.parameters)
+    return weigh_classes(model, "balanced") if settings.balanced else model
+
+
+def make_ecoval(split: Split, settings: Settings, n_jobs: int | None = None) -> EcoVal:
+    """Make the unfitted EcoVal of some settings."""
+    model = make_model(settings.model, split.task, settings.random_state)
     return EcoVal(
-        make_model(settings.model, prepared.task, settings.random_state),
+        model.set_params(**settings.parameters),
         n_clusters=settings.n_clusters,
         scoring=settings.scoring,
         extrinsic_weight=settings.extrinsic_weight,
         n_jobs=n_jobs,
         random_state=settings.random_state,
         class_weight="balanced" if settings.balanced else None,
-        task=prepared.task,
+        task=split.task,
     )
 
 
-def value_prepared(
-    prepared: Prepared, settings: Settings, *, n_jobs: int | None = None,
+def fit_values(
+    split: Split, settings: Settings, *, n_jobs: int | None = None,
     progress: Progress | None = None, should_stop: ShouldStop | None = None,
-) -> Run:  # fmt: skip
-    """Value the training part of prepared data, or training and validation part by folds.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        Data.
-    settings : Settings
-        What the run is made with.
-    n_jobs : int or None, default=None
-        As in joblib.
-    progress, should_stop : callable or None
-        As in :meth:`EcoVal.fit`.
-
-    Returns
-    -------
-    Run
-        The finished run.
-
-    Raises
-    ------
-    ValueError, Cancelled
-        As :meth:`EcoVal.fit` does.
-    """
-    started = time.perf_counter()
-    ecoval = make_ecoval(prepared, settings, n_jobs)
+) -> EcoVal | CrossValuation:  # fmt: skip
+    """Fit the models that value the rows of a split."""
+    ecoval = make_ecoval(split, settings, n_jobs)
     watch: dict[str, Any] = {"progress": progress, "should_stop": should_stop}
-    fitted: EcoVal | CrossValuation
     if settings.every_row:
-        rows = rows_to_value(prepared, every_row=True)
-        fitted = cross_value(ecoval, rows.X, rows.y, N_VALIDATION_FOLDS, **watch)
-        fitted.forget_models()
-    else:
-        fitted = ecoval.fit(
-            prepared.X_train, prepared.y_train, prepared.X_val, prepared.y_val, **watch
-        )
-    return Run(prepared, settings, fitted, time.perf_counter() - started)
+        rows = rows_to_value(split, every_row=True)
+        return cross_value(ecoval, rows.X, rows.y, N_VALIDATION_FOLDS, **watch)
+    return ecoval.fit(split.X_train, split.y_train, split.X_val, split.y_val, **watch)
 
 
-def estimate_run(prepared: Prepared, settings: Settings) -> float:
-    """Estimate the seconds that :func:`value_prepared` will take.
+def value_split(opened: Opened, settings: Settings, **watch: Any) -> Run:
+    """Value the rows of an opened table; `watch` is passed to :func:`fit_values`."""
+    started = time.perf_counter()
+    fitted = fit_values(opened.split, settings, **watch)
+    spec = RunSpec(table=opened.spec.table, split=opened.spec.split, settings=settings)
+    return Run(spec.key, opened, settings, fitted, time.perf_counter() - started)
 
-    Parameters
-    ----------
-    prepared : Prepared
-        Data.
-    settings : Settings
-        What the run will be made with.
 
-    Returns
-    -------
-    float
-        See :func:`ecoval_core.valuation.planning.estimate_seconds`.
-
-    Raises
-    ------
-    RefitError
-        If the model cannot be fitted.
-    """
-    model = make_model(settings.model, prepared.task, settings.random_state)
-    if settings.balanced:
-        weigh_classes(model, "balanced")
+def estimate_run(split: Split, settings: Settings) -> float:
+    """Estimate the seconds that valuing will take."""
+    model = make_estimator(split, settings)
     if not settings.every_row:
         return estimate_seconds(
-            model, prepared.X_train, prepared.y_train, prepared.X_val, settings.n_clusters
+            model, split.X_train, split.y_train, split.X_val, settings.n_clusters
         )
-    rows = rows_to_value(prepared, every_row=True)
+    rows = rows_to_value(split, every_row=True)
     order = np.random.default_rng(0).permutation(len(rows.ids))
-    n_fitted = rows_per_fit(prepared, every_row=True)
+    n_fitted = rows_per_fit(split, every_row=True)
     train, held = order[:n_fitted], order[n_fitted:]
     return estimate_seconds(
-        model,
-        rows.X[train],
-        rows.y[train],
-        rows.X[held],
-        settings.n_clusters,
+        model, rows.X[train], rows.y[train], rows.X[held], settings.n_clusters,
         n_folds=N_VALIDATION_FOLDS,
-    )
+    )  # fmt: skip

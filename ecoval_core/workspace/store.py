@@ -1,7 +1,7 @@
-"""One folder in which everything finished is kept: tables, prepared tables, results, runs, desks.
+"""One SQLite file that keeps everything: results as BLOBs, runs and reviews as JSON documents.
 
-Frames are Parquet files, everything else is a row of the database. How a file comes to be whole or not there
-at all is told in :mod:`ecoval_core.workspace.shelf`.
+SQLite promises that what was committed survives the end of the process at any moment, so there are no drafts,
+no renames and no sweeping. A connection is opened for each use: threads, forks and servers share nothing.
 """
 
 from __future__ import annotations
@@ -9,292 +9,254 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from ecoval_core.tables import Prepared, Table
-from ecoval_core.workspace.parquet import read_arrays, read_frame, write_arrays, write_frame
-from ecoval_core.workspace.shelf import Shelf
+ENVIRONMENT, ENVIRONMENT_MB = "ECOVAL_WORKSPACE", "ECOVAL_WORKSPACE_MB"
+DATABASE = "workspace.sqlite"
+MAX_BLOB_BYTES = 900 * 2**20
+BUSY_SECONDS = 15.0
+# Somebody may be about to value what was opened a moment ago.
+IN_USE_SECONDS = 3600.0
+TOUCH_SECONDS = 15.0
+# Mark the file as ours, so that another program's database is not taken for a workspace.
+APPLICATION_ID, VERSION = 0x45434F56, 1
+_SCHEMA = (
+    """CREATE TABLE results (
+    key TEXT PRIMARY KEY, kind TEXT NOT NULL, owner TEXT NOT NULL, arguments TEXT NOT NULL,
+    summary TEXT NOT NULL, content BLOB NOT NULL, bytes INTEGER NOT NULL, created REAL NOT NULL,
+    used REAL NOT NULL
+)""",
+    "CREATE INDEX results_of_owner ON results (owner, kind)",
+    """CREATE TABLE runs (
+    id TEXT PRIMARY KEY, key TEXT NOT NULL, split TEXT NOT NULL, frames TEXT NOT NULL,
+    document TEXT NOT NULL, name TEXT NOT NULL, note TEXT NOT NULL, state TEXT NOT NULL, error TEXT,
+    created REAL NOT NULL, deleted REAL
+)""",
+    "CREATE INDEX runs_of_key ON runs (key)",
+    """CREATE TABLE reviews (
+    id TEXT PRIMARY KEY, run TEXT NOT NULL,
+    visitor TEXT NOT NULL, document TEXT NOT NULL, updated REAL NOT NULL
+)""",
+    "CREATE INDEX reviews_of_run ON reviews (run, updated)",
+    "CREATE TRIGGER forget_reviews AFTER DELETE ON runs "
+    "BEGIN DELETE FROM reviews WHERE run = old.id; END",
+    "",
+)
+_ROW = "key, kind, owner, arguments, summary, bytes, created"
+FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+_UNWRITABLE = (*FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 
-T = TypeVar("T")
+
+class WorkspaceError(ValueError):
+    """A workspace that cannot be used; the message is one sentence for the user."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """Something computed and kept.
-
-    Attributes
-    ----------
-    key : str
-        Digest of the work and its parameters.
-    kind : str
-        Name of the work.
-    parameters : dict
-        What it was computed from.
-    payload : dict
-        What is small of it.
-    folder : Path
-        Where its files are, if it has any.
-    created : float
-        Seconds since the epoch.
-    """
+    """A stored result without its content: what made it, and its summary."""
 
     key: str
     kind: str
-    parameters: dict[str, Any]
-    payload: dict[str, Any]
-    folder: Path
+    owner: str
+    arguments: dict[str, Any]
+    summary: dict[str, Any]
+    n_bytes: int
     created: float
 
 
-class Store(Shelf):
-    """A workspace folder, which any number of threads and processes may use at once.
+class Store:
+    """The database of one folder, which any number of threads and processes may use at once."""
 
-    Parameters
-    ----------
-    root : Path
-        The folder; made, for its owner alone, if it is not there.
+    def __init__(self, root: Path) -> None:
+        self.root, self.path = root, root / DATABASE
+        if not self.path.exists():
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self.connect() as db:
+            if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+                self._create(db)
+            self._check_version(db)
+        # Keeps the log's index in being, without which nothing can be read on a full disk.
+        self._held = self._connect()
 
-    Raises
-    ------
-    WorkspaceError
-        If the folder holds another program's database, a later version of ours, or a damaged one.
-    OSError, sqlite3.OperationalError
-        If it cannot be made or read, or is new or of an older version and cannot be written.
-    """
+    def _create(self, db: sqlite3.Connection) -> None:
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.execute("PRAGMA journal_mode = WAL")
+        # Two servers may start at once on a new folder: whoever waited finds the work done.
+        with _transaction(db):
+            if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
+                for statement in _SCHEMA:
+                    db.execute(statement)
+                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version = {VERSION}")
 
-    # --- Tables ---------------------------------------------------------------------------
+    def _check_version(self, db: sqlite3.Connection) -> None:
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if application != APPLICATION_ID:
+            raise WorkspaceError(
+                f"{self.path} is the database of another program: set {ENVIRONMENT} to another folder."
+            )
+        if version > VERSION:
+            raise WorkspaceError(
+                f"{self.path} was written by a later EcoVal (version {version} of the workspace; this one "
+                f"knows {VERSION}): install a later EcoVal, or set {ENVIRONMENT} to another folder."
+            )
 
-    def save_frame(self, digest: str, frame: Any) -> None:
-        """Keep a frame under the digest of its content.
+    @contextmanager
+    def connect(self) -> Iterator[sqlite3.Connection]:
+        """Open a connection in autocommit mode; a disk that cannot be written can still be read."""
+        try:
+            with closing(self._connect()) as db:
+                db.row_factory = sqlite3.Row
+                yield db
+        except sqlite3.DatabaseError as error:
+            # Its subclasses are about the statement or the disk, itself it is about the file.
+            if type(error) is not sqlite3.DatabaseError:
+                raise
+            raise WorkspaceError(
+                f"{self.path} is not a workspace of EcoVal or is damaged ({error}): move it away, or set "
+                f"{ENVIRONMENT} to another folder."
+            ) from error
 
-        Parameters
-        ----------
-        digest : str
-            Its digest.
-        frame : DataFrame
-            What was read.
+    def _connect(self) -> sqlite3.Connection:
+        address = self.path.absolute().as_uri()
+        for mode in ("rwc", "ro&immutable=1"):
+            db = sqlite3.connect(
+                f"{address}?mode={mode}", timeout=BUSY_SECONDS, isolation_level=None, uri=True
+            )
+            try:
+                db.execute("PRAGMA synchronous = FULL")
+                db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            except sqlite3.OperationalError as error:
+                db.close()
+                if mode != "rwc" or code_of(error) not in _UNWRITABLE or not self.path.exists():
+                    raise
+            else:
+                break
+        return db
 
-        Raises
-        ------
-        ValueError
-            If a column holds what cannot be kept; the message names it.
-        OSError, sqlite3.OperationalError
-            If it cannot be written.
-        """
-        if self._find("frames", digest) is None:
-            row = {"digest": digest, "file": None, "bytes": 0, "used": time.time()}
-            self.keep("frames", row, lambda draft: write_frame(frame, draft))
-
-    def load_frame(self, digest: str) -> Any | None:
-        """Return a frame, or None if it is not here."""
-        row = self._find("frames", digest)
-        return None if row is None else self._load("frames", row, read_frame)
-
-    def save_table(self, table: Table, *, keep: bool = False) -> None:
-        """Keep what was chosen about a frame; the frame itself is kept already.
-
-        Parameters
-        ----------
-        table : Table
-            The table.
-        keep : bool, default=False
-            Leave its name, and the reasons for leaving out columns, as they are where it is here already.
-        """
-        self.db.put(
-            "tables",
-            {
-                "fingerprint": table.fingerprint, "frame": table.content, "name": table.name,
-                "target": table.target, "task": table.task, "excluded": dict(table.excluded),
-                "n_rows": table.n_rows, "used": time.time(),
-            },
-            keep=("name", "excluded") if keep else (),
-        )  # fmt: skip
-
-    def load_table(self, fingerprint: str) -> Table | None:
-        """Return a table, or None if it is not here."""
-        row = self.db.one("SELECT * FROM tables WHERE fingerprint = ?", fingerprint)
-        frame = None if row is None else self.load_frame(row["frame"])
-        if row is None or frame is None:
-            return None
-        self.touch("tables", "fingerprint", fingerprint)
-        excluded = json.loads(row["excluded"])
-        names = row["name"], frame, row["target"], row["task"], excluded
-        return Table(*names, fingerprint, row["frame"])
-
-    def save_prepared(self, prepared: Prepared, *, keep_table: bool = False) -> None:
-        """Keep a prepared table, its table included, without the fitted vectoriser.
-
-        Parameters
-        ----------
-        prepared : Prepared
-            What is kept.
-        keep_table : bool, default=False
-            As `keep` in :meth:`save_table`.
-
-        Raises
-        ------
-        OSError, sqlite3.OperationalError
-            If it cannot be written.
-        """
-        self.save_table(prepared.table, keep=keep_table)
-        if self._find("preparations", prepared.fingerprint) is not None:
-            return
-
-        def write(draft: Path) -> None:
-            draft.mkdir()
-            for part in ("train", "val", "test"):
-                arrays = {name: getattr(prepared, f"{name}_{part}") for name in ("X", "y", "ids")}
-                if part == "train":
-                    arrays["y_clean"] = prepared.y_train_clean
-                write_arrays(arrays, draft / f"{part}.parquet")
-            write_arrays({"ids": prepared.flipped_ids}, draft / "flipped.parquet")
-
-        row = {
-            "fingerprint": prepared.fingerprint, "table": prepared.table.fingerprint,
-            "proportions": prepared.proportions, "noise": float(prepared.noise),
-            "random_state": int(prepared.random_state), "file": None, "bytes": 0, "used": time.time(),
-        }  # fmt: skip
-        self.keep("preparations", row, write)
-
-    def load_prepared(self, fingerprint: str) -> Prepared | None:
-        """Return a prepared table, or None if it is not here."""
-        row = self._find("preparations", fingerprint)
-        table = None if row is None else self.load_table(row["table"])
-        if row is None or table is None:
-            return None
-
-        def read(folder: Path) -> Prepared:
-            parts: dict[str, Any] = {}
-            for part in ("train", "val", "test"):
-                arrays = read_arrays(folder / f"{part}.parquet")
-                clean = arrays.pop("y_clean", None)
-                parts |= {f"{name}_{part}": array for name, array in arrays.items()}
-                if clean is not None:
-                    parts["y_train_clean"] = clean
-            return Prepared(
-                table=table, task=table.task, vectorizer=None,
-                flipped_ids=read_arrays(folder / "flipped.parquet")["ids"],
-                proportions=tuple(json.loads(row["proportions"])), noise=row["noise"],
-                random_state=row["random_state"], fingerprint=fingerprint, **parts,
-            )  # fmt: skip
-
-        return self._load("preparations", row, read)
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Open a connection and hold the right to write: what is done is kept whole or not at all."""
+        with self.connect() as db, _transaction(db):
+            yield db
 
     # --- Results --------------------------------------------------------------------------
 
-    def save_result(
-        self, key: str, kind: str, parameters: dict[str, Any], payload: dict[str, Any],
-        write: Callable[[Path], None] | None = None,
+    def save(
+        self, key: str, kind: str, content: bytes, *, owner: str = "",
+        arguments: Mapping[str, Any] | None = None, summary: Mapping[str, Any] | None = None,
     ) -> None:  # fmt: skip
-        """Keep what a piece of work found, in place of what the same work found before.
-
-        Runs that wait for it are done.
-
-        Parameters
-        ----------
-        key : str
-            Digest of the work and its parameters.
-        kind : str
-            Name of the work.
-        parameters : dict
-            What it was computed from; "preparation" and "valuation" name what it belongs to.
-        payload : dict
-            What is small of it, fit for JSON.
-        write : callable or None, default=None
-            Writes its files into a folder that is there.
-
-        Raises
-        ------
-        OSError, sqlite3.OperationalError
-            If it cannot be written.
-        """
-
-        def write_folder(draft: Path) -> None:
-            draft.mkdir()
-            if write is not None:
-                write(draft)
-
+        """Keep a result in place of an earlier one of the same key; runs that waited for it are done."""
+        if len(content) > MAX_BLOB_BYTES:
+            raise ValueError(
+                f"This result has {len(content) / 2**20:,.0f} MB, and the limit is "
+                f"{MAX_BLOB_BYTES / 2**20:,.0f} MB: take fewer rows."
+            )
+        texts = [json.dumps(dict(one or {}), sort_keys=True) for one in (arguments, summary)]
         now = time.time()
-        row = {
-            "key": key, "kind": kind, "preparation": parameters.get("preparation"),
-            "valuation": parameters.get("valuation"), "parameters": parameters, "payload": payload,
-            "file": None, "bytes": len(json.dumps([parameters, payload])), "created": now, "used": now,
-        }  # fmt: skip
-        self.keep(
-            "results", row, None if write is None else write_folder, replace=True,
-            also=lambda db: note_finished(db, key),
-        )  # fmt: skip
+        row = (key, kind, owner, *texts, content, len(content), now, now)
+        with self.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+            db.execute("UPDATE runs SET state = 'done', error = NULL WHERE key = ?", (key,))
 
-    def find_result(self, key: str) -> Result | None:
-        """Return a result, or None if it is not here."""
-        row = self._find("results", key)
-        return None if row is None else self._result(row)
+    def find(self, key: str) -> Result | None:
+        """Return a result without its content, or None if it is not here."""
+        with self.connect() as db:
+            row = db.execute(f"SELECT {_ROW} FROM results WHERE key = ?", (key,)).fetchone()
+        return None if row is None else _result(row)
 
-    def read_result(self, key: str, read: Callable[[Result], T]) -> T | None:
-        """Return what a result holds; one whose files are damaged is set aside, to be made again.
+    def content(self, key: str) -> bytes | None:
+        """Return the content of a result and note its use, or None if it is not here."""
+        with self.connect() as db:
+            row = db.execute("SELECT content, used FROM results WHERE key = ?", (key,)).fetchone()
+            if row is None:
+                return None
+            if (now := time.time()) > row["used"] + TOUCH_SECONDS:
+                with suppress(sqlite3.OperationalError):
+                    db.execute("UPDATE results SET used = ? WHERE key = ?", (now, key))
+            return bytes(row["content"])
 
-        Parameters
-        ----------
-        key : str
-            Key of the result.
-        read : callable
-            Takes the result.
+    def results_of(self, owner: str, kind: str | None = None) -> list[Result]:
+        """Return the results that belong to a run or a split, the latest last."""
+        query = f"SELECT {_ROW} FROM results WHERE owner = ? AND kind = coalesce(?, kind) ORDER BY created"
+        with self.connect() as db:
+            return [_result(row) for row in db.execute(query, (owner, kind))]
 
-        Returns
-        -------
-        object or None
-            What `read` returned; None if it is not here.
+    def remove(self, key: str) -> None:
+        """Forget a result, which is then missing and can be made again."""
+        with self.connect() as db:
+            db.execute("DELETE FROM results WHERE key = ?", (key,))
 
-        Raises
-        ------
-        OSError
-            If the disk refuses to be read.
-        """
-        row = self._find("results", key)
-        if row is None:
-            return None
-        found = self._result(row)
-        return (
-            read(found)
-            if row["file"] is None
-            else self._load("results", row, lambda _: read(found))
-        )
+    # --- Quota ----------------------------------------------------------------------------
 
-    def results_of(self, valuation: str, kind: str | None = None) -> list[Result]:
-        """Return what belongs to a valuation, one for each choice of parameters, the latest last.
+    def used_bytes(self) -> int:
+        """Return the bytes of all results."""
+        with self.connect() as db:
+            return int(db.execute("SELECT coalesce(sum(bytes), 0) FROM results").fetchone()[0])
 
-        Parameters
-        ----------
-        valuation : str
-            Key of the valuation.
-        kind : str or None, default=None
-            Name of the work; None returns every kind.
+    def evict(self, n_bytes: int, in_use_seconds: float = IN_USE_SECONDS) -> int:
+        """Forget what no run names, the longest unused first and tables last; return the bytes freed."""
+        until, freed = time.time() - max(in_use_seconds, 4 * TOUCH_SECONDS), 0
+        with self.transaction() as db:
+            runs = db.execute("SELECT key, split, frames FROM runs").fetchall()
+            named = {row[name] for row in runs for name in ("key", "split")}
+            named |= {digest for row in runs for digest in json.loads(row["frames"])}
+            rows = db.execute(
+                "SELECT key, owner, bytes FROM results WHERE used < ? ORDER BY kind = 'frame', used",
+                (until,),
+            ).fetchall()
+            for row in rows:
+                if freed >= n_bytes:
+                    break
+                if row["key"] not in named and row["owner"] not in named:
+                    db.execute("DELETE FROM results WHERE key = ?", (row["key"],))
+                    freed += row["bytes"]
+        with self.connect() as db:
+            db.execute("PRAGMA incremental_vacuum").fetchall()
+        return freed
 
-        Returns
-        -------
-        list of Result
-            Those whose files are there.
-        """
-        query = "SELECT * FROM results WHERE valuation = ? AND kind = coalesce(?, kind) ORDER BY created"
-        rows = self.db.all(query, valuation, kind)
-        return [self._result(row) for row in rows if self._is_there("results", row)]
+    def make_room(self, n_bytes: int, max_bytes: int) -> None:
+        """Free what a new result needs within the quota; deleted runs go when nothing else can."""
+        excess = self.used_bytes() + n_bytes - max_bytes
+        while excess > 0:
+            freed = self.evict(excess)
+            excess -= freed
+            if excess > 0 and not (freed or self._purge_oldest_deleted()):
+                raise WorkspaceError(
+                    f"the quota of {max_bytes / 2**20:,.0f} MB ({ENVIRONMENT_MB}) is used up by the runs "
+                    "that are kept: delete some of them on Runs"
+                )
 
-    def results_of_preparation(self, preparation: str, kind: str) -> list[Result]:
-        """Return the results of a kind that belong to a prepared table alone, the latest last."""
-        which = "preparation = ? AND valuation IS NULL AND kind = ?"
-        query = f"SELECT * FROM results WHERE {which} ORDER BY created"  # noqa: S608 - names of ours
-        rows = self.db.all(query, preparation, kind)
-        return [self._result(row) for row in rows if self._is_there("results", row)]
-
-    def _result(self, row: dict[str, Any]) -> Result:
-        parameters, payload = json.loads(row["parameters"]), json.loads(row["payload"])
-        folder = self.root / "results" / (row["file"] or row["key"])
-        return Result(row["key"], row["kind"], parameters, payload, folder, row["created"])
+    def _purge_oldest_deleted(self) -> bool:
+        query = "DELETE FROM runs WHERE id = (SELECT id FROM runs WHERE deleted IS NOT NULL ORDER BY deleted)"
+        with self.connect() as db:
+            return db.execute(query).rowcount > 0
 
 
-def note_finished(db: sqlite3.Connection, valuation: str) -> None:
-    """Note that the runs of a valuation have what they waited for."""
-    db.execute("UPDATE runs SET state = 'done', error = NULL WHERE valuation = ?", (valuation,))
+def _result(row: sqlite3.Row) -> Result:
+    found = dict(row)
+    arguments, summary = json.loads(found.pop("arguments")), json.loads(found.pop("summary"))
+    return Result(**found | {"n_bytes": found.pop("bytes")}, arguments=arguments, summary=summary)
+
+
+def code_of(error: Exception) -> int:
+    """Return the primary code of an error of SQLite, 0 for any other."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        # A full disk has taken it back already.
+        with suppress(sqlite3.OperationalError):
+            db.execute("ROLLBACK")
+        raise

@@ -1,244 +1,227 @@
-"""Tasks: what a worker process does for an order, from the workspace and back into it.
+"""Tasks: slow work as functions. Adding one is a function here and one call in a page.
 
-Whatever has a place in the workspace is written there before the worker says that it is done.
+A task takes a :class:`Work` and arguments that JSON holds, and returns a frame, arrays, or a small document.
+Calling the decorated function does not do the work: it returns a :class:`Task`, whose key is made of its name
+and arguments, so that equal requests share one job and one stored result.
 """
 
 from __future__ import annotations
 
 import contextlib
-import time
+import inspect
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, get_type_hints
 
 import numpy as np
+import pandas as pd
+from pydantic import BaseModel, TypeAdapter
 
-from ecoval_core.evaluation.curves import STRATEGIES, count_refits, removal_curves
-from ecoval_core.evaluation.projection import umap_projection
-from ecoval_core.evaluation.pruning import measure_effect
-from ecoval_core.tables import (
-    MIN_ROWS,
-    Table,
-    detect_target,
-    load_sample,
-    make_table,
-    prepare,
-    read_frame,
-    suggest_exclusions,
-)
-from ecoval_core.tables.mending import Mend, mend, suggest_mends
-from ecoval_core.tables.table import content_digest
+from ecoval_core.tables import Split
+from ecoval_core.valuation.cross_valuation import CrossValuation
+from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.parallel import Progress
-from ecoval_core.valuation.record import Valuation, findings_of
-from ecoval_core.workspace.acquiring import measure_acquisition, value_file
-from ecoval_core.workspace.bench import Bench, Payload
-from ecoval_core.workspace.comparing import measure_methods, value_rows
-from ecoval_core.workspace.orders import N_RANDOM, result_key
-from ecoval_core.workspace.parquet import write_arrays, write_frame
-from ecoval_core.workspace.runs import estimate_run, rows_to_value, value_prepared
-from ecoval_core.workspace.stability import repeat_run
-from ecoval_core.workspace.store import Store
-from ecoval_core.workspace.valuations import write_valuation
+from ecoval_core.workspace import runs
+from ecoval_core.workspace.runs import Opened, Run
+from ecoval_core.workspace.schema import Settings, key_of
 from ecoval_core.workspace.workspace import Workspace
 
-SPLIT = (0.6, 0.2, 0.2)
+P = ParamSpec("P")
+ENVIRONMENT_MINUTES, ENVIRONMENT_MB = "ECOVAL_JOB_MINUTES", "ECOVAL_JOB_MB"
+DEFAULT_MINUTES, DEFAULT_MB = 60.0, 8_000.0
+MAX_MODEL_BYTES = 64 * 2**20
 
 
-# --- Tables ---------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Limits:
+    """Seconds on the wall clock, memory beyond what a worker begins with, seconds on the processor."""
+
+    seconds: float
+    megabytes: float
+    cpu_seconds: int | None = None
 
 
-def _open(bench: Bench) -> Payload:
-    asked = bench.parameters
-    source, name = asked["source"], asked["name"]
-    if "sample" in source:
-        return _prepare(bench, load_sample(source["sample"]), None, [])
-    if "file" in source:
-        frame = read_frame(bench.uploads / source["file"], name)
-        frame.columns = frame.columns.astype(str)
-    else:
-        kept = bench.workspace.find(lambda store: store.load_frame(source["frame"]))
-        if kept is None:
-            raise ValueError(f"{name} is no longer in the workspace: load the file again.")
-        frame = kept
-    original, suggested = content_digest(frame), [one.to_json() for one in suggest_mends(frame)]
-    bench.workspace.write(lambda store: store.save_frame(original, frame))
-    mended = mend(frame, [Mend.from_json(one) for one in asked["mends"]])
-    excluded = asked["excluded"]
+# The wall clock is given more than the processor, which other processes share.
+READING = Limits(60.0, 1_000.0, 10)
+IMPORTING = Limits(120.0, 2_000.0, 60)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """What the decorator knows of a task."""
+
+    function: Callable[..., Any]
+    label: str
+    quick: bool
+    is_kept: bool
+    refits: bool
+    limits: Limits | None
+    advice: str
+    returns: Any
+
+
+@dataclass(frozen=True)
+class Task:
+    """A piece of slow work: its name and its arguments, which JSON holds."""
+
+    name: str
+    arguments: dict[str, Any] = field(hash=False)
+
+    @property
+    def key(self) -> str:
+        """Digest that names the result: one that is carried, or that of name and arguments."""
+        return str(self.arguments.get("key") or key_of(self.name, self.arguments))
+
+    @property
+    def definition(self) -> Definition:
+        """What the decorator knows of it."""
+        return TASKS[self.name]
+
+    def typed_arguments(self) -> dict[str, Any]:
+        """Return the arguments as the types that the function declares."""
+        hints = get_type_hints(self.definition.function)
+        return {n: TypeAdapter(hints[n]).validate_python(v) for n, v in self.arguments.items()}
+
+    @property
+    def label(self) -> str:
+        """Name of the work for people."""
+        return self.definition.label.format(**self.arguments)
+
+    @property
+    def limits(self) -> Limits:
+        """What it may take."""
+        if self.definition.limits is not None:
+            return self.definition.limits
+        minutes = float(os.environ.get(ENVIRONMENT_MINUTES) or DEFAULT_MINUTES)
+        return Limits(60 * minutes, float(os.environ.get(ENVIRONMENT_MB) or DEFAULT_MB))
+
+
+TASKS: dict[str, Definition] = {}
+
+
+def task(
+    label: str, *, quick: bool = False, is_kept: bool = True, refits: bool = False,
+    limits: Limits | None = None, advice: str = "take fewer rows or fewer clusters.",
+) -> Callable[[Callable[Concatenate[Work, P], Any]], Callable[P, Task]]:  # fmt: skip
+    """Make a function a task.
+
+    `quick` work does not wait behind long work. What is not kept travels in the job. Work that `refits` goes
+    to the Dask cluster, if there is one. `advice` ends the sentence of a task that took more than its limits.
+    """
+
+    def decorate(function: Callable[Concatenate[Work, P], Any]) -> Callable[P, Task]:
+        signature = inspect.signature(function)
+        returns = get_type_hints(function)["return"]
+        name = function.__name__
+        TASKS[name] = Definition(function, label, quick, is_kept, refits, limits, advice, returns)
+
+        def make(*args: P.args, **kwargs: P.kwargs) -> Task:
+            given = signature.bind(None, *args, **kwargs).arguments
+            del given["work"]
+            defaults = {name: one.default for name, one in signature.parameters.items()}
+            asked = {name: plain(value) for name, value in given.items()}
+            return Task(name, {n: v for n, v in asked.items() if v != plain(defaults[n])})
+
+        make.__name__, make.__doc__ = name, function.__doc__
+        return make
+
+    return decorate
+
+
+def plain(value: Any) -> Any:
+    """Return an argument as JSON gives it back."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_defaults=True)
+    if isinstance(value, dict):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(one) for one in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+# --- In the worker --------------------------------------------------------------------------
+
+
+class Work:
+    """What a task works with: the workspace, uploaded files, and a way to report progress."""
+
+    def __init__(self, workspace: Workspace, uploads: Path, report: Progress) -> None:
+        self.workspace, self.uploads, self.report = workspace, uploads, report
+
+    def opened(self, split: str) -> Opened:
+        """Return an opened table by its key."""
+        found = runs.load_opened(self.workspace, split)
+        if found is None:
+            raise ValueError("The table of this work is no longer in the workspace: open it again.")
+        return found
+
+    def split(self, split: str) -> Split:
+        """Return the split of an opened table by its key."""
+        return self.opened(split).split
+
+    def frame(self, digest: str) -> pd.DataFrame:
+        """Return a frame by its digest."""
+        found = runs.load_frame(self.workspace, digest)
+        if found is None:
+            raise ValueError("The file of this work is no longer in the workspace: load it again.")
+        return found
+
+    def run(self, key: str, weight: float = 0.0) -> Run:
+        """Return a finished run by the key of its values, at an extrinsic weight."""
+        kept = self.workspace.result(key)
+        run = None
+        if kept is not None:
+            settings = Settings.model_validate(kept.arguments["settings"])
+            settings = settings.replace(extrinsic_weight=weight)
+            run = runs.load_run(self.workspace, key, kept.arguments["split"], settings)
+        if run is None:
+            raise ValueError(
+                "The run of this work is no longer in the workspace: value the rows again."
+            )
+        return run
+
+    def fitted(self, run: Run) -> EcoVal | CrossValuation:
+        """Return the models of a run at its weight: those that were kept, or the same ones fitted again."""
+        key = key_of("models", run.key)
+        fitted = load_models(self.workspace.load(key, np.ndarray))
+        if fitted is None:
+            settings = run.settings
+            fitted = runs.fit_values(run.split, settings, progress=self.report)
+            self.save_models(run.key, fitted)
+        return fitted.reweight(run.settings.extrinsic_weight)
+
+    def save_models(self, key: str, fitted: EcoVal | CrossValuation) -> None:
+        """Keep the models of a run for new rows, where skops knows them and they are small."""
+        # Not before it is needed: skops imports all of scikit-learn.
+        import skops.io
+
+        try:
+            content = skops.io.dumps(fitted)
+        except Exception:  # an estimator that skops cannot write is fitted again when it is needed
+            return
+        if len(content) <= MAX_MODEL_BYTES:
+            array = np.frombuffer(content, np.uint8)
+            self.workspace.save(key_of("models", key), "models", array, owner=key)
+
+
+def load_models(content: np.ndarray | None) -> EcoVal | CrossValuation | None:
+    """Return models that this workspace kept; None if they cannot be read, with another scikit-learn say."""
+    if content is None:
+        return None
+    import skops.io
+
     try:
-        if asked["left_out"]:
-            excluded = suggest_exclusions(mended, asked["target"]) | asked["left_out"]
-        table = make_table(mended, name, asked["target"], asked["task"], excluded)
-        return _prepare(bench, table, original, suggested)
-    except ValueError as error:
-        columns = [str(column) for column in frame.columns]
-        if len(frame) < MIN_ROWS or len(columns) < 2 or len(set(columns)) < len(columns):
-            raise
-        target = asked["target"] or _guess(mended)
-        # Mending may be what lets it open: three spellings of a class make a class that is too small.
-        offered = [one for one in suggested if one not in asked["mends"]]
-        return {
-            "refusal": str(error), "frame": original, "columns": columns, "target": target,
-            "suggested": offered,
-        }  # fmt: skip
-
-
-def _guess(frame: Any) -> str:
-    try:
-        return detect_target(frame)
-    except ValueError:
-        return str(frame.columns[-1])
-
-
-def _prepare(bench: Bench, table: Table, original: str | None, suggested: list[Payload]) -> Payload:
-    asked = bench.parameters
-    prepared = prepare(
-        table,
-        proportions=asked["proportions"] or SPLIT,
-        noise=asked["noise"],
-        random_state=asked["random_state"],
-    )
-    # Kept under what was made of it: a run then knows how its table was mended.
-    named = {"preparation": prepared.fingerprint}
-    mending = {
-        "mends": asked["mends"],
-        "suggested": suggested,
-        "content": original or table.content,
-    }
-
-    def save(store: Store) -> None:
-        store.save_frame(table.content, table.frame)
-        store.save_prepared(prepared)
-        if suggested or asked["mends"]:
-            store.save_result(result_key("mends", named), "mends", named, mending)
-
-    bench.workspace.write(save)
-    return {"preparation": prepared.fingerprint, "frame": table.content}
-
-
-# --- Values ---------------------------------------------------------------------------------
-
-
-def _value(bench: Bench) -> Payload:
-    run = value_prepared(bench.prepared(), bench.settings(), progress=bench.report)
-    ecoval = run.ecoval
-    payload = {
-        "seconds": run.seconds,
-        "surplus": float(ecoval.surplus_),
-        "full_score": float(ecoval.full_score_),
-        "prior_score": float(ecoval.prior_score_),
-        "n_rows": len(run.ids),
-        "n_clusters": int(ecoval.n_clusters_),
-        "reliable": bool(ecoval.reliable_),
-    }
-    return bench.keep(payload, lambda folder: write_valuation(ecoval, folder))
-
-
-def _timing(bench: Bench) -> Payload:
-    return {"seconds": estimate_run(bench.prepared(), bench.settings())}
-
-
-def _repeats(bench: Bench) -> Payload:
-    found = repeat_run(bench.run(0.0), progress=bench.report)
-
-    def write(folder: Path) -> None:
-        for number, one in enumerate(found):
-            part = folder / f"repeat_{number}"
-            part.mkdir()
-            without_models = hasattr(one, "estimators_")
-            write_valuation(one if without_models else Valuation(findings_of(one), 0.0), part)
-
-    return bench.keep({"n_repeats": len(found)}, write)
-
-
-# --- What values are good for ---------------------------------------------------------------
-
-
-def _curves(bench: Bench) -> Payload:
-    asked, started = bench.parameters, time.perf_counter()
-    run = bench.run(asked.get("weight", 0.0))
-    prepared = run.prepared
-    frame = removal_curves(
-        run.make_estimator(),
-        run.X,
-        run.y,
-        prepared.X_test,
-        prepared.y_test,
-        run.ecoval.values_,
-        clusters=run.ecoval.labels_,
-        strategies=STRATEGIES,
-        class_balanced=asked["balanced"],
-        n_random=N_RANDOM,
-        random_state=run.settings.random_state,
-        every_measure=True,
-        progress=bench.report,
-    )
-    payload = {
-        "seconds": time.perf_counter() - started,
-        "n_refits": count_refits(STRATEGIES, n_random=N_RANDOM),
-    }
-    return bench.keep(payload, lambda folder: write_frame(frame, folder / "curves.parquet"))
-
-
-def _effect(bench: Bench) -> Payload:
-    asked = bench.parameters
-    run = bench.run(0.0)
-    positions = {int(row): position for position, row in enumerate(run.ids)}
-    y_after = run.y.copy()
-    if asked["relabelled"]:
-        rows, labels = zip(*asked["relabelled"], strict=True)
-        # A longer label than any before would be cut off in an array of fixed width.
-        y_after = y_after.astype(np.result_type(y_after, np.asarray(labels)))
-        y_after[[positions[row] for row in rows]] = labels
-    found = measure_effect(
-        run.make_estimator(),
-        run.X,
-        run.y,
-        run.prepared.X_test,
-        run.prepared.y_test,
-        ~np.isin(run.ids, asked["removed"]),
-        y_after=y_after,
-        random_state=run.settings.random_state,
-        balanced=run.settings.balanced,
-    )
-    return bench.keep({"main": found.main, "changes": [asdict(one) for one in found.changes]})
-
-
-def _umap(bench: Bench) -> Payload:
-    rows = rows_to_value(bench.prepared(), bench.parameters["every_row"])
-    coordinates = umap_projection(rows.X, random_state=0)
-    return bench.keep(
-        {}, lambda folder: write_arrays({"coordinates": coordinates}, folder / "umap.parquet")
-    )
-
-
-def _read(bench: Bench) -> Payload:
-    asked = bench.parameters
-    frame = read_frame(bench.uploads / asked["source"]["file"], asked["name"])
-    frame.columns = frame.columns.astype(str)
-    digest = content_digest(frame)
-    bench.workspace.write(lambda store: store.save_frame(digest, frame))
-    return {"frame": digest, "n_rows": len(frame)}
-
-
-TASKS: dict[str, Callable[[Bench], Payload]] = {
-    "read": _read,
-    "open": _open,
-    "value": _value,
-    "timing": _timing,
-    "repeats": _repeats,
-    "baseline": value_rows,
-    "method_curves": measure_methods,
-    "new_rows": value_file,
-    "acquisition": measure_acquisition,
-    "curves": _curves,
-    "effect": _effect,
-    "umap": _umap,
-}
+        data = content.tobytes()
+        loaded: EcoVal = skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
+    except Exception:
+        return None
+    return loaded
 
 
 @contextlib.contextmanager
-def _cluster(address: str | None) -> Iterator[None]:
+def cluster(address: str | None) -> Iterator[None]:
     """Send whatever goes through joblib to a Dask cluster, if there is one."""
     if not address:
         yield
@@ -255,35 +238,3 @@ def _cluster(address: str | None) -> Iterator[None]:
         ) from error
     with client, parallel_config("dask"):
         yield
-
-
-def perform(task: str, parameters: Payload, context: Payload, report: Progress) -> Payload:
-    """Do a piece of work in this process.
-
-    Parameters
-    ----------
-    task : str
-        A key of :data:`TASKS`.
-    parameters : dict
-        Parameters of the order.
-    context : dict
-        "root" and "spare" name the folders of the workspace, "uploads" that of uploaded files, "dask" the
-        scheduler, if there is one.
-    report : callable
-        Takes steps done and steps in all.
-
-    Returns
-    -------
-    dict
-        "done" with what the task found, "trouble" with why it could not be kept, empty if it could.
-
-    Raises
-    ------
-    ValueError
-        One sentence for the user.
-    """
-    workspace = Workspace(Path(context["root"]), Path(context["spare"]))
-    bench = Bench(workspace, Path(context["uploads"]), task, parameters, report)
-    with _cluster(context.get("dask")):
-        payload = TASKS[task](bench)
-    return {"done": payload, "trouble": workspace.trouble}

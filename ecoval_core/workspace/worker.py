@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import select
 import signal
 import socket
@@ -23,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PRELOADED = ("pyarrow.parquet", "openpyxl", "skrub", "ecoval_core.workspace.tasks")
+PRELOADED = ("pyarrow.parquet", "python_calamine", "skrub", "ecoval_core.workspace.slow")
 # Two BLAS threads on a busy machine were measured to make one fit 12 times slower.
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
@@ -36,18 +35,12 @@ PATIENCE = 10
 Message = dict[str, Any]
 
 
-class WorkerLost(Exception):  # noqa: N818 - an event, which the registry explains
+class WorkerLost(Exception):  # noqa: N818 - an event, not an error of the caller's
     """The worker ended without a last message."""
 
 
 class Worker:
-    """A process that does one piece of work; made by :meth:`Nursery.fork`.
-
-    Parameters
-    ----------
-    channel : socket
-        Our end of its channel.
-    """
+    """A process that does one task; made by :meth:`ForkServer.fork`."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
@@ -57,49 +50,19 @@ class Worker:
         self._killed = False
 
     def request(
-        self, task: str, parameters: dict[str, Any], context: dict[str, Any],
+        self, task: str, arguments: dict[str, Any], context: dict[str, Any],
         *, megabytes: float | None = None, cpu_seconds: int | None = None, patient: bool = False,
     ) -> None:  # fmt: skip
-        """Send the work.
-
-        Parameters
-        ----------
-        task : str
-            Name of a task.
-        parameters, context : dict
-            What it takes; see :func:`ecoval_core.workspace.tasks.perform`.
-        megabytes : float or None, default=None
-            Memory that it may take beyond what it begins with.
-        cpu_seconds : int or None, default=None
-            Time that it may take on the processor.
-        patient : bool, default=False
-            Whether whoever waits for a page goes first.
-        """
+        """Send the task; a patient one lets whoever waits for a page go first."""
         work = {
-            "task": task, "parameters": parameters, "context": context, "megabytes": megabytes,
+            "task": task, "arguments": arguments, "context": context, "megabytes": megabytes,
             "cpu_seconds": cpu_seconds, "patient": patient,
         }  # fmt: skip
         with contextlib.suppress(ConnectionError):
             self._channel.sendall(json.dumps(work).encode() + b"\n")
 
     def messages(self, seconds: float | None = None) -> Iterator[Message]:
-        """Yield what the worker says until it ends.
-
-        Parameters
-        ----------
-        seconds : float or None, default=None
-            Time within which it must end, from its first sign of life on.
-
-        Yields
-        ------
-        dict
-            "progress" with done and total, at last "done" or "error".
-
-        Raises
-        ------
-        TimeoutError
-            When the time is over.
-        """
+        """Yield what the worker says until it ends; raise TimeoutError after so many seconds of work."""
         deadline: float | None = None
         while True:
             if deadline is not None:
@@ -112,7 +75,7 @@ class Worker:
                 return
             message = json.loads(line)
             if "pid" in message:
-                # Whatever the nursery still had to import is not charged to the work.
+                # Whatever the fork server still had to import is not charged to the work.
                 deadline = None if seconds is None else time.monotonic() + seconds
                 with self._lock:
                     self._pid = message["pid"]
@@ -139,13 +102,10 @@ class Worker:
         self._channel.close()
 
 
-class Nursery:
+class ForkServer:
     """The process that workers are forked from; it is started at the first fork, and again if it ended.
 
-    Parameters
-    ----------
-    *prepare : str
-        Functions, as "module:name", called once before the first fork.
+    `prepare` names functions, as "module:name", that are called once before the first fork.
     """
 
     def __init__(self, *prepare: str) -> None:
@@ -206,6 +166,9 @@ class Nursery:
 
 
 def _limit(megabytes: float | None, cpu_seconds: int | None) -> None:
+    """Limit this process; memory is limited on Linux alone, where it can be counted from here on."""
+    import resource
+
     if cpu_seconds is not None:
         used = sum(os.times()[:2])
         limit = int(used) + cpu_seconds + 1
@@ -256,13 +219,13 @@ def _serve(channel: socket.socket) -> None:
             latest = now
             say({"progress": [done, total]})
 
-    from ecoval_core.workspace.tasks import perform
+    from ecoval_core.workspace.slow import perform
 
     try:
         _limit(work["megabytes"], work["cpu_seconds"])
         if work["patient"]:
             os.nice(PATIENCE)
-        say(perform(work["task"], work["parameters"], work["context"], report))
+        say(perform(work["task"], work["arguments"], work["context"], report))
     except MemoryError:
         say({"error": "memory"})
     except ValueError as error:

@@ -1,50 +1,40 @@
-"""The workspace as the app sees it: the folder, and a spare one for what the folder cannot take."""
+"""The workspace as the app sees it: a folder, and a temporary one for what the folder cannot take."""
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
+import math
 import os
-import shutil
 import sqlite3
-import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import platformdirs
+from cachetools import LRUCache
 
-from ecoval_core.workspace.database import WorkspaceError
-from ecoval_core.workspace.history import RunRecord, find_run, list_runs
-from ecoval_core.workspace.moving import bring_home, is_empty
-from ecoval_core.workspace.quota import QuotaError, evict, make_room, quota_bytes
-from ecoval_core.workspace.shelf import DATABASE
-from ecoval_core.workspace.store import Store
+from ecoval_core.workspace.results import read_result, write_result
+from ecoval_core.workspace.store import (
+    DATABASE,
+    ENVIRONMENT,
+    ENVIRONMENT_MB,
+    FULL,
+    Result,
+    Store,
+    WorkspaceError,
+    code_of,
+)
 
 T = TypeVar("T")
-ENVIRONMENT = "ECOVAL_WORKSPACE"
-# After a move home has failed, the next is tried after so long.
-RETRY_SECONDS = 30.0
-# What is freed of what no run names when the disk is full.
+DEFAULT_MB = 10_000
+CACHE_BYTES, LEAST_BYTES = 512 * 2**20, 2**16
+# Freed of what no run names when the disk is full.
 FULL_DISK_BYTES = 2**30
-_LEAST_FREE_BYTES = 2**20
-_WHY = {
-    errno.ENOSPC: "the disk is full",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EROFS: "the disk is read-only",
-    errno.EACCES: "writing there is not permitted",
-    errno.EPERM: "writing there is not permitted",
-}
-_SQLITE_WHY = {
-    sqlite3.SQLITE_FULL: errno.ENOSPC,
-    sqlite3.SQLITE_READONLY: errno.EROFS,
-    sqlite3.SQLITE_PERM: errno.EACCES,
-}
-_TROUBLES = (OSError, sqlite3.OperationalError, WorkspaceError, QuotaError)
+_TROUBLES = (OSError, sqlite3.OperationalError, WorkspaceError)
+# What was read lately, of all workspaces of the process together.
+_cache: LRUCache[Any, tuple[int, Any]] = LRUCache(CACHE_BYTES, lambda kept: kept[0])
+_cache_lock = threading.Lock()
 
 
 def default_root() -> Path:
@@ -54,298 +44,150 @@ def default_root() -> Path:
     return root.absolute()
 
 
-def _number(error: Exception, root: Path) -> int | None:
-    """Return the operating system's number of an error, as far as it can be told."""
-    if isinstance(error, sqlite3.Error):
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
-            # SQLite says no more when there is no room for its log.
-            with contextlib.suppress(OSError):
-                if shutil.disk_usage(root).free < _LEAST_FREE_BYTES:
-                    return errno.ENOSPC
-                if os.statvfs(root).f_flag & os.ST_RDONLY:
-                    return errno.EROFS
-        return _SQLITE_WHY.get(code)
-    return getattr(error, "errno", None)
-
-
-def _why(error: Exception, root: Path) -> str:
-    if isinstance(error, QuotaError):
-        return str(error)
-    number = _number(error, root)
-    if number in _WHY:
-        return _WHY[number]
-    return getattr(error, "strerror", None) or str(error)
+def quota_bytes() -> int:
+    """Return the quota that ``ECOVAL_WORKSPACE_MB`` sets, 10 GB without it."""
+    named = os.environ.get(ENVIRONMENT_MB, "").strip()
+    try:
+        megabytes = float(named) if named else float(DEFAULT_MB)
+    except ValueError:
+        megabytes = math.nan
+    if not 0 < megabytes < math.inf:
+        raise WorkspaceError(f"{ENVIRONMENT_MB} is {named!r}: give a number of megabytes above 0.")
+    return int(megabytes * 2**20)
 
 
 class Workspace:
-    """A workspace folder that never stands in the way: what it cannot take goes to a spare one.
+    """A folder, and a temporary one for what the first cannot take; what was read lately is cached.
 
-    As soon as the folder can be written again, what the spare one holds is moved there.
-
-    Parameters
-    ----------
-    root : Path
-        The folder.
-    spare : Path or None, default=None
-        Folder for what the first cannot take, which ends with the server; None makes one in the system's
-        temporary directory when it is needed.
-    max_bytes : int or None, default=None
-        Quota; None takes that of the environment.
-
-    Attributes
-    ----------
-    trouble : str
-        Why something is not kept, in one sentence for the user; empty while all is well.
+    `trouble` says in one sentence why something is not kept beyond the server's end; empty while all is well.
     """
 
-    def __init__(
-        self, root: Path, spare: Path | None = None, *, max_bytes: int | None = None
-    ) -> None:
-        self.root, self._spare, self.max_bytes = root, spare, max_bytes
+    def __init__(self, root: Path, temporary: Path, *, max_bytes: int | None = None) -> None:
+        self.root, self.temporary, self.max_bytes = root, temporary, max_bytes
         self.trouble = ""
-        self._lock = threading.RLock()
         self._stores: dict[Path, Store] = {}
-        self._made: Path | None = None
-        self._moved_at = 0.0
         try:
-            if max_bytes is None:
-                quota_bytes()
-            self._store(root).check_writable()
+            quota_bytes()
+            with self._store(root).transaction():
+                pass
         except _TROUBLES as error:
-            self._drop(root)
-            self.complain(error)
-
-    @property
-    def spare(self) -> Path:
-        """The spare folder, made at the first call."""
-        with self._lock:
-            if self._spare is None:
-                self._spare = self._made = Path(tempfile.mkdtemp(prefix="ecoval-"))
-            return self._spare
+            self._complain(error)
 
     def _store(self, root: Path) -> Store:
-        with self._lock:
-            if root not in self._stores:
-                self._stores[root] = Store(root)
-            return self._stores[root]
+        if root not in self._stores:
+            self._stores[root] = Store(root)
+        return self._stores[root]
 
-    def _drop(self, root: Path) -> None:
-        """Open a folder anew at the next use: it may have been deleted, or replaced, as a whole."""
-        with self._lock:
-            self._stores.pop(root, None)
-
-    # --- Writing --------------------------------------------------------------------------
-
-    def write(self, work: Callable[[Store], T], *, within_quota: bool = True) -> T:
-        """Write into the folder, or into the spare one where that fails.
-
-        Parameters
-        ----------
-        work : callable
-            Takes a :class:`Store`; called again if the folder cannot be written: once more with it where
-            something could be freed, and at last with the spare one.
-        within_quota : bool, default=True
-            Make room first; False for what is small.
-
-        Returns
-        -------
-        object
-            What `work` returned.
-
-        Raises
-        ------
-        WorkspaceError
-            If neither can be written.
-        """
-        try:
-            done = self._write_home(work, within_quota)
-        except _TROUBLES as error:
-            self._drop(self.root)
-            self.complain(error)
-        else:
-            self._settle()
-            return done
-        try:
-            return work(self._store(self.spare))
-        except (OSError, sqlite3.OperationalError) as error:
-            raise WorkspaceError(
-                f"Nothing can be written, neither to {self.root} nor to {self.spare} "
-                f"({_why(error, self.spare)}): free some space."
-            ) from error
-
-    def change(self, work: Callable[[Store], object]) -> bool:
-        """Change something where it is, such as the name of a run.
-
-        Parameters
-        ----------
-        work : callable
-            Takes a :class:`Store`; returns what counts as true if it is there.
-
-        Returns
-        -------
-        bool
-            Whether it is in any of the folders.
-
-        Raises
-        ------
-        WorkspaceError
-            If the folder it is in cannot be written.
-        """
-        found = False
-        for store in self.readable():
+    def stores(self) -> list[Store]:
+        """Return the stores that can be read, that of the folder first."""
+        found = []
+        for root in (self.root, self.temporary):
             try:
-                found = bool(work(store)) or found
-            except (OSError, sqlite3.OperationalError) as error:
-                raise WorkspaceError(
-                    f"Not changed: {store.root} cannot be written ({_why(error, store.root)})."
-                ) from error
+                if root == self.root or (root / DATABASE).exists():
+                    found.append(self._store(root))
+            except _TROUBLES as error:
+                self._complain(error)
         return found
 
-    def _write_home(self, work: Callable[[Store], T], within_quota: bool) -> T:
-        store = self._store(self.root)
-        if within_quota:
-            make_room(store, self.max_bytes)
+    def write(self, work: Callable[[Store], T], n_bytes: int = 0) -> T:
+        """Write into the folder, or into the temporary one where that fails."""
         try:
-            return work(store)
-        except (OSError, sqlite3.OperationalError) as error:
-            if _number(error, self.root) != errno.ENOSPC:
-                raise
-            store.sweep(every=0.0)
-            if not evict(store, FULL_DISK_BYTES):
-                raise
-        return work(store)
-
-    def _has_spare(self) -> bool:
-        return self._spare is not None and (self._spare / DATABASE).exists()
-
-    def _settle(self) -> None:
-        """Move home what the spare folder holds, now that the folder can be written."""
-        if self._has_spare():
-            if time.monotonic() < self._moved_at + RETRY_SECONDS and self.trouble:
-                return
-            self._moved_at = time.monotonic()
+            store = self._store(self.root)
+            if n_bytes:
+                limit = quota_bytes() if self.max_bytes is None else self.max_bytes
+                store.make_room(n_bytes, limit)
             try:
-                home, spare = self._store(self.root), self._store(self.spare)
-                if not is_empty(spare):
-                    make_room(home, self.max_bytes)
-                    with _alone(self.spare) as is_alone:
-                        if not is_alone:
-                            return
-                        bring_home(spare, home)
-            except _TROUBLES as error:
-                self.complain(error)
-                return
-        self.trouble = ""
+                done = work(store)
+            except sqlite3.OperationalError as error:
+                if code_of(error) not in FULL or not store.evict(FULL_DISK_BYTES):
+                    raise
+                done = work(store)
+        except _TROUBLES as error:
+            self._complain(error)
+        else:
+            self.trouble = ""
+            return done
+        try:
+            return work(self._store(self.temporary))
+        except (OSError, sqlite3.OperationalError) as error:
+            raise WorkspaceError(
+                f"Nothing can be written, neither to {self.root} nor to {self.temporary} ({error}): free "
+                "some space."
+            ) from error
 
-    def complain(self, error: Exception, done: str = "written") -> None:
-        """Keep the reason why the folder could not be used, and for what."""
+    def _complain(self, error: Exception) -> None:
+        self._stores.pop(self.root, None)
         if isinstance(error, WorkspaceError):
             reason = str(error).rstrip(".")
         else:
-            reason = f"{self.root} cannot be {done} ({_why(error, self.root)})"
+            full = code_of(error) in FULL or getattr(error, "errno", None) == errno.ENOSPC
+            why = "the disk is full" if full else getattr(error, "strerror", None) or str(error)
+            reason = f"{self.root} cannot be written ({why})"
         self.trouble = f"Not kept beyond this session: {reason}."
 
-    # --- Reading --------------------------------------------------------------------------
-
     def find(self, work: Callable[[Store], T | None]) -> T | None:
-        """Return what the spare folder, where all is newer, or else the folder has; None if neither has it.
-
-        Parameters
-        ----------
-        work : callable
-            Takes a :class:`Store`; returns None, or nothing that counts, if it is not there.
-
-        Returns
-        -------
-        object or None
-            What was found; nothing is found in a folder that cannot be read, which :attr:`trouble` tells.
-        """
-        for store in reversed(self.readable()):
-            for found in self._ask(store, work):
-                if found is not None:
-                    return found
+        """Return what the temporary folder, where all is newer, or else the folder has; None without it."""
+        for store in reversed(self.stores()):
+            if (found := work(store)) is not None:
+                return found
         return None
 
-    def gather(self, work: Callable[[Store], T]) -> list[T]:
-        """Return what each of the folders has, the folder first, the spare one, where all is newer, last.
+    # --- Results --------------------------------------------------------------------------
 
-        Parameters
-        ----------
-        work : callable
-            Takes a :class:`Store`.
+    def save(
+        self, key: str, kind: str, value: Any, *, owner: str = "",
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
+        """Keep what a task returned; its `summary`, if it has one, can be read without the rest."""
+        content = write_result(value)
+        summary = getattr(value, "summary", None)
+        self.write(
+            lambda store: store.save(
+                key, kind, content, owner=owner, arguments=arguments, summary=summary
+            ),
+            len(content),
+        )
+        with _cache_lock:
+            _cache.pop((self.root, key), None)
 
-        Returns
-        -------
-        list of object
-            What it returned, without the folders that cannot be read, which :attr:`trouble` tells.
-        """
-        return [found for store in self.readable() for found in self._ask(store, work)]
+    def result(self, key: str) -> Result | None:
+        """Return a stored result without its content, or None."""
+        return self.find(lambda store: store.find(key))
 
-    def _ask(self, store: Store, work: Callable[[Store], T]) -> list[T]:
-        """Return what work returns, and nothing if the folder cannot be read."""
-        try:
-            return [work(store)]
-        except _TROUBLES as error:
-            self._drop(store.root)
-            self.complain(error, "read")
-            return []
+    def results_of(self, owner: str, kind: str | None = None) -> list[Result]:
+        """Return the results that belong to a run or a split, the latest last."""
+        found = [one for store in self.stores() for one in store.results_of(owner, kind)]
+        return sorted(found, key=lambda one: one.created)
 
-    def readable(self) -> list[Store]:
-        """Return the stores that can be read, the folder first."""
-        stores = []
-        for root in [self.root, self.spare] if self._has_spare() else [self.root]:
-            try:
-                stores.append(self._store(root))
-            except _TROUBLES as error:
-                self.complain(error, "opened")
-        return stores
+    def load(self, key: str, kind: Any = Any) -> Any | None:
+        """Return a result as the type that was saved; None if it is missing or cannot be read."""
+        return self.derive(key, lambda: self._load(key, kind))
 
-    def runs(self, *, deleted: bool = False, search: str = "") -> list[RunRecord]:
-        """Return the runs of both folders, the latest first; see :func:`list_runs`."""
-        found: dict[str, RunRecord] = {}
-        for runs in self.gather(lambda store: list_runs(store, deleted=deleted, search=search)):
-            found |= {one.id: one for one in runs}
-        records = [self._completed(one) for one in found.values()]
-        return sorted(records, key=lambda one: -((one.deleted if deleted else None) or one.created))
+    def _load(self, key: str, kind: Any) -> tuple[int, Any] | None:
+        for store in reversed(self.stores()):
+            if (content := store.content(key)) is not None:
+                try:
+                    return 3 * len(content), read_result(content, kind)
+                except (ValueError, KeyError, TypeError, OSError):
+                    # Unreadable is missing: it is made again.
+                    store.remove(key)
+        return None
 
-    def run(self, run_id: str) -> RunRecord | None:
-        """Return a run, deleted or not, or None if neither folder has it."""
-        found = self.find(lambda store: find_run(store, run_id))
-        return None if found is None else self._completed(found)
-
-    def _completed(self, run: RunRecord) -> RunRecord:
-        """Take into account that a run may be in one folder and its table or values in the other."""
-        if run.state == "done" or not self._has_spare():
-            return run
-        kept = self.find(lambda store: store.find_result(run.valuation))
-        table = self.find(lambda store: store.load_prepared(run.preparation))
-        if kept is None or table is None:
-            return run
-        return replace(
-            run, state="done", error=None, summary=kept.payload, table=table.table.name,
-            target=table.table.target, frame=table.table.content,
-        )  # fmt: skip
-
-    def close(self) -> None:
-        """Move home what can be moved, and remove the spare folder if this made it."""
-        with contextlib.suppress(*_TROUBLES):
-            self._moved_at = -RETRY_SECONDS
-            self._settle()
-        if self._made is not None:
-            shutil.rmtree(self._made, ignore_errors=True)
+    def derive(self, key: Any, make: Callable[[], tuple[int, T] | None]) -> T | None:
+        """Return what `make` returns beside its size in bytes, remembered while there is room."""
+        with _cache_lock:
+            if (kept := _cache.get((self.root, key))) is not None:
+                return kept[1]  # type: ignore[no-any-return]
+        made = make()
+        if made is None:
+            return None
+        with _cache_lock:
+            if (size := max(LEAST_BYTES, made[0])) <= _cache.maxsize:
+                _cache[self.root, key] = (size, made[1])
+        return made[1]
 
 
-@contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    """Tell whether no other process is doing this with a folder."""
-    handle = os.open(folder / "moving", os.O_RDWR | os.O_CREAT)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-    finally:
-        os.close(handle)
+def forget() -> None:
+    """Empty the cache; everything in it is read again from the workspaces."""
+    with _cache_lock:
+        _cache.clear()

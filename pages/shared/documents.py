@@ -11,10 +11,9 @@ import streamlit as st
 
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.reporting import make_report
-from ecoval_core.workspace.recipe import make_recipe, recipe_bytes
-from ecoval_core.workspace.replay import recipe_of
+from ecoval_core.workspace.recipe import Recipe, make_recipe, recipe_bytes
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import UnitKind
+from ecoval_core.workspace.schema import UnitKind, Verdict
 from pages.shared import formats
 
 # Up to so many cells a recipe holds digests of the downloads, which are all made for it, in about a second.
@@ -22,57 +21,34 @@ MAX_CELLS = 1_000_000
 Parts = Mapping[str, Any]
 
 
-def _make_recipe(run: Run, rules: PruneList, decisions: Mapping[int, str], words: Parts) -> Any:
-    table = run.prepared.table
-    is_small = table.n_rows * table.frame.shape[1] <= MAX_CELLS
-    return (recipe_of if is_small else make_recipe)(run, rules, decisions, **words)
-
-
 def draw(
-    run: Run, rules: PruneList, decisions: Mapping[int, str], *, key: str = "",
-    gather: Callable[[], Parts] | None = None, mends: Parts | None = None, unit: UnitKind = "share",
-    name: str = "", note: str = "",
+    run: Run, rules: PruneList, decisions: Mapping[int, Verdict], *, key: str = "",
+    gather: Callable[[], Parts] | None = None, unit: UnitKind = "share", name: str = "", note: str = "",
 ) -> None:  # fmt: skip
     """Draw a button for the report and one for the recipe; neither is made before its button is pressed.
 
-    Parameters
-    ----------
-    run : Run
-        Finished run at the chosen extrinsic weight.
-    rules : PruneList
-        Which rows go.
-    decisions : mapping of int to {"accept", "keep"}
-        Decisions on labels, by row id.
-    key : str, default=""
-        Tells the buttons of several runs on one page apart.
-    gather : callable or None, default=None
-        Returns what else the report can show, as arguments of
-        :func:`ecoval_core.reporting.make_report`: effects, curves, coordinates, projection.
-    mends : mapping or None, default=None
-        What was mended in the table, as arguments of :func:`ecoval_core.workspace.recipe.make_recipe`: mends
-        and content.
-    unit : {"share", "score"}, default="share"
-        Unit of the values, in the report and in the downloads that the recipe makes.
-    name, note : str, default=""
-        The visitor's words on the run.
+    `gather` returns what else the report can show: effects, curves, coordinates, projection.
     """
     # Where a button is pressed, the visitor's browser is no longer asked.
-    zone = formats.time_zone()
+    zone, table = formats.time_zone(), run.table
 
     def words() -> Parts:
         created = datetime.now(zone).isoformat(" ", "minutes")
         return {"unit": unit, "name": name, "note": note, "created": created}
 
+    def make(said: Parts) -> Recipe:
+        is_small = table.n_rows * table.frame.shape[1] <= MAX_CELLS
+        return make_recipe(run, rules, decisions, with_files=is_small, **said)
+
     def report() -> bytes:
         said = words()
-        recipe = _make_recipe(run, rules, decisions, {**said, **(mends or {})})
         more = {} if gather is None else gather()
-        return make_report(run, rules=rules, decisions=decisions, recipe=recipe, **said, **more)
+        return make_report(run, rules=rules, decisions=decisions, recipe=make(said), **said, **more)
 
     def recipe() -> bytes:
-        return recipe_bytes(_make_recipe(run, rules, decisions, {**words(), **(mends or {})}))
+        return recipe_bytes(make(words()))
 
-    stem = PurePath(run.prepared.table.name).stem
+    stem = PurePath(table.name).stem
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.download_button(
             "Report (HTML)",

@@ -10,7 +10,8 @@ import streamlit as st
 
 from ecoval_core.evaluation.profiles import is_number
 from ecoval_core.workspace.runs import Run
-from pages.shared import prunelist, state, viewstate
+from pages.shared import formats, prunelist, reviews, state
+from pages.shared.reviews import target_ranges
 from pages.shared.session import (
     Family,
     Session,
@@ -19,7 +20,6 @@ from pages.shared.session import (
     filter_values,
     session,
 )
-from pages.shared.viewstate import target_ranges
 
 NO_COLUMN = ""
 MAX_CATEGORIES = 200
@@ -31,13 +31,13 @@ PROJECTIONS = ("UMAP", "PCA")
 
 def columns(run: Run) -> list[str]:
     """Columns that rows can be filtered by."""
-    return [NO_COLUMN, *map(str, run.prepared.table.frame.columns), *_OWN]
+    return [NO_COLUMN, *map(str, run.table.frame.columns), *_OWN]
 
 
 def column_of(run: Run, name: str) -> pd.Series:
     """Return a column of the rows that were valued."""
-    if name in run.prepared.table.frame:
-        return run.prepared.table.frame[name].loc[run.frame.index]
+    if name in run.table.frame:
+        return run.table.frame[name].loc[run.frame.index]
     return run.frame[name]
 
 
@@ -57,8 +57,8 @@ def matching(run: Run) -> pd.Series:
     frame = run.frame
     mask = pd.Series(True, index=frame.index)
     # Those chosen may be of a run of the same table with another target.
-    if run.prepared.task == "regression":
-        mask &= _within(frame["label"], target_ranges, run.prepared.table.target)
+    if run.split.task == "regression":
+        mask &= _within(frame["label"], target_ranges, run.table.target)
     else:
         of_these = frame["label"].isin(session.filter_labels)
         if of_these.any():
@@ -83,7 +83,7 @@ def _by_column(run: Run) -> pd.Series | bool:
 
 def _within(column: pd.Series, ranges: Family[tuple[float, float]], name: str) -> pd.Series | bool:
     chosen = ranges.get(name)
-    if chosen is None or viewstate.is_whole(ranges, name):
+    if chosen is None or reviews.is_whole(ranges, name):
         return True
     low, high = chosen
     amounts = column.astype("float64")
@@ -128,7 +128,9 @@ def draw_column_filter(run: Run) -> None:
         if column.empty:
             st.caption("This column is empty.")
         elif is_number(column):
-            _draw_range(f"Range of {name}", column.astype("float64"), filter_ranges, name)
+            _draw_range(
+                f"Range of {formats.plain(name)}", column.astype("float64"), filter_ranges, name
+            )
         else:
             values = column.astype(str).value_counts().index[:MAX_CATEGORIES].tolist()
             chosen = filter_values.get(name) or []
@@ -136,7 +138,7 @@ def draw_column_filter(run: Run) -> None:
                 # A column of the same name in a table that was open before.
                 filter_values.set(name, [value for value in chosen if value in values])
             st.multiselect(
-                f"Categories of {name}",
+                f"Categories of {formats.plain(name)}",
                 values,
                 key=filter_values.key(name),
                 persist_state="session",
@@ -146,8 +148,8 @@ def draw_column_filter(run: Run) -> None:
 
 def draw_target_filter(run: Run) -> None:
     """Draw the choice of classes, or of a range of the target."""
-    if run.prepared.task == "regression":
-        target = run.prepared.table.target
+    if run.split.task == "regression":
+        target = run.table.target
         _draw_range("Target from … to", run.frame["label"].dropna(), target_ranges, target)
         return
     labels = sorted(run.frame["label"].unique().tolist())
@@ -195,11 +197,11 @@ def _draw_range(
 ) -> None:
     low, high = float(amounts.min()), float(amounts.max())
     if not low < high:
-        st.caption(f"All rows have the same {name}.")
+        st.caption(f"All rows have the same {formats.plain(name)}.")
         return
     step = 1.0 if (amounts % 1 == 0).all() else (high - low) / 200
     low, high = np.floor(low / step) * step, np.ceil(high / step) * step
-    viewstate.note_whole(kept_in, name, (low, high))
+    reviews.note_whole(kept_in, name, (low, high))
     kept = kept_in.get(name)
     if kept is None or not (low <= kept[0] <= kept[1] <= high):
         kept_in.set(name, (low, high))
@@ -240,7 +242,7 @@ def find(run: Run, words: str) -> list[int]:
     needle = words.strip()
     if not needle:
         return []
-    frame = run.prepared.table.frame.loc[run.ids]
+    frame = run.table.frame.loc[run.ids]
     hit = np.zeros(len(frame), dtype=bool)
     for name in frame:
         hit |= (

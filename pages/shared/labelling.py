@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
 from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.schema import Verdict
 from pages.shared.session import session
 
-Verdict = Literal["accept", "keep"]
 MAX_UNDO = 200
 
 
@@ -32,7 +32,7 @@ def suspects(run: Run, threshold: float, *, undecided_only: bool = False) -> pd.
     """
     frame = run.frame
     is_doubted = frame["label_quality"] < threshold
-    if run.prepared.task == "classification":
+    if run.split.task == "classification":
         is_doubted &= frame["suggested_label"] != frame["label"]
     found = frame[is_doubted].sort_values("label_quality", kind="stable")
     decided = found.index.map(lambda row: session.label_decisions.get(int(row), "")).astype("str")
@@ -89,7 +89,7 @@ def clear() -> None:
         _replace({})
 
 
-def _replace(decisions: dict[int, str]) -> None:
+def _replace(decisions: dict[int, Verdict]) -> None:
     past = session.label_past
     past.append(dict(session.label_decisions))
     del past[:-MAX_UNDO]

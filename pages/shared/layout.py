@@ -9,10 +9,9 @@ from plotly.graph_objects import Figure
 from streamlit.delta_generator import DeltaGenerator
 
 from ecoval_core.charts import CHART_CONFIG
-from ecoval_core.tables.preparation import Prepared
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.valuation.uncertainty import reliability_warning
-from ecoval_core.workspace.runs import Run
+from ecoval_core.text import count_of
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, reliability_warning
+from ecoval_core.workspace.runs import Opened, Run
 from pages.shared import formats, menu, prunelist, runlist, server, state
 from pages.shared.session import Session, session
 
@@ -80,18 +79,18 @@ def theme() -> Literal["light", "dark"]:
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
-def _describe_table(prepared: Prepared) -> str:
-    table = prepared.table
-    noise = f" · {len(prepared.flipped_ids):,} planted errors" if len(prepared.flipped_ids) else ""
+def _describe_table(opened: Opened) -> str:
+    table, n_planted = opened.table, len(opened.split.flipped_ids)
+    noise = f" · {n_planted:,} planted errors" if n_planted else ""
     name, target = formats.plain(table.name), formats.plain(table.target)
-    return f"**{name}** · {table.n_rows:,} rows · target **{target}**{noise}"
+    return f"**{name}** · {count_of(table.n_rows, 'row')} · target **{target}**{noise}"
 
 
 def _describe_run(run: Run | None) -> str:
     job = state.run_job()
     if run is not None:
-        title = formats.model_title(run.settings.model)
-        return f"{title}, {run.ecoval.n_clusters_:,} clusters, {len(run.frame):,} rows valued"
+        title, clusters = formats.model_title(run.settings.model), run.ecoval.n_clusters_
+        return f"{title}, {count_of(clusters, 'cluster')}, {count_of(len(run.frame), 'row')} valued"
     if job is not None:
         return "valuation running"
     return "not valued yet"
@@ -109,13 +108,13 @@ def status_line(*, is_value_page: bool) -> None:
     with st.container(key="theme"):
         _follow_theme(key="theme_watch", on_changed_change=lambda: None)
     draw_trouble()
-    prepared = state.prepared()
-    if prepared is None:
+    opened = state.opened()
+    if opened is None:
         return
     run = state.run()
     with st.container(key="status", border=True):
         text, weight, unit = st.columns([3, 1.3, 0.9], gap="medium", vertical_alignment="center")
-    parts = [_describe_table(prepared), f"Run: {_describe_run(run)}"]
+    parts = [_describe_table(opened), f"Run: {_describe_run(run)}"]
     if run is not None:
         decided = prunelist.decide(run)
         spared = (
@@ -157,7 +156,7 @@ def status_line(*, is_value_page: bool) -> None:
 def _draw_way_back(place: DeltaGenerator) -> None:
     """Draw a button that opens the run that was open before the table was changed."""
     earlier = session.earlier_run
-    record = None if earlier is None else server.engine().record(server.workspace(), earlier)
+    record = None if earlier is None else state.find_record(earlier)
     if record is None or record.deleted is not None:
         return
     place.button(
@@ -198,20 +197,14 @@ def title(text: str, intro: str, *, beside: bool = False) -> None:
         st.markdown(intro, width="stretch")
 
 
-def need_table() -> Prepared:
-    """Return the open table, or say what to do first and stop.
-
-    Returns
-    -------
-    Prepared
-        The open table.
-    """
-    prepared = state.prepared()
-    if prepared is None:
+def need_table() -> Opened:
+    """Return the open table, or say what to do first and stop."""
+    opened = state.opened()
+    if opened is None:
         st.info("No table is open yet. Load a sample or upload your own first.")
         menu.link("data", "Go to Data")
         st.stop()
-    return prepared
+    return opened
 
 
 def need_run() -> Run:

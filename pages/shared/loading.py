@@ -7,16 +7,16 @@ table that was open stays open.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
-from ecoval_core.tables import Table
-from ecoval_core.tables.preparation import Prepared
-from ecoval_core.workspace import orders
+from ecoval_core.tables import Fix, Table
+from ecoval_core.workspace import runs, slow
 from ecoval_core.workspace.jobs import Job, JobState
-from ecoval_core.workspace.orders import Order
+from ecoval_core.workspace.runs import Opened
+from ecoval_core.workspace.schema import SplitSpec
+from ecoval_core.workspace.tasks import Task
 from pages.shared import server, state, uploads
 from pages.shared.session import Refused, Session, data_choices, session
 
@@ -24,7 +24,7 @@ UPLOAD_TYPES = ["csv", "tsv", "txt", "gz", "parquet", "xlsx"]
 DEMO_SAMPLE = "digits"
 DEMO_NOISE = 0.15
 # Suggestions whose choices are forgotten when another table opens.
-MAX_MENDS = 500
+MAX_FIXES = 500
 DEFAULT_NOISE = 0.15
 LEFT_OUT_BY_HAND = "left out by you"
 
@@ -36,9 +36,9 @@ def refused() -> Refused | None:
     return session.refused
 
 
-def _attempt(order: Order) -> None:
+def _attempt(task: Task) -> None:
     Session.complaint.forget()
-    session.opening = server.engine().submit(server.workspace(), order, server.visitor())
+    session.opening = server.engine().submit(server.workspace(), task, server.visitor())
 
 
 def finish() -> None:
@@ -64,54 +64,35 @@ def finish() -> None:
 
 def _take(job: Job) -> None:
     """Open what a job has read, or keep the reason why it could not be."""
-    engine, workspace, order = server.engine(), server.workspace(), job.order
     found = job.result or {}
     if job.state != JobState.DONE:
         session.complaint = job.error or "Opening the table was cancelled."
     elif "refusal" in found:
         session.complaint = found["refusal"]
-        _offer_again(Refused(order.parameters["name"], *_refused(found)))
+        suggested = [Fix.model_validate(one) for one in found["suggested"]]
+        name = job.task.arguments["name"]
+        _offer_again(Refused(name, found["frame"], found["columns"], found["target"], suggested))
     else:
-        opened = engine.prepared(workspace, found["preparation"])
+        opened = runs.load_opened(server.workspace(), found["split"])
         if opened is None:
             session.complaint = (
                 "The table was opened, but is no longer in the workspace: open it again."
             )
         else:
-            # The same rows under another name are prepared only once.
-            table = replace(opened.table, name=order.parameters["name"])
-            state.open_prepared(replace(opened, table=table))
+            state.open_table(opened)
             Session.refused.forget()
-    for name in (*_CHOICES, *(f"mend_{number}" for number in range(MAX_MENDS))):
+    for name in (*_CHOICES, *(f"fix_{number}" for number in range(MAX_FIXES))):
         data_choices.forget(name)
 
 
-def _refused(found: dict[str, Any]) -> tuple[str, list[str], str, list[dict[str, Any]]]:
-    return found["frame"], found["columns"], found["target"], found["suggested"]
-
-
 def open_sample(key: str, name: str, noise: float = 0.0) -> None:
-    """Open a bundled sample.
-
-    Parameters
-    ----------
-    key : str
-        Key of `ecoval_core.tables.SAMPLES`.
-    name : str
-        Its title.
-    noise : float
-        Share of the training labels to flip.
-    """
-    _attempt(orders.open_table({"sample": key}, name, noise=noise))
+    """Open a bundled sample, with a share of the training labels made wrong."""
+    _attempt(slow.open_table({"sample": key}, name, split=SplitSpec(noise=noise)))
 
 
 def open_upload() -> None:
     """Open the file in the upload field; called when the field changes."""
-    try:
-        upload = uploads.take(session.upload)
-    except ValueError as error:
-        session.complaint = str(error)
-        return
+    upload = uploads.take(session.upload)
     if upload is None:
         return
     Session.refused.forget()
@@ -119,31 +100,19 @@ def open_upload() -> None:
     try:
         session.opening = server.engine().submit_upload(
             server.workspace(), upload.data,
-            lambda digest: orders.open_table({"file": digest}, upload.name), server.visitor(),
+            lambda digest: slow.open_table({"file": digest}, upload.name), server.visitor(),
         )  # fmt: skip
     except ValueError as error:
         session.complaint = str(error)
 
 
 def open_refused(
-    file: Refused, target: str, left_out: list[str], mends: Sequence[dict[str, Any]] = ()
+    file: Refused, target: str, left_out: list[str], fixes: Sequence[Fix] = ()
 ) -> None:
-    """Open a refused file with the columns chosen for it.
-
-    Parameters
-    ----------
-    file : Refused
-        The file.
-    target : str
-        The column to predict.
-    left_out : list of str
-        Columns left out besides those that look like ids or carry no information.
-    mends : sequence of dict, default=()
-        Mends of its cells to make first.
-    """
+    """Open a refused file with the target, the columns left out and the fixes chosen for it."""
     _attempt(
-        orders.open_table(
-            {"frame": file.frame}, file.name, target=target, mends=mends,
+        slow.open_table(
+            {"frame": file.frame}, file.name, target=target, fixes=list(fixes),
             left_out=dict.fromkeys(left_out, LEFT_OUT_BY_HAND),
         )
     )  # fmt: skip
@@ -157,68 +126,41 @@ def _offer_again(file: Refused) -> None:
     session.refused = file
 
 
-def mending(prepared: Prepared) -> dict[str, Any]:
-    """Return what was mended in the open table, and what could be.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The open table.
-
-    Returns
-    -------
-    dict
-        "mends" and "suggested", as JSON takes them, and "content", the digest of the file as it was read.
-    """
-    kept = state.result(orders.mends(prepared.fingerprint))
-    if kept is None:
-        return {"mends": [], "suggested": [], "content": prepared.table.content}
-    return kept.payload
+def suggested_fixes(opened: Opened) -> list[Fix]:
+    """Return what was noticed in the cells of the open table, done or not."""
+    key = slow.suggestions_key(opened.spec.table.content)
+    return server.workspace().load(key, list[Fix]) or []
 
 
-def remember_choices(prepared: Prepared) -> None:
-    """Fill the widgets of the Data screen with what holds for the open table.
-
-    Parameters
-    ----------
-    prepared : Prepared
-        The open table.
-    """
-    table = prepared.table
-    train, validation, _ = prepared.proportions
+def remember_choices(opened: Opened) -> None:
+    """Fill the widgets of the Data screen with what holds for the open table."""
+    table, split = opened.table, opened.spec.split
+    train, validation, _ = split.proportions
     held = {
         "target": table.target,
         "task": table.task,
         "excluded": list(table.excluded),
         "split": (round(100 * train), round(100 * (train + validation))),
-        "noisy": prepared.noise > 0,
-        "noise": round(100 * (prepared.noise or DEFAULT_NOISE)),
-        "seed": prepared.random_state,
+        "noisy": split.noise > 0,
+        "noise": round(100 * (split.noise or DEFAULT_NOISE)),
+        "seed": split.random_state,
     }
-    found = mending(prepared)
-    for number, one in enumerate(found["suggested"]):
-        held[f"mend_{number}"] = one in found["mends"]
+    for number, one in enumerate(suggested_fixes(opened)):
+        held[f"fix_{number}"] = one in opened.spec.table.fixes
     for name, value in held.items():
         data_choices.fill(name, value)
 
 
-def mend_all(prepared: Prepared) -> None:
-    """Make every mend that was suggested for the open table."""
-    for number in range(len(mending(prepared)["suggested"])):
-        data_choices.set(f"mend_{number}", True)
-    apply_choices("mends")
+def fix_all(opened: Opened) -> None:
+    """Make every fix that was suggested for the open table."""
+    for number in range(len(suggested_fixes(opened))):
+        data_choices.set(f"fix_{number}", True)
+    apply_choices("fixes")
 
 
 def apply_choices(changed: str) -> None:
-    """Prepare the open table with the present choices of the Data screen.
-
-    Parameters
-    ----------
-    changed : str
-        Name of the choice that changed. A new target means that task and left-out columns are
-        guessed again.
-    """
-    current = state.prepared()
+    """Open the table with the present choices of the Data screen; a new target is guessed from anew."""
+    current = state.opened()
     if current is None:
         return
     chosen: dict[str, Any] = {name: data_choices.get(name) for name in _CHOICES}
@@ -227,18 +169,23 @@ def apply_choices(changed: str) -> None:
         return
     is_new_target = changed == "target"
     train, split_end = (share / 100 for share in chosen["split"])
-    table, found = current.table, mending(current)
-    mends = [
-        one for number, one in enumerate(found["suggested"]) if data_choices.get(f"mend_{number}")
+    table = current.table
+    fixes = [
+        one
+        for number, one in enumerate(suggested_fixes(current))
+        if data_choices.get(f"fix_{number}")
     ]
+    split = SplitSpec(
+        proportions=(train, split_end - train, 1 - split_end),
+        noise=chosen["noise"] / 100 if chosen["noisy"] else 0.0,
+        random_state=int(chosen["seed"]),
+    )
     _attempt(
-        orders.open_table(
-            {"frame": found["content"]}, table.name, mends=mends, target=chosen["target"],
+        slow.open_table(
+            {"frame": current.spec.table.content}, table.name, fixes=fixes, target=chosen["target"],
             task=None if is_new_target else chosen["task"],
             excluded=None if is_new_target else _reasons(table, chosen["excluded"]),
-            proportions=(train, split_end - train, 1 - split_end),
-            noise=chosen["noise"] / 100 if chosen["noisy"] else 0.0,
-            random_state=int(chosen["seed"]),
+            split=split, sample=current.spec.table.sample,
         )
     )  # fmt: skip
 

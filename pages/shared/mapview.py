@@ -8,14 +8,15 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from ecoval_core.charts.backdrop import decomposition_layout
-from ecoval_core.charts.pointdata import make_points
-from ecoval_core.charts.points import COLORINGS, colorings
-from ecoval_core.charts.shades import color_by, shade
+from ecoval_core.charts.coloring import COLORINGS, color_by, colorings
+from ecoval_core.charts.decomposition import decomposition_layout
+from ecoval_core.charts.points import make_points
+from ecoval_core.charts.shades import shade
 from ecoval_core.charts.style import palette_of
 from ecoval_core.evaluation.projection import pca_projection
-from ecoval_core.tables.preparation import Prepared
-from ecoval_core.workspace import orders
+from ecoval_core.tables import Table
+from ecoval_core.text import count_of
+from ecoval_core.workspace import slow
 from ecoval_core.workspace.runs import Run
 from pages.shared import filtering, formats, layout, progress, prunelist, server, state, story
 from pages.shared.pointmap.element import PackedPoints, PackedShade, point_map
@@ -46,18 +47,18 @@ def coordinates(run: Run) -> tuple[NDArray, str]:
         "UMAP" or "PCA".
     """
     if session.projection == "UMAP":
-        order = orders.projection(run)
-        result = progress.fetch("umap", order, "Shown by PCA until the UMAP projection is ready")
+        task = slow.umap(run.opened.key, every_row=run.settings.every_row)
+        result = progress.fetch("umap", task, "Shown by PCA until the UMAP projection is ready")
         if result is not None:
             return result, "UMAP"
-    key = ("pca", run.prepared.fingerprint, run.settings.every_row)
-    return server.engine().derive(key, lambda: pca_projection(run.X)), "PCA"
+    key = ("pca", run.opened.key, run.settings.every_row)
+    return server.derive(key, lambda: pca_projection(run.X)), "PCA"
 
 
-def hover_columns(prepared: Prepared) -> pd.DataFrame | None:
+def hover_columns(table: Table) -> pd.DataFrame | None:
     """Original columns shown beside a point; none where there are too many to be of use."""
-    features = prepared.table.features
-    return prepared.table.frame[features] if len(features) <= MAX_HOVER_FEATURES else None
+    features = table.features
+    return table.frame[features] if len(features) <= MAX_HOVER_FEATURES else None
 
 
 def colors(run: Run) -> dict[str, str]:
@@ -67,7 +68,7 @@ def colors(run: Run) -> dict[str, str]:
         for name, title in _OWN_COLORS.items()
         if name != "flipped" or run.frame["flipped"].any()
     }
-    return own | {f"{COLUMN}{column}": str(column) for column in run.prepared.table.frame.columns}
+    return own | {f"{COLUMN}{column}": str(column) for column in run.table.frame.columns}
 
 
 def _drawn_from(run: Run) -> tuple[Hashable, ...]:
@@ -81,12 +82,10 @@ def _points(run: Run, coords: NDArray, kind: str) -> PackedPoints:
     def make() -> PackedPoints:
         frame = unit.scale(run.frame)
         return PackedPoints(
-            make_points(frame, coords, unit=unit.label, hover=hover_columns(run.prepared))
+            make_points(frame, coords, unit=unit.label, hover=hover_columns(run.table))
         )
 
-    return server.engine().derive(
-        ("points", kind, *_drawn_from(run)), make, n_bytes=400 * len(coords)
-    )
+    return server.derive(("points", kind, *_drawn_from(run)), make, n_bytes=400 * len(coords))
 
 
 def _shade(run: Run, points: PackedPoints, kind: str, color: str) -> PackedShade:
@@ -98,13 +97,13 @@ def _shade(run: Run, points: PackedPoints, kind: str, color: str) -> PackedShade
         if color in COLORINGS:
             return PackedShade(shade(colorings(drawn, palette, unit.label)[color], palette))
         if color.startswith(COLUMN):
-            column = run.prepared.table.frame[color.removeprefix(COLUMN)].loc[drawn.index]
+            column = run.table.frame[color.removeprefix(COLUMN)].loc[drawn.index]
         else:
             column = drawn[color].rename(_OWN_COLORS[color])
         return PackedShade(shade(color_by(column, palette), palette))
 
     key = ("shade", kind, color, theme, *_drawn_from(run))
-    return server.engine().derive(key, make, n_bytes=8 * len(run.frame))
+    return server.derive(key, make, n_bytes=8 * len(run.frame))
 
 
 def draw_map(run: Run, coords: NDArray, projection: str, *, above: int) -> None:
@@ -122,7 +121,7 @@ def draw_map(run: Run, coords: NDArray, projection: str, *, above: int) -> None:
         Pixels that the page needs beside the map.
     """
     points = _points(run, coords, projection)
-    _draw(run, "map", points, f"Map of {len(coords):,} rows by {projection}", above, None)
+    _draw(run, "map", points, f"Map of {count_of(len(coords), 'row')} by {projection}", above, None)
 
 
 def draw_decomposition(run: Run, *, above: int) -> None:
@@ -165,7 +164,7 @@ def _draw(
         picked_id=picked if is_row else None,
         neighbor_ids=story.neighbors_of(run, picked) if is_row and picked is not None else (),
         pruned_ids=prunelist.pruned_ids(run),
-        view=f"{run.prepared.fingerprint} {run.settings.every_row} {label}",
+        view=f"{run.opened.key} {run.settings.every_row} {label}",
         layout=behind,
         above=above,
     )

@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
-from ecoval_core.workspace.jobs import Job, JobState
-from ecoval_core.workspace.orders import Order
+from ecoval_core.workspace.jobs import Job, JobState, job_key
+from ecoval_core.workspace.tasks import Task
 from pages.shared import formats, server, state
 from pages.shared.session import jobs as slots
 from pages.shared.session import session
@@ -18,6 +18,7 @@ PATIENCE_SECONDS = 0.4
 
 
 def _text(job: Job, what: str) -> str:
+    what = formats.plain(what)
     if job.state == JobState.QUEUED:
         place = server.engine().jobs.position(job)
         return (
@@ -36,23 +37,14 @@ def cancel(job: Job) -> None:
 
 
 def watch(job: Job, what: str, *, can_cancel: bool = True) -> None:
-    """Draw a running job's progress, refreshed by itself, with a button to cancel it.
-
-    Parameters
-    ----------
-    job : Job
-        An active job.
-    what : str
-        What is counted, for example "Models fitted".
-    can_cancel : bool
-        Whether to offer the button.
-    """
+    """Draw a running job's progress, refreshed by itself, with a button to cancel it."""
 
     @st.fragment(run_every=POLL_SECONDS)
     def poll() -> None:
         # Whoever cancelled it is no longer concerned, though it may go on for another visitor.
         if not job.is_active or session.left_job == job.id:
             st.rerun()
+        server.engine().jobs.join(job, server.visitor())
         share = min(1.0, job.done / job.total) if job.total else 0.0
         if not can_cancel:
             st.caption(f":material/hourglass_top: {_text(job, what)}")
@@ -65,30 +57,13 @@ def watch(job: Job, what: str, *, can_cancel: bool = True) -> None:
 
 
 def result_of(
-    order: Order, what: str, *, cancelled: str = "Cancelled.", can_cancel: bool = True
+    task: Task, what: str, *, cancelled: str = "Cancelled.", can_cancel: bool = True
 ) -> Any | None:
-    """Return what an order's result holds, or draw where its job stands and return None.
-
-    Parameters
-    ----------
-    order : Order
-        The work.
-    what : str
-        What is counted while it runs.
-    cancelled : str
-        Sentence shown if this visitor cancelled it.
-    can_cancel : bool
-        Whether to offer a button that cancels.
-
-    Returns
-    -------
-    object or None
-        As :meth:`ecoval_core.workspace.engine.Engine.read` returns it; None as long as there is no result.
-    """
-    found = state.read(order)
+    """Return the result of a task, or draw where its job stands and return None."""
+    found = state.read(task)
     if found is not None:
         return found
-    job = job_of(order)
+    job = job_of(task)
     if job is None:
         return None
     if session.left_job == job.id or job.state == JobState.CANCELLED:
@@ -100,65 +75,59 @@ def result_of(
     return None
 
 
-def job_of(order: Order) -> Job | None:
-    """Return the latest job that carried an order out, or tries to."""
-    return server.engine().job(server.workspace(), order)
+def job_of(task: Task) -> Job | None:
+    """Return the latest job that did a task, or tries to."""
+    return server.engine().job(server.workspace(), task)
 
 
-def is_running(order: Order) -> bool:
-    """Whether an order is under way for this visitor."""
-    job = job_of(order)
+def is_running(task: Task) -> bool:
+    """Whether a task is under way for this visitor."""
+    job = job_of(task)
     return job is not None and job.is_active and session.left_job != job.id
 
 
-def start(order: Order) -> Job:
-    """Have an order carried out."""
-    job = server.engine().submit(server.workspace(), order, server.visitor())
+def start(task: Task) -> Job:
+    """Have a task done."""
+    job = server.engine().submit(server.workspace(), task, server.visitor())
     if session.left_job == job.id:
         session.left_job = None
     return job
 
 
-def start_quietly(order: Order) -> None:
-    """Have an order carried out; for buttons."""
-    start(order)
+def start_quietly(task: Task) -> None:
+    """Have a task done; for buttons."""
+    start(task)
 
 
-def fetch(slot: str, order: Order, what: str, *, can_cancel: bool = False) -> Any | None:
-    """Return what an order's result holds, having it carried out without being asked.
+def fetch(slot: str, task: Task, what: str, *, can_cancel: bool = False) -> Any | None:
+    """Return the result of a task, which is started without being asked for.
 
-    Parameters
-    ----------
-    slot : str
-        Kind of work; a visitor waits for one of each at a time. What is superseded is cancelled.
-    order : Order
-        The work.
-    what : str
-        What is counted while it runs.
-    can_cancel : bool, default=False
-        Whether to offer a button that cancels.
-
-    Returns
-    -------
-    object or None
-        As :func:`result_of`. Work that failed is not tried again.
+    A visitor waits for one task of each slot at a time: the one it replaces is cancelled. A task that failed
+    is not tried again.
     """
-    found = state.read(order)
+    found = state.read(task)
     if found is not None:
         return found
-    job = begin(slot, order)
+    job = begin(slot, task)
     job.wait(PATIENCE_SECONDS)
-    return result_of(order, what, can_cancel=can_cancel)
+    return result_of(task, what, can_cancel=can_cancel)
 
 
-def begin(slot: str, order: Order) -> Job:
-    """Have an order carried out in place of the last one of its slot, unless it was tried before."""
-    registry, key = server.engine().jobs, server.engine().key(server.workspace(), order)
+def begin(slot: str, task: Task) -> Job:
+    """Start a task in place of the last one of its slot, unless it was tried before."""
+    registry, key = server.engine().jobs, job_key(task, {"root": server.workspace().root})
     held = registry.find(slots.get(slot) or "")
-    if held is not None and held.key == key and held.state != JobState.CANCELLED:
+    if held is not None and held.key == key and _still_stands(held):
         return held
     if held is not None and held.is_active:
         registry.leave(held, server.visitor())
-    job = start(order)
+    job = start(task)
     slots.set(slot, job.key)
     return job
+
+
+def _still_stands(job: Job) -> bool:
+    """Whether a job is under way, failed, or has a result that was not evicted since."""
+    if job.state == JobState.DONE:
+        return not job.task.definition.is_kept or state.result(job.task) is not None
+    return job.state != JobState.CANCELLED

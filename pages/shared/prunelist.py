@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ecoval_core.evaluation.pruning import Decision, Effect, PruneList
-from ecoval_core.workspace import orders
+from ecoval_core.workspace import slow
 from ecoval_core.workspace.runs import Run
 from pages.shared import progress, state
 from pages.shared.session import Session, session
@@ -138,6 +138,6 @@ def effect(
     Effect or None
         None while it is being measured; the progress is drawn.
     """
-    order = orders.effect(run, ids, relabelled)
-    found: Effect | None = progress.fetch(slot, order, "Measuring the effect")
+    task = slow.change_effect(run, ids, relabelled)
+    found: Effect | None = progress.fetch(slot, task, "Measuring the effect")
     return found

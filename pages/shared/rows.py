@@ -33,7 +33,7 @@ def with_original(run: Run, ids: Sequence[int]) -> pd.DataFrame:
     DataFrame
         Values in the chosen unit, then the original columns; indexed by row id.
     """
-    table = run.prepared.table
+    table = run.table
     shown = formats.unit_of(run).scale(run.frame.loc[list(ids), list(_OWN_COLUMNS)])
     if not run.frame["flipped"].any():
         shown = shown.drop(columns="flipped")

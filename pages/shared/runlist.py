@@ -6,7 +6,9 @@ from datetime import datetime
 
 import streamlit as st
 
+from ecoval_core.text import count_of
 from ecoval_core.valuation.scoring import SCORINGS
+from ecoval_core.workspace import history
 from ecoval_core.workspace.history import RunRecord
 from pages.shared import formats, server, state
 
@@ -20,27 +22,14 @@ _STATES = {
 
 
 def records(*, deleted: bool = False, search: str = "") -> list[RunRecord]:
-    """Return the visitor's runs, the latest first.
-
-    Parameters
-    ----------
-    deleted : bool, default=False
-        Return those that were deleted instead.
-    search : str, default=""
-        Words that name, note, table or settings must hold.
-
-    Returns
-    -------
-    list of RunRecord
-        The runs.
-    """
-    return server.workspace().runs(deleted=deleted, search=search)
+    """Return the visitor's runs that have every word of `search`, the latest first."""
+    return history.list_runs(server.workspace(), deleted=deleted, search=search)
 
 
 def standing(record: RunRecord) -> str:
     """Say where a run stands, in a word."""
     if record.state == "started":
-        job = server.engine().jobs.find(f"{server.workspace().root} {record.valuation}")
+        job = state.job_of(record)
         if job is not None and job.is_active:
             return "running"
     return _STATES.get(record.state, record.state)
@@ -61,7 +50,7 @@ def describe(record: RunRecord) -> str:
     settings = record.settings
     parts = [
         formats.model_title(settings.model),
-        f"{settings.n_clusters:,} clusters",
+        count_of(settings.n_clusters, "cluster"),
         SCORINGS[settings.scoring].title if settings.scoring in SCORINGS else settings.scoring,
         f"seed {settings.random_state}",
     ]

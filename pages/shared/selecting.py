@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable
 from plotly.graph_objects import Figure
 
 from ecoval_core import charts
-from ecoval_core.charts.behind import rows_behind
-from ecoval_core.charts.lasso import Mode
+from ecoval_core.charts.selection import Mode, rows_behind
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats, layout, state
 from pages.shared.pointmap.chart import Touch, live_chart
@@ -48,7 +47,7 @@ def draw(run: Run, figure: Figure, name: str, on_touch: Callable[[Touch], None])
         Called before the next run with each click or box.
     """
     unit = formats.unit_of(run)
-    view = f"{run.prepared.fingerprint} {run.settings.every_row} {unit.factor:.6g} {name}"
+    view = f"{run.opened.key} {run.settings.every_row} {unit.factor:.6g} {name}"
     live_chart(figure, name, view=view, on_touch=on_touch)
 
 
@@ -60,7 +59,7 @@ def draw_bars(run: Run, figure: Figure, name: str) -> None:
     run : Run
         The run.
     figure : plotly.graph_objects.Figure
-        Of the values in the chosen unit; `ids` as :func:`ecoval_core.charts.behind.key_of` makes them.
+        Of the values in the chosen unit; `ids` as :func:`ecoval_core.charts.selection.bar_key` makes them.
     name : str
         Name of the chart, one on a page.
     """

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from http.cookies import SimpleCookie
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import streamlit as st
@@ -18,13 +18,15 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ecoval_core.workspace.engine import Engine
-from ecoval_core.workspace.workspace import Workspace, default_root
+from ecoval_core.workspace.workspace import Workspace, default_root, forget
 from pages.shared import access
+from pages.shared.engine import Engine
 from pages.shared.housekeeping import keep_house
 from pages.shared.pointmap import wire
+from pages.shared.scratch import sweep_scratch
 from pages.shared.session import session
 
+T = TypeVar("T")
 COOKIE = "ecoval_visitor"
 COOKIE_SECONDS = 400 * 24 * 3600
 ENVIRONMENT_DRAIN, DRAIN_SECONDS = "ECOVAL_DRAIN_SECONDS", 20.0
@@ -57,9 +59,16 @@ def visitor() -> str:
     return session.visitor
 
 
+def derive(key: Hashable, make: Callable[[], T], n_bytes: int = 0) -> T:
+    """Return what follows from a key and what the workspace holds, made once while it is remembered."""
+    kept = workspace().derive(("derived", key), lambda: (n_bytes, (make(),)))
+    assert kept is not None  # noqa: S101 - for the type checker: a pair is never None
+    return kept[0]
+
+
 def _forget() -> None:
     """Let go of what is kept for the sake of speed; it is read again from the workspace."""
-    engine().forget()
+    forget()
     wire.forget()
 
 
@@ -69,10 +78,11 @@ async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     import anyio.to_thread
 
     engine().start()
+    await anyio.to_thread.run_sync(sweep_scratch)
     async with keep_house(_forget):
         yield {}
     seconds = float(os.environ.get(ENVIRONMENT_DRAIN) or DRAIN_SECONDS)
-    await anyio.to_thread.run_sync(engine().drain, seconds)
+    await anyio.to_thread.run_sync(engine().jobs.drain, seconds)
     engine().close()
 
 

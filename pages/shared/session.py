@@ -15,11 +15,11 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.tables import Prepared
-from ecoval_core.valuation.propagation import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.tables import Fix
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.workspace.jobs import Job
-from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.units import UnitKind
+from ecoval_core.workspace.runs import Opened, Run
+from ecoval_core.workspace.schema import Filters, Review, UnitKind, Verdict
 
 T = TypeVar("T")
 
@@ -46,25 +46,14 @@ def _kept(key: str, default: Any) -> Any:
 class Refused:
     """A file that was read, but could not be opened with the target and columns guessed for it.
 
-    Attributes
-    ----------
-    name : str
-        Name of the file.
-    frame : str
-        Digest of what was read, which is in the workspace.
-    columns : list of str
-        Its columns.
-    target : str
-        The target that was guessed or chosen.
-    suggested : list of dict
-        Mends of its cells that were not made, as JSON takes them.
+    `frame` is the digest of its cells, `suggested` the fixes that were not made.
     """
 
     name: str
     frame: str
     columns: list[str]
     target: str
-    suggested: list[dict[str, Any]]
+    suggested: list[Fix]
 
 
 class Entry(Generic[T]):
@@ -164,7 +153,7 @@ class Session:
     """Everything kept for a visitor."""
 
     # Table
-    prepared = Entry[Prepared | None]()
+    opened = Entry[Opened | None]()
     opening = Entry[Job | None]()
     complaint = Entry[str]("")
     refused = Entry[Refused | None]()
@@ -177,11 +166,12 @@ class Session:
     deleted_run = Entry[str | None]()
     deleted_open = Entry[str | None]()
     imported_run = Entry[str | None]()
+    importing = Entry[Job | None]()
     run_complaint = Entry[str]("")
     import_complaint = Entry[str]("")
     run_upload = Entry[Any]()
     left_job = Entry[str | None]()
-    weighted_run = Entry[tuple[str, float, Run] | None]()
+    weighted_run = Entry[tuple[tuple[str, float, str], Run] | None]()
     lead_to_map = Entry[bool](False)
     start_at_once = Entry[bool](False)
     granularity = Entry[int | None]()
@@ -202,8 +192,8 @@ class Session:
     search_missed = Entry[str]("")
     go_to_prune = Entry[bool](False)
     # Map
-    projection = Entry[str]("UMAP")
-    map_color = Entry[str]("value")
+    projection = Entry[str](Filters().projection)
+    map_color = Entry[str](Filters().color)
     # Prune list
     prune_list = Entry[PruneList](PruneList())
     prune_past = Entry[list[PruneList]](make=list)
@@ -213,8 +203,8 @@ class Session:
     prune_share = Entry[float | None]()
     prune_quota = Entry[int | None]()
     # Labels
-    label_decisions = Entry[dict[int, str]](make=dict)
-    label_past = Entry[list[dict[int, str]]](make=list)
+    label_decisions = Entry[dict[int, Verdict]](make=dict)
+    label_past = Entry[list[dict[int, Verdict]]](make=list)
     label_threshold = Entry[float](0.5)
     label_undecided = Entry[bool](False)
     prune_by_threshold = Entry[bool | None]()
@@ -237,10 +227,10 @@ class Session:
     extrinsic_weight = Entry[float](DEFAULT_EXTRINSIC_WEIGHT)
     visitor = Entry[str]("")
     restored = Entry[bool](False)
-    desk = Entry[str]("")
-    view_to_show = Entry[dict[str, Any] | None]()
-    desk_is_own = Entry[bool](False)
-    desk_written = Entry[dict[str, Any] | None]()
+    view_to_show = Entry[tuple[float, UnitKind] | None]()
+    review = Entry[str]("")
+    review_is_own = Entry[bool](False)
+    review_written = Entry[Review | None]()
 
 
 session = Session()

@@ -1,53 +1,45 @@
-"""What a visitor has open: table, run, desk; named in the address and written to the workspace.
+"""What a visitor has open: table, run, review; named in the address and written to the workspace.
 
-The address (``?data=...&run=...&desk=...``) opens the same view after a refresh or a restart of the server,
-and a refresh neither stops nor repeats a running valuation. A desk is what a visitor has made of a run:
-selection, filters, prune list, decisions on labels.
+The address (``?data=...&run=...&review=...``) opens the same view after a refresh or a restart of the server,
+and a refresh neither stops nor repeats a running valuation.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import streamlit as st
 
-from ecoval_core.tables import Prepared
-from ecoval_core.workspace import history, orders
+from ecoval_core.workspace import history, runs, slow
 from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.jobs import Job
-from ecoval_core.workspace.orders import Order
-from ecoval_core.workspace.runs import Run, Settings
+from ecoval_core.workspace.runs import Opened, Run
+from ecoval_core.workspace.schema import RunSpec, Settings
 from ecoval_core.workspace.store import Result
-from pages.shared import desk, server, viewstate
+from ecoval_core.workspace.tasks import Task
+from pages.shared import reviews, server
 from pages.shared.session import Session, session
 
 
-def prepared() -> Prepared | None:
-    """Return the table that is open, split and vectorised, or None."""
-    return session.prepared
+def opened() -> Opened | None:
+    """Return the table that is open, or None."""
+    return session.opened
 
 
-def open_prepared(new: Prepared) -> None:
-    """Make a prepared table the current one; the run that was open stays one click away.
-
-    Parameters
-    ----------
-    new : Prepared
-        Table to work on from now on.
-    """
-    old = prepared()
-    is_another = old is None or old.fingerprint != new.fingerprint
+def open_table(new: Opened) -> None:
+    """Make a table the current one; the run that was open stays one click away."""
+    old = opened()
+    is_another = old is None or old.key != new.key
     if is_another:
         # While its table is still there, whose columns the filters name.
-        save_desk()
-        viewstate.forget_filters()
-    session.prepared = new
+        save_review()
+        reviews.forget_filters()
+    session.opened = new
     if is_another:
         session.earlier_run = session.run_id or session.earlier_run
         Session.run_id.forget()
-        desk.clear()
+        reviews.clear()
 
 
 # --- The run ---------------------------------------------------------------------------------
@@ -60,96 +52,94 @@ def run_id() -> str | None:
 
 def run_record() -> RunRecord | None:
     """Return what is noted of the run that is open, or None."""
-    return server.engine().record(server.workspace(), session.run_id) if session.run_id else None
+    return find_record(session.run_id) if session.run_id else None
 
 
-def start_run(new: Prepared, settings: Settings) -> None:
-    """Have rows valued, or open the run that did so before.
+def find_record(run: str) -> RunRecord | None:
+    """Return what is noted of a run, or None if it is not in the workspace."""
+    return history.find_run(server.workspace(), run)
 
-    Parameters
-    ----------
-    new : Prepared
-        The table.
-    settings : Settings
-        What the run is made with.
-    """
-    order = orders.value(new, settings)
+
+def load_run(record: RunRecord) -> Run | None:
+    """Return a finished run at the weight it was made with, or None."""
+    return runs.load_run(server.workspace(), record.key, record.split, record.settings)
+
+
+def start_run(new: Opened, settings: Settings) -> None:
+    """Have the rows of the open table valued, or open the run that did so before."""
     workspace = server.workspace()
-    run = workspace.write(
-        lambda store: history.start_run(
-            store, order.key, new.fingerprint, settings, new.table.name
-        ),
-        within_quota=False,
-    )
-    if server.engine().result(workspace, order) is None:
-        server.engine().submit(workspace, order, server.visitor())
-        Session.left_job.forget()
+    spec = RunSpec(table=new.spec.table, split=new.spec.split, settings=settings)
+    run = history.start_run(workspace, spec, split=new.key, frame=new.table.content)
+    _value(run)
     if run != session.run_id:
         open_run(run, keep_table=True)
 
 
-def open_run(run: str, *, keep_table: bool = False, desk_id: str | None = None) -> bool:
-    """Open a run with its table and the desk last laid out for it.
+def start_again(record: RunRecord) -> None:
+    """Have the rows of a run valued again that was interrupted or whose values are gone."""
+    history.start_run(server.workspace(), record.spec, key=record.key, split=record.split)
+    _value(record.id)
 
-    Parameters
-    ----------
-    run : str
-        Id of the run.
-    keep_table : bool, default=False
-        Whether the run's table is open already.
-    desk_id : str or None, default=None
-        A desk to lay out, with the view that the address names; None or "" takes the one changed last.
 
-    Returns
-    -------
-    bool
-        Whether it is there.
+def _value(run: str) -> None:
+    record = find_record(run)
+    if record is not None and record.state != "done":
+        server.engine().submit(server.workspace(), slow.value_run(record), server.visitor())
+        Session.left_job.forget()
+
+
+def open_run(run: str, *, keep_table: bool = False, review: str | None = None) -> bool:
+    """Open a run with its table and the review changed last; return whether it is there.
+
+    `review` is the id of another review, which the address names with the view.
     """
-    engine, workspace = server.engine(), server.workspace()
-    record = engine.record(workspace, run)
+    workspace = server.workspace()
+    record = find_record(run)
     if record is None:
         return False
     if not keep_table:
-        found = engine.prepared(workspace, record.preparation)
+        found = runs.load_opened(workspace, record.split)
         if found is None:
             return False
-        open_prepared(found)
-    save_desk()
+        open_table(found)
+    save_review()
     session.run_id = run
-    desk.clear()
-    named = desk_id or workspace.find(lambda store: history.latest_desk(store, run)) or ""
-    kept = workspace.find(lambda store: history.find_desk(store, named))
+    reviews.clear()
+    kept = (
+        history.find_review(workspace, review) if review else history.latest_review(workspace, run)
+    )
     if kept is not None and kept.run == run:
-        desk.lay_out(kept)
-        if desk_id is None:
-            desk.lay_out_view(kept)
-    # A session writes to a desk of its own, so that two windows with one address do not overwrite each other.
-    session.desk, session.desk_is_own = named, False
-    session.desk_written = desk.contents(run)
+        reviews.show(kept.review, with_view=review is None)
+    # A session writes to a review of its own, lest two windows with one address overwrite each other.
+    session.review, session.review_is_own = review or ("" if kept is None else kept.id), False
+    session.review_written = reviews.current()
     return True
 
 
 def close_run(run: str) -> None:
     """Close a run, if it is the one that is open; its table stays."""
     if session.run_id == run:
-        save_desk()
+        save_review()
         Session.run_id.forget()
         Session.weighted_run.forget()
-        desk.clear()
+        reviews.clear()
     if session.earlier_run == run:
         Session.earlier_run.forget()
+
+
+def job_of(record: RunRecord) -> Job | None:
+    """Return the latest job that valued the rows of a run, or tries to."""
+    return server.engine().job(server.workspace(), slow.value_run(record))
 
 
 def run_job() -> Job | None:
     """Return the job of the run that is open while it is under way for this visitor, else None."""
     record = run_record()
-    if record is None:
-        return None
-    job = server.engine().jobs.find(f"{server.workspace().root} {record.valuation}")
+    job = None if record is None else job_of(record)
     if job is None or not job.is_active or session.left_job == job.id:
         return None
     # Whoever opens the address of a running valuation waits for it too.
-    job.visitors.add(server.visitor())
+    server.engine().jobs.join(job, server.visitor())
     return job
 
 
@@ -158,39 +148,32 @@ def run() -> Run | None:
     if session.run_id is None:
         return None
     weight = extrinsic_weight()
+    # The same rows may have been opened under another name since.
+    asked = (session.run_id, weight, "" if session.opened is None else session.opened.table.name)
     kept = session.weighted_run
-    if kept is None or kept[:2] != (session.run_id, weight):
+    if kept is None or kept[0] != asked:
         record = run_record()
-        found = None if record is None else server.engine().run(server.workspace(), record)
+        found = None if record is None else load_run(record)
         if found is None:
             return None
-        kept = (session.run_id, weight, found.reweight(weight))
+        kept = (asked, found.reweight(weight))
         session.weighted_run = kept
-    current, found = session.prepared, kept[2]
-    if (
-        current is not None
-        and current is not found.prepared
-        and current.fingerprint == found.prepared.fingerprint
-    ):
-        # The same rows may have been opened under another name since.
-        found = replace(found, prepared=current)
-        session.weighted_run = (*kept[:2], found)
-    return found
+    return kept[1]
 
 
-def read(order: Order) -> Any | None:
-    """Return what the finished result of an order holds, or None."""
-    return server.engine().read(server.workspace(), order)
+def read(task: Task) -> Any | None:
+    """Return the kept result of a task, or None."""
+    return server.workspace().load(task.key, task.definition.returns)
 
 
-def result(order: Order) -> Result | None:
-    """Return the finished result of an order, or None."""
-    return server.engine().result(server.workspace(), order)
+def result(task: Task) -> Result | None:
+    """Return what is noted of the kept result of a task, or None."""
+    return server.workspace().result(task.key)
 
 
 def has_left(record: RunRecord) -> bool:
     """Whether this visitor cancelled a valuation, which may go on for another."""
-    job = server.engine().jobs.find(f"{server.workspace().root} {record.valuation}")
+    job = job_of(record)
     # Not asked of the record: how a job ended is noted there a moment after it has.
     return job is not None and session.left_job == job.id
 
@@ -209,13 +192,7 @@ def selected_ids() -> list[int]:
 
 
 def select(ids: list[int]) -> None:
-    """Replace the selection.
-
-    Parameters
-    ----------
-    ids : list of int
-        Row ids; empty for no selection.
-    """
+    """Replace the selection."""
     session.selected_ids = ids
 
 
@@ -225,13 +202,7 @@ def picked_id() -> int | None:
 
 
 def pick(row_id: int | None) -> None:
-    """Choose the point whose story is shown.
-
-    Parameters
-    ----------
-    row_id : int or None
-        A row id, or None for no point.
-    """
+    """Choose the point whose story is shown."""
     session.picked_id = row_id
 
 
@@ -243,22 +214,18 @@ def complain(sentence: str) -> None:
     session.complaint = sentence
 
 
-def save_desk() -> None:
-    """Write the desk of the run that is open to the workspace, if it has changed."""
+def save_review() -> None:
+    """Write the review of the run that is open to the workspace, if it has changed."""
     run = session.run_id
     if run is None:
         return
-    now = desk.contents(run)
-    if now == session.desk_written:
+    now = reviews.current()
+    if now == session.review_written:
         return
-    if not session.desk_is_own:
-        session.desk, session.desk_is_own = uuid4().hex[:12], True
-    name = session.desk
-    server.workspace().write(
-        lambda store: history.save_desk(store, name, desk.of(run, server.visitor())),
-        within_quota=False,
-    )
-    session.desk_written = now
+    if not session.review_is_own:
+        session.review, session.review_is_own = uuid4().hex[:12], True
+    history.save_review(server.workspace(), session.review, run, server.visitor(), now)
+    session.review_written = now
 
 
 def restore_from_address() -> None:
@@ -266,29 +233,29 @@ def restore_from_address() -> None:
     if session.restored:
         return
     session.restored = True
-    fingerprint, run_named = st.query_params.get("data"), st.query_params.get("run")
-    if run_named is not None and open_run(run_named, desk_id=st.query_params.get("desk", "")):
+    key, run_named = st.query_params.get("data"), st.query_params.get("run")
+    if run_named is not None and open_run(run_named, review=st.query_params.get("review", "")):
         return
-    if fingerprint is None and run_named is None:
+    if key is None and run_named is None:
         return
-    found = server.engine().prepared(server.workspace(), fingerprint or "")
+    found = runs.load_opened(server.workspace(), key or "")
     if found is None:
         session.complaint = (
             "This address names a table or run that is not in this workspace. Load the table again below, or "
             "choose among the runs on Runs."
         )
         return
-    open_prepared(found)
+    open_table(found)
 
 
 def write_address() -> None:
-    """Name the current table, run and desk in the address, and write the desk."""
-    save_desk()
-    current, run = prepared(), session.run_id
+    """Name the current table, run and review in the address, and write the review."""
+    save_review()
+    current, run = opened(), session.run_id
     wanted = {
-        "data": None if current is None else current.fingerprint,
+        "data": None if current is None else current.key,
         "run": run,
-        "desk": session.desk if run is not None and session.desk else None,
+        "review": session.review if run is not None and session.review else None,
     }
     for name, value in wanted.items():
         if value is None:

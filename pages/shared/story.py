@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ecoval_core import charts
+from ecoval_core.text import count_of
 from ecoval_core.valuation.quality import nearest_neighbors
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats, rows, state
@@ -40,7 +41,7 @@ def about_cluster(run: Run, row_id: int) -> str:
     error = float(ecoval.cluster_standard_errors_[cluster])
     n_members = int((frame["cluster"] == cluster).sum())
     told = (
-        f"**Its cluster** ({cluster}) has {n_members:,} row{'s' if n_members > 1 else ''} and is worth "
+        f"**Its cluster** ({cluster}) has {count_of(n_members, 'row')} and is worth "
         f"{unit.number(worth)} ± {unit.size(error)} {unit.label}"
     )
     if abs(worth) <= 2 * error:
@@ -97,7 +98,7 @@ def why(run: Run, row_id: int, n_alike: int, n_neighbors: int) -> str:
     noun = formats.target_word(run)
     standing = f"It is {'a **typical**' if is_typical else 'an **odd**'} example of its {noun}"
     company = ""
-    if run.prepared.task == "classification":
+    if run.split.task == "classification":
         company = f": {n_alike} of its {n_neighbors} nearest neighbours carry the same one"
     needed = _EFFECTS[effect]
     advice = ""
@@ -147,7 +148,7 @@ def draw(run: Run, row_id: int) -> None:
             f"{about_cluster(run, row_id)} On *Decompose* the row counts as "
             f"**{charts.quadrant_of(frame)[row_id].lower()}**."
         )
-        if run.prepared.task == "classification" and row["suggested_label"] != row["label"]:
+        if run.split.task == "classification" and row["suggested_label"] != row["label"]:
             st.markdown(
                 f"**Its label** has quality {row['label_quality']:.2f}; the judges suggest "
                 f"**{formats.plain(row['suggested_label'])}**. Decide on it on *Wrong labels*."

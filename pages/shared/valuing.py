@@ -5,14 +5,19 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
-from ecoval_core.tables.preparation import Prepared
 from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.models import make_model, models_for
 from ecoval_core.valuation.planning import cluster_bounds
-from ecoval_core.valuation.scoring import SCORINGS, available_scorings
-from ecoval_core.valuation.targets import EVEN_SHARE, rarest_of_even_share
-from ecoval_core.workspace import orders
-from ecoval_core.workspace.runs import Settings, rows_per_fit
+from ecoval_core.valuation.scoring import (
+    EVEN_SHARE,
+    SCORINGS,
+    available_scorings,
+    rarest_of_even_share,
+)
+from ecoval_core.workspace import slow
+from ecoval_core.workspace.runs import Opened, rows_per_fit
+from ecoval_core.workspace.schema import Settings
+from ecoval_core.workspace.tasks import Task
 from pages.shared import formats, progress, state
 from pages.shared.session import Session, model_choices, scoring_choices, session
 
@@ -27,12 +32,12 @@ _SHORT_SCORES = {
 }
 
 
-def granularities(prepared: Prepared, *, every_row: bool) -> tuple[list[int], int]:
+def granularities(opened: Opened, *, every_row: bool) -> tuple[list[int], int]:
     """Granularities on offer, about evenly spaced in ratio, and the automatic one among them.
 
     Parameters
     ----------
-    prepared : Prepared
+    opened : Opened
         The open table.
     every_row : bool
         Whether validation rows are valued as well.
@@ -44,19 +49,25 @@ def granularities(prepared: Prepared, *, every_row: bool) -> tuple[list[int], in
     automatic : int
         The automatic granularity.
     """
-    low, _ = cluster_bounds(prepared.y_train, prepared.task)
-    high = rows_per_fit(prepared, every_row)
+    low, _ = cluster_bounds(opened.split.y_train, opened.table.task)
+    high = rows_per_fit(opened.split, every_row)
     automatic = min(max(auto_n_clusters(high), low), high)
     steps = np.unique(np.geomspace(low, high, MAX_STEPS).round().astype(int))
     return sorted({*steps.tolist(), automatic}), automatic
 
 
-def timing(prepared: Prepared, settings: Settings) -> float | None:
+def _timing(opened: Opened, settings: Settings) -> Task:
+    """Return the task that times a few fits, whatever the seed, the score and the extrinsic weight."""
+    any_seed = settings.replace(random_state=0, scoring="", extrinsic_weight=0.0)
+    return slow.timing(opened.key, any_seed)
+
+
+def timing(opened: Opened, settings: Settings) -> float | None:
     """Time a few fits of the model in the background.
 
     Parameters
     ----------
-    prepared : Prepared
+    opened : Opened
         The open table.
     settings : Settings
         What the valuation will be made with.
@@ -66,26 +77,26 @@ def timing(prepared: Prepared, settings: Settings) -> float | None:
     float or None
         The estimate for the whole valuation, in seconds; None while it is not known.
     """
-    job = progress.begin("timing", orders.timing(prepared, settings))
+    job = progress.begin("timing", _timing(opened, settings))
     job.wait(progress.PATIENCE_SECONDS)
-    return None if job.result is None else float(job.result["seconds"])
+    return None if job.result is None else float(job.result)
 
 
-def draw_timing(prepared: Prepared, settings: Settings) -> None:
+def draw_timing(opened: Opened, settings: Settings) -> None:
     """Draw where the timing stands, as long as it is not known."""
-    progress.result_of(orders.timing(prepared, settings), "Timing a few fits", can_cancel=False)
+    progress.result_of(_timing(opened, settings), "Timing a few fits", can_cancel=False)
 
 
-def _recall_settings(prepared: Prepared) -> None:
+def _recall_settings(opened: Opened) -> None:
     settings = state.settings_of_run()
     if settings is not None and not Session.granularity.is_kept:
         session.granularity = settings.n_clusters
-        model_choices.set(prepared.task, settings.model)
-        scoring_choices.set(prepared.task, settings.scoring)
+        model_choices.set(opened.table.task, settings.model)
+        scoring_choices.set(opened.table.task, settings.scoring)
         session.value_seed = settings.random_state
         session.every_row = settings.every_row
         session.balanced_classes = settings.balanced
-        session.balance_of = prepared.table.fingerprint
+        session.balance_of = opened.table.content
 
 
 def forget_granularity() -> None:
@@ -93,23 +104,23 @@ def forget_granularity() -> None:
     session.granularity = None
 
 
-def _settle_granularity(prepared: Prepared, steps: list[int], automatic: int) -> None:
+def _settle_granularity(opened: Opened, steps: list[int], automatic: int) -> None:
     """Keep the number chosen for this table; "automatic" stays the choice where its number changes."""
     chosen = session.granularity
-    now = (prepared.table.fingerprint, automatic)
+    now = (opened.table.content, automatic)
     table, was_automatic = session.granularity_of or (now[0], None)
     if chosen not in steps or chosen == was_automatic or table != now[0]:
         session.granularity = automatic
     session.granularity_of = now
 
 
-def _choose_balance(prepared: Prepared) -> bool:
+def _choose_balance(opened: Opened) -> bool:
     """Draw the switch that lets every class count alike, with the reason for where it stands."""
-    if prepared.task == "regression":
+    if opened.table.task == "regression":
         return False
-    table = prepared.table.fingerprint
-    labels, counts = np.unique(prepared.y_train, return_counts=True)
-    share = rarest_of_even_share(prepared.y_train)
+    table = opened.table.content
+    labels, counts = np.unique(opened.split.y_train, return_counts=True)
+    share = rarest_of_even_share(opened.split.y_train)
     if session.balance_of != table:
         session.balance_of, session.balanced_classes = table, share < EVEN_SHARE
     is_balanced = st.toggle(
@@ -133,12 +144,12 @@ def _choose_balance(prepared: Prepared) -> bool:
     return is_balanced
 
 
-def choose(prepared: Prepared) -> Settings:
+def choose(opened: Opened) -> Settings:
     """Draw the settings, at first those of the run if there is one, and return what is chosen.
 
     Parameters
     ----------
-    prepared : Prepared
+    opened : Opened
         The open table.
 
     Returns
@@ -146,7 +157,7 @@ def choose(prepared: Prepared) -> Settings:
     Settings
         The choice.
     """
-    _recall_settings(prepared)
+    _recall_settings(opened)
     every_row = st.toggle(
         "Value every row",
         key=Session.every_row.key,
@@ -155,15 +166,15 @@ def choose(prepared: Prepared) -> Settings:
         "are put together and split in five; each fifth in turn validates the other four, and values are "
         "averaged. The test rows stay apart, for the curves and the effect of pruning.",
     )
-    n_train, n_all = len(prepared.y_train), len(prepared.y_train) + len(prepared.y_val)
+    n_train, n_all = len(opened.split.y_train), len(opened.split.y_train) + len(opened.split.y_val)
     st.caption(
         f"{n_all:,} rows are valued, at 5 times the fits."
         if every_row
         else f"{n_train:,} training rows are valued; every row: {n_all:,}, at 5 times the fits."
     )
-    steps, automatic = granularities(prepared, every_row=every_row)
-    n_rows = rows_per_fit(prepared, every_row)
-    _settle_granularity(prepared, steps, automatic)
+    steps, automatic = granularities(opened, every_row=every_row)
+    n_rows = rows_per_fit(opened.split, every_row)
+    _settle_granularity(opened, steps, automatic)
     n_clusters = st.select_slider(
         "Granularity: number of clusters",
         steps,
@@ -176,23 +187,23 @@ def choose(prepared: Prepared) -> Settings:
     size = n_rows / n_clusters
     note = "automatic" if n_clusters == automatic else f"automatic would be {automatic:,}"
     st.caption(f"About {size:.3g} rows a cluster; {note}.")
-    on_offer = models_for(prepared.task)
+    on_offer = models_for(opened.table.task)
     model = st.selectbox(
         "Model",
         list(on_offer),
         format_func=on_offer.__getitem__,
-        key=model_choices.key(prepared.task),
+        key=model_choices.key(opened.table.task),
         persist_state="session",
         help="The model whose rows are valued. A row's value is its value for this model.",
     )
-    estimator = make_model(model, prepared.task)
-    balanced = _choose_balance(prepared)
-    scorings = available_scorings(prepared.task, hasattr(estimator, "predict_proba"))
+    estimator = make_model(model, opened.table.task)
+    balanced = _choose_balance(opened)
+    scorings = available_scorings(opened.table.task, hasattr(estimator, "predict_proba"))
     scoring = st.selectbox(
         "Score of one validation row",
         scorings,
         format_func=lambda name: _SHORT_SCORES.get(name, SCORINGS[name].title),
-        key=scoring_choices.key(prepared.task),
+        key=scoring_choices.key(opened.table.task),
         persist_state="session",
         help="Values are measured in this score, averaged over the validation rows.",
     )
@@ -209,7 +220,7 @@ def choose(prepared: Prepared) -> Settings:
             help="The same seed gives the same values to the last bit.",
         )
     return Settings(
-        model,
+        model=model,
         scoring=scoring,
         n_clusters=int(n_clusters),
         random_state=int(seed),

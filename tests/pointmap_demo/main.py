@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from ecoval_core.charts.backdrop import decomposition_layout
-from ecoval_core.charts.pointdata import make_points
-from ecoval_core.charts.points import colorings
-from ecoval_core.charts.shades import color_by, shade
+from ecoval_core.charts.coloring import color_by, colorings
+from ecoval_core.charts.decomposition import decomposition_layout
+from ecoval_core.charts.points import make_points
+from ecoval_core.charts.shades import shade
 from ecoval_core.charts.style import palette_of
 from pages.shared.pointmap.element import PackedPoints, PackedShade, point_map
 

@@ -1,0 +1,259 @@
+"""Ways to colour points: what each shows, in colours and in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types
+
+from ecoval_core.charts.style import (
+    CATEGORIES,
+    Colorscale,
+    Palette,
+    aligned,
+    clip_limit,
+    is_continuous,
+    safe,
+    short_names,
+    sorted_labels,
+    steps,
+    with_unit,
+)
+from ecoval_core.text import count_of
+
+# Numbers of so few distinct values read better as names than on a scale.
+MAX_NAMED_NUMBERS = 6
+# An amount counts as signed if at least so much of it lies on the other side of zero.
+SIGNED_SHARE = 0.02
+COLORINGS = {
+    "value": "Value",
+    "intrinsic": "Intrinsic",
+    "extrinsic": "Extrinsic",
+    "cluster": "Cluster",
+    "label": "Label",
+    "flipped": "Planted noise",
+}
+MEANINGS = {
+    "value": "Orange, below zero: the model is better without it.<br>"
+    "Blue, above zero: the row pays for itself. Grey: next to nothing.",
+    "intrinsic": "What a row is in itself. Blue: a typical, credible example of its label.<br>"
+    "Grey: an odd one.",
+    "extrinsic": "What a row adds given all others. Blue: it helps the model.<br>"
+    "Orange, below zero: it misleads the model.",
+    "cluster": "Rows of one colour side by side were left out together.<br>",
+    "label": "The label that the row had in training.<br>",
+    "flipped": "Orange: the label was made wrong on purpose.<br>Blue: the label is as it was.",
+}
+
+
+@dataclass(frozen=True)
+class Coloring:
+    """One way to colour points: a code for each, and a scale of colours from `low` to `high`."""
+
+    title: str
+    subtitle: str
+    # Amounts as float32; positions of categories as int16, -1 where there is none.
+    codes: NDArray
+    colorscale: Colorscale
+    low: float
+    high: float
+    # Marks of the legend and what is written there; none for no legend.
+    ticks: list[float]
+    names: list[str]
+
+
+def colorings(
+    points: pd.DataFrame, palette: Palette, unit: str = "", note: str = ""
+) -> dict[str, Coloring]:
+    """Make every colouring that valued rows allow, by name in the order of `COLORINGS`."""
+    choices = {
+        name: _of_values(points[name], name, palette, unit)
+        for name in ("value", "intrinsic", "extrinsic")
+    }
+    choices["cluster"] = _of_clusters(points["cluster"])
+    is_amount = is_continuous(points["label"])
+    of_label = _of_targets if is_amount else _of_classes
+    choices["label"] = of_label(points["label"], palette)
+    if points["flipped"].any():
+        choices["flipped"] = _of_flipped(points["flipped"], palette)
+    return {
+        name: replace(
+            choice,
+            title=f"{choice.title}{note}",
+            subtitle=choice.subtitle.replace("label", "target") if is_amount else choice.subtitle,
+        )
+        for name, choice in choices.items()
+    }
+
+
+def color_by(column: pd.Series, palette: Palette) -> Coloring:
+    """Make a colouring of any column: numbers and dates by a scale, all else by categories."""
+    if types.is_datetime64_any_dtype(column):
+        return _of_dates(column, palette)
+    is_number = types.is_numeric_dtype(column) and not types.is_bool_dtype(column)
+    if is_number and column.nunique() > MAX_NAMED_NUMBERS:
+        return _of_numbers(column, palette)
+    return _of_categories(column, palette)
+
+
+def marker_of(choice: Coloring, palette: Palette) -> dict[str, Any]:
+    """Marker of a trace in a colouring, with its legend."""
+    return {
+        "color": choice.codes,
+        "colorscale": choice.colorscale,
+        "cmin": choice.low,
+        "cmax": choice.high,
+        "showscale": bool(choice.ticks),
+        "colorbar": {
+            "tickvals": choice.ticks, "ticktext": choice.names, "len": legend_length(choice),
+            "tickfont": {"size": 12, "color": palette.text}, "thickness": 14, "outlinewidth": 0,
+            "y": 1.0, "yanchor": "top", "x": 1.0, "xpad": 6,
+        },
+    }  # fmt: skip
+
+
+def legend_length(choice: Coloring) -> float:
+    """Return the part of the height that a legend takes."""
+    is_list = choice.codes.dtype.kind == "i"
+    return min(0.95, 0.09 * len(choice.ticks)) if is_list and choice.ticks else 0.95
+
+
+def _of_values(amounts: pd.Series, name: str, palette: Palette, unit: str) -> Coloring:
+    codes = amounts.to_numpy(dtype=np.float32)
+    is_signed = name != "intrinsic" or bool((codes < 0).any())
+    limit = clip_limit(codes)
+    ticks = _around_zero(limit) if is_signed else [0.0, limit / 2, limit]
+    names = _beyond(ticks, aligned(ticks, signed=is_signed), codes)
+    scale = palette.diverging if is_signed else palette.rising
+    title = with_unit(COLORINGS[name], unit)
+    return Coloring(title, MEANINGS[name], codes, scale, ticks[0], limit, ticks, names)
+
+
+def _of_numbers(column: pd.Series, palette: Palette) -> Coloring:
+    amounts = column.to_numpy(np.float32, na_value=np.nan)
+    # Infinity is no amount that a scale could show.
+    amounts = np.where(np.isfinite(amounts), amounts, np.float32(np.nan))
+    finite = amounts[~np.isnan(amounts)]
+    if min((finite < 0).mean(), (finite > 0).mean()) >= SIGNED_SHARE:
+        ticks = _around_zero(clip_limit(finite))
+        scale, words = palette.diverging, "Orange: below zero. Blue: above. Grey: about zero."
+    else:
+        low, high = map(float, np.percentile(finite, (2, 98)))
+        if high <= low:
+            low, high = float(finite.min()), float(finite.max())
+        ticks = [low + share * (high - low) for share in (0, 0.25, 0.5, 0.75, 1)]
+        scale, words = palette.sequential, "By the scale at the side."
+    names = _beyond(ticks, aligned(ticks), finite)
+    return Coloring(_title(column), words, amounts, scale, ticks[0], ticks[-1], ticks, names)
+
+
+def _title(column: pd.Series) -> str:
+    return safe(column.name, 60)
+
+
+def _around_zero(limit: float) -> list[float]:
+    return [-limit, -limit / 2, 0.0, limit / 2, limit]
+
+
+def _beyond(ticks: list[float], names: list[str], amounts: NDArray) -> list[str]:
+    """Say at the ends of a scale that there are amounts beyond."""
+    if amounts.max(initial=0) > ticks[-1]:
+        names[-1] = f"≥ {names[-1]}"
+    if amounts.min(initial=0) < ticks[0]:
+        names[0] = f"≤ {names[0]}"
+    return names
+
+
+def _of_targets(labels: pd.Series, palette: Palette) -> Coloring:
+    amounts = labels.to_numpy(dtype=np.float32)
+    low, high = map(float, np.nanpercentile(amounts, (2, 98)) if len(amounts) else (0, 1))
+    high = high if high > low else low + 1
+    ticks = [low, (low + high) / 2, high]
+    words = "The target that the row had in training,<br>by the scale on the right."
+    return Coloring("Target", words, amounts, palette.sequential, low, high, ticks, aligned(ticks))
+
+
+def _of_dates(column: pd.Series, palette: Palette) -> Coloring:
+    seconds = np.where(column.isna(), np.nan, column.astype("int64").to_numpy(np.float64))
+    low, high = np.nanmin(seconds, initial=np.inf), np.nanmax(seconds, initial=-np.inf)
+    if not low < high:
+        return _of_categories(column, palette)
+    # Single precision would round nanoseconds to minutes: only the share of the way is kept.
+    shares = ((seconds - low) / (high - low)).astype(np.float32)
+    ticks = [0.0, 0.25, 0.5, 0.75, 1.0]
+    first, last = column.min(), column.max()
+    form = "%Y-%m-%d" if last - first > pd.Timedelta(days=3) else "%m-%d %H:%M"
+    names = [(first + share * (last - first)).strftime(form) for share in ticks]
+    words = "By the scale at the side."
+    return Coloring(_title(column), words, shares, palette.sequential, 0.0, 1.0, ticks, names)
+
+
+def _of_clusters(clusters: pd.Series) -> Coloring:
+    n, k = clusters.nunique(), len(CATEGORIES)
+    repeats = " Colours repeat; point at a row for its cluster." if n > k else ""
+    words = f"{MEANINGS['cluster']}{count_of(n, 'cluster')}.{repeats}"
+    codes = (clusters.to_numpy() % k).astype(np.int16)
+    return Coloring("Cluster", words, codes, steps(CATEGORIES), -0.5, k - 0.5, [], [])
+
+
+def _of_flipped(flipped: pd.Series, palette: Palette) -> Coloring:
+    n = int(flipped.sum())
+    names = [f"as it was ({len(flipped) - n:,})", f"made wrong ({n:,})"]
+    scale = steps([palette.gain_soft, palette.harm])
+    codes = flipped.to_numpy(dtype=np.int16)
+    return Coloring("Planted noise", MEANINGS["flipped"], codes, scale, -0.5, 1.5, [0, 1], names)
+
+
+def _of_classes(labels: pd.Series, palette: Palette) -> Coloring:
+    classes, codes, counts = _largest(labels)
+    names, n_rest = short_names(classes, 16), len(counts) - len(classes)
+    if n_rest:
+        names.append(f"{n_rest:,} others")
+    words = f"{MEANINGS['label']}{count_of(len(counts), 'class', 'classes')}."
+    return _listed("Label", words, codes, names, palette.faded if n_rest else "")
+
+
+def _of_categories(column: pd.Series, palette: Palette) -> Coloring:
+    classes, codes, counts = _largest(column)
+    names = [
+        f"{name} ({counts[label]:,})"
+        for name, label in zip(short_names(classes, 22), classes, strict=True)
+    ]
+    if n_rest := len(counts) - len(classes):
+        names.append(f"{n_rest:,} others ({int((codes == len(classes)).sum()):,})")
+    words = f"{count_of(len(counts), 'category', 'categories')}."
+    return _listed(_title(column), words, codes, names, palette.zero if n_rest else "")
+
+
+def _largest(column: pd.Series) -> tuple[list[Any], NDArray[np.int16], pd.Series]:
+    """Return the categories with a colour of their own, a code for each row, and the sizes of all."""
+    counts = column.value_counts()
+    counts = counts[counts > 0]
+    # Where there are more than colours, all the rest share one.
+    n_own = len(CATEGORIES) - (len(counts) > len(CATEGORIES))
+    classes = sorted_labels(counts.index[:n_own])
+    code_of = {label: code for code, label in enumerate(classes)}
+    codes = [
+        code_of.get(cell, len(classes)) if is_known else -1
+        for cell, is_known in zip(column, column.notna(), strict=True)
+    ]
+    return classes, np.array(codes, dtype=np.int16), counts
+
+
+def _listed(
+    title: str, words: str, codes: NDArray[np.int16], names: list[str], rest_color: str
+) -> Coloring:
+    shades = list(CATEGORIES[: max(1, len(names))])
+    if rest_color:
+        shades[-1] = rest_color
+        words += f" The {len(names) - 1} largest have a colour of their own."
+    # A colour bar runs upwards; a list of names is read downwards.
+    last = len(shades) - 1
+    return Coloring(
+        title, words, np.where(codes < 0, -1, last - codes).astype(np.int16), steps(shades[::-1]),
+        -0.5, last + 0.5, list(range(len(names))), names[::-1],
+    )  # fmt: skip

@@ -1,0 +1,261 @@
+"""A run as one file: its documents, table, values, curves, effects and the review laid out last, no models.
+
+An archive is a zip file whose manifest names every member with its digest. It may come from anybody, so it is
+imported by a worker with limits; members are read into memory and never written under their own names. What
+was computed elsewhere gets a key of its own: it never stands for what this workspace would compute.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from dataclasses import fields
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, ValidationError
+
+from ecoval_core.tables.table import content_digest
+from ecoval_core.valuation.record import Findings
+from ecoval_core.workspace import history, runs
+from ecoval_core.workspace.recipe import Sha256, versions
+from ecoval_core.workspace.results import read_result
+from ecoval_core.workspace.runs import Opened, Values
+from ecoval_core.workspace.schema import (
+    Digest,
+    Document,
+    OpenSpec,
+    Review,
+    RunSpec,
+    explain,
+    key_of,
+)
+from ecoval_core.workspace.tasks import TASKS
+from ecoval_core.workspace.workspace import Workspace
+
+VERSION = 2
+MAX_MEMBERS, MAX_MEMBER_BYTES = 1_000, 900 * 2**20
+_MANIFEST, _TABLE, _VALUES, _REVIEW = "manifest.json", "table", "values", "review.json"
+# Results that go with a run. Those of other runs, and models, do not.
+_OF_RUN = ("curves", "effect", "baseline", "method_curves", "repeats")
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class ArchiveError(ValueError):
+    """A file that cannot be imported; the message is one sentence for the user."""
+
+
+class Member(Document):
+    """A result in the archive: what made it, by the name of its task and its arguments."""
+
+    file: str
+    kind: str
+    arguments: dict[str, Any] = {}
+
+
+class Manifest(Document):
+    """What an archive holds."""
+
+    ecoval_run: int
+    run: RunSpec
+    key: Digest
+    name: str = Field(max_length=history.MAX_NAME)
+    note: str = Field(default="", max_length=history.MAX_NOTE)
+    created: float = Field(ge=0, lt=1e11)
+    results: tuple[Member, ...] = Field(default=(), max_length=MAX_MEMBERS)
+    review_updated: float | None = None
+    digests: dict[str, Sha256]
+    versions: dict[str, str] = {}
+
+
+# --- Export ---------------------------------------------------------------------------------
+
+
+def export_run(workspace: Workspace, run_id: str) -> bytes:
+    """Write a finished run into one file, the same bytes as long as nothing of the run changes."""
+    record = history.find_run(workspace, run_id)
+    if record is None:
+        raise ValueError("This run is no longer in the workspace: reload the page.")
+    if record.state != "done":
+        why = record.error or "it has not finished."
+        raise ValueError(f"{record.name} cannot be exported: {why[0].lower()}{why[1:]}")
+    members = {_TABLE: _content(workspace, record.spec.table.content)}
+    members[_VALUES] = _content(workspace, record.key)
+    results: list[Member] = []
+    for one in _results_of(workspace, record):
+        file = f"results/{len(results)}"
+        arguments = {name: v for name, v in one.arguments.items() if name not in ("run", "split")}
+        results.append(Member(file=file, kind=one.kind, arguments=arguments))
+        members[file] = _content(workspace, one.key)
+    kept = history.latest_review(workspace, run_id)
+    if kept is not None:
+        members[_REVIEW] = kept.review.model_dump_json(exclude_defaults=True).encode()
+    manifest = Manifest(
+        ecoval_run=VERSION, run=record.spec, key=record.key, name=record.name, note=record.note,
+        created=record.created, results=tuple(results), versions=versions(),
+        review_updated=None if kept is None else kept.updated,
+        digests={name: sha256(content).hexdigest() for name, content in members.items()},
+    )  # fmt: skip
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in {_MANIFEST: manifest.model_dump_json().encode(), **members}.items():
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, content)
+    return target.getvalue()
+
+
+def _content(workspace: Workspace, key: str) -> bytes:
+    found = workspace.find(lambda store: store.content(key))
+    if found is None:
+        raise ValueError("This run cannot be exported: its table or values are no longer kept.")
+    return found
+
+
+def _results_of(workspace: Workspace, record: history.RunRecord) -> list[Any]:
+    """Return the results that go with a run, in an order that does not depend on when they were made."""
+    found = [one for one in workspace.results_of(record.key) if one.kind in _OF_RUN]
+    found = [
+        one for one in found if one.kind != "method_curves" or "baseline" in one.arguments["other"]
+    ]
+    every_row = record.settings.every_row
+    found += [
+        one
+        for one in workspace.results_of(record.split, "umap")
+        if one.arguments.get("every_row", False) == every_row
+    ]
+    return sorted(found, key=lambda one: (one.kind, one.key))
+
+
+# --- Import ---------------------------------------------------------------------------------
+
+
+def import_run(workspace: Workspace, path: Path, *, visitor: str = "") -> str:
+    """Take a run from an archive into a workspace and return its id, that of the same run if it is here.
+
+    Raises :class:`ArchiveError` if the file is no archive, is damaged or not of one piece; nothing is kept
+    then.
+    """
+    try:
+        manifest, members = _unpack(path)
+        frame = read_result(members[_TABLE], pd.DataFrame)
+        if content_digest(frame) != manifest.run.table.content:
+            raise ArchiveError("The table in this file is not the one that its run was made from.")
+        spec = OpenSpec(table=manifest.run.table, split=manifest.run.split)
+        table = runs.make_spec_table(spec.table, frame)
+        opened = Opened(manifest.run.opened_key, spec, runs.split_table(table, spec.split))
+        manifest.run.settings.check(table.task)
+        values: Values = read_result(members[_VALUES], Values)
+        n_rows = len(runs.rows_to_value(opened.split, manifest.run.settings.every_row).ids)
+        _check_values(values, n_rows)
+        results = [_read(one, members[one.file]) for one in manifest.results]
+        review = Review.model_validate_json(members.get(_REVIEW, b"{}"))
+    except ArchiveError:
+        raise
+    except ValidationError as error:
+        raise ArchiveError(f"This file cannot be imported: {explain(error)}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, zipfile.BadZipFile) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
+        raise ArchiveError(f"This file does not hold a run of one piece ({reason}).") from error
+    return _save(workspace, manifest, opened, frame, members, values, results, review, visitor)
+
+
+def _unpack(path: Path) -> tuple[Manifest, dict[str, bytes]]:
+    """Read the manifest and the members that it names, and compare their digests."""
+    if not zipfile.is_zipfile(path):
+        raise ArchiveError("This file is not a run exported by EcoVal (.ecoval).")
+    with zipfile.ZipFile(path) as archive:
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
+        if len(sizes) > MAX_MEMBERS:
+            raise ArchiveError(
+                f"This file has {len(sizes):,} members, and at most {MAX_MEMBERS:,} are read."
+            )
+        for name, size in sizes.items():
+            if size > MAX_MEMBER_BYTES:
+                raise ArchiveError(
+                    f"{name!r} in this file has {size / 2**20:,.0f} MB: that is too large."
+                )
+        if _MANIFEST not in sizes:
+            raise ArchiveError(
+                "This file is not a run exported by EcoVal: it has no manifest.json."
+            )
+        manifest = Manifest.model_validate_json(archive.read(_MANIFEST))
+        if manifest.ecoval_run != VERSION:
+            raise ArchiveError(
+                f"This run was exported by another EcoVal (version {manifest.ecoval_run} of the file, here "
+                f"{VERSION}): export it again there, or install that EcoVal."
+            )
+        if strangers := set(sizes) - {_MANIFEST, *manifest.digests}:
+            raise ArchiveError(
+                f"This file holds {min(strangers)!r}, which its manifest does not name."
+            )
+        members = {name: archive.read(name) for name in manifest.digests}
+    for name, content in members.items():
+        if sha256(content).hexdigest() != manifest.digests[name]:
+            raise ArchiveError(
+                f"{name!r} in this file is damaged: its digest is not that of the manifest."
+            )
+    return manifest, members
+
+
+def _read(one: Member, content: bytes) -> tuple[Member, Any]:
+    if one.kind not in (*_OF_RUN, "umap"):
+        raise ArchiveError(f"This file holds a result of the kind {one.kind!r}, which no run has.")
+    return one, read_result(content, TASKS[one.kind].returns)
+
+
+_BY_ROW = ("labels", "quality", "label_quality", "raw_extrinsic", "judged", "suggested_labels")
+
+
+def _check_values(values: Values, n_rows: int) -> None:
+    """Refuse values that are not of the rows of the split."""
+    sizes = [len(rows) for rows in values.trained] or [n_rows]
+    if len(sizes) != len(values.findings) or (values.folds and len(values.folds["fold"]) != n_rows):
+        raise ArchiveError("The values in this file are not of the rows of its table.")
+    for found, size in zip(values.findings, sizes, strict=True):
+        if any(len(getattr(found, name)) != size for name in _BY_ROW):
+            raise ArchiveError("The values in this file are not of the rows of its table.")
+        for f in fields(Findings):
+            array = getattr(found, f.name)
+            if isinstance(array, np.ndarray) and array.dtype.kind not in "biufU":
+                raise ArchiveError(f"{f.name} in this file holds neither numbers nor text.")
+
+
+def _save(
+    workspace: Workspace, manifest: Manifest, opened: Opened, frame: Any, members: dict[str, bytes],
+    values: Values, results: list[tuple[Member, Any]], review: Review, visitor: str,
+) -> str:  # fmt: skip
+    """Keep what an archive holds, and return the id of its run."""
+    own = workspace.find(lambda store: store.content(manifest.key))
+    is_own = own == members[_VALUES]
+    key = manifest.key if is_own else key_of("imported", manifest.key, manifest.digests[_VALUES])
+    runs.save_frame(workspace, frame, manifest.run.table.content)
+    runs.save_opened(workspace, opened)
+    settings = manifest.run.settings.dump()
+    if not is_own:
+        arguments = {"key": key, "split": opened.key, "settings": settings}
+        workspace.save(key, "value", values, owner=opened.key, arguments=arguments)
+    for one, result in results:
+        owner = {"split": opened.key} if one.kind == "umap" else {"run": key}
+        arguments = {**one.arguments, **owner}
+        workspace.save(
+            key_of(one.kind, arguments),
+            one.kind,
+            result,
+            owner=min(owner.values()),
+            arguments=arguments,
+        )
+    run_id = history.start_run(
+        workspace, manifest.run, key=key, split=opened.key, frame=opened.table.content,
+        name=manifest.name, note=manifest.note, created=min(manifest.created, time.time()),
+    )  # fmt: skip
+    here = history.latest_review(workspace, run_id)
+    if _REVIEW in members and (here is None or here.review != review):
+        updated = min(manifest.review_updated or 0.0, time.time())
+        history.save_review(workspace, uuid4().hex[:12], run_id, visitor, review, updated)
+    return run_id

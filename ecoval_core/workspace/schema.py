@@ -1,0 +1,231 @@
+"""The documents that describe a run: its table, its split, its settings, and what was decided on its rows.
+
+A row of the database, a recipe and the manifest of an archive are these documents. The key of a result is a
+digest of them without the fields at their default, so that a new field with a default changes no key.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+
+from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.tables import SAMPLES, Fix
+from ecoval_core.target_type import Task
+from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS
+from ecoval_core.valuation.estimator import MAX_EXTRINSIC_WEIGHT
+from ecoval_core.valuation.models import models_for
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.valuation.scoring import SCORINGS
+
+Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+RowId = Annotated[int, Field(ge=0, le=2**53)]
+Verdict = Literal["accept", "keep"]
+UnitKind = Literal["share", "score"]
+UNIT_KINDS: tuple[UnitKind, ...] = get_args(UnitKind)
+
+
+class Document(BaseModel):
+    """A value that JSON holds; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the document as JSON takes it, without the fields at their default."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+def key_of(kind: str, *parts: Any) -> str:
+    """Return the digest that names a result: 32 hexadecimal digits."""
+    canonical = json.dumps([kind, *parts], sort_keys=True, separators=(",", ":"))
+    return blake2b(canonical.encode(), digest_size=16).hexdigest()
+
+
+def explain(error: ValidationError) -> str:
+    """Say in one sentence which field of a document is wrong, and why."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+    if first["type"] == "missing":
+        return f"{place} is missing."
+    if first["type"] == "extra_forbidden":
+        return f"{place} is not a field known here."
+    shown = ascii(first["input"])
+    given = "" if not place or len(shown) > 60 else f" is {shown}"
+    return f"{place}{given}: {reason}." if place else f"{reason}."
+
+
+# --- A run ----------------------------------------------------------------------------------
+
+
+class TableSpec(Document):
+    """What is predicted from which cells.
+
+    `content` is the digest of the cells as read; `fixes` are applied to them before anything else.
+    """
+
+    name: str
+    content: Digest
+    sample: str | None = None
+    target: str
+    task: Task
+    excluded: dict[str, str] = {}
+    fixes: tuple[Fix, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> TableSpec:
+        if self.target in self.excluded:
+            raise ValueError(f"the target {self.target!r} is one of the excluded columns")
+        if self.sample is not None and self.sample not in SAMPLES:
+            raise ValueError(f"there is no sample {self.sample!r}")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """Return what values depend on: neither names nor explanations."""
+        fixes = [one.model_dump(mode="json", exclude={"sentence", "n_cells"}) for one in self.fixes]
+        dumped = self.model_dump(
+            mode="json", exclude_defaults=True, exclude={"name", "sample", "excluded", "fixes"}
+        )
+        return dumped | {"excluded": sorted(self.excluded), "fixes": fixes}
+
+
+def _check_proportions(shares: tuple[float, float, float]) -> tuple[float, float, float]:
+    if not all(0 < share < 1 for share in shares) or abs(sum(shares) - 1) > 1e-6:
+        raise ValueError("three numbers above 0 that sum to 1 are needed")
+    return shares
+
+
+class SplitSpec(Document):
+    """How rows are dealt to the training, validation and test part."""
+
+    kind: Literal["random"] = "random"
+    proportions: Annotated[tuple[float, float, float], AfterValidator(_check_proportions)] = (
+        0.6, 0.2, 0.2,
+    )  # fmt: skip
+    noise: float = Field(default=0.0, ge=0, lt=1)
+    random_state: Seed = 0
+
+
+DEFAULT_SPLIT = SplitSpec()
+
+
+class Settings(Document):
+    """What a run is made with; `parameters` are set on the model beyond its defaults."""
+
+    model: str
+    n_clusters: int = Field(ge=1)
+    scoring: str
+    parameters: dict[str, JsonValue] = {}
+    extrinsic_weight: float = Field(default=DEFAULT_EXTRINSIC_WEIGHT, ge=0, le=MAX_EXTRINSIC_WEIGHT)
+    random_state: Seed = 0
+    every_row: bool = False
+    balanced: bool = False
+
+    @property
+    def n_folds(self) -> int:
+        """Valuations that the run takes."""
+        return N_VALIDATION_FOLDS if self.every_row else 1
+
+    def replace(self, **changes: Any) -> Settings:
+        """Return the settings with some of them changed."""
+        return type(self).model_validate(self.model_dump() | changes)
+
+    def check(self, task: Task) -> None:
+        """Refuse a model or score that is unknown here, or does not fit the task."""
+        if self.model not in (models := models_for(task)):
+            raise ValueError(
+                f"settings.model is {self.model!r}: choose one of {', '.join(models)}."
+            )
+        scores = [key for key, score in SCORINGS.items() if score.task == task]
+        if self.scoring not in scores:
+            raise ValueError(
+                f"settings.scoring is {self.scoring!r}: choose one of {', '.join(scores)}."
+            )
+        if self.balanced and task == "regression":
+            raise ValueError("settings.balanced is true: amounts have no classes to balance.")
+
+
+class OpenSpec(Document):
+    """A table with its split: what is open before a run."""
+
+    table: TableSpec
+    split: SplitSpec = DEFAULT_SPLIT
+
+    @property
+    def key(self) -> str:
+        """Digest that names the split rows of the table."""
+        return key_of("split", self.table.identity(), self.split.dump())
+
+
+class RunSpec(OpenSpec):
+    """All that a run is made from."""
+
+    settings: Settings
+
+    @property
+    def opened_key(self) -> str:
+        """Digest that names the split rows of the table."""
+        return super().key
+
+    @property
+    def key(self) -> str:
+        """Digest that names the values, the same at every extrinsic weight."""
+        settings = self.settings.dump()
+        settings.pop("extrinsic_weight", None)
+        return key_of("value", self.table.identity(), self.split.dump(), settings)
+
+
+# --- What was decided -----------------------------------------------------------------------
+
+
+def _rules_to_json(rules: PruneList) -> dict[str, Any]:
+    return {
+        "share": rules.share, "threshold": rules.threshold, "picked": sorted(rules.picked),
+        "restored": sorted(rules.restored), "quota": rules.quota,
+    }  # fmt: skip
+
+
+Rules = Annotated[PruneList, PlainSerializer(_rules_to_json)]
+
+
+class Filters(Document):
+    """Which rows the screens show, and how the map draws them."""
+
+    labels: tuple[str | int | float, ...] = ()
+    negative: bool = False
+    planted: bool = False
+    column: str = ""
+    range: tuple[float, float] | None = None
+    values: tuple[str, ...] = ()
+    target: tuple[float, float] | None = None
+    color: str = "value"
+    projection: str = "UMAP"
+
+
+class Review(Document):
+    """What a visitor selected, pruned and decided on a run."""
+
+    selected: tuple[RowId, ...] = ()
+    picked: RowId | None = None
+    extrinsic_weight: float = Field(default=DEFAULT_EXTRINSIC_WEIGHT, ge=0, le=MAX_EXTRINSIC_WEIGHT)
+    unit: UnitKind = "share"
+    filters: Filters = Filters()
+    prune: Rules = PruneList()
+    prune_past: tuple[Rules, ...] = ()
+    prune_future: tuple[Rules, ...] = ()
+    labels: dict[RowId, Verdict] = {}
+    labels_past: tuple[dict[RowId, Verdict], ...] = ()

@@ -1,0 +1,433 @@
+"""Slow work, a function each; what a page asks for here is done by a worker process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ecoval_core.evaluation.baselines import baseline_values, cross_baseline_values
+from ecoval_core.evaluation.curves import (
+    STRATEGIES,
+    count_method_refits,
+    count_refits,
+    removal_curves,
+)
+from ecoval_core.evaluation.curves import method_curves as measure_methods
+from ecoval_core.evaluation.new_rows import (
+    acquisition_curves,
+    count_additions,
+    measure_addition,
+    rank_unlabelled,
+    value_new,
+)
+from ecoval_core.evaluation.projection import umap_projection
+from ecoval_core.evaluation.pruning import Effect, measure_effect
+from ecoval_core.tables import (
+    MIN_ROWS,
+    Fix,
+    clean,
+    detect_target,
+    load_sample,
+    make_table,
+    read_frame,
+    suggest_exclusions,
+    suggest_fixes,
+)
+from ecoval_core.tables.match import Matched, match_columns
+from ecoval_core.tables.prepare import vectorise_new
+from ecoval_core.tables.table import content_digest
+from ecoval_core.target_type import Task as TableTask
+from ecoval_core.valuation.cross_valuation import (
+    N_VALIDATION_FOLDS,
+    CrossValuation,
+    cross_value,
+    repeat_value,
+)
+from ecoval_core.valuation.models import make_model
+from ecoval_core.valuation.parallel import Monitor, Progress
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.workspace import archive, runs
+from ecoval_core.workspace.history import RunRecord
+from ecoval_core.workspace.runs import Opened, Run, Values, values_of
+from ecoval_core.workspace.schema import DEFAULT_SPLIT, OpenSpec, Settings, SplitSpec, key_of
+from ecoval_core.workspace.tasks import (
+    IMPORTING,
+    READING,
+    Task,
+    Work,
+    cluster,
+    plain,
+    task,
+)
+from ecoval_core.workspace.workspace import Workspace
+
+N_RANDOM, N_REPEATS = 10, 5
+RECOMMENDED, BY_VALUE = "recommended", "value"
+MIN_COMMON_ROWS = 20
+KEEP_FEWER = "keep fewer rows or columns, or save it as Parquet."
+
+
+# --- Tables ---------------------------------------------------------------------------------
+
+
+@task("Reading {name}", quick=True, is_kept=False, limits=READING, advice=KEEP_FEWER)
+def read_file(work: Work, upload: str, name: str) -> dict[str, Any]:
+    """Read an uploaded file; "frame" is the digest of its cells."""
+    frame = read_frame(work.uploads / upload, name)
+    digest = content_digest(frame)
+    runs.save_frame(work.workspace, frame, digest)
+    return {"frame": digest, "n_rows": len(frame)}
+
+
+@task("Opening {name}", quick=True, is_kept=False, limits=READING, advice=KEEP_FEWER)
+def open_table(
+    work: Work, source: Mapping[str, str], name: str, *, target: str | None = None,
+    task: TableTask | None = None, excluded: Mapping[str, str] | None = None,
+    left_out: Mapping[str, str] | None = None, fixes: Sequence[Fix] = (),
+    split: SplitSpec = DEFAULT_SPLIT, sample: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Read or change a table and split it.
+
+    `source` names a "sample", an uploaded "file" or a "frame" of the workspace; `left_out` are columns left
+    out besides those that look like ids. Returns "split", the key of the opened table, or "refusal" with what
+    may let it open: "frame", "columns", "target" and "suggested" fixes.
+    """
+    if "sample" in source:
+        table = load_sample(source["sample"])
+        spec = runs.describe_table(table, sample=source["sample"])
+        return _open(work, OpenSpec(table=spec, split=split), table)
+    if "file" in source:
+        frame = read_frame(work.uploads / source["file"], name)
+    else:
+        frame = work.frame(source["frame"])
+    content, suggested = content_digest(frame), suggest_fixes(frame)
+    runs.save_frame(work.workspace, frame, content)
+    work.workspace.save(suggestions_key(content), "suggestions", list(suggested), owner=content)
+    fixed = clean(frame, fixes)
+    try:
+        if left_out:
+            excluded = suggest_exclusions(fixed, target) | dict(left_out)
+        table = make_table(fixed, name, target, task, excluded)
+        spec = runs.describe_table(table, content=content, fixes=tuple(fixes), sample=sample)
+        return _open(work, OpenSpec(table=spec, split=split), table)
+    except ValueError as error:
+        columns = [str(column) for column in frame.columns]
+        if len(frame) < MIN_ROWS or len(columns) < 2 or len(set(columns)) < len(columns):
+            raise
+        # Cleaning may be what lets it open: three spellings of a class make a class that is too small.
+        offered = [one for one in suggested if one not in fixes]
+        return {
+            "refusal": str(error), "frame": content, "columns": columns,
+            "target": target or _guess_target(fixed), "suggested": plain(offered),
+        }  # fmt: skip
+
+
+def suggestions_key(content: str) -> str:
+    """Name the fixes that were suggested for the cells with a digest."""
+    return key_of("suggestions", content)
+
+
+def _open(work: Work, spec: OpenSpec, table: Any) -> dict[str, Any]:
+    opened = Opened(spec.key, spec, runs.split_table(table, spec.split))
+    runs.save_opened(work.workspace, opened)
+    return {"split": opened.key}
+
+
+def _guess_target(frame: pd.DataFrame) -> str:
+    try:
+        return detect_target(frame)
+    except ValueError:
+        return str(frame.columns[-1])
+
+
+@task("Importing {name}", quick=True, is_kept=False, limits=IMPORTING, advice="export fewer rows.")
+def import_run(work: Work, upload: str, name: str, visitor: str) -> dict[str, Any]:  # noqa: ARG001
+    """Take a run from an uploaded archive into the workspace; "run" is its id."""
+    return {"run": archive.import_run(work.workspace, work.uploads / upload, visitor=visitor)}
+
+
+# --- Values ---------------------------------------------------------------------------------
+
+
+@task("Valuing the rows", refits=True)
+def value(work: Work, key: str, split: str, settings: Settings) -> Values:
+    """Value the rows of an opened table; `key` names the result, the same at every extrinsic weight."""
+    opened = work.opened(split)
+    settings.check(opened.table.task)
+    started = time.perf_counter()
+    fitted = runs.fit_values(opened.split, settings, progress=work.report)
+    seconds = time.perf_counter() - started
+    work.save_models(key, fitted)
+    return values_of(fitted, seconds)
+
+
+def value_run(record: RunRecord) -> Task:
+    """Return the task that values the rows of a run, known by its record."""
+    any_weight = record.settings.replace(extrinsic_weight=DEFAULT_EXTRINSIC_WEIGHT)
+    return value(record.key, record.split, any_weight)
+
+
+@task("Timing a few fits", quick=True, is_kept=False)
+def timing(work: Work, split: str, settings: Settings) -> float:
+    """Estimate the seconds that a valuation will take."""
+    return runs.estimate_run(work.split(split), settings)
+
+
+@task("Repeating the valuation", refits=True)
+def repeats(work: Work, run: str) -> list[Values]:
+    """Value the rows of a run again with other seeds: of the clusters, the folds and the model."""
+    of = work.run(run)
+    ecoval = runs.make_ecoval(of.split, of.settings)
+    model = make_model(of.settings.model, of.split.task).set_params(**of.settings.parameters)
+    ecoval.set_params(estimator=model)
+    if not of.settings.every_row:
+        parts = of.split.X_train, of.split.y_train, of.split.X_val, of.split.y_val
+        found = repeat_value(ecoval, *parts, n_repeats=N_REPEATS, progress=work.report)
+        return [values_of(one) for one in found.estimators]
+    monitor = Monitor(work.report, None)
+    made = []
+    for repeat in range(N_REPEATS):
+        ecoval.set_params(random_state=of.settings.random_state + 1 + repeat)
+        watch = monitor.part(repeat, N_REPEATS)
+        made.append(values_of(cross_value(ecoval, of.X, of.y, N_VALIDATION_FOLDS, progress=watch)))
+    return made
+
+
+# --- What values are good for ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Test scores of refits, one a row, and what they took."""
+
+    frame: pd.DataFrame
+    n_refits: int
+    seconds: float
+    n_rows: int = 0
+
+
+@task("Measuring the curves", refits=True)
+def curves(
+    work: Work,
+    run: str,
+    *,
+    weight: float = 0.0,
+    balanced: bool = False,
+    baseline: str | None = None,
+) -> Curves:
+    """Remove rows of a run in the order of their values at a weight, or of a baseline, and score refits."""
+    of, started = work.run(run, weight), time.perf_counter()
+    frame = removal_curves(
+        of.make_estimator(), of.X, of.y, of.split.X_test, of.split.y_test,
+        of.ecoval.values_ if baseline is None else _baseline(work, of, baseline),
+        clusters=of.ecoval.labels_, strategies=STRATEGIES, class_balanced=balanced, n_random=N_RANDOM,
+        random_state=of.settings.random_state, every_measure=True, progress=work.report,
+    )  # fmt: skip
+    n_refits = count_refits(STRATEGIES, n_random=N_RANDOM)
+    return Curves(frame, n_refits, time.perf_counter() - started, len(of.ids))
+
+
+@task("Measuring the effect")
+def effect(
+    work: Work, run: str, removed: Sequence[int], relabelled: Sequence[tuple[int, Any]] = ()
+) -> Effect:
+    """Measure what removing and relabelling rows does to the test scores."""
+    of = work.run(run)
+    after = of.y.copy()
+    if relabelled:
+        rows, labels = zip(*relabelled, strict=True)
+        # A longer label than any before would be cut off in an array of fixed width.
+        after = after.astype(np.result_type(after, np.asarray(labels)))
+        after[np.searchsorted(of.ids, rows)] = labels
+    return measure_effect(
+        of.make_estimator(), of.X, of.y, of.split.X_test, of.split.y_test,
+        ~np.isin(of.ids, removed), y_after=after, random_state=of.settings.random_state,
+        balanced=of.settings.balanced,
+    )  # fmt: skip
+
+
+def change_effect(
+    run: Run, removed: list[int], relabelled: Mapping[int, Any] | None = None
+) -> Task:
+    """Return the task that measures a change of rows, the same in whatever order they are given."""
+    labels = sorted((int(row), label) for row, label in (relabelled or {}).items())
+    return effect(run.key, sorted(int(row) for row in removed), labels)
+
+
+@task("Computing the UMAP projection")
+def umap(work: Work, split: str, *, every_row: bool = False) -> NDArray[np.float32]:
+    """Project the rows that a run values to two dimensions."""
+    return umap_projection(runs.rows_to_value(work.split(split), every_row).X, random_state=0)
+
+
+# --- Beside other methods and runs ----------------------------------------------------------
+
+
+@task("Valuing by another method", refits=True)
+def baseline(work: Work, run: str, method: str) -> NDArray[np.float64]:
+    """Value the rows of a run by another method, on the same folds where the run has some."""
+    return _baseline(work, work.run(run), method)
+
+
+def _baseline(work: Work, of: Run, method: str) -> NDArray[np.float64]:
+    found = work.workspace.load(baseline(of.key, method).key, np.ndarray)
+    if found is not None:
+        return found
+    split, settings = of.split, of.settings
+    more: dict[str, Any] = {
+        "scoring": settings.scoring, "class_weight": "balanced" if settings.balanced else None,
+        "random_state": settings.random_state, "progress": work.report,
+    }  # fmt: skip
+    model = of.make_estimator()
+    if isinstance(of.ecoval, CrossValuation):
+        return cross_baseline_values(method, model, of.X, of.y, of.ecoval.fold_, **more)
+    return baseline_values(method, model, of.X, of.y, split.X_val, split.y_val, **more)
+
+
+@task("Measuring the curves", refits=True)
+def method_curves(
+    work: Work, run: str, other: Mapping[str, Any], *, weight: float = 0.0, balanced: bool = False
+) -> Curves:
+    """Measure removal curves of a run, "a", and of another, "b", on the rows that both value.
+
+    `other` is ``{"baseline": method}``, or ``{"run": key, "weight": weight}``.
+    """
+    of, started = work.run(run, weight), time.perf_counter()
+    if "baseline" in other:
+        theirs = pd.Series(_baseline(work, of, other["baseline"]), of.frame.index)
+    else:
+        theirs = work.run(other["run"], other["weight"]).frame["value"].reindex(of.frame.index)
+    common = theirs.notna().to_numpy()
+    if common.sum() < MIN_COMMON_ROWS:
+        raise ValueError(
+            f"The two runs value {int(common.sum())} rows in common, too few for curves: compare runs of one "
+            "split."
+        )
+    frame = measure_methods(
+        of.make_estimator(), of.X[common], of.y[common], of.split.X_test, of.split.y_test,
+        {"a": of.ecoval.values_[common], "b": theirs.to_numpy()[common]}, class_balanced=balanced,
+        n_random=N_RANDOM, random_state=of.settings.random_state, progress=work.report,
+    )  # fmt: skip
+    n_refits = count_method_refits(2, n_random=N_RANDOM)
+    return Curves(frame, n_refits, time.perf_counter() - started, int(common.sum()))
+
+
+# --- New rows -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """A second file valued by a run: its labelled rows, the others by doubt, and how it was matched."""
+
+    valued: pd.DataFrame
+    doubts: pd.DataFrame
+    counts: dict[str, int]
+    notes: list[str]
+    warnings: list[str]
+
+
+def _match(work: Work, of: Run, frame: str, name: str) -> tuple[Matched, NDArray[np.float64]]:
+    """Return a second file in the columns of a run's table, cleaned as that was, and as numbers."""
+    found = work.frame(frame)
+    # Headers that differ in case and spaces alone are taken for the same when columns are matched.
+    spelled = {str(column).strip().casefold(): str(column) for column in found.columns}
+    fixes = [
+        one
+        if one.column in found.columns
+        else one.model_copy(
+            update={"column": spelled.get(one.column.strip().casefold(), one.column)}
+        )
+        for one in of.opened.spec.table.fixes
+    ]
+    fixed = clean(found, fixes)
+    matched = match_columns(of.table, fixed, name=name, train_ids=of.split.ids_train)
+    return matched, vectorise_new(of.split, matched.frame)
+
+
+def value_matched(fitted: Any, matched: Matched, X: NDArray[np.float64]) -> pd.DataFrame:
+    """Value the rows that have a usable label, those to acquire first on top."""
+    if len(matched.ids):
+        return value_new(fitted, X[matched.ids], matched.labels, matched.ids)
+    # Of one row that is made up, for the columns alone.
+    return value_new(fitted, X[:1], np.asarray(fitted.suggested_labels_[:1])).iloc[:0]
+
+
+@task("Valuing {name}", refits=True)
+def new_rows(work: Work, run: str, frame: str, name: str, *, weight: float = 0.0) -> NewRows:
+    """Value the labelled rows of a second file by a run, and rank those without a label by doubt."""
+    of = work.run(run, weight)
+    matched, X = _match(work, of, frame, name)
+    fitted = work.fitted(of)
+    valued, blank = value_matched(fitted, matched, X), matched.unlabelled_ids
+    doubts = rank_unlabelled(fitted, X[blank], blank) if len(blank) else pd.DataFrame()
+    counts = {
+        "n_rows": matched.n_rows, "n_valued": len(valued), "n_unlabelled": len(doubts),
+        "n_unknown": len(matched.unknown_labels), "n_repeated": len(matched.repeated_ids),
+        "has_target": int(matched.has_target),
+    }  # fmt: skip
+    return NewRows(valued, doubts, counts, list(matched.notes), list(matched.warnings))
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """Test scores while new rows are added, and the effect of adding all of them."""
+
+    curves: Curves
+    effect: Effect
+
+
+@task("Measuring what new rows bring", refits=True)
+def acquisition(work: Work, run: str, frame: str, name: str, *, weight: float = 0.0) -> Acquisition:
+    """Measure the test score while the labelled rows of a second file join those of a run."""
+    of, started = work.run(run, weight), time.perf_counter()
+    matched, X = _match(work, of, frame, name)
+    if not len(matched.ids):
+        raise ValueError(
+            "None of the new rows has a label that the model knows, so nothing can be measured."
+        )
+    valued = value_matched(work.fitted(of), matched, X).loc[matched.ids]
+    orders = {RECOMMENDED: valued["priority"].to_numpy(), BY_VALUE: valued["value"].to_numpy()}
+    added = X[matched.ids], matched.labels
+    test = of.split.X_test, of.split.y_test
+    seed = of.settings.random_state
+    found = acquisition_curves(
+        of.make_estimator(), of.X, of.y, *added, *test, orders, n_random=N_RANDOM, random_state=seed,
+        progress=work.report,
+    )  # fmt: skip
+    of_all = measure_addition(
+        of.make_estimator(),
+        of.X,
+        of.y,
+        *added,
+        *test,
+        random_state=seed,
+        balanced=of.settings.balanced,
+    )
+    n_refits = count_additions(len(orders), n_random=N_RANDOM)
+    return Acquisition(Curves(found, n_refits, time.perf_counter() - started), of_all)
+
+
+# --- In the worker --------------------------------------------------------------------------
+
+
+def perform(
+    name: str, arguments: dict[str, Any], context: dict[str, Any], report: Progress
+) -> dict[str, Any]:
+    """Do a task in this process; `context` names the folders and the Dask scheduler, if there is one."""
+    workspace = Workspace(Path(context["root"]), Path(context["temporary"]))
+    work = Work(workspace, Path(context["uploads"]), report)
+    asked = Task(name, arguments)
+    definition = asked.definition
+    with cluster(context.get("dask") if definition.refits else None):
+        found = definition.function(work, **asked.typed_arguments())
+    if definition.is_kept:
+        owner = arguments.get("run") or arguments.get("split") or ""
+        workspace.save(asked.key, name, found, owner=owner, arguments=arguments)
+    return {"done": None if definition.is_kept else plain(found), "trouble": workspace.trouble}

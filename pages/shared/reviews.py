@@ -1,0 +1,136 @@
+"""The review of a run, between the session and the workspace: selection, filters, prune list, decisions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.workspace.schema import Filters, Review
+from pages.shared.session import Entry, Family, Session, filter_ranges, filter_values, session
+
+# Changes that can be taken back tomorrow; within a session there are more.
+MAX_KEPT_UNDO = 50
+# Picking row after row of a large table would otherwise keep the list a hundred times over.
+MAX_KEPT_ROWS = 20_000
+# By the name of the target: the amounts that pass.
+target_ranges: Family[tuple[float, float]] = Family("filter_target")
+# By the key of a range: all amounts that there are.
+_wholes: Family[tuple[float, float]] = Family("whole")
+_FILTERS: tuple[Entry[Any], ...] = (
+    Session.filter_labels, Session.filter_negative, Session.filter_planted, Session.filter_column,
+)  # fmt: skip
+_OF_RUN: tuple[Entry[Any], ...] = (
+    Session.selected_ids, Session.picked_id, Session.prune_list, Session.prune_past, Session.prune_future,
+    Session.label_decisions, Session.label_past, Session.review_row, Session.review_log,
+    Session.review_cluster,
+)  # fmt: skip
+
+
+def clear() -> None:
+    """Forget selection, prune list and decisions, which belong to a run that is no longer open."""
+    for entry in _OF_RUN:
+        entry.forget()
+
+
+def forget_filters() -> None:
+    """Let every row pass again, as before another table; colour and projection stay."""
+    for family in (filter_ranges, target_ranges, filter_values, _wholes):
+        family.forget_all()
+    for entry in _FILTERS:
+        entry.forget()
+
+
+# --- Ranges ---------------------------------------------------------------------------------
+
+
+def note_whole(ranges: Family[tuple[float, float]], name: str, whole: tuple[float, float]) -> None:
+    """Note which range takes all, so that an untouched slider is no filter, also when there are more rows."""
+    if ranges.get(name) is not None and is_whole(ranges, name):
+        ranges.set(name, whole)
+    _wholes.set(ranges.key(name), whole)
+
+
+def is_whole(ranges: Family[tuple[float, float]], name: str) -> bool:
+    """Whether a range takes all that there were when it was drawn last, or is none."""
+    chosen = ranges.get(name)
+    return chosen is None or tuple(chosen) == _wholes.get(ranges.key(name))
+
+
+def _range(ranges: Family[tuple[float, float]], name: str) -> tuple[float, float] | None:
+    chosen = ranges.get(name)
+    return (
+        None if chosen is None or is_whole(ranges, name) else (float(chosen[0]), float(chosen[1]))
+    )
+
+
+def _target() -> str:
+    return "" if session.opened is None else str(session.opened.table.target)
+
+
+# --- To the workspace and back --------------------------------------------------------------
+
+
+def current() -> Review:
+    """Return the review as it stands in the session."""
+    column = session.filter_column
+    filters = Filters(
+        # Whatever else a class may be is not known to JSON.
+        labels=tuple(x for x in session.filter_labels if isinstance(x, (str, int, float))),
+        negative=bool(session.filter_negative), planted=bool(session.filter_planted), column=column,
+        range=_range(filter_ranges, column), values=tuple(filter_values.get(column) or ()),
+        target=_range(target_ranges, _target()), color=session.map_color,
+        projection=session.projection,
+    )  # fmt: skip
+    return Review(
+        selected=tuple(session.selected_ids), picked=session.picked_id,
+        extrinsic_weight=float(session.extrinsic_weight), unit=session.unit, filters=filters,
+        prune=session.prune_list, prune_past=_latest(session.prune_past),
+        prune_future=_latest(session.prune_future), labels=dict(session.label_decisions),
+        labels_past=_latest(session.label_past),
+    )  # fmt: skip
+
+
+def _latest(steps: list[Any]) -> tuple[Any, ...]:
+    """Return the latest steps, as many as are not too large."""
+    kept: list[Any] = []
+    n_rows = 0
+    for step in reversed(steps[-MAX_KEPT_UNDO:]):
+        n_rows += (
+            len(step.picked) + len(step.restored) if isinstance(step, PruneList) else len(step)
+        )
+        if n_rows > MAX_KEPT_ROWS:
+            break
+        kept.append(step)
+    return tuple(reversed(kept))
+
+
+def show(review: Review, *, with_view: bool) -> None:
+    """Put a kept review into the session; an address that opens it has its own weight and unit."""
+    session.selected_ids, session.picked_id = list(review.selected), review.picked
+    filters = review.filters
+    session.filter_labels = list(filters.labels)
+    session.filter_negative, session.filter_planted = filters.negative, filters.planted
+    session.filter_column = filters.column
+    session.map_color, session.projection = filters.color, filters.projection
+    for ranges, name, kept in (
+        (filter_ranges, filters.column, filters.range), (target_ranges, _target(), filters.target),
+    ):  # fmt: skip
+        if kept is None:
+            ranges.forget(name)
+        else:
+            ranges.set(name, kept)
+    filter_values.set(filters.column, list(filters.values))
+    session.prune_list = review.prune
+    session.prune_past, session.prune_future = list(review.prune_past), list(review.prune_future)
+    session.label_decisions = dict(review.labels)
+    session.label_past = [dict(step) for step in review.labels_past]
+    session.prune_widgets_are_old = True
+    if with_view:
+        session.view_to_show = (review.extrinsic_weight, review.unit)
+
+
+def show_view() -> None:
+    """Give the widgets above the page what a review shown a moment ago says; call before they are drawn."""
+    view = Session.view_to_show.take()
+    if view is not None:
+        session.extrinsic_weight, session.unit = view
