@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_files import UNFIT, UNREADABLE, csv_bytes, excel_bytes, make_frame, parquet_bytes
+from data_files import UNFIT, UNREADABLE, csv_bytes, excel_bytes, make_frame, parquet_bytes, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -31,18 +31,6 @@ from ecoval_core.tables import (
     suggest_exclusions,
     target_array,
 )
-
-
-def refusal(function, *args, **kwargs):
-    """The message of a refusal, which must be one line and one sentence."""
-    with pytest.raises(TableError) as caught:
-        function(*args, **kwargs)
-    message = str(caught.value)
-    assert "\n" not in message
-    assert message.endswith(".")
-    assert ": " in message, "what is wrong, a colon, what to do"
-    return message
-
 
 # --- Samples -------------------------------------------------------------------------------
 
@@ -377,7 +365,11 @@ def test_any_text_is_read_or_refused(content):
         (np.arange(40) * 1.5, "classification", "looks like an amount or an id"),
         ([f"{i}.5" for i in range(39)] + ["n/k"], "classification", "'n/k' in row 39"),
         (["a", "b", "c", "d", "e"] + ["x"] * 35, None, "Classes 'a', 'b', 'c' and 2 more each"),
-        (["x", "y"] * 19 + ["odd", "even"], None, "Classes 'even' and 'odd' each have a single row"),
+        (
+            ["x", "y"] * 19 + ["odd", "even"],
+            None,
+            "Classes 'even' and 'odd' each have a single row",
+        ),
         ([np.inf] + [1.5, 2.5, 3.5] * 13, "regression", "'label' holds an infinite"),
         ([[1, 2]] * 40, None, "lists or bytes"),
         ([b"x", b"y"] * 20, None, "lists or bytes"),
