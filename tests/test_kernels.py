@@ -1,8 +1,6 @@
-from itertools import combinations
-from math import comb
-
 import numpy as np
 import pytest
+from test_games import shapley
 
 from ecoval_core.valuation import kernels
 from ecoval_core.valuation.kernels import (
@@ -21,23 +19,6 @@ def forest(cancer):
     return Forest(cancer.X, cancer.y, Scale.of(cancer.y, "classification"), rows, 0)
 
 
-def enumerated(match, k):
-    """Shapley values of ranked rows in the game of k neighbours, by enumeration."""
-    n = len(match)
-
-    def worth(members):
-        return sum(match[i] for i in sorted(members)[:k]) / k
-
-    values = np.zeros(n)
-    for i in range(n):
-        others = [j for j in range(n) if j != i]
-        for size in range(n):
-            share = 1 / (n * comb(n - 1, size))
-            for members in combinations(others, size):
-                values[i] += share * (worth((*members, i)) - worth(members))
-    return values
-
-
 def shapley_kernel(Z, codes, Z_val, codes_val, identical=None):
     identical = np.arange(len(Z)) if identical is None else identical
     return ShapleyKernel(Z, codes, Z_val, codes_val, identical)
@@ -47,11 +28,15 @@ def test_the_shapley_kernel_gives_every_row_its_value_at_every_validation_row():
     random = np.random.default_rng(0)
     Z, codes = random.normal(size=(8, 2)), random.integers(2, size=8)
     Z_val, codes_val = random.normal(size=(3, 2)), np.array([0, 1, 1])
-    found = shapley_kernel(Z, codes, Z_val, codes_val).of_members(np.arange(8), np.zeros((8, 3)))
+    result = shapley_kernel(Z, codes, Z_val, codes_val).of_members(np.arange(8), np.zeros((8, 3)))
     for v in range(3):
-        order = np.argsort(np.linalg.norm(Z - Z_val[v], axis=1))
-        expected = enumerated(codes[order] == codes_val[v], 5)
-        np.testing.assert_allclose(found[order, v], expected, atol=1e-6)
+        gaps = np.linalg.norm(Z - Z_val[v], axis=1)
+
+        def worth(members, v=v, gaps=gaps):
+            nearest = sorted(members, key=gaps.__getitem__)[:5]
+            return (codes[nearest] == codes_val[v]).sum() / 5
+
+        np.testing.assert_allclose(result[:, v], shapley(8, worth), atol=1e-6)
 
 
 def test_new_row_has_the_shapley_value_of_one_more_training_row():
@@ -59,13 +44,13 @@ def test_new_row_has_the_shapley_value_of_one_more_training_row():
     Z, codes = random.normal(size=(60, 2)), random.integers(2, size=60)
     Z_val, codes_val = random.normal(size=(20, 2)), random.integers(2, size=20)
     new = Points(random.normal(size=(5, 2)) * 2, random.integers(2, size=5), np.empty((5, 2)))
-    found = shapley_kernel(Z, codes, Z_val, codes_val).of_new(new, np.zeros((5, 20)))
+    result = shapley_kernel(Z, codes, Z_val, codes_val).of_new(new, np.zeros((5, 20)))
     for i in range(5):
         more = shapley_kernel(
             np.vstack([Z, new.Z[i]]), np.append(codes, new.codes[i]), Z_val, codes_val
         )
         exact = more.of_members(np.array([60]), np.zeros((1, 20)))[0]
-        np.testing.assert_allclose(found[i], exact, atol=1e-6)
+        np.testing.assert_allclose(result[i], exact, atol=1e-6)
 
 
 def test_proximity_is_the_share_of_trees_in_which_two_rows_share_a_leaf(cancer, forest):

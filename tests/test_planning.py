@@ -58,8 +58,8 @@ def test_folds_multiply_fits_and_time(cancer, unit_clock):
 )
 def test_any_granularity_and_task_can_be_estimated(cancer, unit_clock, n_clusters, stages):
     for model, y in ((GaussianNB(), cancer.y), (Ridge(), cancer.y * 1.5)):
-        found = estimate_seconds(model, cancer.X, y, cancer.X_val, n_clusters)
-        assert found == pytest.approx(count_fits(n_clusters) + stages)
+        result = estimate_seconds(model, cancer.X, y, cancer.X_val, n_clusters)
+        assert result == pytest.approx(count_fits(n_clusters) + stages)
 
 
 def test_models_are_offered_by_task_and_seeded():

@@ -76,17 +76,17 @@ def test_kernel_weights_are_the_non_negative_least_squares_of_the_effects(seed, 
     sums = [by_the_letter(c, kernels, row_weights).sum(axis=1) for c in clusters]
     design = np.concatenate(sums, axis=1).T
     expected, _ = nnls(design, np.concatenate([c.effect for c in clusters]))
-    found = fit_kernel_weights(clusters, kernels, row_weights).weights
-    np.testing.assert_allclose(found, expected, atol=1e-7)
+    result = fit_kernel_weights(clusters, kernels, row_weights).weights
+    np.testing.assert_allclose(result, expected, atol=1e-7)
 
 
 def test_kernels_that_coincide_or_are_silent_are_solvable():
     clusters, kernels, row_weights = draw(0)
     twins = [kernels[0], Given("again", kernels[0].factors), Given("none", 0 * kernels[0].factors)]
-    found = fit_kernel_weights(clusters, twins, row_weights).weights
+    result = fit_kernel_weights(clusters, twins, row_weights).weights
     alone = fit_kernel_weights(clusters, kernels[:1], row_weights).weights
-    assert found[:2].sum() == pytest.approx(alone[0], rel=1e-4)
-    assert found[2] == 0
+    assert result[:2].sum() == pytest.approx(alone[0], rel=1e-4)
+    assert result[2] == 0
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -137,7 +137,7 @@ def test_a_joining_point_is_credited_its_prediction_and_a_member_s_part_in_the_c
     # In the order of their clusters, in which the kernels see them.
     joined = np.array([0, 0, 2])
     new = Points(np.zeros((3, 1)), np.array([0, 1, 1]), random.normal(size=(3, 3)))
-    found = credit_joining(new, joined, clusters, weighting, credit)
+    result = credit_joining(new, joined, clusters, weighting, credit)
     for i, c in enumerate(joined):
         cluster = clusters[c]
         residual = np.eye(3)[cluster.codes_val] - cluster.output_val
@@ -147,7 +147,7 @@ def test_a_joining_point_is_credited_its_prediction_and_a_member_s_part_in_the_c
         )
         rest = cluster.effect.mean() - credit.predicted[c] - own
         expected = own + credit.reliability[c] * rest / (len(cluster.rows) + 1)
-        assert found[i] == pytest.approx(expected)
+        assert result[i] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

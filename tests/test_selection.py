@@ -14,7 +14,7 @@ from ecoval_core.charts import curves as curve_charts
 from ecoval_core.charts.selection import bar_key, rows_behind, value_bins
 from ecoval_core.workspace import bundle_fields
 from pages.shared.pointmap.chart import Touch
-from pages.shared.pointmap.gestures import unanswered
+from pages.shared.pointmap.component import unanswered
 
 
 def make_frame(n=200, *, regression=False, seed=0):

@@ -96,10 +96,9 @@ class TableSpec(Document):
 
     def identity(self) -> dict[str, Any]:
         """Return what values depend on: neither names nor explanations."""
-        fixes = [one.model_dump(mode="json", exclude={"sentence", "n_cells"}) for one in self.fixes]
-        dumped = self.model_dump(
-            mode="json", exclude_defaults=True, exclude={"name", "sample", "excluded", "fixes"}
-        )
+        options: dict[str, Any] = {"mode": "json", "exclude_defaults": True}
+        fixes = [one.model_dump(**options, exclude={"sentence", "n_cells"}) for one in self.fixes]
+        dumped = self.model_dump(**options, exclude={"name", "sample", "excluded", "fixes"})
         return dumped | {"excluded": sorted(self.excluded), "fixes": fixes}
 
 
