@@ -148,19 +148,20 @@ def draw_unfinished(record: RunRecord) -> None:
     """Say how a run without values ended."""
     if state.has_left(record) or record.state == "cancelled":
         st.info("The valuation was cancelled.")
-    elif record.state == "error":
+        return
+    if record.state == "error":
         st.error(formats.plain(record.error or "The valuation failed."))
     else:
         interrupted = "This valuation was interrupted before it was finished: the server stopped."
         why = formats.plain(record.error) if record.error else interrupted
         st.warning(f"{why} Its settings are those on the left.")
-        st.button(
-            "Run it again",
-            key="run_again",
-            icon=":material/restart_alt:",
-            on_click=state.start_again,
-            args=(record,),
-        )
+    st.button(
+        "Run it again",
+        key="run_again",
+        icon=":material/restart_alt:",
+        on_click=state.start_again,
+        args=(record,),
+    )
 
 
 def draw_summary(run: Run) -> None:

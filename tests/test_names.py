@@ -147,8 +147,8 @@ def drawn_strings(value):
                 return
         yield value
     elif isinstance(value, dict):
-        # Of a component: what it is called among others.
-        hidden = {"ids", "name"} if "seen" in value else {"ids"}
+        # A component says what it is called among others, and which view of which chart it shows.
+        hidden = {"ids", "uirevision"} | ({"name", "view"} if "seen" in value else set())
         if "customdata" not in value.get("hovertemplate", ""):
             hidden.add("customdata")
         for key in value.keys() - hidden:
