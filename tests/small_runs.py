@@ -1,4 +1,4 @@
-"""Small things to keep: an opened table, values whose numbers are drawn, and a run with all that goes with it."""
+"""Small things to keep: an opened table, values whose numbers are drawn, a run with all that goes with it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,8 @@ def curves(**columns):
     frame = pd.DataFrame(
         {
             "strategy": ["lowest", "random"], "repeat": [0, 1], "share": [0.0, 0.1], "n_removed": [0, 9],
-            "measure": ["accuracy", "accuracy"], "score": [0.5, np.nan], "low": [0.4, 0.1], "high": [0.6, 0.2],
+            "measure": ["accuracy", "accuracy"], "score": [0.5, np.nan],
+            "low": [0.4, 0.1], "high": [0.6, 0.2],
         }
     )  # fmt: skip
     return Curves(frame.assign(**columns), 7, 2.5, 36)

@@ -192,7 +192,7 @@ def read_frame(content: bytes) -> pd.DataFrame:
     columns = [column for column in table.column_names if column != _INDEX]
     rows = pd.RangeIndex(table.num_rows, name=index)
     if _INDEX in table.column_names:
-        rows = pd.Index(table[_INDEX].to_pandas(), name=index)
+        rows = pd.Index(table[_INDEX].to_pandas()).rename(index)
     frame = table.select([c for c in columns if c not in objects]).to_pandas(use_threads=False)
     for column in objects:
         cells = [_decode(json.loads(cell)) for cell in table[column].to_pylist()]
