@@ -5,13 +5,14 @@ from starlette.middleware import Middleware
 
 from pages.shared.errors import explain
 from pages.shared.gate import Gate
+from pages.shared.headers import SecurityHeaders
 from pages.shared.pointmap.wire import routes
 from pages.shared.server import VisitorCookie, lifespan
 
 app = st.App(
     "pages/main.py",
     lifespan=lifespan,
-    middleware=[Middleware(Gate), Middleware(VisitorCookie)],
+    middleware=[Middleware(SecurityHeaders), Middleware(Gate), Middleware(VisitorCookie)],
     routes=routes(),
     on_script_error=explain,
 )

@@ -23,11 +23,11 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from browser import running_server  # noqa: E402 - found on the path set above
+from ecoval_core.workspace.parquet import write_arrays  # noqa: E402
 from small_runs import SETTINGS, drawn_valuation, keep_run  # noqa: E402
 
 from ecoval_core.tables import make_table, prepare  # noqa: E402
 from ecoval_core.workspace import orders  # noqa: E402
-from ecoval_core.workspace.parquet import write_arrays  # noqa: E402
 from ecoval_core.workspace.runs import Run  # noqa: E402
 from ecoval_core.workspace.store import Store  # noqa: E402
 

@@ -16,10 +16,10 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from browser import running_server  # noqa: E402 - found on the path set above
+from ecoval_core.workspace.engine import Engine  # noqa: E402
 from visitor import Visitor  # noqa: E402
 
 from ecoval_core.workspace import orders  # noqa: E402
-from ecoval_core.workspace.engine import Engine  # noqa: E402
 from ecoval_core.workspace.runs import Settings  # noqa: E402
 
 SCREENS = ("value", "explore", "prune")

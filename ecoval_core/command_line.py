@@ -8,7 +8,8 @@ result that cannot be written, 130 after Ctrl-C.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,14 @@ from ecoval_core.terminal import (
     print_table,
     print_values,
     progress_bar,
-    start_workers,
+    valuing,
+    warn,
 )
+from ecoval_core.text import count_of
 from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.leave_out import has_short_way
 from ecoval_core.valuation.models import MODELS, make_model, models_for
-from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, reliability_warning
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import (
     EVEN_SHARE,
     SCORINGS,
@@ -65,6 +68,14 @@ from ecoval_core.workspace.schema import (
 )
 
 FORMATS = (".csv", ".parquet")
+PATH = click.Path(readable=False, path_type=Path)
+_REPORT = click.option(
+    "--report", type=PATH, metavar="FILE",
+    help="Also write a report with figures, one .html file that needs no network.",
+)  # fmt: skip
+_JOBS = click.option(
+    "--jobs", type=int, default=1, show_default=True, help="Fits at once; -1 takes every core."
+)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -77,86 +88,54 @@ def main() -> None:
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that choose the table, the model and the result."""
-    path = click.Path(readable=False, path_type=Path)
-    options: list[Callable[[Any], Any]] = [
-        click.argument("table", type=path),
-        click.option("--target", required=True, metavar="COLUMN", help="Column to predict."),
-        click.option(
-            "--out", type=path, required=True, metavar="FILE",
-            help="File to write, .csv or .parquet; replaced if it is there.",
-        ),
-        click.option(
-            "--task", type=click.Choice(["classification", "regression"]), show_default="guessed",
-            help="What to predict: a class or an amount.",
-        ),
-        click.option(
-            "--exclude", multiple=True, metavar="COLUMN",
-            help="Column not to predict from, besides ids and columns without information, which are "
-            "left out and named. May be repeated.",
-        ),
-        click.option(
-            "--include", multiple=True, metavar="COLUMN",
-            help="Column to predict from although it looks like an id or carries no information. May be "
-            "repeated.",
-        ),
-        click.option(
-            "--proportions", type=float, nargs=3, default=(0.6, 0.2, 0.2), show_default=True,
-            metavar="TRAIN VAL TEST",
-            help="Shares of the rows to learn from, to measure values on, and to test curves on.",
-        ),
-        click.option(
-            "--model", type=click.Choice(list(MODELS)),
-            show_default="logistic_regression, or ridge for an amount",
-            help="Model whose rows are valued.",
-        ),
-        click.option(
-            "--n-clusters", type=click.IntRange(min=1), show_default="by the number of rows",
-            help="Groups of similar rows to leave out in turn, at most one a row: more are finer "
-            "and slower.",
-        ),
-        click.option(
-            "--scoring", type=click.Choice(list(SCORINGS)),
-            show_default="probability, or squared_error for an amount",
-            help="Score of one validation row, the unit of all values.",
-        ),
-        click.option(
-            "--extrinsic-weight", type=click.FloatRange(min=0),
-            default=DEFAULT_EXTRINSIC_WEIGHT, show_default=True,
-            help="Pay for a unit of measured effect; the rest of the surplus pays for quality.",
-        ),
-        click.option(
-            "--class-weight", type=click.Choice(["auto", "none", "balanced"]), default="auto",
-            show_default=True,
-            help="Let every class count alike (balanced); auto does so where the rarest class has less than "
-            "a third of its even share, and says so.",
-        ),
-        click.option(
-            "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
-            help="The same seed gives the same values to the last bit.",
-        ),
-        click.option(
-            "--jobs", type=int, default=1, show_default=True,
-            help="Fits at once; -1 takes every core.",
-        ),
+    scores, tasks = click.Choice(list(SCORINGS)), click.Choice(["classification", "regression"])
+    said: list[tuple[str, dict[str, Any], str]] = [
+        ("--target", {"required": True, "metavar": "COLUMN"}, "Column to predict."),
+        ("--out", {"type": PATH, "required": True, "metavar": "FILE"},
+         "File to write, .csv or .parquet; replaced if it is there."),
+        ("--task", {"type": tasks, "show_default": "guessed"},
+         "What to predict: a class or an amount."),
+        ("--exclude", {"multiple": True, "metavar": "COLUMN"},
+         "Column not to predict from, besides ids and columns without information, which are left out and "
+         "named. May be repeated."),
+        ("--include", {"multiple": True, "metavar": "COLUMN"},
+         "Column to predict from although it looks like an id or carries no information. May be repeated."),
+        ("--proportions",
+         {"type": float, "nargs": 3, "default": (0.6, 0.2, 0.2), "metavar": "TRAIN VAL TEST"},
+         "Shares of the rows to learn from, to measure values on, and to test curves on."),
+        ("--model",
+         {"type": click.Choice(list(MODELS)), "show_default": "logistic_regression, or ridge for an amount"},
+         "Model whose rows are valued."),
+        ("--n-clusters", {"type": click.IntRange(min=1), "show_default": "by the number of rows"},
+         "Groups of similar rows to leave out in turn, at most one a row: more are finer and slower."),
+        ("--scoring", {"type": scores, "show_default": "probability, or squared_error for an amount"},
+         "Score of one validation row, the unit of all values."),
+        ("--extrinsic-weight", {"type": click.FloatRange(min=0), "default": DEFAULT_EXTRINSIC_WEIGHT},
+         "Pay for a unit of measured effect; the rest of the surplus pays for quality."),
+        ("--class-weight", {"type": click.Choice(["auto", "none", "balanced"]), "default": "auto"},
+         "Let every class count alike (balanced); auto does so where the rarest class has less than a third "
+         "of its even share, and says so."),
+        ("--seed", {"type": click.IntRange(0, 2**32 - 1), "default": 0},
+         "The same seed gives the same values to the last bit."),
     ]  # fmt: skip
+    options = [
+        click.argument("table", type=PATH),
+        *(
+            click.option(name, **{"show_default": True, **how}, help=text)
+            for name, how, text in said
+        ),
+        _JOBS,
+    ]
     for option in reversed(options):
         command = option(command)
     return command
 
 
-def _report_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the option that asks for a report."""
-    return click.option(
-        "--report", type=click.Path(readable=False, path_type=Path), metavar="FILE",
-        help="Also write a report with figures, one .html file that needs no network.",
-    )(command)  # fmt: skip
-
-
 @main.command()
 @_options
-@_report_option
+@_REPORT
 @click.option(
-    "--recipe", type=click.Path(readable=False, path_type=Path), metavar="FILE",
+    "--recipe", type=PATH, metavar="FILE",
     help='Also write the recipe, a .json file from which "replay" makes the same files.',
 )  # fmt: skip
 @click.option(
@@ -180,17 +159,15 @@ def value(
         if extra is not None:
             _check_out(extra, [table], [suffix])
     run = _value(table, out, **options)
-    rules = PruneList()
-    written = [out]
     _write(exported_frame(run, "all_values", unit=unit), out)
     if recipe is not None:
-        _write_bytes(recipe_bytes(make_recipe(run, rules, unit=unit)), recipe)
-        written.append(recipe)
+        _write_bytes(recipe_bytes(make_recipe(run, PruneList(), unit=unit)), recipe)
     if report is not None:
-        _write_bytes(_make_report(run, rules, unit), report)
-        written.append(report)
+        _write_bytes(_make_report(run, PruneList(), unit), report)
     print_values(run, unit)
-    click.echo(f"Written           {', '.join(map(str, written))}")
+    click.echo(
+        f"Written           {', '.join(str(path) for path in (out, recipe, report) if path)}"
+    )
 
 
 @main.command()
@@ -234,20 +211,18 @@ def curves(
 
 
 @main.command()
-@click.argument("recipe", type=click.Path(readable=False, path_type=Path))
-@click.argument("table", type=click.Path(readable=False, path_type=Path), required=False)
+@click.argument("recipe", type=PATH)
+@click.argument("table", type=PATH, required=False)
 @click.option(
-    "--out", type=click.Path(readable=False, path_type=Path), required=True, metavar="FOLDER",
+    "--out", type=PATH, required=True, metavar="FOLDER",
     help="Folder to write into, made if it is not there; files of the same names are replaced.",
 )  # fmt: skip
 @click.option(
     "--any-table", is_flag=True,
     help="Go on where TABLE is not the one that the recipe was made from.",
 )  # fmt: skip
-@_report_option
-@click.option(
-    "--jobs", type=int, default=1, show_default=True, help="Fits at once; -1 takes every core."
-)
+@_REPORT
+@_JOBS
 def replay(
     recipe: Path, table: Path | None, out: Path, any_table: bool, report: Path | None, jobs: int
 ) -> None:
@@ -260,26 +235,27 @@ def replay(
     """
     sources = [path for path in (recipe, table) if path is not None]
     plan = read_recipe(recipe)
-    frame = None if table is None else read_frame(table)
-    name = "" if table is None else table.name
+    frame, name = (None, "") if table is None else (read_frame(table), table.name)
     opened = open_table(plan, frame, any_table=any_table, name=name)
     _make_folder(out, sources)
     if report is not None:
         _check_out(report, sources, [".html"])
     print_table(opened.table)
-    start_workers(jobs)
-    with progress_bar("Valuing rows") as progress:
+    with valuing(jobs) as progress:
         replayed = follow(plan, opened, n_jobs=jobs, progress=progress)
-    if warning := reliability_warning(replayed.run.ecoval):
-        click.echo(f"Warning: {warning}", err=True)
+    run = replayed.run
+    warn(run)
     found = _write_downloads(replayed, out)
     if report is not None:
-        _write_bytes(_make_report(replayed.run, plan.prune, plan.unit, replayed), report)
-    run = replayed.run
-    noun = "label" if opened.table.task == "classification" else "target"
+        page = _make_report(
+            run, plan.prune, plan.unit, decisions=replayed.decisions, relabelled=replayed.relabelled,
+            name=plan.name, note=plan.note,
+        )  # fmt: skip
+        _write_bytes(page, report)
     click.echo(
-        f"{plain(opened.table.name)}: {len(run.frame):,} rows valued, {len(replayed.decision.reasons):,} go, "
-        f"{len(replayed.relabelled):,} get another {noun}."
+        f"{plain(opened.table.name)}: {count_of(len(run.frame), 'row')} valued, "
+        f"{len(replayed.decision.reasons):,} go, {len(replayed.relabelled):,} get another "
+        f"{'label' if opened.table.task == 'classification' else 'target'}."
     )
     print_comparison(replayed, found)
     click.echo(f"Written to {out}")
@@ -304,29 +280,20 @@ def _write_downloads(replayed: Replay, folder: Path) -> dict[str, bool | None]:
     return found
 
 
-def _make_report(
-    run: Run, rules: PruneList, unit: UnitKind, replayed: Replay | None = None
-) -> bytes:
+def _make_report(run: Run, rules: PruneList, unit: UnitKind, **given: Any) -> bytes:
     # Only those who ask for a report wait for what draws it.
     from ecoval_core.reporting import make_report
 
-    decisions = {} if replayed is None else replayed.decisions
-    relabelled = {} if replayed is None else replayed.relabelled
-    name, note = ("", "") if replayed is None else (replayed.recipe.name, replayed.recipe.note)
-    recipe = make_recipe(
-        run, rules, decisions, relabelled=relabelled, unit=unit, name=name, note=note
-    )
-    return make_report(
-        run, rules=rules, decisions=decisions, relabelled=relabelled, recipe=recipe, unit=unit,
-        name=name, note=note, created=datetime.now().astimezone().isoformat(" ", "minutes"),
-    )  # fmt: skip
+    now = datetime.now().astimezone().isoformat(" ", "minutes")
+    recipe = make_recipe(run, rules, unit=unit, **given)
+    return make_report(run, rules=rules, recipe=recipe, unit=unit, created=now, **given)
 
 
 def _value(
     path: Path, out: Path, *, target: str, task: Task | None, exclude: Sequence[str],
-    include: Sequence[str], proportions: tuple[float, float, float], model: str | None, n_clusters: int | None,
-    scoring: str | None, extrinsic_weight: float, class_weight: str, seed: int, jobs: int,
-    class_balanced: bool = False,
+    include: Sequence[str], proportions: tuple[float, float, float], model: str | None,
+    n_clusters: int | None, scoring: str | None, extrinsic_weight: float, class_weight: str, seed: int,
+    jobs: int, class_balanced: bool = False,
 ) -> Run:  # fmt: skip
     """Value a table from its file, after refusing whatever could only fail once it is valued."""
     _check_out(out, [path], FORMATS)
@@ -361,11 +328,9 @@ def _value(
         balanced=_is_balanced(class_weight, opened.split),
     )  # fmt: skip
     print_table(table)
-    start_workers(jobs)
-    with progress_bar("Valuing rows") as progress:
+    with valuing(jobs) as progress:
         run = value_split(opened, settings, n_jobs=jobs, progress=progress)
-    if warning := reliability_warning(run.ecoval):
-        click.echo(f"Warning: {warning}", err=True)
+    warn(run)
     return run
 
 
@@ -407,29 +372,30 @@ def _make_folder(folder: Path, sources: Iterable[Path]) -> None:
     """Make a folder to write into, and refuse one whose files are those read."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file: choose a folder to write into.")
-    try:
+    with _explained(folder, "made"):
         folder.mkdir(exist_ok=True)
-    except OSError as error:
-        reason = error.strerror or error
-        raise ValueError(f"{folder} cannot be made ({reason}): choose another place.") from error
     for out in (folder / f"{which}.{kind}" for which in WHICH for kind in DOWNLOAD_FORMATS):
         _check_out(out, sources, FORMATS)
 
 
 def _write_bytes(content: bytes, out: Path) -> None:
-    try:
+    with _explained(out):
         out.write_bytes(content)
-    except OSError as error:
-        reason = error.strerror or error
-        raise ValueError(f"{out} cannot be written ({reason}): choose another place.") from error
 
 
 def _write(frame: pd.DataFrame, out: Path) -> None:
+    if out.suffix.lower() != ".parquet":
+        _write_bytes(to_csv(frame), out)
+        return
+    with _explained(out):
+        frame.to_parquet(out, index=False)
+
+
+@contextmanager
+def _explained(path: Path, verb: str = "written") -> Iterator[None]:
+    """Raise an error of the file system as a sentence."""
     try:
-        if out.suffix.lower() == ".parquet":
-            frame.to_parquet(out, index=False)
-        else:
-            out.write_bytes(to_csv(frame))
+        yield
     except OSError as error:
         reason = error.strerror or error
-        raise ValueError(f"{out} cannot be written ({reason}): choose another place.") from error
+        raise ValueError(f"{path} cannot be {verb} ({reason}): choose another place.") from error

@@ -12,8 +12,10 @@ import click
 from joblib import Parallel, delayed, effective_n_jobs
 
 from ecoval_core.tables import Table
+from ecoval_core.text import count_of
 from ecoval_core.valuation.models import MODELS
 from ecoval_core.valuation.parallel import Progress
+from ecoval_core.valuation.record import reliability_warning
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace.exports import unit_of
 from ecoval_core.workspace.recipe import Replay
@@ -43,19 +45,9 @@ class Commands(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-def start_workers(jobs: int) -> None:
-    """Start the worker processes deaf to Ctrl-C, which a terminal sends to them as well.
-
-    Parameters
-    ----------
-    jobs : int
-        Fits at once; -1 takes every core.
-
-    Raises
-    ------
-    ValueError
-        If it is 0.
-    """
+@contextmanager
+def valuing(jobs: int) -> Iterator[Progress]:
+    """Start workers deaf to Ctrl-C, which a terminal sends to them as well, and draw their progress."""
     if jobs == 0:
         raise ValueError("--jobs is 0: give the number of fits at once, or -1 for every core.")
     heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -63,22 +55,13 @@ def start_workers(jobs: int) -> None:
         Parallel(n_jobs=jobs)(delayed(abs)(0) for _ in range(effective_n_jobs(jobs)))
     finally:
         signal.signal(signal.SIGINT, heard)
+    with progress_bar("Valuing rows") as progress:
+        yield progress
 
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Progress]:
-    """Draw a progress bar on stderr.
-
-    Parameters
-    ----------
-    label : str
-        What goes on.
-
-    Yields
-    ------
-    callable
-        Takes steps done and steps in all.
-    """
+    """Draw a progress bar on stderr; what is yielded takes steps done and steps in all."""
     with click.progressbar(length=1, label=label, show_pos=True, file=sys.stderr) as bar:
 
         def report(done: int, total: int) -> None:
@@ -86,6 +69,12 @@ def progress_bar(label: str) -> Iterator[Progress]:
             bar.update(done - bar.pos)
 
         yield report
+
+
+def warn(run: Run) -> None:
+    """Say so where the values of a run are not to be trusted."""
+    if warning := reliability_warning(run.ecoval):
+        click.echo(f"Warning: {warning}", err=True)
 
 
 def plain(text: object) -> str:
@@ -96,13 +85,10 @@ def plain(text: object) -> str:
 def print_table(table: Table) -> None:
     """Print on stderr what is predicted from what."""
     n_labelled = len(table.labelled_ids)
-    click.echo(
-        f"{plain(table.name)}: {table.task} of {table.target!r} from {len(table.features):,} columns, "
-        f"{n_labelled:,} rows.",
-        err=True,
-    )
-    if n_labelled < table.n_rows:
-        click.echo(f"Set aside: {table.n_rows - n_labelled:,} rows without a target.", err=True)
+    sizes = f"{count_of(len(table.features), 'column')}, {count_of(n_labelled, 'row')}"
+    click.echo(f"{plain(table.name)}: {table.task} of {table.target!r} from {sizes}.", err=True)
+    if n_left := table.n_rows - n_labelled:
+        click.echo(f"Set aside: {count_of(n_left, 'row')} without a target.", err=True)
     for column, reason in table.excluded.items():
         click.echo(f"Left out: {column!r} ({plain(reason)}).", err=True)
 
@@ -113,14 +99,14 @@ def print_values(run: Run, unit: UnitKind) -> None:
     harmful = clusters[clusters["value"] < 0]
     title, scoring = MODELS[run.settings.model].title, SCORINGS[run.settings.scoring].title
     lines = {
-        "Model": f"{title}, {ecoval.n_clusters_:,} clusters, {run.seconds:.1f} s",
+        "Model": f"{title}, {count_of(ecoval.n_clusters_, 'cluster')}, {run.seconds:.1f} s",
         "Score": scoring,
         "Values": f"in {unit_of(run, unit).name}",
         "Surplus": f"{ecoval.surplus_:+.4f}, from {ecoval.prior_score_:.4f} by guessing "
         f"to {ecoval.full_score_:.4f} with the model",
         "Intrinsic share": f"{ecoval.intrinsic_share_:.0%}",
-        "Harmful clusters": f"{len(harmful):,} of {ecoval.n_clusters_:,} ({harmful['n_rows'].sum():,} "
-        "rows), without which the model scores better",
+        "Harmful clusters": f"{len(harmful):,} of {ecoval.n_clusters_:,} "
+        f"({count_of(int(harmful['n_rows'].sum()), 'row')}), without which the model scores better",
         "Rows below zero": f"{(rows['value'] < 0).sum():,} of {len(rows):,}",
     }
     for name, text in lines.items():
@@ -128,15 +114,7 @@ def print_values(run: Run, unit: UnitKind) -> None:
 
 
 def print_comparison(replayed: Replay, found: dict[str, bool | None]) -> None:
-    """Print which files have the bytes that the recipe expects, and what may be why others have not.
-
-    Parameters
-    ----------
-    replayed : Replay
-        The recipe as followed here.
-    found : dict of str to bool or None
-        By name of the file; None where the recipe expects nothing of it.
-    """
+    """Print which files have the bytes that the recipe expects, and what may be why others have not."""
     expected, run = replayed.recipe.expected, replayed.run
     if not replayed.is_same_table:
         click.echo("The table is another one, so nothing is compared with the recipe.")
@@ -150,21 +128,21 @@ def print_comparison(replayed: Replay, found: dict[str, bool | None]) -> None:
     unknown = [name for name, is_same in found.items() if is_same is None]
     if unknown:
         click.echo(f"The recipe expects nothing of: {', '.join(unknown)}")
+    is_same = expected.values is None or replayed.has_same_values
     if expected.values is not None:
-        click.echo(
-            f"Values: {'the same to the last bit' if replayed.has_same_values else 'not the same bits'}"
-        )
-    if not other and (expected.values is None or replayed.has_same_values):
+        click.echo(f"Values: {'the same to the last bit' if is_same else 'not the same bits'}")
+    if is_same and not other:
         return
     if expected.surplus is not None and expected.pruned is not None:
+        n = len(replayed.decision.reasons)
+        n_gone = f"{count_of(n, 'row')} {'goes' if n == 1 else 'go'}"
         click.echo(
             f"Surplus {run.ecoval.surplus_:.6f} here, {expected.surplus:.6f} in the recipe; "
-            f"{len(replayed.decision.reasons):,} rows go here, {expected.pruned:,} in the recipe."
+            f"{n_gone} here, {expected.pruned:,} in the recipe."
         )
     differing = replayed.other_versions
     for name, (there, here) in differing.items():
         click.echo(f"The recipe was made with {name} {there!r}, and here is {here!r}.")
     if not differing:
-        click.echo(
-            "All versions are the same: the processor or a library beneath rounds differently."
-        )
+        words = "All versions are the same: the processor or a library beneath rounds differently."
+        click.echo(words)

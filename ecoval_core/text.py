@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 MINUS, DASH = "−", "–"
@@ -27,3 +28,8 @@ def join(parts: Sequence[str], total: int | None = None) -> str:
     if total is not None and total > len(parts):
         return f"{', '.join(parts)} and {total - len(parts):,} more"
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def known(amount: float, form: str) -> str:
+    """Return an amount in a format of Python's such as ".0%", or a dash where it is not known."""
+    return f"{amount:{form}}".replace("-", MINUS) if math.isfinite(amount) else DASH

@@ -14,6 +14,7 @@ from ecoval_core.evaluation.baselines import BASELINES, baselines_for
 from ecoval_core.evaluation.comparison import CLASS_SHARE, Comparison, compare_valuations
 from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.measures import main_measure
+from ecoval_core.text import count_of, known
 from ecoval_core.workspace import slow
 from ecoval_core.workspace.exports import Unit, to_csv
 from ecoval_core.workspace.history import RunRecord
@@ -90,7 +91,7 @@ def other_of(run: Run, chosen: str) -> Other | None:
     if baseline.is_costly:
         if state.result(task) is None and not progress.is_running(task):
             st.button(
-                f"Value by {baseline.title}: {len(run.ids):,} fits",
+                f"Value by {baseline.title}: {count_of(len(run.ids), 'fit')}",
                 key="start_baseline",
                 type="primary",
                 on_click=progress.start_quietly,
@@ -109,11 +110,11 @@ def draw_figures(found: Comparison, other: str) -> None:
     rank, tau, shared, only = st.columns(4)
     rank.metric(
         "Rank agreement",
-        formats.known(found.spearman.value, ".2f"),
+        known(found.spearman.value, ".2f"),
         help="Spearman's rank correlation: 1 is the same order of rows, 0 none in common.",
     )
     rank.caption(f"90 % interval {found.spearman.low:.2f} to {found.spearman.high:.2f}")
-    tau.metric("Kendall's tau", formats.known(found.kendall.value, ".2f"))
+    tau.metric("Kendall's tau", known(found.kendall.value, ".2f"))
     tau.caption(f"90 % interval {found.kendall.low:.2f} to {found.kendall.high:.2f}")
     lowest = found.overlaps.set_index("share").loc[CLASS_SHARE]
     shared.metric(
@@ -162,7 +163,7 @@ def draw_rows(
     ).rename("rank here → there")
     with st.container(horizontal=True):
         st.button(
-            f"Select these {len(ids)} rows",
+            f"Select {'this row' if len(ids) == 1 else f'these {len(ids):,} rows'}",
             key="select_disagreements",
             icon=":material/select_all:",
             on_click=state.select,
@@ -233,7 +234,7 @@ def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
         with column:
             layout.chart(figure, key=f"both_{strategy}")
     st.caption(
-        f"{found.n_rows:,} rows that both value, at most {found.n_refits:,} refits in "
+        f"{count_of(found.n_rows, 'row')} that both value, at most {count_of(found.n_refits, 'refit')} in "
         f"{formats.seconds(found.seconds)}."
     )
 

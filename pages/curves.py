@@ -15,6 +15,7 @@ from ecoval_core.evaluation.curves import (
     summarise_curves,
 )
 from ecoval_core.evaluation.measures import main_measure
+from ecoval_core.text import count_of
 from ecoval_core.workspace import slow
 from ecoval_core.workspace.exports import to_csv
 from ecoval_core.workspace.runs import Run
@@ -46,8 +47,9 @@ def _describe_peak(summary: pd.DataFrame) -> str:
     if not best["share"]:
         return "; no share removed raises it"
     return (
-        f"; at its peak {best['mean']:.3f}, with {best['n_removed']:,.0f} rows ({best['share']:.0%}) "
-        "removed. The peak is chosen on these same test rows, so it flatters: on new rows expect less"
+        f"; at its peak {best['mean']:.3f}, with {count_of(round(best['n_removed']), 'row')} "
+        f"({best['share']:.0%}) removed. The peak is chosen on these same test rows, so it flatters: on new "
+        "rows expect less"
     )
 
 
@@ -176,7 +178,7 @@ def draw(found: Curves, run: Run, classes: pd.Series | None) -> None:
         + _off_the_curves(placed, summary)
     )
     st.caption(
-        f"{found.n_refits:,} refits in {formats.seconds(found.seconds)}. "
+        f"{count_of(found.n_refits, 'refit')} in {formats.seconds(found.seconds)}. "
         "Bands hold the middle 80 % of "
         f"{N_RANDOM} random orders. Random clusters are a control: if removing whole clusters at "
         "random hurts as much as removing the best rows, it is the missing kinds of rows that hurt."

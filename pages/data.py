@@ -6,8 +6,9 @@ import streamlit as st
 
 from ecoval_core import charts
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
+from ecoval_core.text import count_of
 from ecoval_core.workspace.runs import Opened
-from pages.shared import formats, layout, loading, menu, runlist, state, uploads, valuing
+from pages.shared import formats, layout, loading, menu, runlist, state, valuing
 from pages.shared.session import Session, data_choices, session
 
 N_RECENT = 4
@@ -50,8 +51,6 @@ def draw_sources() -> None:
         help="CSV with any common separator (UTF-8 or Latin-1; .gz too), Parquet or Excel. It stays on this "
         "machine.",
     )
-    if (refusal := uploads.used_up()) and session.complaint != refusal:
-        st.warning(formats.plain(refusal))
     draw_recent()
     st.markdown("**Or take a sample**")
     for key, sample in SAMPLES.items():
@@ -97,7 +96,7 @@ def draw_refused() -> None:
             args=(refused, chosen, left_out),
         )
         if refused.suggested:
-            things = formats.count(len(refused.suggested), "thing")
+            things = count_of(len(refused.suggested), "thing")
             st.markdown(f"**Noticed in its cells: {things} to mend**")
             for one in refused.suggested[:N_FIXES]:
                 st.markdown(f"- {formats.plain(one.sentence)}")
@@ -116,7 +115,7 @@ def draw_fixes(opened: Opened) -> None:
     if not suggested:
         return
     n_made = len(opened.spec.table.fixes)
-    title = f"Noticed in the cells: {formats.count(len(suggested), 'thing')} to mend"
+    title = f"Noticed in the cells: {count_of(len(suggested), 'thing')} to mend"
     with st.expander(f"{title}, {n_made:,} mended", expanded=not n_made, icon=":material/healing:"):
         for number, one in enumerate(suggested[:N_FIXES]):
             st.checkbox(
@@ -241,7 +240,7 @@ def draw_table(opened: Opened) -> None:
         layout.chart(
             charts.missing_by_column(table.frame[table.features], theme=theme), key="missing_chart"
         )
-    with st.expander(f"First {min(200, table.n_rows)} rows"):
+    with st.expander(f"First {count_of(min(200, table.n_rows), 'row')}"):
         st.dataframe(table.frame.head(200), key="preview")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from ecoval_core.evaluation.pruning import Effect
+from ecoval_core.text import count_of
 from ecoval_core.workspace.runs import Run
 from pages.shared import effects, formats, labelling, layout, menu, prunelist, rows, ticks
 from pages.shared.session import Session, session
@@ -83,7 +84,7 @@ def draw_decisions(run: Run, ids: list[int]) -> None:
     n = len(ids)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            f"Accept the suggestion for {n:,} rows",
+            f"Accept the suggestion for {count_of(n, 'row')}",
             key="accept_labels",
             type="primary",
             icon=":material/check:",
@@ -92,7 +93,7 @@ def draw_decisions(run: Run, ids: list[int]) -> None:
             args=(ids, "accept"),
         )
         st.button(
-            f"Keep the {noun} of {n:,} rows",
+            f"Keep the {noun} of {count_of(n, 'row')}",
             key="keep_labels",
             icon=":material/block:",
             disabled=not n,
@@ -123,10 +124,10 @@ def draw_effects(run: Run) -> None:
         return
     left, right = st.columns(2, gap="large")
     with left:
-        st.markdown(f"**Relabelling {len(new_labels):,} rows**")
+        st.markdown(f"**Relabelling {count_of(len(new_labels), 'row')}**")
         _draw_effect(run, prunelist.effect(run, [], new_labels, "relabelling"), "relabel_effect")
     with right:
-        st.markdown(f"**Removing the same {len(new_labels):,} rows**")
+        st.markdown(f"**Removing the same {count_of(len(new_labels), 'row')}**")
         _draw_effect(run, prunelist.effect(run, list(new_labels), None, "removal"), "remove_effect")
 
 

@@ -12,6 +12,7 @@ from ecoval_core import charts
 from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.new_rows import advantages
 from ecoval_core.tables import MAX_BYTES
+from ecoval_core.text import count_of
 from ecoval_core.workspace import runs, slow
 from ecoval_core.workspace.exports import to_csv, unique_name
 from ecoval_core.workspace.jobs import JobState
@@ -28,11 +29,7 @@ NAMES = {RECOMMENDED: "by priority", BY_VALUE: "by value"}
 def open_file() -> None:
     """Read the file in the upload field; called when the field changes."""
     Session.new_complaint.forget()
-    try:
-        upload = uploads.take(session.new_upload)
-    except ValueError as error:
-        session.new_complaint = str(error)
-        return
+    upload = uploads.take(session.new_upload)
     if upload is None:
         return
     try:
@@ -63,9 +60,7 @@ def draw_notes(found: NewRows) -> None:
     for warning in found.warnings:
         st.warning(formats.plain(warning))
     if found.notes:
-        with st.expander(
-            f"How the columns were matched: {formats.count(len(found.notes), 'note')}"
-        ):
+        with st.expander(f"How the columns were matched: {count_of(len(found.notes), 'note')}"):
             for note in found.notes:
                 st.markdown(f"- {formats.plain(note)}")
 
@@ -223,7 +218,7 @@ def draw_acquisition(run: Run, frame: str, name: str) -> None:
                 f"{told[one.verdict]} chance."
             )
         st.caption(
-            f"At most {measured.n_refits:,} refits in {formats.seconds(measured.seconds)}, "
+            f"At most {count_of(measured.n_refits, 'refit')} in {formats.seconds(measured.seconds)}, "
             "scored on the test rows."
         )
     with right:
@@ -244,14 +239,12 @@ st.file_uploader(
     key=Session.new_upload.key,
     on_change=open_file,
     max_upload_size=MAX_BYTES // 2**20,
-    help=f"The column {run.table.target!r} may be missing, or empty in some rows: those are ranked "
-    "by where a label would be news.",
+    help=f"The column {formats.plain(run.table.target)} may be missing, or empty in some rows: those "
+    "are ranked by where a label would be news.",
 )
 finish_reading()
 if session.new_complaint:
     st.error(formats.plain(session.new_complaint))
-elif refusal := uploads.used_up():
-    st.warning(formats.plain(refusal))
 if session.new_file is not None:
     frame, name = session.new_file
     task = slow.new_rows(run.key, frame, name, weight=run.settings.extrinsic_weight)

@@ -11,6 +11,7 @@ import streamlit as st
 
 from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.pruning import detection
+from ecoval_core.text import count_of
 from ecoval_core.workspace import slow
 from ecoval_core.workspace.exports import Format, Which, check_parquet, export_table
 from ecoval_core.workspace.runs import Run
@@ -169,7 +170,8 @@ def draw_rules(run: Run) -> None:
             help="Keeps the highest-valued rows of a class that the rules would empty. 0 switches it off.",
         )
     picks.markdown(
-        f"**Picked by hand:** {len(rules.picked):,} rows  \n**Restored:** {len(rules.restored):,} rows"
+        f"**Picked by hand:** {count_of(len(rules.picked), 'row')}  \n"
+        f"**Restored:** {count_of(len(rules.restored), 'row')}"
     )
     with picks:
         menu.link("explore", "Pick rows on the map")
@@ -204,7 +206,7 @@ def draw_list(run: Run, ids: list[int]) -> None:
             on_click=lambda: prunelist.change(rules.restore(marked)),
         )
     if rules.restored:
-        with st.expander(f"{len(rules.restored):,} rows kept whatever the rules"):
+        with st.expander(f"{count_of(len(rules.restored), 'row')} kept whatever the rules"):
             kept = sorted(rules.restored)
             rows.draw(run, kept, "restored_rows")
             st.button(
@@ -268,10 +270,8 @@ def _gatherer(run: Run, pruned_ids: list[int], new_labels: dict[int, Any]) -> Ca
     # Where a button is pressed, the session is no longer there to be asked.
     workspace = server.workspace()
     wanted = {
-        f"Pruning {formats.count(len(pruned_ids), 'row')}": slow.change_effect(run, pruned_ids),
-        f"Relabelling {formats.count(len(new_labels), 'row')}": slow.change_effect(
-            run, [], new_labels
-        ),
+        f"Pruning {count_of(len(pruned_ids), 'row')}": slow.change_effect(run, pruned_ids),
+        f"Relabelling {count_of(len(new_labels), 'row')}": slow.change_effect(run, [], new_labels),
     }
 
     curves = slow.curves(run.key, weight=run.settings.extrinsic_weight)

@@ -11,6 +11,7 @@ import streamlit as st
 
 from ecoval_core.evaluation.profiles import compare_with_class, describe_group
 from ecoval_core.tables.pixels import detect_grid, to_image
+from ecoval_core.text import count_of
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats, layout, menu, reviewing, rows, server, state, story
 from pages.shared.session import Session, session
@@ -220,7 +221,7 @@ def draw_clusters(run: Run) -> None:
             text, button = st.columns([5, 1], vertical_alignment="center")
             error = float(run.ecoval.cluster_standard_errors_[cluster])
             text.markdown(
-                f"**Cluster {cluster}**: {formats.count(int(worth['n_rows']), 'row')}, "
+                f"**Cluster {cluster}**: {count_of(int(worth['n_rows']), 'row')}, "
                 f"{formats.target_word(run)} {formats.plain(_label_of(run, ids))}, left out "
                 f"**{unit.number(float(worth['value']))}** ± {unit.size(error)}"
             )

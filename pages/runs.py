@@ -230,8 +230,6 @@ def draw_import() -> None:
         on_change=import_file,
         help="Everything in it is checked before anything of it is kept.",
     )
-    if (refusal := uploads.used_up()) and session.import_complaint != refusal:
-        st.warning(formats.plain(refusal))
     if session.import_complaint:
         st.error(formats.plain(session.import_complaint))
     elif session.imported_run is not None:

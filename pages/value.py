@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ecoval_core.evaluation.stability import Stability, count_surely_harmful, stability_of
+from ecoval_core.text import count_of, known
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace import slow
@@ -26,7 +27,8 @@ def draw_plan(opened: Opened, settings: Settings) -> None:
     size = rows_per_fit(opened.split, settings.every_row) / settings.n_clusters
     folds = f", in each of {settings.n_folds} folds" if settings.every_row else ""
     st.markdown(
-        f"**{settings.n_clusters:,} clusters of about {size:.3g} rows{folds}: {n_fits:,} fits, {cost}.**",
+        f"**{count_of(settings.n_clusters, 'cluster')} of about {formats.rows_each(size)}{folds}: "
+        f"{count_of(n_fits, 'fit')}, {cost}.**",
         help="One fit on all rows, one without each cluster, five for the quality of the rows; all of "
         "that five times over if every row is valued. The time is estimated from a few timed fits.",
     )
@@ -59,14 +61,14 @@ def draw_figures(run: Run) -> None:
     )
     figures[1].metric(
         "Intrinsic share",
-        formats.known(ecoval.intrinsic_share_, ".0%"),
+        known(ecoval.intrinsic_share_, ".0%"),
         help="**Intrinsic** value is paid for what a row is in itself: a typical, credible example of "
         f"its {formats.target_word(run)}. **Extrinsic** value is paid for what it adds given all other "
         "rows. Above 100 % where the rows' effects sum to less than zero: what they cost is paid to "
         "quality on top. A dash where there is no surplus to share.",
     )
     figures[1].caption(
-        f"the rest is extrinsic; returns to scale {formats.known(ecoval.returns_to_scale_, '.2f')}",
+        f"the rest is extrinsic; returns to scale {known(ecoval.returns_to_scale_, '.2f')}",
         help="Returns to scale: the part of the surplus that is lost when clusters are left out one "
         "at a time. The rest is produced jointly by rows that can replace one another.",
     )
@@ -109,7 +111,7 @@ def draw_stability(found: Stability, run: Run) -> None:
         "Beyond two errors of zero", f"{found.n_below + found.n_above:,} of {found.n_rows:,}"
     )
     sure.caption(
-        f"{found.n_below:,} rows below zero, {found.n_above:,} above",
+        f"{count_of(found.n_below, 'row')} below zero, {found.n_above:,} above",
         help="The mean over the seeds lies beyond two standard errors of zero, where the error takes in "
         "both seeds and validation rows.",
     )
@@ -133,7 +135,7 @@ def draw_repeats(run: Run) -> None:
     elif not progress.is_running(task):
         n_fits = N_REPEATS * count_fits(run.settings.n_clusters, run.settings.n_folds)
         st.button(
-            f"Repeat with {N_REPEATS} seeds: {n_fits:,} fits",
+            f"Repeat with {N_REPEATS} seeds: {count_of(n_fits, 'fit')}",
             key="repeat",
             on_click=progress.start_quietly,
             args=(task,),
@@ -146,19 +148,20 @@ def draw_unfinished(record: RunRecord) -> None:
     """Say how a run without values ended."""
     if state.has_left(record) or record.state == "cancelled":
         st.info("The valuation was cancelled.")
-    elif record.state == "error":
+        return
+    if record.state == "error":
         st.error(formats.plain(record.error or "The valuation failed."))
     else:
         interrupted = "This valuation was interrupted before it was finished: the server stopped."
         why = formats.plain(record.error) if record.error else interrupted
         st.warning(f"{why} Its settings are those on the left.")
-        st.button(
-            "Run it again",
-            key="run_again",
-            icon=":material/restart_alt:",
-            on_click=state.start_again,
-            args=(record,),
-        )
+    st.button(
+        "Run it again",
+        key="run_again",
+        icon=":material/restart_alt:",
+        on_click=state.start_again,
+        args=(record,),
+    )
 
 
 def draw_summary(run: Run) -> None:
@@ -167,7 +170,7 @@ def draw_summary(run: Run) -> None:
     st.subheader("What came out", anchor=False)
     settings = run.settings
     st.caption(
-        f"{formats.model_title(run.settings.model)}, {run.ecoval.n_clusters_:,} clusters, score: "
+        f"{formats.model_title(run.settings.model)}, {count_of(run.ecoval.n_clusters_, 'cluster')}, score: "
         f"{SCORINGS[settings.scoring].title}, seed {settings.random_state}, "
         f"{formats.seconds(run.seconds)}."
     )

@@ -44,6 +44,8 @@ class AppServer:
         Further variables.
     """
 
+    script = "app.py"
+
     def __init__(self, folder, **environment):
         self.workspace = folder / "workspace"
         self.log = folder / "server.log"
@@ -55,7 +57,9 @@ class AppServer:
         self.process = None
 
     def start(self):
-        command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={self.port}"]
+        command = [
+            sys.executable, "-m", "streamlit", "run", self.script, f"--server.port={self.port}",
+        ]  # fmt: skip
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,

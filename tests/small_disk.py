@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from ecoval_core.workspace import files
 from ecoval_core.workspace.database import Database
+
+from ecoval_core.workspace import files
 
 MEGABYTES = 3
 

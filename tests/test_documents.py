@@ -5,12 +5,12 @@ from html import unescape
 
 import pytest
 import streamlit as st
+from ecoval_core.workspace.replay import open_table, replay
 from streamlit.testing.v1 import AppTest
 
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import load_sample, prepare
 from ecoval_core.workspace.recipe import read_recipe
-from ecoval_core.workspace.replay import open_table, replay
 from ecoval_core.workspace.runs import Settings, value_prepared
 from pages.shared import documents
 

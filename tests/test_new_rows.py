@@ -5,13 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import balanced_accuracy_score
-
-from ecoval_core.evaluation.baselines import BASELINES, baseline_values, cross_baseline_values
-from ecoval_core.evaluation.curves import removal_curves
-from ecoval_core.tables import load_sample, make_table, prepare
-from ecoval_core.valuation.cross_valuation import CrossValuation
-from ecoval_core.valuation.record import Valuation, findings_of
 from ecoval_core.workspace.baselines import estimate_baseline, overlay_curves, value_by_baseline
 from ecoval_core.workspace.new_rows import (
     addition_curves,
@@ -20,8 +13,15 @@ from ecoval_core.workspace.new_rows import (
     read_new_rows,
     value_new_rows,
 )
-from ecoval_core.workspace.runs import Settings, value_prepared
 from ecoval_core.workspace.valuations import read_fit, write_valuation
+from sklearn.metrics import balanced_accuracy_score
+
+from ecoval_core.evaluation.baselines import BASELINES, baseline_values, cross_baseline_values
+from ecoval_core.evaluation.curves import removal_curves
+from ecoval_core.tables import load_sample, make_table, prepare
+from ecoval_core.valuation.cross_valuation import CrossValuation
+from ecoval_core.valuation.record import Valuation, findings_of
+from ecoval_core.workspace.runs import Settings, value_prepared
 
 SETTINGS = Settings("naive_bayes", 8, "probability", balanced=True, random_state=3)
 

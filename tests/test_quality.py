@@ -45,8 +45,8 @@ def test_folds_keep_identical_rows_together_and_classes_spread(task):
 
 def test_neighbours_judge_by_their_shares_or_their_median():
     scale = Scale.of(np.array([0, 1, 2]), "classification")
-    found = neighbor_output(np.array([[0, 0, 1, 2], [2, 2, 2, 2]]), scale)
-    assert found.tolist() == [[0.5, 0.25, 0.25], [0, 0, 1]]
+    result = neighbor_output(np.array([[0, 0, 1, 2], [2, 2, 2, 2]]), scale)
+    assert result.tolist() == [[0.5, 0.25, 0.25], [0, 0, 1]]
     scale = Scale.of(np.array([0.0, 10.0]), "regression")
     assert neighbor_output(np.array([[1.0, 2.0, 90.0]]), scale).tolist() == [[2.0]]
 
@@ -92,8 +92,8 @@ def test_quality_is_relative_to_the_likeliest_label_after_the_priors_are_divided
     np.testing.assert_allclose(pool.label_quality(pooled, codes), [0.8, 0.2])
     np.testing.assert_allclose(pool.quality(pooled, codes), [1, 0.25])
     # Ten times rarer: a fifth of the probability is more than its share.
-    found = pool.quality(pooled, codes, np.array([1 / 0.9, 1 / 0.1]))
-    np.testing.assert_allclose(found, [0.8 / 0.9 / 2, 1])
+    result = pool.quality(pooled, codes, np.array([1 / 0.9, 1 / 0.1]))
+    np.testing.assert_allclose(result, [0.8 / 0.9 / 2, 1])
 
 
 def test_predictions_are_pooled_by_non_negative_least_squares():
@@ -108,11 +108,11 @@ def test_predictions_are_pooled_by_non_negative_least_squares():
     pooled = pool.output(outputs)
     np.testing.assert_allclose(pooled[:, 0], y.mean() + design @ expected, atol=1e-8)
     residual = np.abs(y - pooled[:, 0])
-    found = pool.label_quality(pooled, y)
+    result = pool.label_quality(pooled, y)
     np.testing.assert_allclose(
-        found, np.exp(-residual / (2 * 1.4826 * np.median(residual))), rtol=1e-9
+        result, np.exp(-residual / (2 * 1.4826 * np.median(residual))), rtol=1e-9
     )
-    assert (pool.quality(pooled, y, None) == found).all()
+    assert (pool.quality(pooled, y, None) == result).all()
 
 
 def test_neighbours_leave_the_point_itself_out():

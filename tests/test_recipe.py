@@ -11,6 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from ecoval_core.tables.mending import mend, suggest_mends
+from ecoval_core.workspace.fields import shown
+from ecoval_core.workspace.recipe_fields import RecipeError
+from ecoval_core.workspace.replay import (
+    FORMATS,
+    WHICH,
+    open_table,
+    recipe_of,
+    replay,
+)
+from ecoval_core.workspace.units import UNIT_KINDS, unit_of
+from ecoval_core.workspace.valuations import read_valuation, write_valuation
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
@@ -18,10 +30,8 @@ from threadpoolctl import threadpool_limits
 from ecoval_core.command_line import main
 from ecoval_core.evaluation.pruning import Decision, PruneList
 from ecoval_core.tables import load_sample, make_table, prepare, read_frame
-from ecoval_core.tables.mending import mend, suggest_mends
 from ecoval_core.tables.table import content_digest
 from ecoval_core.workspace.exports import export_table
-from ecoval_core.workspace.fields import shown
 from ecoval_core.workspace.history import rules_to_json
 from ecoval_core.workspace.recipe import (
     LabelDecision,
@@ -31,18 +41,8 @@ from ecoval_core.workspace.recipe import (
     read_recipe,
     recipe_bytes,
 )
-from ecoval_core.workspace.recipe_fields import RecipeError
-from ecoval_core.workspace.replay import (
-    FORMATS,
-    WHICH,
-    open_table,
-    recipe_of,
-    replay,
-)
 from ecoval_core.workspace.runs import Run, Settings, value_prepared
 from ecoval_core.workspace.store import Store
-from ecoval_core.workspace.units import UNIT_KINDS, unit_of
-from ecoval_core.workspace.valuations import read_valuation, write_valuation
 
 FILES = [f"{which}.{kind}" for which in WHICH for kind in FORMATS]
 

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ecoval_core import EcoVal
 from ecoval_core.evaluation.curves import removal_curves, summarise_curves
-from ecoval_core.tables.preparation import plant_label_noise
+from ecoval_core.tables.prepare import plant_label_noise
 
 
 @pytest.fixture(scope="module")

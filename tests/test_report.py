@@ -15,6 +15,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from data_files import loan_csv
+from ecoval_core.workspace.replay import recipe_of
+from ecoval_core.workspace.units import unit_of
 from playwright.sync_api import sync_playwright
 
 from ecoval_core import charts
@@ -27,9 +29,7 @@ from ecoval_core.reporting.figures import MAX_LOWEST, MAX_POINTS, drawn, points_
 from ecoval_core.tables import load_sample, make_table, prepare, read_frame
 from ecoval_core.valuation.record import reliability_warning
 from ecoval_core.workspace.recipe import new_labels, read_recipe, recipe_bytes
-from ecoval_core.workspace.replay import recipe_of
 from ecoval_core.workspace.runs import Settings, value_prepared
-from ecoval_core.workspace.units import unit_of
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 SCRIPT = "</script><script>document.hacked = 1</script>"

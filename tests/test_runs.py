@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from ecoval_core.workspace.units import unit_of
 
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import load_sample, make_table
-from ecoval_core.tables.preparation import prepare
+from ecoval_core.tables.prepare import prepare
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.workspace.exports import export_table, exported_frame
 from ecoval_core.workspace.runs import Settings, estimate_run, rows_per_fit, value_prepared
-from ecoval_core.workspace.units import unit_of
 
 
 @pytest.fixture(scope="module")

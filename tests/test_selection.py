@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from browser import IN_CHROMIUM, idle, menu, press, running_server, visiting, widget
+from ecoval_core.evaluation.standing import rows_removed, standing_of
 from playwright.sync_api import expect
 
 from ecoval_core import charts
 from ecoval_core.charts import curves as curve_charts
 from ecoval_core.charts.selection import bar_key, rows_behind, value_bins
-from ecoval_core.evaluation.standing import rows_removed, standing_of
 from ecoval_core.workspace import bundle_fields
 from pages.shared.pointmap.chart import Touch
-from pages.shared.pointmap.gestures import unanswered
+from pages.shared.pointmap.component import unanswered
 
 
 def make_frame(n=200, *, regression=False, seed=0):

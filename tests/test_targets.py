@@ -138,10 +138,10 @@ def test_the_utility_is_the_mean_over_classes_of_balanced_refits(rare):
     ecoval.fit(X, y, X_val, y_val)
     balanced = clone(model).set_params(class_weight="balanced")
 
-    def utility(kept):
-        if len(np.unique(y[kept])) < 2:
+    def utility(rest):
+        if len(np.unique(y[rest])) < 2:
             return 0.5
-        fitted = clone(balanced).fit(X[kept], y[kept])
+        fitted = clone(balanced).fit(X[rest], y[rest])
         proba = fitted.predict_proba(X_val)[np.arange(300), np.searchsorted(fitted.classes_, y_val)]
         return np.mean([proba[y_val == label].mean() for label in ("bad", "good")])
 
@@ -165,10 +165,10 @@ def test_cluster_errors_are_those_of_a_weighted_bootstrap(rare):
     w = np.where(y_val == "bad", 5.0, 1.0)
     truth = np.arange(300), (y_val == "good").astype(int)
 
-    def given(kept):
-        if len(np.unique(y[kept])) < 2:
-            return (y_val == y[kept][0]).astype(float)
-        return GaussianNB().fit(X[kept], y[kept]).predict_proba(X_val)[truth]
+    def given(rest):
+        if len(np.unique(y[rest])) < 2:
+            return (y_val == y[rest][0]).astype(float)
+        return GaussianNB().fit(X[rest], y[rest]).predict_proba(X_val)[truth]
 
     rows = np.random.default_rng(0).integers(300, size=(4000, 300))
     everything = given(ecoval.labels_ >= 0)
@@ -184,10 +184,10 @@ def test_removing_the_lowest_values_spares_the_rare_class_only_with_weights(rare
     gone, scores = {}, {}
     for weight in (None, "balanced"):
         ecoval = EcoVal(random_state=0, class_weight=weight).fit(X, y, X_val, y_val)
-        kept = np.argsort(ecoval.values_)[75:]
-        model = LogisticRegression(class_weight="balanced").fit(X[kept], y[kept])
+        rest = np.argsort(ecoval.values_)[75:]
+        model = LogisticRegression(class_weight="balanced").fit(X[rest], y[rest])
         scores[weight] = balanced_accuracy_score(y_test, model.predict(X_test))
-        gone[weight] = 1 - (y[kept] == "bad").sum() / (y == "bad").sum()
+        gone[weight] = 1 - (y[rest] == "bad").sum() / (y == "bad").sum()
     assert gone[None] > 0.5
     assert gone["balanced"] < 0.25
     assert scores["balanced"] > scores[None]

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ecoval_core.workspace.database import WorkspaceError
+from ecoval_core.workspace.parquet import read_arrays, write_arrays
+from ecoval_core.workspace.shelf import DATABASE, FILED
+from ecoval_core.workspace.valuations import read_valuation
 from small_disk import KINDS, MEGABYTES, small_disk
 from small_runs import SETTINGS, drawn_valuation, keep_run, prepared_table
 
 from ecoval_core.workspace import history, moving, workspace
-from ecoval_core.workspace.database import WorkspaceError
 from ecoval_core.workspace.history import Desk
-from ecoval_core.workspace.parquet import read_arrays, write_arrays
-from ecoval_core.workspace.shelf import DATABASE, FILED
 from ecoval_core.workspace.store import Store
-from ecoval_core.workspace.valuations import read_valuation
 from ecoval_core.workspace.workspace import Workspace, default_root
 
 FULL, READ_ONLY = "the disk is full", "the disk is read-only"

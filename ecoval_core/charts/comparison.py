@@ -14,7 +14,6 @@ from ecoval_core.charts.style import (
     CATEGORIES,
     MAX_GROUPS_DRAWN,
     ROW_HEIGHT,
-    Palette,
     ThemeName,
     add_bars,
     aligned,
@@ -28,21 +27,15 @@ from ecoval_core.charts.style import (
     rows_at,
     safe,
     short_names,
-    sorted_labels,
 )
 from ecoval_core.text import count_of
 
 
 def agreement_scatter(
-    rows: pd.DataFrame,
-    *,
-    names: tuple[str, str],
-    theme: ThemeName,
-    by: Literal["ranks", "values"] = "ranks",
-    labels: pd.Series | None = None,
-    selected: ArrayLike | None = None,
-) -> go.Figure:
-    """Draw every row by what two valuations say of it.
+    rows: pd.DataFrame, *, names: tuple[str, str], theme: ThemeName,
+    by: Literal["ranks", "values"] = "ranks", selected: ArrayLike = (),
+) -> go.Figure:  # fmt: skip
+    """Draw every row by what two valuations say of it, coloured by the difference of its ranks.
 
     Parameters
     ----------
@@ -52,72 +45,64 @@ def agreement_scatter(
     names : tuple of two str
         What the two valuations are called.
     theme : {"light", "dark"}
-        Palette of the page.
     by : {"ranks", "values"}, default="ranks"
         What the axes show: ranks in percent, or values in the units of each.
-    labels : Series or None, default=None
-        Groups that colour the points, by row id, such as
-        :func:`ecoval_core.charts.style.label_groups` makes them; None colours by the difference of the ranks.
-    selected : array-like of int or None, default=None
+    selected : array-like of int, default=()
         Row ids that get a ring.
 
     Returns
     -------
     Figure
         At most 20,000 points whose `customdata` is the row id, those with the largest differences among
-        them; one trace, or one for each group. Ranks have a line where both agree.
-
-    Raises
-    ------
-    ValueError
-        If `by` is neither.
+        them. Ranks have a line where both agree.
     """
     if by not in ("ranks", "values"):
         raise ValueError(f"The axes show 'ranks' or 'values', not {by!r}.")
-    palette = palette_of(theme)
-    title = "Rank by rank" if by == "ranks" else "Value by value"
+    palette, is_rank = palette_of(theme), by == "ranks"
+    title = "Rank by rank" if is_rank else "Value by value"
     if rows.empty:
         return message_figure(palette, title, "No row is valued by both.")
     points = rows.iloc[_points_drawn(rows["difference"].abs().to_numpy())]
     short = short_names(names, 28)
+    words = "Each in its own unit: only the order can be compared."
+    if is_rank:
+        words = "On the line both agree; far from it one of them errs."
     figure = base_figure(
         palette, height=520, title=title + count_shown(rows, points.index.to_numpy()),
-        subtitle=_legend_in_words(by, short[1], is_colored=labels is None),
+        subtitle=f"{words}<br>Blue: higher in {short[1]}. Orange: lower.",
         dragmode="lasso", hovermode="closest", legend={"y": -0.14},
     )  # fmt: skip
-    column = "rank" if by == "ranks" else "value"
-    if by == "ranks":
-        figure.add_shape(
-            type="line", x0=0, y0=0, x1=100, y1=100, line=dotted(palette), layer="below"
-        )
-    if labels is None:
-        figure.add_trace(_points(points, column, short, _by_difference(points, palette)))
-    else:
-        for name, color, part in _groups(points, labels, palette):
-            trace = _points(part, column, short, {"color": color})
-            figure.add_trace(trace.update(name=safe(name), showlegend=True))
-    if selected is not None:
-        ringed = rows[rows.index.isin(np.asarray(selected))]
+    axis: dict[str, Any] = {"zeroline": True}
+    what = "value"
+    if is_rank:
+        what, axis = "rank, % (0 is lowest)", {"zeroline": False, "range": [-2, 102]}
+        line = dotted(palette)
+        figure.add_shape(type="line", x0=0, y0=0, x1=100, y1=100, line=line, layer="below")
+    limit = max(1.0, float(points["difference"].abs().max()))
+    texts = [
+        f"{short[0]}: rank {rank_a:.0f} %, value {number(a, signed=True)}<br>"
+        f"{short[1]}: rank {rank_b:.0f} %, value {number(b, signed=True)}"
+        for rank_a, a, rank_b, b in points[["rank_a", "value_a", "rank_b", "value_b"]].to_numpy()
+    ]
+    columns = [f"{by.removesuffix('s')}_{one}" for one in "ab"]
+    marker = {
+        "opacity": 0.75, "color": points["difference"].to_numpy(np.float32),
+        "colorscale": palette.diverging, "cmin": -limit, "cmax": limit, "showscale": False,
+    }  # fmt: skip
+    trace = bare_trace(
+        points.index, points[columns].to_numpy(), marker, texts, showlegend=False,
+        hovertemplate="<b>row %{customdata}</b><br>%{text}<extra></extra>",
+    )  # fmt: skip
+    figure.add_trace(trace)
+    x, y = rows.loc[rows.index.isin(np.asarray(selected)), columns].to_numpy(np.float32).T
+    if len(x):
         figure.add_scattergl(
-            x=ringed[f"{column}_a"].to_numpy(np.float32), hoverinfo="skip",
-            y=ringed[f"{column}_b"].to_numpy(np.float32), mode="markers", showlegend=False,
+            x=x, y=y, hoverinfo="skip", mode="markers", showlegend=False, name="selected",
             marker={"symbol": "circle-open", "size": 13, "line": {"width": 2}, "color": palette.text},
-            name="selected",
         )  # fmt: skip
-    what = "rank, % (0 is lowest)" if by == "ranks" else "value"
-    figure.update_xaxes(title_text=f"{short[0]}: {what}", zeroline=by == "values")
-    figure.update_yaxes(title_text=f"{short[1]}: {what}", zeroline=by == "values")
-    if by == "ranks":
-        figure.update_xaxes(range=[-2, 102])
-        figure.update_yaxes(range=[-2, 102])
+    figure.update_xaxes(title_text=f"{short[0]}: {what}", **axis)
+    figure.update_yaxes(title_text=f"{short[1]}: {what}", **axis)
     return figure.update_traces(unselected={"marker": {"opacity": 0.25}})
-
-
-def _legend_in_words(by: str, second: str, *, is_colored: bool) -> str:
-    colors = f"<br>Blue: higher in {second}. Orange: lower." if is_colored else ""
-    if by == "ranks":
-        return f"On the line both agree; far from it one of them errs.{colors}"
-    return f"Each in its own unit: only the order can be compared.{colors}"
 
 
 def _points_drawn(differences: NDArray) -> NDArray[np.int64]:
@@ -130,51 +115,6 @@ def _points_drawn(differences: NDArray) -> NDArray[np.int64]:
     return order[np.isin(order, kept)]
 
 
-def _points(
-    points: pd.DataFrame, column: str, names: list[str], marker: dict[str, Any]
-) -> go.Scattergl:
-    texts = [
-        f"{names[0]}: rank {rank_a:.0f} %, value {number(a, signed=True)}<br>"
-        f"{names[1]}: rank {rank_b:.0f} %, value {number(b, signed=True)}"
-        for rank_a, a, rank_b, b in zip(
-            *(points[name] for name in ("rank_a", "value_a", "rank_b", "value_b")), strict=True
-        )
-    ]
-    return bare_trace(
-        points.index, points[[f"{column}_a", f"{column}_b"]].to_numpy(), {"opacity": 0.75, **marker}, texts,
-        showlegend=False, hovertemplate="<b>row %{customdata}</b><br>%{text}<extra></extra>",
-    )  # fmt: skip
-
-
-def _by_difference(points: pd.DataFrame, palette: Palette) -> dict[str, Any]:
-    limit = max(1.0, float(points["difference"].abs().max()))
-    return {
-        "color": points["difference"].to_numpy(np.float32), "colorscale": palette.diverging,
-        "cmin": -limit, "cmax": limit, "showscale": False,
-    }  # fmt: skip
-
-
-def _groups(
-    points: pd.DataFrame, labels: pd.Series, palette: Palette
-) -> list[tuple[str, str, pd.DataFrame]]:
-    """Name, colour and points of each group; beyond twelve the smaller ones go together."""
-    of_points = labels.reindex(points.index)
-    counts = of_points.value_counts()
-    counts = counts[counts > 0]
-    largest = counts.index[: len(CATEGORIES) - (len(counts) > len(CATEGORIES))]
-    shown = sorted_labels(largest)
-    if isinstance(labels.dtype, pd.CategoricalDtype):
-        shown = [group for group in labels.cat.categories if group in set(largest)]
-    groups = [
-        (str(group), color, points[(of_points == group).to_numpy()])
-        for group, color in zip(shown, CATEGORIES, strict=False)
-    ]
-    rest = points[~of_points.isin(list(shown)).to_numpy()]
-    if len(rest):
-        groups.insert(0, (f"{len(counts) - len(shown)} others", palette.faded, rest))
-    return groups
-
-
 def overlap_bars(overlaps: pd.DataFrame, *, theme: ThemeName) -> go.Figure:
     """Draw how many of the lowest rows of one valuation are among the lowest of the other.
 
@@ -183,7 +123,6 @@ def overlap_bars(overlaps: pd.DataFrame, *, theme: ThemeName) -> go.Figure:
     overlaps : DataFrame
         :attr:`ecoval_core.evaluation.comparison.Comparison.overlaps`.
     theme : {"light", "dark"}
-        Palette of the page.
 
     Returns
     -------
@@ -242,7 +181,6 @@ def class_bars(
     share : float
         Part of all rows that counts as the lowest.
     theme : {"light", "dark"}
-        Palette of the page.
 
     Returns
     -------
@@ -292,7 +230,6 @@ def before_after(changes: pd.DataFrame, *, theme: ThemeName, title: str = "") ->
         Columns measure (its name for people), before, after, low, high (an interval of the difference); a
         row a measure, drawn from the top.
     theme : {"light", "dark"}
-        Palette of the page.
     title : str, default=""
         What was changed.
 

@@ -35,24 +35,13 @@ STRATEGY_NAMES = {
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a set of rows stands on a curve: at the share of rows that it has.
-
-    Attributes
-    ----------
-    name : str
-        What the rows are.
-    strategy : {"lowest", "highest"}
-        The curve that it stands on.
-    share : float
-        Part of the rows.
-    n_rows, n_removed : int
-        Rows in the set, and how many of them are gone where that share is removed by value.
-    """
+    """Where a set of rows stands on a curve, "lowest" or "highest": at the share of rows that it has."""
 
     name: str
     strategy: str
     share: float
     n_rows: int
+    # How many of them are gone where that share is removed by value.
     n_removed: int
 
 
@@ -102,7 +91,6 @@ def removal_chart(
     metric : str
         Name of the score.
     theme : {"light", "dark"}
-        Palette of the page.
     title : str, default=""
         The question that the chart answers.
     marks : sequence of Mark, default=()
@@ -147,15 +135,9 @@ def removal_chart(
 
 
 def methods_chart(
-    summary: pd.DataFrame,
-    baseline: float,
-    metric: str,
-    *,
-    strategy: Literal["lowest", "highest"],
-    names: dict[str, str],
-    theme: ThemeName,
-    title: str = "",
-) -> go.Figure:
+    summary: pd.DataFrame, baseline: float, metric: str, *, strategy: Literal["lowest", "highest"],
+    names: dict[str, str], theme: ThemeName, title: str = "",
+) -> go.Figure:  # fmt: skip
     """Draw the removal curves of several methods over each other, and the band of random orders.
 
     Parameters
@@ -164,19 +146,13 @@ def methods_chart(
         From :func:`ecoval_core.evaluation.curves.summarise_curves` of
         :func:`ecoval_core.evaluation.comparison.method_curves`, of one measure: columns method, strategy,
         share, n_removed, mean, low, high.
-    baseline : float
-        Score with all rows.
-    metric : str
-        Name of the score.
     strategy : {"lowest", "highest"}
         Which values are removed first.
     names : dict of str to str
         What each method is called, in the order of the colours; methods that it does not name are left
         out.
-    theme : {"light", "dark"}
-        Palette of the page.
-    title : str, default=""
-        The question that the chart answers.
+    baseline, metric, theme, title
+        As for :func:`removal_chart`.
 
     Returns
     -------
@@ -192,14 +168,9 @@ def methods_chart(
 
 
 def acquisition_chart(
-    summary: pd.DataFrame,
-    baseline: float,
-    metric: str,
-    *,
-    names: dict[str, str],
-    theme: ThemeName,
+    summary: pd.DataFrame, baseline: float, metric: str, *, names: dict[str, str], theme: ThemeName,
     title: str = "",
-) -> go.Figure:
+) -> go.Figure:  # fmt: skip
     """Draw the test score while rows of a new file are added in several orders.
 
     Parameters
@@ -210,14 +181,10 @@ def acquisition_chart(
         share, n_added, mean, low, high.
     baseline : float
         Score without the new rows.
-    metric : str
-        Name of the score.
     names : dict of str to str
         What each order is called, the first the one that is recommended.
-    theme : {"light", "dark"}
-        Palette of the page.
-    title : str, default=""
-        The question that the chart answers.
+    metric, theme, title
+        As for :func:`removal_chart`.
 
     Returns
     -------

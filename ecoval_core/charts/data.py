@@ -38,7 +38,6 @@ def class_counts(target: pd.Series, *, theme: ThemeName) -> go.Figure:
     target : Series
         Labels, or amounts as floats, of the rows that have a target; its name is the column's.
     theme : {"light", "dark"}
-        Palette of the page.
 
     Returns
     -------
@@ -102,7 +101,6 @@ def missing_by_column(features: pd.DataFrame, *, theme: ThemeName) -> go.Figure:
     features : DataFrame of shape (n_rows, n_features)
         The columns that are used.
     theme : {"light", "dark"}
-        Palette of the page.
 
     Returns
     -------
@@ -131,7 +129,6 @@ def split_bar(parts: pd.Series, *, theme: ThemeName) -> go.Figure:
     parts : Series of str
         Part of each row: "train", "validation", "test" or "no target".
     theme : {"light", "dark"}
-        Palette of the page.
 
     Returns
     -------

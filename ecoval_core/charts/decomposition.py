@@ -71,9 +71,7 @@ def decomposition_scatter(frame: pd.DataFrame, *, theme: ThemeName, unit: str = 
     frame : DataFrame
         :attr:`ecoval_core.workspace.runs.Run.frame`, in any unit. Rows without a value are left out.
     theme : {"light", "dark"}
-        Palette of the page.
     unit : str, default=""
-        Unit of the values, in words.
 
     Returns
     -------

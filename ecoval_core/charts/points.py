@@ -49,7 +49,7 @@ def make_points(
 ) -> PointData:  # fmt: skip
     """Make points of valued rows, `hover` being columns to tell of them; at most `limit` are drawn."""
     coords = check_coords(frame, coords, np.float64)
-    drawn = np.sort(_sample(frame, _is_drawable(frame, coords), limit))
+    drawn = np.sort(points_shown(frame, coords, limit))
     points = frame.iloc[drawn]
 
     def texts() -> list[str]:
@@ -75,41 +75,18 @@ def check_coords(frame: pd.DataFrame, coords: ArrayLike, dtype: type) -> NDArray
     return checked
 
 
-def _is_drawable(frame: pd.DataFrame, coords: NDArray) -> NDArray[np.bool_]:
-    is_valued = np.isfinite(frame["value"].to_numpy(dtype=float))
-    return np.asarray(is_valued & np.isfinite(coords).all(axis=1))
-
-
 def points_shown(
-    frame: pd.DataFrame,
-    coords: NDArray,
-    selected: NDArray[np.bool_] | None = None,
-    picked_id: int | None = None,
+    frame: pd.DataFrame, coords: NDArray, limit: int = MAX_POINTS
 ) -> NDArray[np.int64]:
-    """Return the positions of the rows that a Plotly chart draws, the lowest last and on top."""
-    usable = _is_drawable(frame, coords)
-    return _sample(frame, usable, MAX_POINTS, selected, picked_id)[::-1]
-
-
-def _sample(
-    frame: pd.DataFrame, usable: NDArray[np.bool_], limit: int,
-    selected: NDArray[np.bool_] | None = None, picked_id: int | None = None,
-) -> NDArray[np.int64]:  # fmt: skip
-    """Choose rows up to a limit, in ascending order of their value: the lowest, and a random sample."""
-    positions = np.flatnonzero(usable)
-    values = frame["value"].to_numpy(dtype=float)[positions]
-    lowest_first = positions[np.argsort(values, kind="stable")]
-    if len(positions) <= limit:
-        return lowest_first
-    wanted = [
-        lowest_first[: min(MAX_LOWEST, limit)],
-        positions[frame.index[positions] == picked_id],
-    ]
-    if selected is not None:
-        wanted.append(lowest_first[selected[lowest_first]][:MAX_LOWEST])
-    sample = np.random.default_rng(0).permutation(positions)
-    ranked = pd.unique(np.concatenate([*wanted, sample]))
-    return lowest_first[np.isin(lowest_first, ranked[:limit])]
+    """Return the positions of the rows that are drawn, the lowest last: all, or the lowest and a sample."""
+    values = frame["value"].to_numpy(dtype=float)
+    positions = np.flatnonzero(np.isfinite(values) & np.isfinite(coords).all(axis=1))
+    lowest_first = positions[np.argsort(values[positions], kind="stable")]
+    if len(positions) > limit:
+        sample = np.random.default_rng(0).permutation(positions)
+        ranked = pd.unique(np.concatenate([lowest_first[: min(MAX_LOWEST, limit)], sample]))
+        lowest_first = lowest_first[np.isin(lowest_first, ranked[:limit])]
+    return lowest_first[::-1]
 
 
 def count_shown(frame: pd.DataFrame, shown: NDArray) -> str:
@@ -120,13 +97,12 @@ def count_shown(frame: pd.DataFrame, shown: NDArray) -> str:
 
 
 def point_trace(
-    points: pd.DataFrame, coords: NDArray, marker: dict[str, Any], unit: str = "",
-    hover: pd.DataFrame | None = None,
-) -> go.Scattergl:  # fmt: skip
+    points: pd.DataFrame, coords: NDArray, marker: dict[str, Any], unit: str = ""
+) -> go.Scattergl:
     """Draw rows as points that carry their row id and say in words what they are."""
     return bare_trace(
         points.index, coords, {"opacity": 0.9, **marker}, _sums(points),
-        hovertext=_descriptions(points, hover),
+        hovertext=_descriptions(points, None),
         hovertemplate=HOVER_TEMPLATE.format(unit=safe(unit, 40)),
         selected={"marker": {"opacity": 1.0}},
     )  # fmt: skip

@@ -52,9 +52,7 @@ def value_distribution(
     frame : DataFrame
         :attr:`ecoval_core.workspace.runs.Run.frame`, in any unit.
     theme : {"light", "dark"}
-        Palette of the page.
     unit : str, default=""
-        Unit of the values, in words.
     selected : iterable of int, default=()
         Row ids selected: their part of each bar is drawn in a stronger tone, the rest fainter.
 
@@ -187,9 +185,7 @@ def totals_by(
     limit : int, default=40
         Bars at most, those of the lowest totals.
     theme : {"light", "dark"}
-        Palette of the page.
     unit : str, default=""
-        Unit of the values, in words.
     selected : iterable of int, default=()
         Row ids selected; bars without one of them are fainter then.
 
@@ -198,11 +194,6 @@ def totals_by(
     Figure
         Two bar traces, stacked, and a mark at their sum; `customdata` names the class or cluster, `ids` are
         keys for :func:`ecoval_core.charts.selection.rows_behind`.
-
-    Raises
-    ------
-    ValueError
-        If `by` is neither.
     """
     if by not in ("label", "cluster"):
         raise ValueError(f"Totals are by 'label' or 'cluster', not by {by!r}.")

@@ -6,42 +6,47 @@ Text of the user's (names, labels, cells) goes through :func:`said`; the templat
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 from pandas.api import types
 
-from ecoval_core.text import DASH, MINUS
+from ecoval_core.text import DASH, MINUS, count_of, known
 
 MAX_LETTERS = 100
 
 
+class Block:
+    """Part of a section."""
+
+    @property
+    def kind(self) -> str:
+        """How the template tells the parts apart."""
+        return type(self).__name__.lower()
+
+
 @dataclass(frozen=True)
-class Text:
+class Text(Block):
     """A paragraph."""
 
-    kind: ClassVar[str] = "text"
     words: str
 
 
 @dataclass(frozen=True)
-class Notice:
+class Notice(Block):
     """A sentence that must not be overlooked; `tone` is "warning", "good" or "plain"."""
 
-    kind: ClassVar[str] = "notice"
     words: str
     tone: str = "warning"
 
 
 @dataclass(frozen=True)
-class Facts:
+class Facts(Block):
     """Terms, each with what it is here."""
 
-    kind: ClassVar[str] = "facts"
     facts: Sequence[tuple[str, str]]
 
 
@@ -56,49 +61,37 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Cards:
+class Cards(Block):
     """Headline figures side by side."""
 
-    kind: ClassVar[str] = "cards"
     cards: Sequence[Card]
 
 
 @dataclass(frozen=True)
-class Grid:
-    """A table; columns named in `numbers` are aligned to the right, the first column heads its row."""
+class Grid(Block):
+    """A table; numbers are aligned to the right, and the first column heads its row."""
 
-    kind: ClassVar[str] = "grid"
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
-    numbers: frozenset[str] = frozenset()
     note: str = ""
+    # All columns but the first, if they are not named.
+    named_numbers: Collection[str] | None = None
+
+    @property
+    def numbers(self) -> Collection[str]:
+        """Columns of numbers."""
+        return self.columns[1:] if self.named_numbers is None else self.named_numbers
 
 
 @dataclass(frozen=True)
-class Plot:
-    """A figure, and the same in words or as a table for readers without scripts.
+class Plot(Block):
+    """A figure as JSON, and the same in words or as a table for readers without scripts."""
 
-    Attributes
-    ----------
-    id : str
-        Names the figure in the page.
-    title, caption : str
-        Above and below it.
-    alt : str
-        What it shows, for those who do not see it.
-    data : str
-        Figure as JSON, see :func:`ecoval_core.reporting.figures.drawn`.
-    height : int
-        Pixels.
-    instead : Grid or Text
-        Stands for the figure.
-    """
-
-    kind: ClassVar[str] = "plot"
     id: str
     title: str
     caption: str
+    # What it shows, for those who do not see it.
     alt: str
     data: str
     height: int
@@ -106,17 +99,13 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Download:
+class Download(Block):
     """Text that is shown and can be saved as a file."""
 
-    kind: ClassVar[str] = "download"
     title: str
     file_name: str
     link: str
     text: str
-
-
-Block = Text | Notice | Facts | Cards | Grid | Plot | Download
 
 
 @dataclass(frozen=True)
@@ -150,16 +139,6 @@ def cell(value: Any) -> str:
     return known(float(value), ",.6g")
 
 
-def known(amount: float, form: str) -> str:
-    """Write an amount in a format of Python's, or a dash where it is not known."""
-    return f"{amount:{form}}".replace("-", MINUS) if math.isfinite(amount) else DASH
-
-
-def counted(n: int, noun: str, plural: str = "") -> str:
-    """Write a count with its noun: "1 row", "1,200 rows"."""
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
-
-
 def listed(parts: Iterable[str], limit: int = 8) -> Markup:
     """Join parts by commas, with a count of those beyond a limit."""
     parts = list(parts)
@@ -170,4 +149,4 @@ def listed(parts: Iterable[str], limit: int = 8) -> Markup:
 def more(n_all: int, n_shown: int, noun: str = "row", plural: str = "") -> str:
     """Say how many are not shown; nothing if all are."""
     left = n_all - n_shown
-    return f"And {left:,} more {noun if left == 1 else plural or noun + 's'}." if left > 0 else ""
+    return f"And {count_of(left, f'more {noun}', plural and f'more {plural}')}." if left > 0 else ""

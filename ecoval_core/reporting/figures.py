@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from ecoval_core.charts.style import ThemeName
+from ecoval_core.reporting.blocks import Grid, Plot, Text
 
 # Points are drawn as vectors, which print sharply and need no WebGL; more are slow, and large on paper.
 MAX_POINTS = 5_000
@@ -19,23 +20,17 @@ MARGIN_TOP, MARGIN_TOP_LEGEND = 12, 40
 Json = dict[str, Any]
 
 
+def plot(
+    id_: str, title: str, caption: str, alt: str, make: Callable[[ThemeName], go.Figure],
+    instead: Grid | Text, *, titled: bool = False,
+) -> Plot:  # fmt: skip
+    """Draw a figure; its title stands above it, unless the figure is to be `titled` itself."""
+    data, height = drawn(make, titled=titled)
+    return Plot(id_, title, caption, alt, data, height, instead)
+
+
 def drawn(make: Callable[[ThemeName], go.Figure], *, titled: bool = False) -> tuple[str, int]:
-    """Draw a figure for a report.
-
-    Parameters
-    ----------
-    make : callable
-        Takes a theme and returns a figure of :mod:`ecoval_core.charts`.
-    titled : bool, default=False
-        Keep the title in the figure; else the report writes it above.
-
-    Returns
-    -------
-    data : str
-        JSON with the light figure and what is different in the dark one.
-    height : int
-        Pixels.
-    """
+    """Return a figure as JSON, the light one and what is different in the dark, and its height."""
     light, dark = (_plain(make(theme), titled) for theme in ("light", "dark"))
     changes: list[tuple[list[str | int], Any]] = []
     _compare(light, dark, [], changes)
@@ -75,18 +70,7 @@ def _compare(light: Any, dark: Any, path: list[str | int], changes: list[Any]) -
 
 
 def points_drawn(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Choose which rows are drawn as points.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n_rows,)
-        Values.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), bool
-        All of them, or 5,000: the 1,250 lowest, and a sample of the others.
-    """
+    """Choose which rows are drawn as points: all, or 5,000 of them, the 1,250 lowest and a sample."""
     if len(values) <= MAX_POINTS:
         return np.ones(len(values), bool)
     lowest_first = np.argsort(values, kind="stable")
@@ -96,20 +80,7 @@ def points_drawn(values: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def thin_out(figure: go.Figure, row_ids: NDArray[np.int64]) -> go.Figure:
-    """Leave the points of some rows in a figure, whose first trace has a point a row.
-
-    Parameters
-    ----------
-    figure : Figure
-        Its first trace carries row ids in `customdata`; changed in place.
-    row_ids : ndarray of int
-        Rows that stay.
-
-    Returns
-    -------
-    Figure
-        The same figure.
-    """
+    """Leave the points of some rows in a figure, whose first trace has their ids in `customdata`."""
     points = figure.data[0]
     stays = np.isin(np.asarray(points.customdata), row_ids)
     for name in ("x", "y", "customdata", "text", "hovertext"):

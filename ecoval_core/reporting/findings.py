@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from markupsafe import Markup
@@ -18,17 +18,17 @@ from ecoval_core.reporting.blocks import (
     Card,
     Cards,
     Facts,
+    Grid,
     Notice,
     Plot,
     Section,
     Text,
-    counted,
-    known,
     listed,
     more,
     said,
 )
-from ecoval_core.reporting.figures import drawn, points_drawn, thin_out
+from ecoval_core.reporting.figures import plot, points_drawn, thin_out
+from ecoval_core.text import count_of, known
 from ecoval_core.valuation.models import MODELS
 from ecoval_core.valuation.record import reliability_warning
 from ecoval_core.valuation.scoring import SCORINGS
@@ -78,7 +78,7 @@ def summary(run: Run, unit: Unit, decided: Decision, relabelled: Mapping[int, An
         ),
         Card(
             "Harmful clusters", f"{len(harmful):,}", f"of {ecoval.n_clusters_:,}",
-            f"{counted(int(harmful['n_rows'].sum()), 'row')}, without which the model scores better.",
+            f"{count_of(int(harmful['n_rows'].sum()), 'row')}, without which the model scores better.",
         ),
         Card(
             "Rows below zero", f"{n_below:,}", f"of {n_rows:,}",
@@ -86,7 +86,7 @@ def summary(run: Run, unit: Unit, decided: Decision, relabelled: Mapping[int, An
         ),
         Card(
             "Rows to prune", f"{len(decided.reasons):,}", f"of {n_rows:,}",
-            f"{counted(len(decided.spared), 'more row')} spared by the quota of a class."
+            f"{count_of(len(decided.spared), 'more row')} spared by the quota of a class."
             if len(decided.spared) else "By the rules and picks under Decisions.",
         ),
         Card(
@@ -118,12 +118,11 @@ def what_was_valued(run: Run) -> Section:
     valued = "training and validation rows, by five folds" if run.settings.every_row else "training"
     noise = "none"
     if len(split_rows.flipped_ids):
-        noise = (
-            f"{len(split_rows.flipped_ids):,} training rows made wrong on purpose ({how.noise:.0%})"
-        )
+        n_flipped = count_of(len(split_rows.flipped_ids), "training row")
+        noise = f"{n_flipped} made wrong on purpose ({how.noise:.0%})"
     facts = [
         ("Table", said(table.name)),
-        ("Size", f"{counted(table.n_rows, 'row')}, {counted(table.frame.shape[1], 'column')}"),
+        ("Size", f"{count_of(table.n_rows, 'row')}, {count_of(table.frame.shape[1], 'column')}"),
         ("Target", Markup("{} ({})").format(said(table.target), table.task)),
         ("Columns used", f"{len(table.features):,}"),
         ("Columns left out", listed(left_out) if left_out else "none"),
@@ -133,44 +132,32 @@ def what_was_valued(run: Run) -> Section:
         ("Planted noise", noise),
         ("Seed of the split", f"{how.random_state}"),
     ]  # fmt: skip
-    data, height = drawn(lambda theme: charts.class_counts(table.label_series, theme=theme))
-    is_class = table.task == "classification"
-    n_classes = len(table.classes)
-    alt = (
-        f"Bars: rows of each of {counted(n_classes, 'class', 'classes')}, the largest first."
-        if is_class
-        else "Histogram of the target over all rows."
-    )
-    missing = grids.missing_grid(run)
-    blocks: list[Block] = [
-        Facts(facts),
-        Plot(
-            "classes", "Rows by class" if is_class else "Rows by target",
-            "All rows that have a target, before any noise was planted.", alt, data, height,
-            grids.classes_grid(run),
-        ),
-        missing or Text("No column in use lacks a value."),
-    ]  # fmt: skip
-    return Section("table", "What was valued", blocks)
+    title, alt = "Rows by target", "Histogram of the target over all rows."
+    if table.task == "classification":
+        classes = count_of(len(table.classes), "class", "classes")
+        title, alt = "Rows by class", f"Bars: rows of each of {classes}, the largest first."
+    caption = "All rows that have a target, before any noise was planted."
+    counts = plot(
+        "classes", title, caption, alt,
+        lambda theme: charts.class_counts(table.label_series, theme=theme), grids.classes_grid(run),
+    )  # fmt: skip
+    missing = grids.missing_grid(run) or Text("No column in use lacks a value.")
+    return Section("table", "What was valued", [Facts(facts), counts, missing])
 
 
 def how_it_was_valued(run: Run) -> Section:
     """Give the settings, and the method in five sentences."""
-    settings = run.settings
+    settings, clusters = run.settings, count_of(run.ecoval.n_clusters_, "cluster")
     facts = [
         ("Model", MODELS[settings.model].title),
         ("Score of a validation row", SCORINGS[settings.scoring].title),
-        ("Granularity", f"{run.ecoval.n_clusters_:,} clusters (asked for: {settings.n_clusters:,})"),
+        ("Granularity", f"{clusters} (asked for: {settings.n_clusters:,})"),
         ("Extrinsic weight", f"{settings.extrinsic_weight:g}"),
         ("Classes", "every class counts alike" if settings.balanced else "every row counts alike"),
         ("Seed of the run", f"{settings.random_state}"),
     ]  # fmt: skip
-    noun = grids.label_word(run)
-    blocks: list[Block] = [
-        Facts(facts),
-        Text(METHOD.format(noun=noun)),
-        Notice(RECONSTRUCTION, "plain"),
-    ]
+    method = Text(METHOD.format(noun=grids.label_word(run)))
+    blocks: list[Block] = [Facts(facts), method, Notice(RECONSTRUCTION, "plain")]
     return Section("method", "Settings and method", blocks)
 
 
@@ -185,89 +172,77 @@ def values(run: Run, unit: Unit, coordinates: ArrayLike | None, projection: str)
         drawn_only = (
             f" {stays.sum():,} of {len(frame):,} rows are drawn, the lowest values among them."
         )
-    distribution, height = drawn(
-        lambda theme: charts.value_distribution(frame, theme=theme, unit=unit.label)
-    )
-    scatter, scatter_height = drawn(
-        lambda theme: thin_out(
-            charts.decomposition_scatter(frame, theme=theme, unit=unit.label), ids
+    left_out, n_more = "", frame["label"].nunique() - MAX_GROUPS_DRAWN
+    if noun == "label" and n_more > 0:
+        verb = "is" if n_more == 1 else "are"
+        left_out = (
+            f"The {count_of(n_more, 'class', 'classes')} of the highest medians {verb} not drawn."
         )
-    )
-    lowest, highest = grids.extremes(run, unit)
-    left_out = ""
-    if noun == "label" and (n_more := frame["label"].nunique() - MAX_GROUPS_DRAWN) > 0:
-        left_out = f"The {n_more:,} classes of the highest medians are not drawn."
     groups = "class" if noun == "label" else "range of the target"
     blocks: list[Block] = [
-        Plot(
+        plot(
             "distribution", "Distribution of values",
             f"Above all rows, below each {groups}: the box is its middle half, the whiskers leave out 5 % at "
             "either end. Orange lies below zero, where the model is better without the row. " + left_out,
             f"Histogram of {len(frame):,} values, {n_below:,} below zero, and a box for each {groups}.",
-            distribution, height, grids.distribution_grid(run, unit),
+            lambda theme: charts.value_distribution(frame, theme=theme, unit=unit.label),
+            grids.distribution_grid(run, unit),
         ),
-        Plot(
+        plot(
             "decomposition", "Intrinsic against extrinsic value",
             f"Right of the upright line a row is a typical example of its {noun}, left of it an odd one. "
             "Above the level line it helps the model; under the falling line its value is below zero."
             f"{drawn_only}",
             "Scatter of intrinsic value across and extrinsic value up, a point a row, coloured by value.",
-            scatter, scatter_height, grids.quadrant_grid(run),
+            lambda theme: thin_out(
+                charts.decomposition_scatter(frame, theme=theme, unit=unit.label), ids
+            ),
+            grids.quadrant_grid(run),
         ),
     ]  # fmt: skip
     if coordinates is not None:
         where = np.array(coordinates, dtype=np.float32)
         where[~stays] = np.nan
-        on_map, map_height = drawn(
-            lambda theme: charts.value_map(frame, where, theme=theme, unit=unit.label), titled=True
-        )
         by = f"by {projection} " if projection else ""
         words = (
             f"{int(stays.sum()):,} rows, placed {by}so that similar rows lie near one another; {n_below:,} "
             f"of {len(frame):,} rows are below zero. The tables below name the rows at either end."
         )
-        blocks.append(
-            Plot(
-                "map", "Map", "The buttons choose what the colour shows; point at a row to read it.",
-                f"Map of the rows coloured by value. {words}", on_map, map_height, Text(words),
-            )
+        on_map = plot(
+            "map", "Map", "The buttons choose what the colour shows; point at a row to read it.",
+            f"Map of the rows coloured by value. {words}",
+            lambda theme: charts.value_map(frame, where, theme=theme, unit=unit.label), Text(words),
+            titled=True,
         )  # fmt: skip
-    return Section("values", "Values", [*blocks, lowest, highest])
+        blocks.append(on_map)
+    return Section("values", "Values", [*blocks, *grids.extremes(run, unit)])
 
 
 def by_class(run: Run, unit: Unit, decided: Decision, relabelled: Mapping[int, Any]) -> Section:
     """Totals of each class."""
     noun = grids.label_word(run)
-    frame = unit.scale(run.frame)
-    data, height = drawn(
-        lambda theme: charts.totals_by(
-            frame, by="label", limit=MAX_BARS, theme=theme, unit=unit.label
-        )
-    )
+    left_out = ""
+    if noun == "label":
+        left_out = more(run.frame["label"].nunique(), MAX_BARS, "class", "classes")
     pruned = [int(row) for row in decided.reasons.index]
-    left_out = (
-        more(frame["label"].nunique(), MAX_BARS, "class", "classes") if noun == "label" else ""
-    )
-    plot = Plot(
-        "totals-by-label", f"Total value by {noun}", f"{SUM} {left_out}".strip(),
-        f"Bars of intrinsic and extrinsic value of each {noun}, the lowest total first.",
-        data, height, grids.by_class_grid(run, unit, pruned, relabelled),
-    )  # fmt: skip
-    return Section("by-class", f"By {'class' if noun == 'label' else 'target'}", [plot])
+    grid = grids.by_class_grid(run, unit, pruned, relabelled)
+    title = f"By {'class' if noun == 'label' else 'target'}"
+    return Section("by-class", title, [_totals(run, unit, "label", noun, left_out, grid)])
 
 
 def by_cluster(run: Run, unit: Unit) -> Section:
     """Clusters, the worst first."""
+    left_out = more(run.frame["cluster"].nunique(), MAX_BARS, "cluster")
+    totals = _totals(run, unit, "cluster", "cluster", left_out, grids.clusters_grid(run, unit))
+    return Section("by-cluster", "By cluster", [totals])
+
+
+def _totals(
+    run: Run, unit: Unit, by: Literal["label", "cluster"], noun: str, left_out: str, grid: Grid
+) -> Plot:
     frame = unit.scale(run.frame)
-    data, height = drawn(
-        lambda theme: charts.totals_by(
-            frame, by="cluster", limit=MAX_BARS, theme=theme, unit=unit.label
-        )
-    )
-    plot = Plot(
-        "totals-by-cluster", "Total value by cluster",
-        f"{SUM} {more(frame['cluster'].nunique(), MAX_BARS, 'cluster')}".strip(),
-        "Bars of intrinsic and extrinsic value of each cluster, the lowest total first.",
-        data, height, grids.clusters_grid(run, unit),
+    return plot(
+        f"totals-by-{by}", f"Total value by {noun}", f"{SUM} {left_out}".strip(),
+        f"Bars of intrinsic and extrinsic value of each {noun}, the lowest total first.",
+        lambda theme: charts.totals_by(frame, by=by, limit=MAX_BARS, theme=theme, unit=unit.label), grid,
     )  # fmt: skip
-    return Section("by-cluster", "By cluster", [plot])

@@ -14,8 +14,8 @@ from ecoval_core.charts.curves import STRATEGY_NAMES
 from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect
-from ecoval_core.reporting.blocks import Grid, cell, counted, known, more, said
-from ecoval_core.text import DASH
+from ecoval_core.reporting.blocks import Grid, cell, more, said
+from ecoval_core.text import DASH, count_of, known
 from ecoval_core.workspace.exports import Unit
 from ecoval_core.workspace.runs import Run
 
@@ -56,19 +56,9 @@ def classes_grid(run: Run) -> Grid:
             [name, f"{len(y):,}", *(known(float(n), ".4g") for n in y.quantile([0, 0.25, 0.5, 0.75, 1]))]
             for name, y in by_part.items()
         ]  # fmt: skip
-        columns = [
-            "part",
-            "rows",
-            "lowest",
-            "first quartile",
-            "median",
-            "third quartile",
-            "highest",
-        ]
-        return Grid(
-            "Target by part", columns, rows, frozenset(columns[1:]), "Before noise was planted."
-            if len(split.flipped_ids) else "",
-        )  # fmt: skip
+        quartiles = ["lowest", "first quartile", "median", "third quartile", "highest"]
+        note = "Before noise was planted." if len(split.flipped_ids) else ""
+        return Grid("Target by part", ["part", "rows", *quartiles], rows, note)
     counts = pd.crosstab(labels, part[labels.index]).reindex(columns=list(parts), fill_value=0)
     counts.insert(0, "rows", counts.sum(axis=1))
     counts = counts.sort_values("rows", ascending=False, kind="stable")
@@ -79,7 +69,7 @@ def classes_grid(run: Run) -> Grid:
     ]
     columns = ["class", "rows", "training", "validation", "test"]
     note = more(len(counts), len(shown), "class", "classes")
-    return Grid("Rows by class", columns, rows, frozenset(columns[1:]), note)
+    return Grid("Rows by class", columns, rows, note)
 
 
 def missing_grid(run: Run) -> Grid | None:
@@ -91,9 +81,8 @@ def missing_grid(run: Run) -> Grid | None:
         return None
     shown = missing.head(MAX_COLUMNS)
     rows = [[said(name), f"{n:,}", f"{n / table.n_rows:.1%}"] for name, n in shown.items()]
-    columns = ["column", "missing", "share"]
     note = more(len(missing), len(shown), "column")
-    return Grid("Missing values", columns, rows, frozenset(columns[1:]), note)
+    return Grid("Missing values", ["column", "missing", "share"], rows, note)
 
 
 def quadrant_grid(run: Run) -> Grid:
@@ -103,8 +92,7 @@ def quadrant_grid(run: Run) -> Grid:
         [name, f"{counts.get(name, 0):,}", f"{counts.get(name, 0) / len(run.frame):.1%}"]
         for name in QUADRANTS.values()
     ]
-    columns = ["kind of row", "rows", "share"]
-    return Grid("Rows by kind", columns, rows, frozenset(columns[1:]))
+    return Grid("Rows by kind", ["kind of row", "rows", "share"], rows)
 
 
 def distribution_grid(run: Run, unit: Unit) -> Grid:
@@ -123,21 +111,19 @@ def distribution_grid(run: Run, unit: Unit) -> Grid:
     rows += [line(said(name), values) for name, values in kinds[:MAX_CLASSES]]
     title = f"Quantiles of the values, in {unit.name}"
     note = more(len(kinds), MAX_CLASSES, "class", "classes")
-    return Grid(title, columns, rows, frozenset(columns[1:]), note)
+    return Grid(title, columns, rows, note)
 
 
-def _original(run: Run) -> list[str]:
-    return run.table.features[:N_ORIGINAL]
-
-
-def _original_numbers(run: Run) -> list[str]:
-    frame = run.table.frame
-    return [said(name) for name in _original(run) if types.is_numeric_dtype(frame[name])]
-
-
-def _original_cells(run: Run, row: int) -> list[str]:
-    found = run.table.frame[_original(run)].iloc[row]
-    return [cell(one) for one in found]
+def _row_grid(
+    run: Run, title: str, columns: Sequence[str], rows: Sequence[tuple[int, Sequence[str]]],
+    numbers: Iterable[str], note: str = "",
+) -> Grid:  # fmt: skip
+    """Table of rows, each with its id before and the first columns of the user's table after."""
+    frame = run.table.frame[run.table.features[:N_ORIGINAL]]
+    amounts = [said(name) for name in frame if types.is_numeric_dtype(frame[name])]
+    cells = [[f"{row}", *written, *map(cell, frame.iloc[row])] for row, written in rows]
+    columns = ["row", *columns, *map(said, frame)]
+    return Grid(title, columns, cells, note, ("row", *numbers, *amounts))
 
 
 def _records(frame: pd.DataFrame) -> list[tuple[Any, dict[str, Any]]]:
@@ -146,28 +132,24 @@ def _records(frame: pd.DataFrame) -> list[tuple[Any, dict[str, Any]]]:
     return list(zip(frame.index.tolist(), records, strict=True))
 
 
-def _of_rows(run: Run, unit: Unit, ids: Iterable[int], title: str, note: str = "") -> Grid:
-    noun = label_word(run)
-    numbers = ["value", "±", "intrinsic", "extrinsic", "cluster", f"{noun} quality"]
-    columns = ["row", noun, *numbers, f"suggested {noun}", *map(said, _original(run))]
-    rows = []
-    for row, found in _records(run.frame.loc[list(ids)]):
-        written = [unit.number(found["value"]), unit.size(found["standard_error"])]
-        written += [unit.number(found[name]) for name in ("intrinsic", "extrinsic")]
-        written += [f"{found['cluster']}", known(found["label_quality"], ".2f")]
-        labels = cell(found["label"]), cell(found["suggested_label"])
-        rows.append([f"{row}", labels[0], *written, labels[1], *_original_cells(run, row)])
-    return Grid(title, columns, rows, frozenset(("row", *numbers, *_original_numbers(run))), note)
-
-
 def extremes(run: Run, unit: Unit) -> tuple[Grid, Grid]:
     """Rows of the lowest and of the highest value."""
     ranked = run.frame["value"].sort_values(kind="stable").index
-    lowest, highest = ranked[:N_EXTREME], ranked[::-1][:N_EXTREME]
-    return (
-        _of_rows(run, unit, lowest, f"The {len(lowest)} lowest values, in {unit.name}"),
-        _of_rows(run, unit, highest, f"The {len(highest)} highest values, in {unit.name}"),
-    )
+    return _extreme(run, unit, ranked, "lowest"), _extreme(run, unit, ranked[::-1], "highest")
+
+
+def _extreme(run: Run, unit: Unit, ranked: pd.Index, which: str) -> Grid:
+    noun, shown = label_word(run), ranked[:N_EXTREME]
+    rows = []
+    for row, found in _records(run.frame.loc[shown]):
+        parts = (unit.number(found[name]) for name in ("intrinsic", "extrinsic"))
+        values = [unit.number(found["value"]), unit.size(found["standard_error"]), *parts]
+        quality = known(found["label_quality"], ".2f")
+        labels = cell(found["label"]), cell(found["suggested_label"])
+        rows.append((row, [labels[0], *values, f"{found['cluster']}", quality, labels[1]]))
+    numbers = ["value", "±", "intrinsic", "extrinsic", "cluster", f"{noun} quality"]
+    title = f"The {count_of(len(shown), f'{which} value')}, in {unit.name}"
+    return _row_grid(run, title, [noun, *numbers, f"suggested {noun}"], rows, numbers)
 
 
 def by_class_grid(
@@ -198,7 +180,7 @@ def by_class_grid(
     columns += ["to prune", f"new {noun}"]
     title = f"Values by {noun}, lowest mean first, in {unit.name}"
     note = more(len(totals), len(shown), "class", "classes")
-    return Grid(title, columns, rows, frozenset(columns[1:]), note)
+    return Grid(title, columns, rows, note)
 
 
 def clusters_grid(run: Run, unit: Unit) -> Grid:
@@ -220,7 +202,7 @@ def clusters_grid(run: Run, unit: Unit) -> Grid:
         note += "Measured in the first of five folds. "
     note += more(len(clusters), len(shown), "cluster")
     title = f"Clusters, worst first, in {unit.name}"
-    return Grid(title, columns, rows, frozenset(("cluster", *numbers)), note.strip())
+    return Grid(title, columns, rows, note.strip(), ("cluster", *numbers))
 
 
 def curves_grid(summary: pd.DataFrame, metric: str) -> Grid:
@@ -233,9 +215,8 @@ def curves_grid(summary: pd.DataFrame, metric: str) -> Grid:
         [f"{share:.0%}", *(known(score, ".3f") for score in row)]
         for share, row in zip(means.index, means.to_numpy(), strict=True)
     ]
-    return Grid(
-        f"Mean test {metric} by share of the rows removed", columns, rows, frozenset(columns)
-    )
+    title = f"Mean test {metric} by share of the rows removed"
+    return Grid(title, columns, rows, named_numbers=columns)
 
 
 def _signed(difference: float) -> str:
@@ -260,22 +241,20 @@ def effect_grid(title: str, effect: Effect) -> Grid:
         for change in effect.changes
     ]  # fmt: skip
     note = "Intervals of the change, over a bootstrap of the test rows, the same rows before and after."
-    return Grid(title, columns, rows, frozenset(columns[1:]), note)
+    return Grid(title, columns, rows, note)
 
 
 def pruned_grid(run: Run, unit: Unit, reasons: pd.Series) -> Grid:
     """Rows that go, the lowest value first, with the reason."""
-    shown, noun = reasons.head(MAX_LISTED), label_word(run)
-    values = run.frame.loc[shown.index, ["value", "standard_error", "label"]].assign(reason=shown)
+    shown = reasons.head(MAX_LISTED)
     rows = []
-    for row, found in _records(values):
+    for row, found in _records(run.frame.loc[shown.index].assign(reason=shown)):
         why = " + ".join(REASONS[name] for name in found["reason"].split(" + "))
-        written = unit.number(found["value"]), unit.size(found["standard_error"])
-        rows.append([f"{row}", cell(found["label"]), *written, why, *_original_cells(run, row)])
-    columns = ["row", noun, "value", "±", "reason", *map(said, _original(run))]
+        value = unit.number(found["value"]), unit.size(found["standard_error"])
+        rows.append((row, [cell(found["label"]), *value, why]))
     title = f"Rows to prune, lowest value first, in {unit.name}"
-    numbers = frozenset(("row", "value", "±", *_original_numbers(run)))
-    return Grid(title, columns, rows, numbers, more(len(reasons), len(shown)))
+    columns = [label_word(run), "value", "±", "reason"]
+    return _row_grid(run, title, columns, rows, ("value", "±"), more(len(reasons), len(shown)))
 
 
 def decided_grid(run: Run, decisions: Mapping[int, str], relabelled: Mapping[int, Any]) -> Grid:
@@ -283,16 +262,12 @@ def decided_grid(run: Run, decisions: Mapping[int, str], relabelled: Mapping[int
     noun, frame = label_word(run), run.frame
     ranked = frame.loc[frame.index.isin(list(decisions)), ["label", "label_quality"]]
     ranked = ranked.assign(is_kept=~ranked.index.isin(list(relabelled)))
-    ranked = ranked.sort_values(["is_kept", "label_quality"], kind="stable")
-    shown = ranked.head(MAX_LISTED)
-    rows = [
-        [
-            f"{row}", cell(found["label"]), cell(relabelled[row]) if row in relabelled else "kept",
-            known(found["label_quality"], ".2f"), *_original_cells(run, row),
-        ]
-        for row, found in _records(shown)
-    ]  # fmt: skip
-    columns = ["row", f"given {noun}", f"new {noun}", f"{noun} quality", *map(said, _original(run))]
-    title = f"{counted(len(ranked), 'decision')} on {noun}s, new {noun}s first"
-    numbers = frozenset(("row", f"{noun} quality", *_original_numbers(run)))
-    return Grid(title, columns, rows, numbers, more(len(ranked), len(shown)))
+    shown = ranked.sort_values(["is_kept", "label_quality"], kind="stable").head(MAX_LISTED)
+    rows = []
+    for row, found in _records(shown):
+        new = cell(relabelled[row]) if row in relabelled else "kept"
+        rows.append((row, [cell(found["label"]), new, known(found["label_quality"], ".2f")]))
+    title = f"{count_of(len(ranked), 'decision')} on {noun}s, new {noun}s first"
+    quality = f"{noun} quality"
+    columns = [f"given {noun}", f"new {noun}", quality]
+    return _row_grid(run, title, columns, rows, [quality], more(len(ranked), len(shown)))

@@ -14,23 +14,20 @@ from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.measures import Change, main_measure
 from ecoval_core.evaluation.pruning import Decision, Effect, PruneList, detection
 from ecoval_core.reporting import grids
-from ecoval_core.reporting.blocks import (
-    Block,
-    Facts,
-    Notice,
-    Plot,
-    Section,
-    Text,
-    counted,
-    known,
-)
-from ecoval_core.reporting.figures import drawn
+from ecoval_core.reporting.blocks import Block, Facts, Notice, Plot, Section, Text
+from ecoval_core.reporting.figures import plot
+from ecoval_core.text import count_of, known
 from ecoval_core.workspace.exports import Unit
 from ecoval_core.workspace.runs import Run
 
 QUESTIONS = {
     "lowest": "What if the worst rows go first?",
     "highest": "What if the best rows go first?",
+}
+VERDICTS = {
+    "worse": Markup("Worse: the {} falls ({}).{}"),
+    "better": Markup("Better: the {} rises ({}).{}"),
+    "unsure": Markup("No difference to be sure of in the {} ({}).{}"),
 }
 TONES = {"worse": "warning", "better": "good", "unsure": "plain"}
 
@@ -46,39 +43,37 @@ def curves_section(run: Run, curves: pd.DataFrame | None) -> Section | None:
     summary = summarise_curves(curves)
     whole = summary.loc[summary["share"] == 0, "mean"]
     baseline = float(whole.iloc[0]) if len(whole) else float("nan")
-    blocks: list[Block] = [
-        Text(
-            "If the values are right, removing the lowest first keeps or raises the score on the test rows, "
-            "and removing the highest first makes it fall faster than chance. The model is fitted again at "
-            f"every step. With all rows the test {metric} is {known(baseline, '.3f')}; a peak is chosen on "
-            "the same test rows, so on new rows expect less."
-        )
+    words = (
+        "If the values are right, removing the lowest first keeps or raises the score on the test rows, and "
+        "removing the highest first makes it fall faster than chance. The model is fitted again at every "
+        f"step. With all rows the test {metric} is {known(baseline, '.3f')}; a peak is chosen on the same "
+        "test rows, so on new rows expect less."
+    )
+    plots = [
+        _curve_plot(summary, baseline, metric, strategy, question)
+        for strategy, question in QUESTIONS.items()
+        if strategy in set(summary["strategy"])
     ]
-    for strategy, question in QUESTIONS.items():
-        shown = summary[summary["strategy"].isin([strategy, "random", "random_clusters"])]
-        if strategy in set(shown["strategy"]):
-            blocks.append(_curve_plot(shown, baseline, metric, strategy, question))
-    return Section("curves", "Removal curves", blocks)
+    return Section("curves", "Removal curves", [Text(words), *plots])
 
 
 def _curve_plot(
-    shown: pd.DataFrame, baseline: float, metric: str, strategy: str, question: str
+    summary: pd.DataFrame, baseline: float, metric: str, strategy: str, question: str
 ) -> Plot:
-    data, height = drawn(lambda theme: charts.removal_chart(shown, baseline, metric, theme=theme))
-    alt = (
+    shown = summary[summary["strategy"].isin([strategy, "random", "random_clusters"])]
+    return plot(
+        f"curve-{strategy}", question, "Bands hold the middle 80 % of the random orders.",
         f"Lines: test {metric} against the share of rows removed, {STRATEGY_NAMES[strategy]}, beside random "
-        "orders."
-    )
-    caption = "Bands hold the middle 80 % of the random orders."
-    return Plot(
-        f"curve-{strategy}", question, caption, alt, data, height, grids.curves_grid(shown, metric)
-    )
+        "orders.",
+        lambda theme: charts.removal_chart(shown, baseline, metric, theme=theme),
+        grids.curves_grid(shown, metric),
+    )  # fmt: skip
 
 
 def _figures(change: Change) -> str:
     return (
         f"{known(change.before, '.3f')} before, {known(change.after, '.3f')} after; 90 % interval of the "
-        f"change {grids.interval(change)}, on {counted(change.n_test, 'test row')}"
+        f"change {grids.interval(change)}, on {count_of(change.n_test, 'test row')}"
     )
 
 
@@ -88,23 +83,15 @@ def verdict(effect: Effect) -> Markup:
     main = grids.measure_title(effect.main)
     recall = "" if hit is None else grids.measure_title(hit.measure)
     if hit is not None and hit.high < 0:
-        return Markup("Worse: the {} falls ({}). The {} overall: {}.").format(
-            recall, _figures(hit), main, _figures(overall)
-        )
-    if effect.verdict == "worse":
-        return Markup("Worse: the {} falls ({}).").format(main, _figures(overall))
+        words = Markup("Worse: the {} falls ({}). The {} overall: {}.")
+        return words.format(recall, _figures(hit), main, _figures(overall))
     ending = Markup("")
-    if hit is not None and hit.difference < 0:
-        ending = Markup(" No class surely loses; the largest fall is in the {}: {}.").format(
-            recall, _figures(hit)
-        )
-    elif hit is not None:
+    if effect.verdict != "worse" and hit is not None and hit.difference < 0:
+        words = Markup(" No class surely loses; the largest fall is in the {}: {}.")
+        ending = words.format(recall, _figures(hit))
+    elif effect.verdict != "worse" and hit is not None:
         ending = Markup(" No class loses.")
-    if effect.verdict == "better":
-        return Markup("Better: the {} rises ({}).{}").format(main, _figures(overall), ending)
-    return Markup("No difference to be sure of in the {} ({}).{}").format(
-        main, _figures(overall), ending
-    )
+    return VERDICTS[effect.verdict].format(main, _figures(overall), ending)
 
 
 def effects_section(run: Run, effects: Mapping[str, Effect]) -> Section | None:
@@ -112,15 +99,13 @@ def effects_section(run: Run, effects: Mapping[str, Effect]) -> Section | None:
     if not effects:
         return None
     balanced = ", every class counting alike," if run.settings.balanced else ""
-    blocks: list[Block] = [
-        Text(
-            f"The model{balanced} was fitted on the rows before and after each change, and scored on the "
-            "test rows, which played no part in valuing."
-        )
-    ]
+    words = (
+        f"The model{balanced} was fitted on the rows before and after each change, and scored on the test "
+        "rows, which played no part in valuing."
+    )
+    blocks: list[Block] = [Text(words)]
     for title, effect in effects.items():
-        blocks.append(grids.effect_grid(title, effect))
-        blocks.append(Notice(verdict(effect), TONES[effect.verdict]))
+        blocks += [grids.effect_grid(title, effect), Notice(verdict(effect), TONES[effect.verdict])]
     return Section("effects", "Measured effects", blocks)
 
 
@@ -136,26 +121,22 @@ def decisions_section(
     facts: list[tuple[str, str]] = [
         ("Lowest share", f"{rules.share:.1%} of the rows" if rules.share else "none"),
         ("Threshold", threshold),
-        ("Picked by hand", counted(len(rules.picked), "row")),
-        ("Restored by hand", counted(len(rules.restored), "row")),
+        ("Picked by hand", count_of(len(rules.picked), "row")),
+        ("Restored by hand", count_of(len(rules.restored), "row")),
     ]
     if is_class:
         facts.append(("Quota", f"{rules.quota:.0%} of each class stay at least"))
-        facts.append(("Spared by the quota", counted(len(decided.spared), "row")))
+        facts.append(("Spared by the quota", count_of(len(decided.spared), "row")))
     flipped = run.frame.index[run.frame["flipped"]]
     if len(flipped):
         found = detection(reasons.index, flipped)
-        facts.append(
-            (
-                "Planted errors among them",
-                f"{found.caught:,} of {len(flipped):,} (precision {known(found.precision, '.0%')}, recall "
-                f"{known(found.recall, '.0%')})",
-            )
+        words = (
+            f"{found.caught:,} of {len(flipped):,} (precision {known(found.precision, '.0%')}, recall "
+            f"{known(found.recall, '.0%')})"
         )
+        facts.append(("Planted errors among them", words))
     facts.append(("Rows that go", f"{len(reasons):,} of {len(run.frame):,}"))
-    blocks: list[Block] = [Facts(facts)]
-    blocks.append(grids.pruned_grid(run, unit, reasons) if len(reasons) else Text("No row goes."))
-    noun = grids.label_word(run)
+    pruned = grids.pruned_grid(run, unit, reasons) if len(reasons) else Text("No row goes.")
     grid = grids.decided_grid(run, decisions, relabelled)
-    blocks.append(grid if grid.rows else Text(f"No {noun} was decided on."))
-    return Section("decisions", "Decisions", blocks)
+    decided_on = grid if grid.rows else Text(f"No {grids.label_word(run)} was decided on.")
+    return Section("decisions", "Decisions", [Facts(facts), pruned, decided_on])

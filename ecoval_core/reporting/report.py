@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from hashlib import sha256
+from importlib import resources
 from pathlib import PurePath
 from typing import Any
 
@@ -45,58 +47,16 @@ def make_report(
     recipe: Recipe | None = None, unit: UnitKind = "share", name: str = "", note: str = "",
     created: str = "",
 ) -> bytes:  # fmt: skip
-    """Make the report of a run as one HTML file that asks for nothing else.
-
-    Parameters
-    ----------
-    run : Run
-        Finished run at its present extrinsic weight.
-    rules : PruneList or None, default=None
-        Which rows go; None for none.
-    decision : Decision or None, default=None
-        What the rules decide, where that is known already.
-    decisions : mapping of int to {"accept", "keep"} or None, default=None
-        Decisions on labels, by row id.
-    relabelled : mapping of int to object or None, default=None
-        New labels, by row id; None takes the suggestions that were accepted.
-    effects : mapping of str to Effect or None, default=None
-        Measured effects, by what was done ("Pruning 20 rows").
-    curves : DataFrame or None, default=None
-        From :func:`ecoval_core.evaluation.curves.removal_curves`.
-    coordinates : array-like of shape (n_rows, 2) or None, default=None
-        Where the rows of ``run.frame`` lie on the map; None leaves the map out.
-    projection : str, default=""
-        What placed them, such as "UMAP".
-    recipe : Recipe or None, default=None
-        Recipe to embed; None makes one without the digests of the downloads.
-    unit : {"share", "score"}, default="share"
-        Unit of the values, see :func:`ecoval_core.workspace.exports.unit_of`.
-    name, note : str, default=""
-        The user's words; without a name, that of the table.
-    created : str, default=""
-        Date, as it is to be written.
-
-    Returns
-    -------
-    bytes
-        HTML in UTF-8. The same arguments give the same bytes.
-    """
+    """Make the report of a run as one HTML file; the same arguments give the same bytes."""
     rules = rules or PruneList()
     decisions = decisions or {}
     decided = decision or rules.decide(run.frame["value"], run.class_labels)
     new = new_labels(run, decisions) if relabelled is None else relabelled
     table, units = run.table, unit_of(run, unit)
     recipe = recipe or make_recipe(
-        run,
-        rules,
-        decisions,
-        relabelled=new,
-        unit=unit,
-        with_files=False,
-        name=name,
-        note=note,
+        run, rules, decisions, relabelled=new, unit=unit, with_files=False, name=name, note=note,
         created=created,
-    )
+    )  # fmt: skip
     sections = [
         findings.summary(run, units, decided, new),
         findings.what_was_valued(run),
@@ -134,18 +94,13 @@ def _recipe_section(recipe: Recipe, table_name: str) -> Section:
     # A name of the user's may hold what a file name must not.
     stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in PurePath(table_name).stem[:60])
     link = f"data:application/json;base64,{base64.b64encode(content).decode()}"
-    versions = [(package, said(found)) for package, found in recipe.versions.items()]
-    blocks: list[Block] = [
-        Text(
-            Markup(
-                "The recipe holds all that is needed to make the same downloads from the same table: save "
-                "it, and run <code>ecoval replay RECIPE TABLE --out FOLDER</code>."
-            )
-        ),
-        Download("Recipe", f"{stem or 'ecoval'}.recipe.json", link, content.decode()),
-        Text("Made with:"),
-        Facts(versions),
-    ]
+    words = Markup(
+        "The recipe holds all that is needed to make the same downloads from the same table: save it, and "
+        "run <code>ecoval replay RECIPE TABLE --out FOLDER</code>."
+    )
+    download = Download("Recipe", f"{stem or 'ecoval'}.recipe.json", link, content.decode())
+    versions = Facts([(package, said(found)) for package, found in recipe.versions.items()])
+    blocks: list[Block] = [Text(words), download, Text("Made with:"), versions]
     return Section("recipe", "Recipe and versions", blocks)
 
 
@@ -157,24 +112,15 @@ def _render(**words: Any) -> bytes:
         loader=PackageLoader("ecoval_core.reporting"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    loader = environment.loader
-    assert loader is not None  # noqa: S101 - set two lines above
-    script, style = (loader.get_source(environment, f"report.{kind}")[0] for kind in ("js", "css"))
-    scripts = [_as_parsed(get_plotlyjs()), _as_parsed(script)]
+    folder = resources.files("ecoval_core.reporting") / "templates"
+    script, style = ((folder / f"report.{kind}").read_text("utf-8") for kind in ("js", "css"))
+    # As an HTML parser hands them on, which is what the policy's digest is taken of.
+    scripts = [re.sub("\r\n?", "\n", code) for code in (get_plotlyjs(), script)]
     policy = f"{_POLICY}; script-src {' '.join(map(_digest, scripts))}"
     page = environment.get_template("report.html").render(
-        **words,
-        policy=policy,
-        style=style,
-        scripts=scripts,
-        config=json.dumps(CHART_CONFIG),
+        **words, policy=policy, style=style, scripts=scripts, config=json.dumps(CHART_CONFIG)
     )
     return page.encode(errors="replace")
-
-
-def _as_parsed(script: str) -> str:
-    """Return a script as an HTML parser hands it on, which is what the policy's digest is taken of."""
-    return script.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _digest(script: str) -> str:

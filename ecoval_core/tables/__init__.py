@@ -1,11 +1,7 @@
 """Tables: a file or a frame becomes numbers to learn from."""
 
 from ecoval_core.tables.clean import Fix, clean, suggest_fixes
-from ecoval_core.tables.columns import (
-    MAX_CLASSES,
-    MIN_ROWS,
-    target_array,
-)
+from ecoval_core.tables.columns import MAX_CLASSES, MIN_ROWS, target_array
 from ecoval_core.tables.guess import detect_target, suggest_exclusions
 from ecoval_core.tables.limits import MAX_BYTES, TableError
 from ecoval_core.tables.prepare import Split, prepare

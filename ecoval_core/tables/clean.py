@@ -15,13 +15,7 @@ import pandas as pd
 from pandas.api import types
 from pydantic import BaseModel, ConfigDict, Field
 
-from ecoval_core.tables.clean_numbers import (
-    DECIMALS,
-    is_bare,
-    is_code,
-    is_percentage,
-    read_numbers,
-)
+from ecoval_core.tables.clean_numbers import DECIMALS, is_bare, is_code, is_percentage, read_numbers
 from ecoval_core.text import count_of, join, shorten
 
 Kind = Literal["spelling", "missing", "percent", "amount", "number", "stray"]
@@ -43,33 +37,21 @@ _SAMPLE = 300
 
 
 class Fix(BaseModel):
-    """One thing to fix in one column: made by `suggest_fixes`, done by `clean`.
-
-    Attributes
-    ----------
-    column : str
-        Name of the column.
-    kind : {"spelling", "missing", "percent", "amount", "number", "stray"}
-        Categories spelt in several ways; marks among categories that stand for missing values;
-        percentages, amounts (currency signs, grouped digits, decimal commas) and plain numbers that
-        are text, for their signs or for marks of missing values; numbers but for a few cells.
-    sentence : str
-        What was noticed, with counts and examples, and what the fix does, for the user.
-    n_cells : int
-        Cells that become other ones.
-    mapping : tuple of (str, str or None)
-        What each of these texts becomes, None for missing. Other texts of a column of numbers
-        become the number that they spell.
-    decimal : {".", ","}
-        Sign before the decimals in a column of numbers.
-    """
+    """One thing to fix in one column: made by `suggest_fixes`, done by `clean`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: str
+    # Categories spelt in several ways; marks among categories that stand for missing values;
+    # percentages, amounts (currency signs, grouped digits, decimal commas) and plain numbers that
+    # are text, for their signs or for marks of missing values; numbers but for a few cells.
     kind: Kind
+    # What was noticed, with counts and examples, and what the fix does, for the user.
     sentence: str
+    # Cells that become other ones.
     n_cells: int = Field(strict=True)
+    # What each of these texts becomes, None for missing. Other texts of a column of numbers become
+    # the number that they spell, with this sign before the decimals.
     mapping: tuple[tuple[str, str | None], ...]
     decimal: Literal[".", ","] = "."
 
@@ -148,15 +130,11 @@ def suggest_categories(column: str, texts: Mapping[str, int]) -> list[Fix]:
     if any(tidy(text) == "+" for text in texts):  # beside which a minus is a category
         marks = {}
     if marks and len(marks) < len(texts):
+        sentence = f"{name} holds {say_marks(marks)}: empty {these(marks)}."
         fixes.append(
-            Fix(
-                column=column,
-                kind="missing",
-                sentence=f"{name} holds {say_marks(marks)}: empty {these(marks)}.",
-                n_cells=sum(marks.values()),
-                mapping=tuple((text, None) for text in sorted(marks)),
-            )
-        )
+            Fix(column=column, kind="missing", sentence=sentence, n_cells=sum(marks.values()),
+                mapping=tuple((text, None) for text in sorted(marks)))
+        )  # fmt: skip
         texts = {text: n for text, n in texts.items() if text not in marks}
 
     groups: dict[str, list[str]] = {}
@@ -172,18 +150,15 @@ def suggest_categories(column: str, texts: Mapping[str, int]) -> list[Fix]:
     worst = max(alike, key=lambda group: sum(texts[text] for text in group[1:]))
     spellings = join([f"{quote(text)} ({texts[text]:,})" for text in worst[:4]])
     several = "a category" if len(alike) == 1 else f"{len(alike):,} categories"
-    fixes.append(
-        Fix(
-            column=column,
-            kind="spelling",
-            sentence=(
-                f"{name} spells {several} in several ways, such as {spellings}: spell each in its "
-                f"commonest way, such as {quote(mapping[worst[0]])}."
-            ),
-            n_cells=sum(texts[text] for text, new in mapping.items() if text != new),
-            mapping=tuple(sorted(mapping.items())),
-        )
+    sentence = (
+        f"{name} spells {several} in several ways, such as {spellings}: spell each in its "
+        f"commonest way, such as {quote(mapping[worst[0]])}."
     )
+    n_cells = sum(texts[text] for text, new in mapping.items() if text != new)
+    fixes.append(
+        Fix(column=column, kind="spelling", sentence=sentence, n_cells=n_cells,
+            mapping=tuple(sorted(mapping.items())))
+    )  # fmt: skip
     return fixes
 
 
@@ -266,13 +241,9 @@ def suggest_numbers(column: str, texts: Mapping[str, int], cells: pd.Series) -> 
             f"read them as numbers ({numbers[typical]:.10g}){empty}."
         )
     return Fix(
-        column=column,
-        kind=kind,
-        sentence=sentence,
-        n_cells=n_cells,
-        mapping=tuple((text, None) for text in sorted(strays)),
-        decimal=decimal,
-    )
+        column=column, kind=kind, sentence=sentence, n_cells=n_cells,
+        mapping=tuple((text, None) for text in sorted(strays)), decimal=decimal,
+    )  # fmt: skip
 
 
 def _find_decimal(texts: Mapping[str, int]) -> Literal[".", ","] | None:

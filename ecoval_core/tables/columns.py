@@ -6,9 +6,14 @@ from pandas.api import types
 
 from ecoval_core.tables.limits import TableError
 from ecoval_core.target_type import LARGEST_NUMBER, Task, numeric_values
+from ecoval_core.text import join
 
 MAX_CLASSES = 1_000
 MIN_ROWS = 10
+_PLAIN_KINDS = (
+    "string", "integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty", "datetime", "date",
+    "time", "timedelta",
+)  # fmt: skip
 
 
 def target_array(y: pd.Series, task: Task) -> np.ndarray:
@@ -23,15 +28,13 @@ def target_array(y: pd.Series, task: Task) -> np.ndarray:
     return y.astype(str).to_numpy(dtype=np.str_)
 
 
-# --- Fit for valuation ---------------------------------------------------------------------
-
-
-def has_target(y: pd.Series) -> np.ndarray:
-    """Mark the rows that have a target."""
-    present = y.notna()
-    if types.is_string_dtype(y):
-        present &= y.str.strip().ne("").fillna(False)
-    return present.to_numpy(dtype=bool)
+def is_present(column: pd.Series) -> np.ndarray:
+    """Mark the cells that hold something; blank text does not."""
+    present = column.notna().to_numpy()
+    if types.is_string_dtype(column) or column.dtype == object:
+        blank = column.map(lambda cell: isinstance(cell, str) and not cell.strip())
+        present = present & ~blank.fillna(False).to_numpy(dtype=bool)
+    return present
 
 
 def holds_nested(column: pd.Series) -> bool:
@@ -39,12 +42,6 @@ def holds_nested(column: pd.Series) -> bool:
     if column.dtype != object or types.infer_dtype(column, skipna=True) in _PLAIN_KINDS:
         return False
     return bool(column.map(lambda cell: types.is_list_like(cell) or isinstance(cell, bytes)).any())
-
-
-_PLAIN_KINDS = (
-    *("string", "integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty"),
-    *("datetime", "date", "time", "timedelta"),
-)
 
 
 def check_finite(column: pd.Series) -> None:
@@ -64,7 +61,7 @@ def check_finite(column: pd.Series) -> None:
 
 def check_target(y: pd.Series, task: Task) -> None:
     """Refuse a column that cannot be predicted."""
-    labelled = y[has_target(y)]
+    labelled = y[is_present(y)]
     if len(labelled) < MIN_ROWS:
         raise TableError(
             f"The target {y.name!r} has a value in {len(labelled)} of {len(y)} rows: at least "
@@ -107,7 +104,7 @@ def _check_classes(y: pd.Series) -> None:
         )
     single = [repr(str(label)) for label in classes[counts == 1]]
     if single:
-        names = ", ".join(single[:3]) + (f" and {len(single) - 3} more" if len(single) > 3 else "")
+        names = join(single[:3], len(single))
         have = "Class {} has" if len(single) == 1 else "Classes {} each have"
         raise TableError(
             f"{have.format(names)} a single row in {y.name!r}, too few to both learn and measure: "

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from ecoval_core.tables.limits import TableError
 from ecoval_core.target_type import numeric_values
 from ecoval_core.text import count_of, join, shorten
 
@@ -23,25 +21,6 @@ _TRUTH = dict.fromkeys(("true", "yes", "y", "t", "1", "1.0"), True) | dict.fromk
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Converted:
-    """A column of the new file in the kind of the table's.
-
-    Attributes
-    ----------
-    cells : Series
-        As the table has them; missing where a cell could not be converted.
-    failed : Series
-        The cells that could not be, as they are, by row id.
-    note : str
-        What was done, or nothing.
-    """
-
-    cells: pd.Series
-    failed: pd.Series
-    note: str = ""
-
-
 def kind_of(column: pd.Series) -> Kind:
     """Tell what kind of cells a column holds."""
     if types.is_bool_dtype(column) or types.infer_dtype(column, skipna=True) == "boolean":
@@ -51,30 +30,10 @@ def kind_of(column: pd.Series) -> Kind:
     return "text" if numeric_values(column) is None else "numbers"
 
 
-def convert(old: pd.Series, new: pd.Series) -> Converted:
-    """Convert cells to the kind that a column of the table holds."""
-    kind = kind_of(old)
-    ways: dict[Kind, Callable[[pd.Series, pd.Series], pd.Series]] = {
-        "numbers": _to_numbers, "truth values": _to_truth_values, "dates": _to_dates,
-        "text": _to_text,
-    }  # fmt: skip
-    cells = ways[kind](old, new)
-    present = is_present(new)
-    failed = new[present & cells.isna().to_numpy()]
-    note = ""
-    is_foreign = present.any() and kind_of(new) != kind
-    if is_foreign and len(failed) < present.sum():
-        note = f"Column {old.name!r} holds {kind_of(new)}, read as the {kind} that the table has there."
-    return Converted(cells, failed, note)
-
-
-def is_present(column: pd.Series) -> np.ndarray:
-    """Mark the cells that hold something; blank text does not."""
-    present = column.notna().to_numpy()
-    if types.is_string_dtype(column) or column.dtype == object:
-        blank = column.map(lambda cell: isinstance(cell, str) and not cell.strip())
-        present = present & ~blank.fillna(False).to_numpy(dtype=bool)
-    return present
+def convert(old: pd.Series, new: pd.Series) -> pd.Series:
+    """Convert cells to the kind that a column of the table holds; missing where that fails."""
+    ways = {"numbers": _to_numbers, "truth values": _to_truth_values, "dates": _to_dates}
+    return ways.get(kind_of(old), _to_text)(old, new)
 
 
 def _to_numbers(old: pd.Series, new: pd.Series) -> pd.Series:
@@ -98,8 +57,7 @@ def _to_truth_values(_: pd.Series, new: pd.Series) -> pd.Series:
     if kind_of(new) == "truth values":
         cells = new.astype("boolean")
     else:
-        text = new.astype("str").str.strip().str.casefold()
-        cells = text.map(_TRUTH).astype("boolean")
+        cells = new.astype("str").str.strip().str.casefold().map(_TRUTH).astype("boolean")
     return cells if cells.isna().any() else cells.astype("bool")
 
 
@@ -130,12 +88,11 @@ def _to_text(old: pd.Series, new: pd.Series) -> pd.Series:
 def _to_categories(old: pd.Series, new: pd.Series) -> pd.Series:
     known = pd.Series(old.cat.categories)
     plain = new.astype(new.cat.categories.dtype) if hasattr(new, "cat") else new
-    cells = _as_text(plain) if kind_of(known) == "text" else convert(known, plain).cells
+    cells = _as_text(plain) if kind_of(known) == "text" else convert(known, plain)
     strange = [cell for cell in pd.unique(cells.dropna()) if cell not in set(known)]
-    kind = (
-        pd.CategoricalDtype([*known, *strange], ordered=old.cat.ordered) if strange else old.dtype
-    )
-    return cells.astype(kind)
+    if not strange:
+        return cells.astype(old.dtype)
+    return cells.astype(pd.CategoricalDtype([*known, *strange], ordered=old.cat.ordered))
 
 
 def _as_text(column: pd.Series) -> pd.Series:
@@ -171,7 +128,7 @@ def match_values(known: Iterable[str], given: Iterable[str]) -> dict[str, str]:
     for value in known:
         by_spelling.setdefault(_fold(value), []).append(value)
     alike = {value: by_spelling.get(_fold(value), []) for value in given if value not in set(known)}
-    return {value: found[0] for value, found in alike.items() if len(found) == 1}
+    return {value: same[0] for value, same in alike.items() if len(same) == 1}
 
 
 def _fold(value: str) -> str:
@@ -180,24 +137,14 @@ def _fold(value: str) -> str:
 
 def examples(cells: pd.Series) -> str:
     """Name some cells with their rows: "'a' in row 3, 'b' in row 9"."""
-    some = [
-        f"{shorten(cell, 30)!r} in row {row}" for row, cell in cells.iloc[:MAX_EXAMPLES].items()
-    ]
-    return ", ".join(some) + (", …" if len(cells) > MAX_EXAMPLES else "")
+    some = cells.iloc[:MAX_EXAMPLES].items()
+    parts = [f"{shorten(cell, 30)!r} in row {row}" for row, cell in some]
+    return ", ".join(parts) + (", …" if len(cells) > MAX_EXAMPLES else "")
 
 
 def counts_of(cells: pd.Series, limit: int = 8) -> str:
     """Name the distinct cells with their numbers, the most frequent first: "'a' (3 rows), 'b' (1 row)"."""
     counts = cells.astype("str").value_counts()
-    parts = [
-        f"{shorten(cell, 30)!r} ({count_of(n, 'row')})" for cell, n in counts.iloc[:limit].items()
-    ]
+    some = counts.iloc[:limit].items()
+    parts = [f"{shorten(cell, 30)!r} ({count_of(n, 'row')})" for cell, n in some]
     return join(parts, len(counts))
-
-
-def refuse_column(column: str, kind: Kind, failed: pd.Series, name: str) -> None:
-    """Refuse a column of which no cell could be converted."""
-    raise TableError(
-        f"{name} has no {kind} in column {column!r}, where the table that was fitted has them "
-        f"({examples(failed)}; the first row is 0): correct the column and load the file again."
-    )

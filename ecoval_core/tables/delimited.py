@@ -46,7 +46,7 @@ def read_delimited(data: bytes, name: str) -> pd.DataFrame:
             raise MemoryError from error
         _refuse_row(data, start, line, len(names), separator, name, error)
     frame = frame.drop(columns=[column for column in names[n_named:] if frame[column].isna().all()])
-    for label in frame.select_dtypes("str").columns:
+    for label in map(str, frame.select_dtypes("str").columns):
         column = unguard_formulas(frame[label])
         frame[label] = column if separator == "," else _read_decimal_comma(column)
     frame.columns = unguard_formulas(frame.columns.to_series()).tolist()
@@ -66,6 +66,7 @@ _MARKS = {
 _FOREIGN = (
     "cp932", "euc_jp", "gb18030", "big5", "cp949", "cp1251", "koi8_r", "cp1253", "cp1255", "cp1256",
 )  # fmt: skip
+_JAPANESE = ("cp932", "euc_jp")
 _NO_TEXT = "is neither text in an encoding nor a table format known here"
 
 
@@ -73,7 +74,8 @@ def to_utf8(data: bytes, name: str) -> bytes:
     """Return text in UTF-8 without its mark; refuse what is no text, naming the line."""
     encoding = next((kind for mark, kind in _MARKS.items() if data.startswith(mark)), "utf-8")
     is_plain = encoding.startswith("utf-8")
-    if is_plain and (b"\x00" in data or _n_controls(data) > len(data[: 2**20]) / 100):
+    controls = re.findall(rb"[\x01-\x08\x0e-\x1f]", data[: 2**20])
+    if is_plain and (b"\x00" in data or len(controls) > len(data[: 2**20]) / 100):
         refuse(name, _NO_TEXT)
     try:
         text = _transcode(data, encoding, name)
@@ -90,10 +92,6 @@ def to_utf8(data: bytes, name: str) -> bytes:
     if b"\x00" in text:
         refuse(name, _NO_TEXT)
     return text
-
-
-def _n_controls(data: bytes) -> int:
-    return len(re.findall(rb"[\x01-\x08\x0e-\x1f]", data[: 2**20]))
 
 
 def _transcode(data: bytes, encoding: str, name: str) -> bytes:
@@ -117,17 +115,19 @@ def _guess_encoding(data: bytes, first_bad: int) -> str | None:
     n_bad = text.count("\ufffd")
     if len(text) - len(text.encode("ascii", "ignore")) - n_bad > n_bad:
         return None
-    # Accented letters stand alone or nearly so; other alphabets make long runs of them.
+    # Accented letters stand alone or nearly so; other alphabets make longer runs of them.
+    runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", data)]
+    is_western = max(runs) < 5 and sum(length > 2 for length in runs) <= len(runs) / 2
     undefined = (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")
-    if not re.search(rb"[\x80-\xff]{5}", data) and not any(byte in data for byte in undefined):
+    if is_western and not any(byte in data for byte in undefined):
         return "cp1252"
     from charset_normalizer import from_bytes
 
-    lines = b"\n".join(re.findall(rb".*[\x80-\xff].*", sample))[:_HEAD]
+    lines = b"".join(re.findall(rb".*[\x80-\xff].*\n?", sample))[:_HEAD]
     matches = from_bytes(lines, cp_isolation=list(_FOREIGN))
-    # Few words fit several encodings of East Asia, but only those of Japan make kana of them.
-    japanese = (match for match in matches if re.search("[ぁ-ヾ]", str(match)))
-    match = next(japanese, matches.best())
+    # Few words fit several encodings of East Asia; kana tell those of Japan.
+    japanese = [match for match in matches if match.encoding in _JAPANESE]
+    match = next((m for m in japanese if re.search("[ぁ-ヾ]", str(m))), matches.best())
     return match.encoding if match else None
 
 
@@ -135,15 +135,11 @@ def _guess_encoding(data: bytes, first_bad: int) -> str | None:
 
 
 def _find_separator(data: bytes) -> tuple[int, str]:
-    """Return where the table starts and what separates its cells."""
+    """Return where the table starts, and what cuts most lines into as many cells as the header."""
     declared = re.match(rb"sep=([!-/:-@\[-`{-~\t ])\r?\n", data)  # Excel's own way to name it
     if declared and declared[1] != b'"':
         return declared.end(), declared[1].decode()
-    return 0, _guess_separator(_head(data, 0, _HEAD))
-
-
-def _guess_separator(start: str) -> str:
-    """Take the separator that cuts the most lines into as many fields as the header."""
+    start = _head(data, 0, _HEAD)
     scores: dict[str, float] = {}
     for separator in SEPARATORS:
         lines = io.StringIO(start, newline="")
@@ -153,7 +149,7 @@ def _guess_separator(start: str) -> str:
             # Equal within one: rows may end in a separator or begin with an unnamed row name.
             regular = sum(widths[0] <= width <= widths[0] + 1 for width in widths) / len(widths)
             scores[separator] = round(regular, 1)
-    return max(scores, key=scores.__getitem__, default=",")
+    return 0, max(scores, key=scores.__getitem__, default=",")
 
 
 def _head(data: bytes, start: int, size: int) -> str:
@@ -300,9 +296,6 @@ def guard_formulas(frame: pd.DataFrame) -> pd.DataFrame:
 def _guard(column: pd.Series) -> pd.Series:
     if types.is_numeric_dtype(column) or types.is_datetime64_any_dtype(column):
         return column
-    if isinstance(column.dtype, pd.StringDtype):
-        risky = column.str.contains(_WOULD_RUN, regex=True).fillna(False).astype(bool)
-        return column.where(~risky, "'" + column) if risky.any() else column
     return column.astype(object).map(_guard_cell, na_action="ignore")
 
 

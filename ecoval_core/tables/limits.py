@@ -27,6 +27,14 @@ def refuse_empty(name: str) -> NoReturn:
     raise TableError(f"{name} is empty: choose a table with column names and rows.")
 
 
+def check_filled(n_rows: int, n_columns: int, name: str) -> None:
+    """Refuse a table without columns or rows."""
+    if n_columns == 0:
+        refuse_empty(name)
+    if n_rows == 0:
+        raise TableError(f"{name} has column names but no rows: choose a file with rows.")
+
+
 def check_bytes(n_bytes: int, name: str, unpacked: str = "") -> None:
     """Refuse a file of more than `MAX_BYTES`; `unpacked` says so of bytes that it unpacks to."""
     if n_bytes <= MAX_BYTES:
@@ -42,18 +50,15 @@ def check_bytes(n_bytes: int, name: str, unpacked: str = "") -> None:
 def check_shape(n_rows: int, n_columns: int, name: str) -> None:
     """Refuse a table of too many rows, columns or cells."""
     if n_columns > MAX_COLUMNS:
-        raise TableError(
-            f"{name} has {n_columns:,} columns and the limit is {MAX_COLUMNS:,}: keep fewer columns."
-        )
-    if n_rows > MAX_ROWS:
-        raise TableError(
-            f"{name} has {n_rows:,} rows and the limit is {MAX_ROWS:,}: keep fewer rows."
-        )
-    if n_rows * n_columns > MAX_CELLS:
-        raise TableError(
-            f"{name} has {n_rows:,} rows of {n_columns:,} columns and the limit is "
-            f"{MAX_CELLS:,} cells: keep fewer rows or columns."
-        )
+        size, limit, less = f"{n_columns:,} columns", f"{MAX_COLUMNS:,}", "columns"
+    elif n_rows > MAX_ROWS:
+        size, limit, less = f"{n_rows:,} rows", f"{MAX_ROWS:,}", "rows"
+    elif n_rows * n_columns > MAX_CELLS:
+        size, limit = f"{n_rows:,} rows of {n_columns:,} columns", f"{MAX_CELLS:,} cells"
+        less = "rows or columns"
+    else:
+        return
+    raise TableError(f"{name} has {size} and the limit is {limit}: keep fewer {less}.")
 
 
 def column_names(header: Iterable[object], name: str) -> list[str]:

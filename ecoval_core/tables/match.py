@@ -8,22 +8,20 @@ from difflib import get_close_matches
 import numpy as np
 import pandas as pd
 
-from ecoval_core.tables.columns import check_finite, has_target
+from ecoval_core.tables.columns import check_finite, is_present
 from ecoval_core.tables.convert import (
     convert,
     counts_of,
     examples,
-    is_present,
     kind_of,
     match_names,
     match_values,
-    refuse_column,
 )
-from ecoval_core.tables.limits import TableError, column_names, refuse_empty
+from ecoval_core.tables.limits import TableError, check_filled, column_names
 from ecoval_core.tables.read import index_to_columns
 from ecoval_core.tables.table import Table
 from ecoval_core.target_type import LARGEST_NUMBER, numeric_values
-from ecoval_core.text import join, shorten
+from ecoval_core.text import count_of, join, shorten
 
 # Text with more distinct values is free text, of which new values are no news.
 MAX_CATEGORIES = 40
@@ -34,44 +32,22 @@ MAX_NAMED = 12
 
 @dataclass(frozen=True, eq=False)
 class Matched:
-    """A new file in the columns and kinds of a fitted table.
+    """A new file in the columns and kinds of a fitted table."""
 
-    Attributes
-    ----------
-    frame : DataFrame of shape (n_rows, n_columns)
-        The table's columns that the file has (all features, and the target and columns left out where
-        they are there), in the table's order; row ids 0 to n_rows - 1, as in the file.
-    features : list of str
-        Columns that the model was fitted on.
-    target : str
-        The column to predict.
-    has_target : bool
-        Whether the file has it.
-    ids : ndarray of shape (n_usable,), int64
-        Rows with a label that the model knows, or an amount.
-    labels : ndarray of shape (n_usable,)
-        Targets of these rows, as the table's are.
-    unlabelled_ids : ndarray of int64
-        Rows without a target.
-    unknown_labels : Series of str
-        Labels that the model never saw, or cells that are no amounts, by row id.
-    repeated_ids : ndarray of int64
-        Rows whose features and target (where the file has it) are those of a row of the table.
-    notes : tuple of str
-        What was done to make the file fit, a sentence each.
-    warnings : tuple of str
-        What may make values less right, a sentence each.
-    """
-
+    # The table's columns that the file has, in the table's order; row ids as in the file.
     frame: pd.DataFrame
     features: list[str]
     target: str
     has_target: bool
+    # Rows with a label that the model knows, or an amount, and their targets as the table's are.
     ids: np.ndarray
     labels: np.ndarray
     unlabelled_ids: np.ndarray
+    # Labels that the model never saw, or cells that are no amounts, by row id.
     unknown_labels: pd.Series
+    # Rows whose features and target (where the file has it) are those of a row of the table.
     repeated_ids: np.ndarray
+    # What was done to make the file fit, and what may make values less right; a sentence each.
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -87,62 +63,30 @@ def match_columns(
 ) -> Matched:  # fmt: skip
     """Lay a new file over the columns of a fitted table, and say what does not fit.
 
-    Parameters
-    ----------
-    table : Table
-        What the model was fitted on.
-    frame : DataFrame of shape (n_rows, n_columns)
-        The new file as read, for example by :func:`ecoval_core.tables.read_frame`.
-    name : str, default="The new file"
-        What messages call the file.
-    train_ids : ndarray of int or None, default=None
-        Row ids of the training part, whose categories and ranges the model knows; None takes all rows.
-
-    Returns
-    -------
-    Matched
-        The file as the model takes it, with notes and warnings.
-
-    Raises
-    ------
-    TableError
-        If the file has no rows, a column that the model needs is missing (the message names all of
-        them, and columns with names near theirs), of a column not a single cell can be converted, or a
-        number is too large.
-
-    Notes
-    -----
-    Names of columns, categories and labels that differ from the table's in case, spaces and punctuation
-    alone are taken for the table's, where that is unambiguous. Rows with an unknown label, and rows
-    without one, are set aside and stop nothing.
+    The categories and ranges of the rows `train_ids` are those that the model knows; None takes all
+    rows. Names of columns, categories and labels that differ from the table's in case, spaces and
+    punctuation alone are taken for the table's, where that is unambiguous. Rows with an unknown
+    label, and rows without one, are set aside. A `TableError` names what the model cannot do
+    without: columns that are missing, of which no cell can be converted, or with too large numbers.
     """
     frame = index_to_columns(frame)
     frame.columns = pd.Index(column_names(frame.columns, name))
-    if frame.shape[1] == 0:
-        refuse_empty(name)
-    if len(frame) == 0:
-        raise TableError(f"{name} has column names but no rows: choose a file with rows.")
+    check_filled(*frame.shape, name)
     known = table.frame if train_ids is None else table.frame.iloc[train_ids]
     pairs, notes = _match_names(table, [str(column) for column in frame], name)
     warnings: list[str] = []
     columns = {}
-    for column in table.frame.columns:
-        if column not in pairs:
-            continue
+    for column in filter(pairs.__contains__, table.frame.columns):
         given = frame[pairs[column]].rename(column)
         if column in table.features:
-            columns[column] = _fit_feature(known[column], given, name, notes, warnings)
-        else:
-            columns[column] = given
-    has_target_column = table.target in pairs
-    labels = pd.Series(pd.NA, frame.index, dtype=object, name=table.target)
-    present = np.zeros(len(frame), dtype=bool)
-    if has_target_column:
-        present = has_target(columns[table.target])
-        labels = _fit_target(table, columns[table.target], notes)
+            given = _fit_feature(known[column], given, name, notes, warnings)
+        columns[column] = given
+    given = columns.get(table.target, pd.Series(pd.NA, frame.index, dtype="str", name=table.target))
+    present, labels = is_present(given), _fit_target(table, given, notes)
+    has_target_column = table.target in columns
     matched = pd.DataFrame(columns)
     usable = labels.notna().to_numpy()
-    unknown = columns[table.target][present & ~usable] if has_target_column else labels.iloc[:0]
+    unknown = given[present & ~usable]
     if len(unknown):
         what = "amounts" if table.task == "regression" else "labels that the model has seen"
         warnings.append(
@@ -150,8 +94,7 @@ def match_columns(
             f"but {counts_of(unknown)}."
         )
     if has_target_column and not present.all():
-        n = int((~present).sum())
-        notes.append(f"{_rows(n)} without a value in {table.target!r}.")
+        notes.append(f"{_rows(int((~present).sum()))} without a value in {table.target!r}.")
     repeated = _repeated(table, matched, labels if has_target_column else None)
     if len(repeated):
         n = len(repeated)
@@ -161,29 +104,21 @@ def match_columns(
             "new comes with that and test scores may be flattered."
         )
     return Matched(
-        frame=matched,
-        features=table.features,
-        target=table.target,
-        has_target=has_target_column,
+        frame=matched, features=table.features, target=table.target, has_target=has_target_column,
         ids=np.flatnonzero(usable).astype(np.int64),
         labels=np.array(labels[usable].tolist(), dtype=table.labels.dtype),
         unlabelled_ids=np.flatnonzero(~present).astype(np.int64),
-        unknown_labels=unknown.astype("str"),
-        repeated_ids=repeated,
-        notes=tuple(notes),
+        unknown_labels=unknown.astype("str"), repeated_ids=repeated, notes=tuple(notes),
         warnings=tuple(warnings),
-    )
+    )  # fmt: skip
 
 
 def _rows(n: int) -> str:
-    return f"{n:,} row is" if n == 1 else f"{n:,} rows are"
+    return f"{count_of(n, 'row')} {'is' if n == 1 else 'are'}"
 
 
 def _they(n: int) -> str:
     return "it is" if n == 1 else "they are"
-
-
-# --- Names ---------------------------------------------------------------------------------
 
 
 def _match_names(table: Table, given: list[str], name: str) -> tuple[dict[str, str], list[str]]:
@@ -195,9 +130,9 @@ def _match_names(table: Table, given: list[str], name: str) -> tuple[dict[str, s
     if missing:
         _refuse_missing(missing, len(table.features), spare, name)
     notes = [
-        f"Column {found!r} is read as {column!r}."
-        for column, found in pairs.items()
-        if found != column
+        f"Column {given!r} is read as {column!r}."
+        for column, given in pairs.items()
+        if given != column
     ]
     if spare:
         columns = join([repr(shorten(column, 30)) for column in spare[:MAX_NAMED]], len(spare))
@@ -208,19 +143,16 @@ def _match_names(table: Table, given: list[str], name: str) -> tuple[dict[str, s
 
 def _refuse_missing(missing: list[str], n_features: int, spare: list[str], name: str) -> None:
     folded = {column.casefold(): column for column in spare}
-    named = []
+    parts = []
     for column in missing:
         near = get_close_matches(column.casefold(), folded, n=1)
         hint = f" (perhaps {shorten(folded[near[0]], 40)!r})" if near else ""
-        named.append(f"{shorten(column, 40)!r}{hint}")
+        parts.append(f"{shorten(column, 40)!r}{hint}")
     of = f"{len(missing):,} of the {n_features:,} columns" if n_features > 1 else "the one column"
     raise TableError(
-        f"{name} lacks {of} that the model was fitted on, {join(named)}: add or rename "
+        f"{name} lacks {of} that the model was fitted on, {join(parts)}: add or rename "
         f"{'it' if len(missing) == 1 else 'them'} and load the file again."
     )
-
-
-# --- Cells ---------------------------------------------------------------------------------
 
 
 def _fit_feature(
@@ -228,24 +160,29 @@ def _fit_feature(
 ) -> pd.Series:
     """Convert a feature; what is to be said goes to the notes and warnings."""
     column, kind = str(old.name), kind_of(old)
-    found = convert(old, new)
-    n_present = int(is_present(new).sum())
-    if len(found.failed) == n_present and n_present:
-        refuse_column(column, kind, found.failed, name)
-    if found.note:
-        notes.append(found.note)
-    if len(found.failed):
+    cells, present = convert(old, new), is_present(new)
+    failed, n_present = new[present & cells.isna().to_numpy()], int(present.sum())
+    if len(failed) == n_present and n_present:
+        raise TableError(
+            f"{name} has no {kind} in column {column!r}, where the table that was fitted has them "
+            f"({examples(failed)}; the first row is 0): correct the column and load the file again."
+        )
+    if kind_of(new) != kind and n_present:
+        notes.append(
+            f"Column {column!r} holds {kind_of(new)}, read as the {kind} that the table has there."
+        )
+    if len(failed):
         warnings.append(
-            f"Column {column!r}: {len(found.failed):,} of {n_present:,} cells are no {kind} "
-            f"({examples(found.failed)}; the first row is 0) and count as missing."
+            f"Column {column!r}: {len(failed):,} of {n_present:,} cells are no {kind} "
+            f"({examples(failed)}; the first row is 0) and count as missing."
         )
     if not n_present and is_present(old).any():
         warnings.append(f"Column {column!r} is empty, so that every row counts as missing there.")
-    check_finite(found.cells)
+    check_finite(cells)
     if kind == "numbers":
-        _compare_ranges(old, found.cells, warnings)
-        return found.cells
-    return _fit_categories(old, found.cells, notes, warnings) if kind == "text" else found.cells
+        _compare_ranges(old, cells, warnings)
+        return cells
+    return _fit_categories(old, cells, notes, warnings) if kind == "text" else cells
 
 
 def _compare_ranges(old: pd.Series, new: pd.Series, warnings: list[str]) -> None:
@@ -275,24 +212,23 @@ def _fit_categories(
     if renamed:
         notes.append(f"In column {column!r}, {_renamed(renamed)}.")
         text = text.replace(renamed)
-        new = convert(old, text).cells
+        new = convert(old, text)
     unseen = text[text.notna() & ~text.isin(known)]
     if len(unseen):
-        n = unseen.nunique()
         warnings.append(
-            f"Column {column!r} holds {n:,} {'value' if n == 1 else 'values'} that training never did, "
+            f"Column {column!r} holds {count_of(unseen.nunique(), 'value')} that training never did, "
             f"of which the model has learnt nothing: {counts_of(unseen)}."
         )
     return new
 
 
 def _fit_target(table: Table, given: pd.Series, notes: list[str]) -> pd.Series:
-    """Targets as the table's are, by row id; missing where there is none that the model knows."""
+    """Return targets as the table's are, by row id; missing where there is none that the model knows."""
     old = table.label_series
-    present = has_target(given)
+    present = is_present(given)
     labels = pd.Series(pd.NA, given.index, dtype=object, name=table.target)
     if table.task == "regression" or old.dtype.kind == "i":
-        numbers = convert(old, given).cells.astype("float64")
+        numbers = convert(old, given).astype("float64")
         good = present & (numbers.abs() <= LARGEST_NUMBER).to_numpy()
         if table.task == "classification":
             good &= numbers.isin(table.classes).to_numpy()
@@ -321,15 +257,12 @@ def _written_as(classes: list[str], given: pd.Series) -> pd.Series:
 
 
 def _renamed(pairs: dict[str, str]) -> str:
-    named = [f"{given!r} as {wanted!r}" for given, wanted in list(pairs.items())[:MAX_NAMED]]
-    return join([named[0].replace(" as ", " is read as "), *named[1:]], len(pairs))
-
-
-# --- Rows that are not new -----------------------------------------------------------------
+    parts = [f"{given!r} as {wanted!r}" for given, wanted in list(pairs.items())[:MAX_NAMED]]
+    return join([parts[0].replace(" as ", " is read as "), *parts[1:]], len(pairs))
 
 
 def _repeated(table: Table, matched: pd.DataFrame, labels: pd.Series | None) -> np.ndarray:
-    """Row ids whose features, and target where there is one, are those of a row of the table."""
+    """Return row ids whose features, and target where there is one, are those of a row of the table."""
 
     def digests(frame: pd.DataFrame, target: pd.Series | None) -> np.ndarray:
         plain = {}
@@ -340,11 +273,9 @@ def _repeated(table: Table, matched: pd.DataFrame, labels: pd.Series | None) -> 
             plain["\0target"] = target.astype("str").to_numpy()
         return pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
 
-    if labels is None:
-        known = digests(table.frame, None)
-        return np.flatnonzero(np.isin(digests(matched, None), known)).astype(np.int64)
-    rows = table.frame.iloc[table.labelled_ids]
-    known = digests(rows, table.label_series)
-    usable = labels.notna().to_numpy()
+    rows = table.frame if labels is None else table.frame.iloc[table.labelled_ids]
+    known = digests(rows, None if labels is None else table.label_series)
     same = np.isin(digests(matched, labels), known)
-    return np.flatnonzero(usable & same).astype(np.int64)
+    if labels is not None:
+        same &= labels.notna().to_numpy()
+    return np.flatnonzero(same).astype(np.int64)

@@ -39,23 +39,22 @@ def detect_grid(features: pd.DataFrame) -> tuple[int, int] | None:
 def _shape(n_columns: int, down: int, across: int) -> tuple[int, int] | None:
     unit = math.isqrt(n_columns // (down * across))
     height, width = down * unit, across * unit
-    return (
-        (height, width) if height * width == n_columns and min(height, width) >= MIN_SIDE else None
-    )
+    is_shape = height * width == n_columns and min(height, width) >= MIN_SIDE
+    return (height, width) if is_shape else None
 
 
 def _neighbour_correlation(pixels: NDArray, height: int, width: int) -> float:
     grid = (pixels - pixels.mean(axis=0)).reshape(-1, height, width)
     deviation = np.sqrt((grid**2).mean(axis=0))
-    found = []
+    means = []
     for one, other, a, b in (
         (grid[:, :, 1:], grid[:, :, :-1], deviation[:, 1:], deviation[:, :-1]),
         (grid[:, 1:], grid[:, :-1], deviation[1:], deviation[:-1]),
     ):
         varies = (a > 0) & (b > 0)
         together = (one * other).mean(axis=0)[varies] / (a * b)[varies]
-        found.append(float(together.mean()) if together.size else 0.0)
-    return min(found)
+        means.append(float(together.mean()) if together.size else 0.0)
+    return min(means)
 
 
 def to_image(pixels: NDArray, shape: tuple[int, int], *, greatest: float) -> str:

@@ -1,8 +1,7 @@
 """Preparing: split the rows, turn their columns into numbers, plant label noise for demos."""
 
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from ecoval_core.tables.limits import TableError
 from ecoval_core.tables.table import Table
 from ecoval_core.target_type import Task, numeric_values
+from ecoval_core.text import shorten
 
 PARTS = ("training", "validation", "test")
 MIN_PART_ROWS = 2
@@ -28,49 +28,29 @@ SPLIT_STREAM, NOISE_STREAM = 0, 1
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A table split in three and vectorised, ready for valuation.
-
-    Attributes
-    ----------
-    table : Table
-        What it was made from.
-    task : {"classification", "regression"}
-        The table's task.
-    X_train, X_val, X_test : ndarray of shape (n_part, n_features)
-        float64, finite; each feature has mean 0 and standard deviation 1 over the training part.
-    y_train, y_val, y_test : ndarray of shape (n_part,)
-        int64 or text labels, or float64 amounts; `y_train` holds the planted noise.
-    ids_train, ids_val, ids_test : ndarray of shape (n_part,)
-        Row ids into ``table.frame``, int64, ascending.
-    vectorizer : Pipeline or None
-        Fitted on the training part; takes ``table.frame[table.features]``. None for data that were kept
-        and read back: :func:`prepare` makes it again, to the last bit.
-    flipped_ids : ndarray of shape (n_flipped,)
-        Row ids whose training target was changed by planted noise, int64, ascending.
-    y_train_clean : ndarray of shape (n_train,)
-        The training targets before the noise.
-    proportions : tuple of three float
-        Share of the rows in the training, validation and test part, as asked for.
-    noise : float
-        Share of training rows with a planted error, as asked for.
-    random_state : int
-        Seed of split, noise and text encoding.
-    """
+    """A table split in three and vectorised, ready for valuation."""
 
     table: Table
     task: Task
+    # float64, finite; each feature has mean 0 and standard deviation 1 over the training part.
     X_train: np.ndarray
     X_val: np.ndarray
     X_test: np.ndarray
+    # Labels, int64 or text, or amounts, float64; those of training with the planted noise.
     y_train: np.ndarray
     y_val: np.ndarray
     y_test: np.ndarray
+    # Row ids into ``table.frame``, int64, ascending.
     ids_train: np.ndarray
     ids_val: np.ndarray
     ids_test: np.ndarray
+    # Takes ``table.frame[table.features]``; None for a split that was stored and read back, of
+    # which `prepare` and `vectorise_new` make it again, to the last bit.
     vectorizer: Pipeline | None
+    # Row ids whose training target was changed by planted noise, and the targets before it.
     flipped_ids: np.ndarray
     y_train_clean: np.ndarray
+    # As asked for.
     proportions: tuple[float, float, float]
     noise: float
     random_state: int
@@ -139,35 +119,20 @@ def prepare(
             f"The target {table.target!r} has the same value in every training row: "
             "choose another seed, other proportions or another target."
         )
-    noisy, flipped = plant_label_noise(
-        y_train,
-        noise,
-        task=table.task,
-        random_state=np.random.default_rng((random_state, NOISE_STREAM)),
-    )
+    rng = np.random.default_rng((random_state, NOISE_STREAM))
+    noisy, flipped = plant_label_noise(y_train, noise, task=table.task, random_state=rng)
     ids_train, ids_val, ids_test = (table.labelled_ids[rows] for rows in parts)
     features = table.frame[table.features]
     vectorizer = _make_vectorizer(features, random_state)
-    X_train = _fit_transform(vectorizer, features.iloc[ids_train], table.name)
+    X_train = _to_numbers(vectorizer.fit_transform, features.iloc[ids_train], table.name)
     return Split(
-        table=table,
-        task=table.task,
-        X_train=X_train,
-        X_val=_transform(vectorizer, features.iloc[ids_val]),
-        X_test=_transform(vectorizer, features.iloc[ids_test]),
-        y_train=noisy,
-        y_val=y_val,
-        y_test=y_test,
-        ids_train=ids_train,
-        ids_val=ids_val,
-        ids_test=ids_test,
-        vectorizer=vectorizer,
-        flipped_ids=ids_train[flipped],
-        y_train_clean=y_train,
-        proportions=shares,
-        noise=noise,
-        random_state=random_state,
-    )
+        table=table, task=table.task, X_train=X_train,
+        X_val=_to_numbers(vectorizer.transform, features.iloc[ids_val], table.name),
+        X_test=_to_numbers(vectorizer.transform, features.iloc[ids_test], table.name),
+        y_train=noisy, y_val=y_val, y_test=y_test, ids_train=ids_train, ids_val=ids_val,
+        ids_test=ids_test, vectorizer=vectorizer, flipped_ids=ids_train[flipped],
+        y_train_clean=y_train, proportions=shares, noise=noise, random_state=random_state,
+    )  # fmt: skip
 
 
 def vectorise_new(split: Split, frame: pd.DataFrame) -> np.ndarray:
@@ -176,8 +141,8 @@ def vectorise_new(split: Split, frame: pd.DataFrame) -> np.ndarray:
     if vectorizer is None:
         features = table.frame[table.features]
         vectorizer = _make_vectorizer(features, split.random_state)
-        _fit_transform(vectorizer, features.iloc[split.ids_train], table.name)
-    return _transform(vectorizer, frame[table.features])
+        _to_numbers(vectorizer.fit_transform, features.iloc[split.ids_train], table.name)
+    return _to_numbers(vectorizer.transform, frame[table.features], table.name)
 
 
 def plant_label_noise(
@@ -204,15 +169,12 @@ def plant_label_noise(
         if len(classes) < 2:
             raise TableError("Label noise needs two classes: the targets hold one only.")
         noisy = classes[(codes + rng.integers(1, len(classes), len(y))) % len(classes)]
-        _, kept = np.unique(codes[order], return_index=True)
-        order = np.delete(order, kept)
+        _, firsts = np.unique(codes[order], return_index=True)
+        order = np.delete(order, firsts)  # each class keeps one true label
     positions = np.sort(order[: round(share * len(y))])
     changed = np.array(y)
     changed[positions] = noisy[positions]
     return changed, positions
-
-
-# --- Splitting -----------------------------------------------------------------------------
 
 
 def _check_proportions(proportions: Sequence[float]) -> tuple[float, float, float]:
@@ -273,24 +235,26 @@ def _cover(count: np.ndarray) -> None:
         count[part] = 1
 
 
-# --- Vectorising ---------------------------------------------------------------------------
-
-
 def _make_vectorizer(features: pd.DataFrame, random_state: int) -> Pipeline:
     """Make the pipeline, not yet fitted, that suits the kinds of the columns."""
     plain = _plain_columns(features)
     numbers = [column for column in plain.columns if plain[column].dtype == np.float64]
     all_numbers = len(numbers) == plain.shape[1]
     encode = "passthrough" if all_numbers else _make_table_vectorizer(numbers, random_state)
+    impute = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
     return Pipeline(
         [
             ("plain", FunctionTransformer(_plain_columns, feature_names_out="one-to-one")),
             ("encode", encode),
-            ("double", FunctionTransformer(_to_double, feature_names_out="one-to-one")),
             (
-                "impute",
-                SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
+                "double",
+                FunctionTransformer(
+                    pd.DataFrame.astype,
+                    kw_args={"dtype": "float64"},
+                    feature_names_out="one-to-one",
+                ),
             ),
+            ("impute", impute),
             ("vary", VarianceThreshold()),
             # Of numbers far from zero, StandardScaler alone loses the variance to rounding.
             ("center", StandardScaler(with_std=False)),
@@ -326,41 +290,24 @@ def _to_double(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.astype("float64")
 
 
-def _fit_transform(vectorizer: Pipeline, features: pd.DataFrame, name: str) -> np.ndarray:
-    """Fit the vectoriser in place and vectorise what it was fitted on."""
-    try:
-        with _same_bits_everywhere():
-            return np.ascontiguousarray(vectorizer.fit_transform(features))
-    except ValueError as error:
-        if "variance threshold" in str(error):
-            raise TableError(
-                f"No feature of {name} varies in the training part: use one of the columns "
-                "left out, or a table with more rows."
-            ) from error
-        raise _refusal(error) from error
-
-
-def _transform(vectorizer: Pipeline, features: pd.DataFrame) -> np.ndarray:
-    """Vectorise rows as the training part was."""
-    try:
-        with _same_bits_everywhere():
-            return np.ascontiguousarray(vectorizer.transform(features))
-    except ValueError as error:
-        raise _refusal(error) from error
-
-
-def _refusal(error: ValueError) -> TableError:
-    reason = str(error).strip().splitlines()[0].rstrip(".")
-    return TableError(
-        f"The features cannot be turned into numbers ({reason}): correct the column or leave it out."
-    )
-
-
-@contextmanager
-def _same_bits_everywhere() -> Iterator[None]:
-    # Text is encoded by a singular value decomposition, whose last bits depend on the number of threads, as
-    # those of sums over columns depend on the order in memory.
+def _to_numbers(
+    transform: Callable[[pd.DataFrame], np.ndarray], features: pd.DataFrame, name: str
+) -> np.ndarray:
+    """Call a method of the vectoriser, to the same bits wherever it runs."""
+    # Text is encoded by a singular value decomposition, whose last bits depend on the number of
+    # threads, as those of sums over columns depend on the order in memory.
     with warnings.catch_warnings(), threadpool_limits(1):
         # A category that training did not hold is encoded as none of its own: what we want.
         warnings.filterwarnings("ignore", "Found unknown categories", UserWarning)
-        yield
+        try:
+            return np.ascontiguousarray(transform(features))
+        except ValueError as error:
+            if "variance threshold" in str(error):
+                raise TableError(
+                    f"No feature of {name} varies in the training part: use one of the columns "
+                    "left out, or a table with more rows."
+                ) from error
+            raise TableError(
+                f"The features cannot be turned into numbers ({shorten(error, 200).rstrip('.')}): "
+                "correct the column or leave it out."
+            ) from error

@@ -146,9 +146,6 @@ def _unpack(data: bytes, name: str) -> bytes:
     return unpacked.getvalue()
 
 
-# --- Parquet -------------------------------------------------------------------------------
-
-
 def _read_parquet(data: bytes, name: str) -> pd.DataFrame:
     """Read Parquet: decimals become floats, dates timestamps; the rest is as pandas has it."""
     import pyarrow as pa
@@ -198,14 +195,9 @@ def _plain(column: pa.ChunkedArray, label: str, name: str) -> pa.ChunkedArray:
 
 def index_to_columns(frame: pd.DataFrame) -> pd.DataFrame:
     """Turn an index that carries information (a name, or text) into columns; number the rows."""
-    index = frame.index
-    is_informative = any(level is not None for level in index.names) or not types.is_integer_dtype(
-        index
-    )
+    is_named = any(level is not None for level in frame.index.names)
+    is_informative = is_named or not types.is_integer_dtype(frame.index)
     return frame.reset_index(drop=not is_informative, allow_duplicates=True)
-
-
-# --- Excel ---------------------------------------------------------------------------------
 
 
 def _read_workbook(data: bytes, name: str) -> pd.DataFrame:

@@ -13,11 +13,11 @@ from ecoval_core.tables.columns import (
     MIN_ROWS,
     check_finite,
     check_target,
-    has_target,
+    is_present,
     target_array,
 )
 from ecoval_core.tables.guess import detect_target, suggest_exclusions
-from ecoval_core.tables.limits import TableError, column_names, refuse_empty
+from ecoval_core.tables.limits import TableError, check_filled, column_names
 from ecoval_core.tables.read import index_to_columns, read_frame
 from ecoval_core.target_type import Task, detect_task
 
@@ -26,29 +26,16 @@ _FOLDER = Path(__file__).parent / "samples"
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A table fit for valuation: made by `make_table` or `load_sample`.
-
-    Attributes
-    ----------
-    name : str
-        What messages and headings call it.
-    frame : DataFrame of shape (n_rows, n_columns)
-        The columns and their order as read; its index 0 to n_rows - 1 holds the row ids.
-    target : str
-        The column to predict.
-    task : {"classification", "regression"}
-        How.
-    excluded : mapping of str to str
-        Columns that are not used as features, with the reason.
-    content : str
-        Digest of the frame alone.
-    """
+    """A table fit for valuation: made by `make_table` or `load_sample`."""
 
     name: str
+    # Columns and their order as read; its index 0 to n_rows - 1 holds the row ids.
     frame: pd.DataFrame
     target: str
     task: Task
+    # Columns that are not used as features, with the reason.
     excluded: Mapping[str, str]
+    # Digest of the frame alone.
     content: str
 
     @property
@@ -65,12 +52,12 @@ class Table:
     @cached_property
     def labelled_ids(self) -> np.ndarray:
         """Row ids with a target, int64."""
-        return np.flatnonzero(has_target(self.frame[self.target]))
+        return np.flatnonzero(is_present(self.frame[self.target]))
 
     @cached_property
     def unlabelled_ids(self) -> np.ndarray:
         """Row ids without a target, which are set aside, int64."""
-        return np.flatnonzero(~has_target(self.frame[self.target]))
+        return np.flatnonzero(~is_present(self.frame[self.target]))
 
     @cached_property
     def labels(self) -> np.ndarray:
@@ -129,7 +116,7 @@ def make_table(
     """
     frame = index_to_columns(frame)
     frame.columns = pd.Index(column_names(frame.columns, name))
-    _check_shape(frame, name)
+    _check_size(frame, name)
     if target is None:
         target = detect_target(frame)
     if excluded is None:
@@ -146,7 +133,13 @@ def make_table(
         task = detect_task(frame[target])
     table = Table(name, frame, target, task, dict(excluded), content_digest(frame))
     check_target(frame[target], task)
-    _check_features(table)
+    if not table.features:
+        raise TableError(
+            f"{name} has no column left to predict {target!r} from: "
+            "use one of the columns left out, or choose another target."
+        )
+    for column in table.features:
+        check_finite(frame[column])
     return table
 
 
@@ -159,8 +152,8 @@ def content_digest(frame: pd.DataFrame) -> str:
         try:
             hashes = pd.util.hash_pandas_object(values, index=False)
         except (TypeError, ValueError):  # nested values, or text that is no Unicode
-            spelt = values.astype(object).map(_spell)
-            hashes = pd.util.hash_pandas_object(spelt, index=False)
+            texts = values.astype(object).map(_spell)
+            hashes = pd.util.hash_pandas_object(texts, index=False)
         digest.update(hashes.to_numpy().tobytes())
     return digest.hexdigest()
 
@@ -176,12 +169,9 @@ def _spell(value: object) -> str:
     return ascii(value.item() if isinstance(value, np.generic) else value)
 
 
-def _check_shape(frame: pd.DataFrame, name: str) -> None:
+def _check_size(frame: pd.DataFrame, name: str) -> None:
     n_rows, n_columns = frame.shape
-    if n_columns == 0:
-        refuse_empty(name)
-    if n_rows == 0:
-        raise TableError(f"{name} has column names but no rows: choose a file with rows.")
+    check_filled(n_rows, n_columns, name)
     if n_columns == 1:
         raise TableError(
             f"{name} has one column only ({frame.columns[0]!r}): a target and at least one feature "
@@ -190,19 +180,6 @@ def _check_shape(frame: pd.DataFrame, name: str) -> None:
     if n_rows < MIN_ROWS:
         rows = "a single row" if n_rows == 1 else f"{n_rows} rows only"
         raise TableError(f"{name} has {rows}: at least {MIN_ROWS} are needed to learn from.")
-
-
-def _check_features(table: Table) -> None:
-    if not table.features:
-        raise TableError(
-            f"{table.name} has no column left to predict {table.target!r} from: "
-            "use one of the columns left out, or choose another target."
-        )
-    for column in table.features:
-        check_finite(table.frame[column])
-
-
-# --- Samples -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -217,26 +194,14 @@ class Sample:
 
 _SAMPLES = (
     Sample("digits", "Handwritten digits", "1,797 pictures of 8 × 8 pixels, ten digits.", "digit"),
-    Sample(
-        "breast_cancer",
-        "Breast cancer",
-        "569 biopsies, 30 measures of cell nuclei, malignant or benign.",
-        "diagnosis",
-    ),
+    Sample("breast_cancer", "Breast cancer",
+           "569 biopsies, 30 measures of cell nuclei, malignant or benign.", "diagnosis"),
     Sample("wine", "Wine", "178 wines, 13 chemical measures, three cultivars.", "cultivar"),
-    Sample(
-        "penguins",
-        "Palmer penguins",
-        "344 penguins of three species: mixed columns, a few values missing.",
-        "species",
-    ),
-    Sample(
-        "titanic",
-        "Titanic passengers",
-        "1,309 passengers, who survived: mixed columns, many ages missing.",
-        "survived",
-    ),
-)
+    Sample("penguins", "Palmer penguins",
+           "344 penguins of three species: mixed columns, a few values missing.", "species"),
+    Sample("titanic", "Titanic passengers",
+           "1,309 passengers, who survived: mixed columns, many ages missing.", "survived"),
+)  # fmt: skip
 SAMPLES = {sample.key: sample for sample in _SAMPLES}
 
 

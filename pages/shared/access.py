@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from ecoval_core.text import shorten
 from pages.shared import formats, identity
 from pages.shared.identity import LOCAL, SHARED, User, workspace_root
 
@@ -241,7 +242,7 @@ def draw_user() -> None:
     who = user()
     if who == LOCAL:
         return
-    label = who.name if len(who.name) <= MAX_NAME else f"{who.name[: MAX_NAME - 1]}…"
+    label = shorten(who.name, MAX_NAME)
     st.html(_STYLE % (5 + len(label) / 2))
     with (
         st.container(key="user", width=1, height=1, border=False),

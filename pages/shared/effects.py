@@ -9,6 +9,7 @@ import streamlit as st
 
 from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect
+from ecoval_core.text import MINUS
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats
 
@@ -27,7 +28,7 @@ def title(measure: str) -> str:
 
 
 def _signed(difference: float) -> str:
-    return f"{difference:+.3f}".replace("-", "−") if abs(difference) >= 0.0005 else "0"
+    return f"{difference:+.3f}".replace("-", MINUS) if abs(difference) >= 0.0005 else "0"
 
 
 def _figures(change: Change) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable
 from hashlib import blake2b
@@ -19,6 +18,7 @@ from ecoval_core.workspace.jobs import Job, Jobs, JobState, job_key
 from ecoval_core.workspace.tasks import Task
 from ecoval_core.workspace.worker import ForkServer, Worker
 from ecoval_core.workspace.workspace import Workspace
+from pages.shared.scratch import make_scratch
 
 ENVIRONMENT_DASK, ENVIRONMENT_JOBS = "ECOVAL_DASK", "ECOVAL_JOBS"
 WARM_UP = "ecoval_core.evaluation.projection:warm_up"
@@ -32,7 +32,7 @@ class Engine:
         self._map_forks = ForkServer(WARM_UP) if warm_up else self._forks
         self._lock = threading.RLock()
         self._workspaces: dict[Path, Workspace] = {}
-        self._temporary = Path(tempfile.mkdtemp(prefix="ecoval-server-"))
+        self._temporary = make_scratch("server")
         n_jobs = int(os.environ.get(ENVIRONMENT_JOBS) or max(2, os.cpu_count() or 2))
         self.jobs = Jobs(self._start_job, n_jobs, 4 * n_jobs, on_end=self._note)
         atexit.register(self.close)

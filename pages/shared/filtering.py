@@ -10,7 +10,7 @@ import streamlit as st
 
 from ecoval_core.evaluation.profiles import is_number
 from ecoval_core.workspace.runs import Run
-from pages.shared import prunelist, reviews, state
+from pages.shared import formats, prunelist, reviews, state
 from pages.shared.reviews import target_ranges
 from pages.shared.session import (
     Family,
@@ -128,7 +128,9 @@ def draw_column_filter(run: Run) -> None:
         if column.empty:
             st.caption("This column is empty.")
         elif is_number(column):
-            _draw_range(f"Range of {name}", column.astype("float64"), filter_ranges, name)
+            _draw_range(
+                f"Range of {formats.plain(name)}", column.astype("float64"), filter_ranges, name
+            )
         else:
             values = column.astype(str).value_counts().index[:MAX_CATEGORIES].tolist()
             chosen = filter_values.get(name) or []
@@ -136,7 +138,7 @@ def draw_column_filter(run: Run) -> None:
                 # A column of the same name in a table that was open before.
                 filter_values.set(name, [value for value in chosen if value in values])
             st.multiselect(
-                f"Categories of {name}",
+                f"Categories of {formats.plain(name)}",
                 values,
                 key=filter_values.key(name),
                 persist_state="session",
@@ -195,7 +197,7 @@ def _draw_range(
 ) -> None:
     low, high = float(amounts.min()), float(amounts.max())
     if not low < high:
-        st.caption(f"All rows have the same {name}.")
+        st.caption(f"All rows have the same {formats.plain(name)}.")
         return
     step = 1.0 if (amounts % 1 == 0).all() else (high - low) / 200
     low, high = np.floor(low / step) * step, np.ceil(high / step) * step

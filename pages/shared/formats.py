@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo
@@ -17,7 +16,12 @@ from ecoval_core.workspace.schema import UnitKind
 from pages.shared.session import session
 
 UNITS: dict[UnitKind, str] = {"share": "‰ of the surplus", "score": "Units of the score"}
-_MARKUP = re.compile(r"[\\`*_\[\]<>#~$:|]|^[-+]")
+_MARKUP = re.compile(r"[\\`*_\[\]<>#~$:|&]|^[-+]")
+_LIST = re.compile(r"^(\d+)(?=[.)])")
+# Streamlit makes links, icons and arrows of what Markdown has left as text: an invisible character in between
+# keeps them apart.
+_WORD_JOINER = "\u2060"
+_SHORTHAND = re.compile(r"(?<=:)(?=\S)|(?=@)|(?<=www)(?=\.)|(?<=[-<>~])(?=[-=>])", re.IGNORECASE)
 
 
 def unit_of(run: Run) -> Unit:
@@ -36,43 +40,16 @@ def unit_of(run: Run) -> Unit:
     return exports.unit_of(run, session.unit)
 
 
-def count(n: int, noun: str) -> str:
-    """Write a number of things: "1 row", "1,200 rows"."""
-    return f"{n:,} {noun}" + ("" if n == 1 else "s")
-
-
-def known(amount: float, form: str) -> str:
-    """Write an amount in a format of Python's, or a dash where it is not known.
-
-    Parameters
-    ----------
-    amount : float
-        NaN for unknown.
-    form : str
-        Such as ".0%".
-
-    Returns
-    -------
-    str
-        The amount or "–".
-    """
-    return "–" if math.isnan(amount) else f"{amount:{form}}"
-
-
 def plain(text: object) -> str:
-    """Write a name of the visitor's, of a file or a column, so that Markdown shows it as it is.
+    """Write a name of a file, a column or a run on one line so that Markdown shows it as it is."""
+    line = _SHORTHAND.sub(_WORD_JOINER, " ".join(str(text).split()))
+    return _LIST.sub(r"\1\\", _MARKUP.sub(r"\\\g<0>", line))
 
-    Parameters
-    ----------
-    text : object
-        Anything; a number keeps its own writing.
 
-    Returns
-    -------
-    str
-        On one line, with a backslash before whatever Markdown would act upon.
-    """
-    return _MARKUP.sub(r"\\\g<0>", " ".join(str(text).split()))
+def rows_each(mean: float) -> str:
+    """Write a mean number of rows with three digits: "1 row", "12.5 rows"."""
+    written = f"{mean:.3g}"
+    return f"{written} {'row' if written == '1' else 'rows'}"
 
 
 def amount(label: object) -> object:

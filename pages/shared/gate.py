@@ -9,14 +9,13 @@ from __future__ import annotations
 from urllib.parse import quote, unquote
 
 import streamlit as st
-from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pages.shared import access, uploads
-from pages.shared.identity import is_loopback, split
+from pages.shared.identity import LOCAL, is_loopback, split
 
 _UPLOAD = "/_stcore/upload_file/"
 _LOGIN, _CALLBACK = "/auth/login", "/oauth2callback"
@@ -52,7 +51,7 @@ class Gate:
         base = "/" + str(st.get_option("server.baseUrlPath")).strip("/")
         path = "/" + scope["path"].removeprefix(base).lstrip("/")
         if scope["method"] not in _READING:
-            refusal = await _refuse_file(scope, path)
+            refusal = _refuse_file(scope, path)
             if refusal is not None:
                 await refusal(scope, receive, send)
                 return
@@ -91,7 +90,7 @@ def is_own_page(headers: Headers) -> bool:
     return is_named or origin in st.get_option("server.corsAllowedOrigins")
 
 
-async def _refuse_file(scope: Scope, path: str) -> PlainTextResponse | None:
+def _refuse_file(scope: Scope, path: str) -> PlainTextResponse | None:
     """Answer a request that changes something; None for a file that may come in or be taken back."""
     # Of any other path nothing is left before its first slash, and no session has that name.
     session_id = path.removeprefix(_UPLOAD).partition("/")[0]
@@ -103,13 +102,8 @@ async def _refuse_file(scope: Scope, path: str) -> PlainTextResponse | None:
     length = Headers(scope=scope).get("Content-Length", "")
     if not (length.isascii() and length.isdigit() and len(length) < 16):
         return PlainTextResponse("The size of the file must be given.", 411)
-    quota = uploads.quota_of(user)
-    if quota is None:
-        return None
-    if not uploads.has_room(session_id, int(length)):
+    if user != LOCAL and not uploads.has_room(session_id, int(length)):
         return PlainTextResponse("Earlier files of this session are still here.", 413)
-    if not await to_thread.run_sync(quota.admit, int(length)):
-        return PlainTextResponse("The day's uploads are used up.", 413)
     return None
 
 

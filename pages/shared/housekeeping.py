@@ -22,9 +22,6 @@ from streamlit import runtime
 from pages.shared import access
 
 MAX_INTERVAL_SECONDS = 10.0
-LARGE_BLOCK = 256 * 1024
-HEAPS = 2
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 
 
 class Housekeeper:
@@ -90,19 +87,6 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _hold_little() -> None:
-    """Have the C library take large blocks from the system and give them back, one by one.
-
-    By default the library of GNU has heaps for the threads that scripts run in, up to eight times as many as
-    processors, and puts ever larger blocks there; what lies between two that live on stays. The libraries of
-    other systems do not know these settings.
-    """
-    with suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)
-        libc.mallopt(_M_ARENA_MAX, HEAPS)
-
-
 @asynccontextmanager
 async def keep_house(when_empty: Callable[[], object] = lambda: None) -> AsyncIterator[None]:
     """Look after the memory of ended sessions for as long as the server runs.
@@ -112,7 +96,6 @@ async def keep_house(when_empty: Callable[[], object] = lambda: None) -> AsyncIt
     when_empty : callable, default=nothing
         Called when the last session was closed.
     """
-    _hold_little()
     housekeeper = Housekeeper(st.get_option("server.disconnectedSessionTTL"), when_empty)
     task = asyncio.create_task(_go_on(housekeeper), name="housekeeping")
     try:

@@ -9,6 +9,7 @@ from plotly.graph_objects import Figure
 from streamlit.delta_generator import DeltaGenerator
 
 from ecoval_core.charts import CHART_CONFIG
+from ecoval_core.text import count_of
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, reliability_warning
 from ecoval_core.workspace.runs import Opened, Run
 from pages.shared import formats, menu, prunelist, runlist, server, state
@@ -82,14 +83,14 @@ def _describe_table(opened: Opened) -> str:
     table, n_planted = opened.table, len(opened.split.flipped_ids)
     noise = f" · {n_planted:,} planted errors" if n_planted else ""
     name, target = formats.plain(table.name), formats.plain(table.target)
-    return f"**{name}** · {table.n_rows:,} rows · target **{target}**{noise}"
+    return f"**{name}** · {count_of(table.n_rows, 'row')} · target **{target}**{noise}"
 
 
 def _describe_run(run: Run | None) -> str:
     job = state.run_job()
     if run is not None:
-        title = formats.model_title(run.settings.model)
-        return f"{title}, {run.ecoval.n_clusters_:,} clusters, {len(run.frame):,} rows valued"
+        title, clusters = formats.model_title(run.settings.model), run.ecoval.n_clusters_
+        return f"{title}, {count_of(clusters, 'cluster')}, {count_of(len(run.frame), 'row')} valued"
     if job is not None:
         return "valuation running"
     return "not valued yet"

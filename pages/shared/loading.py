@@ -52,7 +52,6 @@ def finish() -> None:
         return
     with st.spinner("Reading the table …"):
         job.wait()
-    Session.opening.forget()
     try:
         _take(job)
     except OSError as error:
@@ -60,6 +59,11 @@ def finish() -> None:
         session.complaint = (
             f"The table was read, but the workspace cannot be ({why}): open it again."
         )
+    except Exception:
+        Session.opening.forget()
+        raise
+    # Last: a script that is cut short before takes the table once more.
+    Session.opening.forget()
 
 
 def _take(job: Job) -> None:

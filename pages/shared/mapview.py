@@ -15,6 +15,7 @@ from ecoval_core.charts.shades import shade
 from ecoval_core.charts.style import palette_of
 from ecoval_core.evaluation.projection import pca_projection
 from ecoval_core.tables import Table
+from ecoval_core.text import count_of
 from ecoval_core.workspace import slow
 from ecoval_core.workspace.runs import Run
 from pages.shared import filtering, formats, layout, progress, prunelist, server, state, story
@@ -120,7 +121,7 @@ def draw_map(run: Run, coords: NDArray, projection: str, *, above: int) -> None:
         Pixels that the page needs beside the map.
     """
     points = _points(run, coords, projection)
-    _draw(run, "map", points, f"Map of {len(coords):,} rows by {projection}", above, None)
+    _draw(run, "map", points, f"Map of {count_of(len(coords), 'row')} by {projection}", above, None)
 
 
 def draw_decomposition(run: Run, *, above: int) -> None:

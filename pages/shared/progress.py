@@ -18,6 +18,7 @@ PATIENCE_SECONDS = 0.4
 
 
 def _text(job: Job, what: str) -> str:
+    what = formats.plain(what)
     if job.state == JobState.QUEUED:
         place = server.engine().jobs.position(job)
         return (

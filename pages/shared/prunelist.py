@@ -10,8 +10,8 @@ from ecoval_core.evaluation.pruning import Decision, Effect, PruneList
 from ecoval_core.workspace import slow
 from ecoval_core.workspace.runs import Run
 from pages.shared import progress, state
-from pages.shared.session import Session, session
 from pages.shared.session import fill_widgets as session_widgets
+from pages.shared.session import session
 
 MAX_UNDO = 200
 
@@ -84,7 +84,8 @@ def fill_widgets(shown: dict[str, Any]) -> None:
     """
     # Never in a callback: a second event of a quick visitor calls back before the page is drawn again,
     # and would find the widget gone.
-    session_widgets(shown, replace=Session.prune_widgets_are_old.take())
+    session_widgets(shown, replace=session.prune_widgets_are_old)
+    session.prune_widgets_are_old = False
 
 
 def clear() -> None:

@@ -13,7 +13,7 @@ MAX_KEPT_UNDO = 50
 # Picking row after row of a large table would otherwise keep the list a hundred times over.
 MAX_KEPT_ROWS = 20_000
 # By the name of the target: the amounts that pass.
-target_ranges: Family[tuple[float, float]] = Family("filter_target")
+target_ranges: Family[tuple[float, float]] = Family("filter_target", widget=True)
 # By the key of a range: all amounts that there are.
 _wholes: Family[tuple[float, float]] = Family("whole")
 _FILTERS: tuple[Entry[Any], ...] = (
@@ -47,13 +47,13 @@ def note_whole(ranges: Family[tuple[float, float]], name: str, whole: tuple[floa
     """Note which range takes all, so that an untouched slider is no filter, also when there are more rows."""
     if ranges.get(name) is not None and is_whole(ranges, name):
         ranges.set(name, whole)
-    _wholes.set(ranges.key(name), whole)
+    _wholes.set(ranges.name(name), whole)
 
 
 def is_whole(ranges: Family[tuple[float, float]], name: str) -> bool:
     """Whether a range takes all that there were when it was drawn last, or is none."""
     chosen = ranges.get(name)
-    return chosen is None or tuple(chosen) == _wholes.get(ranges.key(name))
+    return chosen is None or tuple(chosen) == _wholes.get(ranges.name(name))
 
 
 def _range(ranges: Family[tuple[float, float]], name: str) -> tuple[float, float] | None:

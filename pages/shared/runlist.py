@@ -6,6 +6,7 @@ from datetime import datetime
 
 import streamlit as st
 
+from ecoval_core.text import count_of
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace import history
 from ecoval_core.workspace.history import RunRecord
@@ -49,7 +50,7 @@ def describe(record: RunRecord) -> str:
     settings = record.settings
     parts = [
         formats.model_title(settings.model),
-        f"{settings.n_clusters:,} clusters",
+        count_of(settings.n_clusters, "cluster"),
         SCORINGS[settings.scoring].title if settings.scoring in SCORINGS else settings.scoring,
         f"seed {settings.random_state}",
     ]

@@ -23,6 +23,7 @@ from pages.shared import access
 from pages.shared.engine import Engine
 from pages.shared.housekeeping import keep_house
 from pages.shared.pointmap import wire
+from pages.shared.scratch import sweep_scratch
 from pages.shared.session import session
 
 T = TypeVar("T")
@@ -77,6 +78,7 @@ async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     import anyio.to_thread
 
     engine().start()
+    await anyio.to_thread.run_sync(sweep_scratch)
     async with keep_house(_forget):
         yield {}
     seconds = float(os.environ.get(ENVIRONMENT_DRAIN) or DRAIN_SECONDS)

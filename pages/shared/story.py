@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ecoval_core import charts
+from ecoval_core.text import count_of
 from ecoval_core.valuation.quality import nearest_neighbors
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats, rows, state
@@ -40,7 +41,7 @@ def about_cluster(run: Run, row_id: int) -> str:
     error = float(ecoval.cluster_standard_errors_[cluster])
     n_members = int((frame["cluster"] == cluster).sum())
     told = (
-        f"**Its cluster** ({cluster}) has {n_members:,} row{'s' if n_members > 1 else ''} and is worth "
+        f"**Its cluster** ({cluster}) has {count_of(n_members, 'row')} and is worth "
         f"{unit.number(worth)} ± {unit.size(error)} {unit.label}"
     )
     if abs(worth) <= 2 * error:

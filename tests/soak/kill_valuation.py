@@ -27,13 +27,13 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from browser import AppServer, running_server
+from ecoval_core.workspace.valuations import read_valuation
 from kill_points import leftovers
 from visitor import Visitor
 
 from ecoval_core.workspace import history
 from ecoval_core.workspace.runs import value_prepared
 from ecoval_core.workspace.store import Store
-from ecoval_core.workspace.valuations import read_valuation
 
 INTERRUPTED = "This valuation was interrupted"
 DONE = "What came out"

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from ecoval_core.tables import TableError, load_sample, make_table, prepare
-from ecoval_core.tables.conversion import match_names, match_values
-from ecoval_core.tables.matching import match_columns
-from ecoval_core.tables.preparation import vectorise_new
+from ecoval_core.tables.convert import match_names, match_values
+from ecoval_core.tables.match import match_columns
+from ecoval_core.tables.prepare import vectorise_new
 
 
 def mixed(n=120, seed=0):

@@ -1,7 +1,6 @@
-"""Mends: what is noticed, what is said of it, what mending does, and that nothing happens unasked."""
+"""Fixes: what is noticed, what is said of it, what cleaning does, and that nothing happens unasked."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,34 +9,27 @@ from data_files import make_frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
+from pydantic import ValidationError
 
-from ecoval_core.tables import (
-    SAMPLES,
-    Mend,
-    TableError,
-    load_sample,
-    mend,
-    read_frame,
-    suggest_mends,
-)
-from ecoval_core.tables.mending_categories import spelling_key
-from ecoval_core.tables.spelt_numbers import is_code, read_numbers
+from ecoval_core.tables import SAMPLES, Fix, clean, load_sample, read_frame, suggest_fixes
+from ecoval_core.tables.clean import spelling_key
+from ecoval_core.tables.clean_numbers import is_code, read_numbers
 
 
 def suggest(values, **kwargs):
-    return suggest_mends(pd.DataFrame({"a": pd.Series(values, **kwargs)}))
+    return suggest_fixes(pd.DataFrame({"a": pd.Series(values, **kwargs)}))
 
 
-def mended(values, **kwargs):
+def cleaned(values, **kwargs):
     frame = pd.DataFrame({"a": pd.Series(values, **kwargs)})
-    return mend(frame, suggest_mends(frame))["a"]
+    return clean(frame, suggest_fixes(frame))["a"]
 
 
 def check_sentence(one):
     assert one.sentence.startswith(f"'{one.column}' ")
     assert one.sentence.isprintable()
     assert one.sentence.endswith(".")
-    assert ": " in one.sentence, "what was found, a colon, what mending does"
+    assert ": " in one.sentence, "what was found, a colon, what the fix does"
 
 
 # --- Categories ------------------------------------------------------------------------------
@@ -54,7 +46,7 @@ def test_spellings_become_the_commonest(dtype):
         "'a' spells a category in several ways, such as 'Yes' (6), 'yes ' (3) and 'YES' (2): spell each in "
         "its commonest way, such as 'Yes'."
     )
-    done = mended(values, dtype=dtype)
+    done = cleaned(values, dtype=dtype)
     assert done.dropna().tolist() == ["Yes"] * 11 + ["No"] * 4
     assert done.isna().tolist() == [False] * 15 + [True]
 
@@ -99,7 +91,7 @@ def test_marks_among_categories_become_missing():
     assert (one.kind, one.n_cells) == ("missing", 3)
     assert one.mapping == (("?", None), ("N/A ", None))
     assert "'?' in 2 rows and 'N/A ' in 1 row, which stand for missing values" in one.sentence
-    assert mended(values).isna().tolist() == [False] * 18 + [True] * 3 + [False] * 3
+    assert cleaned(values).isna().tolist() == [False] * 18 + [True] * 3 + [False] * 3
 
 
 def test_a_minus_beside_a_plus_is_a_category():
@@ -107,13 +99,13 @@ def test_a_minus_beside_a_plus_is_a_category():
     assert suggest(["red", "-"] * 20)[0].kind == "missing"
 
 
-def test_marks_and_spellings_of_one_column_are_two_mends():
+def test_marks_and_spellings_of_one_column_are_two_fixes():
     values = ["a"] * 5 + ["A"] + ["b"] * 4 + ["?"]
     missing, spelling = suggest(values)
     assert (missing.kind, spelling.kind) == ("missing", "spelling")
-    assert mended(values).tolist()[:10] == ["a"] * 6 + ["b"] * 4
+    assert cleaned(values).tolist()[:10] == ["a"] * 6 + ["b"] * 4
     frame = pd.DataFrame({"a": values})
-    assert mend(frame, [spelling])["a"].tolist()[-1] == "?", "each of them by itself"
+    assert clean(frame, [spelling])["a"].tolist()[-1] == "?", "each of them by itself"
 
 
 def test_names_and_texts_that_hardly_repeat_are_left_alone():
@@ -143,7 +135,7 @@ def test_text_becomes_the_numbers_that_it_spells(values, kind, numbers):
     (one,) = suggest(values * 10)
     check_sentence(one)
     assert (one.kind, one.n_cells, one.mapping) == (kind, 10 * len(values), ())
-    done = mended(values * 10)
+    done = cleaned(values * 10)
     assert done.tolist() == numbers * 10
     assert done.dtype == (
         "int64" if all(isinstance(number, int) for number in numbers) else "float64"
@@ -177,7 +169,7 @@ def test_marks_among_numbers_become_missing_and_the_column_one_of_numbers():
     assert (one.kind, one.n_cells) == ("number", 5)
     assert "'?' in 3 rows, 'n/a' in 1 row and 'unknown' in 1 row" in one.sentence
     assert "the column is one of numbers" in one.sentence
-    done = mended(values)
+    done = cleaned(values)
     assert done.dtype == np.float64
     assert done.isna().sum() == 5
     assert done.sum() == 60
@@ -190,7 +182,7 @@ def test_a_column_of_numbers_but_for_a_few_cells_is_reported():
     assert (one.kind, one.n_cells) == ("stray", 3)
     assert "numbers but for 3 cells, such as 'heavy' in row 97 (the first row is 0)" in one.sentence
     assert dict(one.mapping) == {"heavy": None, "light": None, "?": None}
-    assert mended(values).isna().sum() == 3
+    assert cleaned(values).isna().sum() == 3
     assert suggest([str(i) for i in range(20)] + ["heavy"] * 5) == (), "too many are none"
 
 
@@ -199,14 +191,14 @@ def test_cells_without_a_number_are_told_of_where_amounts_are_read():
     (one,) = suggest(values)
     assert one.kind == "amount"
     assert "and empty 2 cells without a number, such as 'call us'" in one.sentence
-    assert mended(values).isna().tolist() == [False] * 40 + [True] * 2
+    assert cleaned(values).isna().tolist() == [False] * 40 + [True] * 2
 
 
 def test_columns_of_an_excel_file_may_mix_numbers_and_text():
     values = [1, 2.5] * 20 + ["n/a", "3"]
     (one,) = suggest(values, dtype=object)
     assert (one.kind, one.n_cells) == ("number", 1)
-    done = mended(values, dtype=object)
+    done = cleaned(values, dtype=object)
     assert done.tolist()[-1] == 3
     assert done.isna().sum() == 1
 
@@ -252,56 +244,56 @@ def dirty_frame():
     )
 
 
-def test_nothing_is_mended_unless_asked():
+def test_nothing_is_cleaned_unless_asked():
     frame = dirty_frame()
     before = frame.copy()
-    mends = suggest_mends(frame)
-    assert [one.column for one in mends] == ["answer", "answer", "price", "age"]
-    assert_frame_equal(mend(frame, ()), before)
-    mend(frame, mends)
+    fixes = suggest_fixes(frame)
+    assert [one.column for one in fixes] == ["answer", "answer", "price", "age"]
+    assert_frame_equal(clean(frame, ()), before)
+    clean(frame, fixes)
     assert_frame_equal(frame, before)
 
 
-def test_what_was_mended_needs_no_mending():
-    done = mend(dirty_frame(), suggest_mends(dirty_frame()))
-    assert suggest_mends(done) == ()
+def test_what_was_cleaned_needs_no_fix():
+    done = clean(dirty_frame(), suggest_fixes(dirty_frame()))
+    assert suggest_fixes(done) == ()
     assert done.columns.tolist() == dirty_frame().columns.tolist()
     assert done.dtypes[["price", "age", "width"]].tolist() == ["int64", "float64", "float64"]
 
 
 @pytest.mark.parametrize("key", SAMPLES)
-def test_samples_need_no_mending(key):
-    assert suggest_mends(load_sample(key).frame) == ()
+def test_samples_need_no_fix(key):
+    assert suggest_fixes(load_sample(key).frame) == ()
 
 
-def test_good_frames_need_no_mending():
+def test_good_frames_need_no_fix():
     assert (
-        suggest_mends(make_frame(day=pd.date_range("2020", periods=40), truth=[True, False] * 20))
+        suggest_fixes(make_frame(day=pd.date_range("2020", periods=40), truth=[True, False] * 20))
         == ()
     )
     nested = make_frame(nested=[[1, 2]] * 40, nothing=None)
-    assert suggest_mends(nested) == ()
+    assert suggest_fixes(nested) == ()
 
 
-def test_mends_go_through_json_and_do_the_same_again():
+def test_fixes_go_through_json_and_do_the_same_again():
     frame = dirty_frame()
-    mends = suggest_mends(frame)
-    again = tuple(Mend.from_json(json.loads(json.dumps(one.to_json()))) for one in mends)
-    assert again == mends
-    assert_frame_equal(mend(frame, again), mend(frame, mends))
+    fixes = suggest_fixes(frame)
+    again = tuple(Fix.model_validate(json.loads(fix.model_dump_json())) for fix in fixes)
+    assert again == fixes
+    assert_frame_equal(clean(frame, again), clean(frame, fixes))
 
 
-def test_new_rows_are_mended_alike():
-    mends = suggest_mends(dirty_frame())
+def test_new_rows_are_cleaned_alike():
+    fixes = suggest_fixes(dirty_frame())
     new = pd.DataFrame(
         {"answer": ["YES", "no", "maybe", "?", " ? "], "price": ["$3", "12", "x", None, "$1,000"]}
     )
-    done = mend(new, mends)
+    done = clean(new, fixes)
     assert done["answer"].tolist()[:3] == ["Yes", "no", "maybe"]
     assert done["answer"].isna().tolist() == [False, False, False, True, True]
     assert done["price"].tolist()[:2] == [3, 12]
     assert done["price"].isna().tolist() == [False, False, True, True, False]
-    assert mend(pd.DataFrame({"price": [1.5]}), mends)["price"].tolist() == [1.5]
+    assert clean(pd.DataFrame({"price": [1.5]}), fixes)["price"].tolist() == [1.5]
 
 
 @pytest.mark.parametrize(
@@ -309,27 +301,25 @@ def test_new_rows_are_mended_alike():
     [{"kind": "what"}, {"column": 7}, {"mapping": [["a"]]}, {"mapping": None}, {"mapping": [[1, 2]]},
      {"decimal": "x"}, {"n_cells": "3"}, {"extra": 1}, {"mapping": [[None, "a"]]}],
 )  # fmt: skip
-def test_a_kept_mend_that_is_none_is_refused(change):
-    kept = suggest_mends(dirty_frame())[0].to_json()
-    with pytest.raises(TableError, match="cannot be read: remove it"):
-        Mend.from_json(kept | change)
-    with pytest.raises(TableError):
-        Mend.from_json({})
+def test_what_is_no_fix_is_refused(change):
+    document = suggest_fixes(dirty_frame())[0].model_dump(mode="json")
+    with pytest.raises(ValidationError):
+        Fix.model_validate(document | change)
 
 
-def test_mends_are_values():
-    one = suggest_mends(dirty_frame())[0]
-    assert hash(one) == hash(replace(one))
-    with pytest.raises(AttributeError):
-        one.kind = "number"
+def test_fixes_are_values():
+    fix = suggest_fixes(dirty_frame())[0]
+    assert hash(fix) == hash(fix.model_copy())
+    with pytest.raises(ValidationError):
+        fix.kind = "number"
 
 
-def test_a_file_with_all_of_it_is_mended_to_what_it_means():
+def test_a_file_with_all_of_it_is_cleaned_to_what_it_means():
     content = (
         "answer,rate,price,label\n" + 'Yes,12 %,"$1,200",a\nyes ,3.5%,"$950",b\nNo,?,n/k,a\n' * 30
     )
     frame = read_frame(content.encode(), "x.csv")
-    done = mend(frame, suggest_mends(frame))
+    done = clean(frame, suggest_fixes(frame))
     assert done["answer"].unique().tolist() == ["Yes", "No"]
     assert done["rate"].dropna().unique().tolist() == [12, 3.5]
     assert done["price"].dropna().unique().tolist() == [1200, 950]
