@@ -110,12 +110,17 @@ def text(app):
     return "\n".join(element.value for element in (*app.markdown, *app.caption, *app.info))
 
 
+def kept(app):
+    """Return what is kept for the visitor beside the values of widgets."""
+    return app.session_state["ecoval"]
+
+
 def opened(app):
-    return app.session_state["opened"]
+    return kept(app)["opened"]
 
 
 def run_of(app):
-    return app.session_state["weighted_run"][1]
+    return kept(app)["weighted_run"][1]
 
 
 def gesture(app, elements, key, selection):
