@@ -313,7 +313,7 @@ def test_regression_speaks_of_targets():
     titles = [heading.value for heading in go(app, "decompose").subheader]
     assert "By target" in titles
     assert "By label" not in titles
-    wait(go(app, "explore"))
+    go(app, "explore")
     mark_rows(app, "explore_rows", [0])
     assert ": target " in app.subheader[0].value
     assert "label" not in text(app).replace("labels", "")
@@ -452,7 +452,7 @@ def test_every_row_is_valued_at_five_times_the_fits_and_followed_on_every_page(v
     values = app.dataframe[0].value["value"].tolist()
     check(app.slider(key="extrinsic_weight").set_value(1.0).run())
     assert app.dataframe[0].value["value"].tolist() != values
-    wait(go(app, "explore"))
+    go(app, "explore")
     row = int(split.ids_val[0])
     mark_rows(app, "explore_rows", [app.dataframe[0].value.index.get_loc(row)])
     assert app.subheader[0].value.startswith(f"Row {row}: labelled")
