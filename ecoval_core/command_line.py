@@ -314,14 +314,18 @@ def _value(
         spec = OpenSpec(
             table=describe_table(table), split=SplitSpec(proportions=proportions, random_state=seed)
         )
+        settings = Settings(
+            model=model, n_clusters=n_clusters or 1, scoring=scoring, random_state=seed,
+            extrinsic_weight=extrinsic_weight,
+        )  # fmt: skip
     except ValidationError as error:
-        raise ValueError(f"--{explain(error).removeprefix('split.')}") from error
+        option, _, problem = explain(error).removeprefix("split.").partition(" ")
+        raise ValueError(f"--{option.replace('_', '-')} {problem}") from error
     opened = Opened(spec.key, spec, split_table(table, spec.split))
-    settings = Settings(
-        model=model, n_clusters=n_clusters or auto_n_clusters(len(opened.split.y_train)),
-        scoring=scoring, extrinsic_weight=extrinsic_weight, random_state=seed,
+    settings = settings.replace(
+        n_clusters=n_clusters or auto_n_clusters(len(opened.split.y_train)),
         balanced=_is_balanced(class_weight, opened.split),
-    )  # fmt: skip
+    )
     print_table(table)
     with valuing(jobs) as progress:
         run = value_split(opened, settings, n_jobs=jobs, progress=progress)
