@@ -36,6 +36,7 @@ from ecoval_core.terminal import (
 )
 from ecoval_core.text import count_of
 from ecoval_core.valuation.clustering import auto_n_clusters
+from ecoval_core.valuation.leave_out import has_short_way
 from ecoval_core.valuation.models import MODELS, make_model, models_for
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import (
@@ -149,7 +150,8 @@ def value(
 
     Writes every row of TABLE with its row_id (from 0), the part it was in (train, validation, test)
     and, for training rows, value, its standard error over the validation rows, intrinsic, extrinsic (in
-    the unit that the column unit names), cluster, label_quality and suggested_label. Nothing is pruned here.
+    the unit that the column unit names), cluster, label_quality, label_issue (whether to look at the label)
+    and suggested_label. Nothing is pruned here.
 
     Example: python -m ecoval_core value houses.csv --target price --out values.parquet
     """
@@ -322,8 +324,11 @@ def _value(
         option, _, problem = explain(error).removeprefix("split.").partition(" ")
         raise ValueError(f"--{option.replace('_', '-')} {problem}") from error
     opened = Opened(spec.key, spec, split_table(table, spec.split))
+    X, y = opened.split.X_train, opened.split.y_train
+    n_classes = len(set(y)) if table.task == "classification" else 1
+    is_free = has_short_way(make_model(model, table.task), X.shape[1], n_classes)
     settings = settings.replace(
-        n_clusters=n_clusters or auto_n_clusters(len(opened.split.y_train)),
+        n_clusters=n_clusters or auto_n_clusters(len(y), is_free=is_free),
         balanced=_is_balanced(class_weight, opened.split),
     )
     print_table(table)
