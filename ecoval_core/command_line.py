@@ -316,17 +316,21 @@ def _value(
         spec = OpenSpec(
             table=describe_table(table), split=SplitSpec(proportions=proportions, random_state=seed)
         )
+        settings = Settings(
+            model=model, n_clusters=n_clusters or 1, scoring=scoring, random_state=seed,
+            extrinsic_weight=extrinsic_weight,
+        )  # fmt: skip
     except ValidationError as error:
-        raise ValueError(f"--{explain(error).removeprefix('split.')}") from error
+        option, _, problem = explain(error).removeprefix("split.").partition(" ")
+        raise ValueError(f"--{option.replace('_', '-')} {problem}") from error
     opened = Opened(spec.key, spec, split_table(table, spec.split))
     X, y = opened.split.X_train, opened.split.y_train
     n_classes = len(set(y)) if table.task == "classification" else 1
     is_free = has_short_way(make_model(model, table.task), X.shape[1], n_classes)
-    settings = Settings(
-        model=model, n_clusters=n_clusters or auto_n_clusters(len(y), is_free=is_free),
-        scoring=scoring, extrinsic_weight=extrinsic_weight, random_state=seed,
+    settings = settings.replace(
+        n_clusters=n_clusters or auto_n_clusters(len(y), is_free=is_free),
         balanced=_is_balanced(class_weight, opened.split),
-    )  # fmt: skip
+    )
     print_table(table)
     with valuing(jobs) as progress:
         run = value_split(opened, settings, n_jobs=jobs, progress=progress)
