@@ -319,13 +319,13 @@ def _value(
     except ValidationError as error:
         raise ValueError(f"--{explain(error).removeprefix('split.')}") from error
     opened = Opened(spec.key, spec, split_table(table, spec.split))
+    balanced = _is_balanced(class_weight, opened.split)
     X, y = opened.split.X_train, opened.split.y_train
     n_classes = len(set(y)) if table.task == "classification" else 1
-    is_free = has_short_way(make_model(model, table.task), X.shape[1], n_classes)
+    is_free = not balanced and has_short_way(make_model(model, table.task), X.shape[1], n_classes)
     settings = Settings(
         model=model, n_clusters=n_clusters or auto_n_clusters(len(y), is_free=is_free),
-        scoring=scoring, extrinsic_weight=extrinsic_weight, random_state=seed,
-        balanced=_is_balanced(class_weight, opened.split),
+        scoring=scoring, extrinsic_weight=extrinsic_weight, random_state=seed, balanced=balanced,
     )  # fmt: skip
     print_table(table)
     with valuing(jobs) as progress:

@@ -7,16 +7,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 from data_files import make_frame
-from ecoval_core.tables.mending import mend, suggest_mends
-from ecoval_core.workspace.valuations import write_valuation
 
-<<<<<<< HEAD
-from ecoval_core.tables import make_table, prepare
-from ecoval_core.tables.table import content_digest
-from ecoval_core.valuation.record import Findings, Sampling, Valuation
-from ecoval_core.workspace import history, orders
-from ecoval_core.workspace.runs import Settings, rows_to_value
-=======
 from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect, PruneList
 from ecoval_core.tables import clean, make_table, suggest_fixes
@@ -26,7 +17,6 @@ from ecoval_core.workspace.runs import Opened, Values
 from ecoval_core.workspace.schema import OpenSpec, Review, RunSpec, Settings, SplitSpec
 from ecoval_core.workspace.slow import Curves
 from ecoval_core.workspace.workspace import Workspace
->>>>>>> main
 
 SETTINGS = Settings(model="logistic_regression", n_clusters=4, scoring="probability")
 

@@ -1,10 +1,5 @@
-<<<<<<< HEAD
 from dataclasses import replace
-from itertools import combinations
-from math import comb
 
-=======
->>>>>>> main
 import numpy as np
 import pytest
 from test_games import shapley
@@ -27,31 +22,8 @@ def forest(cancer):
     return Forest(cancer.X, cancer.y, Scale.of(cancer.y, "classification"), rows, 0)
 
 
-<<<<<<< HEAD
-def enumerated(match, k):
-    """Shapley values of ranked rows in the game of k neighbours, by enumeration."""
-    n = len(match)
-
-    def worth(members):
-        return sum(match[i] for i in sorted(members)[:k]) / k
-
-    values = np.zeros(n)
-    for i in range(n):
-        others = [j for j in range(n) if j != i]
-        for size in range(n):
-            share = 1 / (n * comb(n - 1, size))
-            for members in combinations(others, size):
-                values[i] += share * (worth((*members, i)) - worth(members))
-    return values
-
-
 def shapley_kernel(Z, codes, Z_val, codes_val):
     return ShapleyKernel(Z, codes, Z_val, codes_val, np.arange(len(Z)))
-=======
-def shapley_kernel(Z, codes, Z_val, codes_val, identical=None):
-    identical = np.arange(len(Z)) if identical is None else identical
-    return ShapleyKernel(Z, codes, Z_val, codes_val, identical)
->>>>>>> main
 
 
 def left_out(labels, codes_val, n_classes=2, seed=0):
@@ -84,18 +56,9 @@ def test_the_shapley_kernel_gives_every_row_its_value_at_every_validation_row(
     random = np.random.default_rng(0)
     Z, codes = random.normal(size=(8, 2)), random.integers(2, size=8)
     Z_val, codes_val = random.normal(size=(3, 2)), np.array([0, 1, 1])
-<<<<<<< HEAD
     labels, columns = np.array([0, 1, 1, 0, 2, 1, 0, 2]), np.array([0, 2])
     left = left_out(labels, codes_val)
     pairs = np.empty((8, 3))
-    for v in range(3):
-        order = np.argsort(np.linalg.norm(Z - Z_val[v], axis=1))
-        pairs[order, v] = enumerated(codes[order] == codes_val[v], 5) * left.row_weights[v]
-    monkeypatch.setattr(kernels, "BLOCK_PAIRS", block_pairs)
-    found = shapley_kernel(Z, codes, Z_val, codes_val).predict(left, columns)
-    check_predictions(found, pairs, labels, columns)
-=======
-    result = shapley_kernel(Z, codes, Z_val, codes_val).of_members(np.arange(8), np.zeros((8, 3)))
     for v in range(3):
         gaps = np.linalg.norm(Z - Z_val[v], axis=1)
 
@@ -103,8 +66,10 @@ def test_the_shapley_kernel_gives_every_row_its_value_at_every_validation_row(
             nearest = sorted(members, key=gaps.__getitem__)[:5]
             return (codes[nearest] == codes_val[v]).sum() / 5
 
-        np.testing.assert_allclose(result[:, v], shapley(8, worth), atol=1e-6)
->>>>>>> main
+        pairs[:, v] = shapley(8, worth) * left.row_weights[v]
+    monkeypatch.setattr(kernels, "BLOCK_PAIRS", block_pairs)
+    found = shapley_kernel(Z, codes, Z_val, codes_val).predict(left, columns)
+    check_predictions(found, pairs, labels, columns)
 
 
 def test_new_row_has_the_shapley_value_of_one_more_training_row():
@@ -117,14 +82,9 @@ def test_new_row_has_the_shapley_value_of_one_more_training_row():
         more = shapley_kernel(
             np.vstack([Z, new.Z[i]]), np.append(codes, new.codes[i]), Z_val, codes_val
         )
-<<<<<<< HEAD
         left = left_out(np.zeros(61, dtype=int), codes_val)
         exact = more.predict(left, np.arange(20)).some[60] / left.row_weights
-        np.testing.assert_allclose(found[i], exact, atol=1e-6)
-=======
-        exact = more.of_members(np.array([60]), np.zeros((1, 20)))[0]
         np.testing.assert_allclose(result[i], exact, atol=1e-6)
->>>>>>> main
 
 
 @pytest.mark.parametrize("block_pairs", [3_000, 10_000_000])

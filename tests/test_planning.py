@@ -59,16 +59,10 @@ def test_folds_multiply_fits_and_time(cancer, unit_clock):
 
 @pytest.mark.parametrize(("n_clusters", "stages"), [(1, 4), (2, 4), (200, 200 / 125 + 3), (250, 4)])
 def test_any_granularity_and_task_can_be_estimated(cancer, unit_clock, n_clusters, stages):
-<<<<<<< HEAD
     tree, regressor = DecisionTreeClassifier(), DecisionTreeRegressor()
     for model, y in ((tree, cancer.y), (regressor, cancer.y * 1.5)):
         found = estimate_seconds(model, cancer.X, y, cancer.X_val, n_clusters)
         assert found == pytest.approx(count_fits(n_clusters) + stages)
-=======
-    for model, y in ((GaussianNB(), cancer.y), (Ridge(), cancer.y * 1.5)):
-        result = estimate_seconds(model, cancer.X, y, cancer.X_val, n_clusters)
-        assert result == pytest.approx(count_fits(n_clusters) + stages)
->>>>>>> main
 
 
 def test_models_are_offered_by_task_and_seeded():

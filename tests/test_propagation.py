@@ -67,7 +67,6 @@ def weigh(left, kernels):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("seed", range(4))
 def test_kernel_weights_are_the_non_negative_least_squares_of_the_effects(seed, weighted):
-<<<<<<< HEAD
     left, kernels = draw(seed, weighted=weighted)
     design = np.array(
         [
@@ -77,29 +76,14 @@ def test_kernel_weights_are_the_non_negative_least_squares_of_the_effects(seed, 
     ).T
     expected, _ = nnls(design, left.effects.ravel())
     np.testing.assert_allclose(weigh(left, kernels)[1], expected, atol=1e-7)
-=======
-    clusters, kernels, row_weights = draw(seed, weighted=weighted)
-    sums = [by_the_letter(c, kernels, row_weights).sum(axis=1) for c in clusters]
-    design = np.concatenate(sums, axis=1).T
-    expected, _ = nnls(design, np.concatenate([c.effect for c in clusters]))
-    result = fit_kernel_weights(clusters, kernels, row_weights).weights
-    np.testing.assert_allclose(result, expected, atol=1e-7)
->>>>>>> main
 
 
 def test_kernels_that_coincide_or_are_silent_are_solvable():
     left, kernels = draw(0)
     twins = [kernels[0], Given("again", kernels[0].factors), Given("none", 0 * kernels[0].factors)]
-<<<<<<< HEAD
     found, alone = weigh(left, twins)[1], weigh(left, kernels[:1])[1]
     assert found[:2].sum() == pytest.approx(alone[0], rel=1e-4)
     assert found[2] == 0
-=======
-    result = fit_kernel_weights(clusters, twins, row_weights).weights
-    alone = fit_kernel_weights(clusters, kernels[:1], row_weights).weights
-    assert result[:2].sum() == pytest.approx(alone[0], rel=1e-4)
-    assert result[2] == 0
->>>>>>> main
 
 
 def credited(left, kernels, errors, surplus, columns=None):
@@ -144,26 +128,16 @@ def test_a_joining_point_is_credited_its_prediction_and_a_member_s_part_in_the_c
     # In the order of their clusters, in which the kernels see them.
     joined = np.array([0, 0, 2])
     new = Points(np.zeros((3, 1)), np.array([0, 1, 1]), random.normal(size=(3, 3)))
-<<<<<<< HEAD
     found = credit_joining(new, joined, left, weighting, credit)
-=======
-    result = credit_joining(new, joined, clusters, weighting, credit)
->>>>>>> main
     for i, c in enumerate(joined):
         residual = np.eye(3)[left.codes_val] - left.output_val[c]
         own = sum(
             weight * np.mean(left.row_weights * k.factors_new[i] * (residual @ new.residuals[i]))
             for weight, k in zip(weighting.weights, kernels, strict=True)
         )
-<<<<<<< HEAD
         rest = left.effects[c].mean() - credit.predicted[c] - own
         expected = own + credit.reliability[c] * rest / (left.sizes[c] + 1)
         assert found[i] == pytest.approx(expected)
-=======
-        rest = cluster.effect.mean() - credit.predicted[c] - own
-        expected = own + credit.reliability[c] * rest / (len(cluster.rows) + 1)
-        assert result[i] == pytest.approx(expected)
->>>>>>> main
 
 
 @pytest.mark.parametrize("weighted", [False, True])
