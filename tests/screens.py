@@ -48,8 +48,9 @@ class Valuations:
             if planted:
                 check(app.toggle(key="data_noisy").set_value(True).run())
             value(app)
-            # The map's projection is there for every test, too.
-            wait(go(app, "explore"))
+            if sample != "loans":
+                # The map's projection is there for every test, too.
+                wait(go(app, "explore"))
         with sqlite3.connect(Store(root).path) as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return root / DATABASE, app.query_params["run"], app.query_params["data"]
@@ -110,12 +111,17 @@ def text(app):
     return "\n".join(element.value for element in (*app.markdown, *app.caption, *app.info))
 
 
+def kept(app):
+    """Return what is kept for the visitor beside the values of widgets."""
+    return app.session_state["ecoval"]
+
+
 def opened(app):
-    return app.session_state["opened"]
+    return kept(app)["opened"]
 
 
 def run_of(app):
-    return app.session_state["weighted_run"][1]
+    return kept(app)["weighted_run"][1]
 
 
 def gesture(app, elements, key, selection):

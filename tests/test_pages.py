@@ -20,6 +20,7 @@ from screens import (
     figure,
     go,
     has,
+    kept,
     mark_rows,
     open_app,
     opened,
@@ -312,7 +313,7 @@ def test_regression_speaks_of_targets():
     titles = [heading.value for heading in go(app, "decompose").subheader]
     assert "By target" in titles
     assert "By label" not in titles
-    wait(go(app, "explore"))
+    go(app, "explore")
     mark_rows(app, "explore_rows", [0])
     assert ": target " in app.subheader[0].value
     assert "label" not in text(app).replace("labels", "")
@@ -451,7 +452,7 @@ def test_every_row_is_valued_at_five_times_the_fits_and_followed_on_every_page(v
     values = app.dataframe[0].value["value"].tolist()
     check(app.slider(key="extrinsic_weight").set_value(1.0).run())
     assert app.dataframe[0].value["value"].tolist() != values
-    wait(go(app, "explore"))
+    go(app, "explore")
     row = int(split.ids_val[0])
     mark_rows(app, "explore_rows", [app.dataframe[0].value.index.get_loc(row)])
     assert app.subheader[0].value.startswith(f"Row {row}: labelled")
@@ -545,7 +546,7 @@ def test_row_marked_in_the_table_is_explained(visit):
     # Explore and Decompose say the same of rows of every kind.
     kinds = charts.quadrant_of(run_of(app).frame)
     for kind in kinds.unique():
-        app.session_state["picked_id"] = int(kinds.index[kinds == kind][0])
+        kept(app)["picked_id"] = int(kinds.index[kinds == kind][0])
         check(app.run())
         example = "a **typical**" if kind.startswith("Typical") else "an **odd**"
         assert f"**{kind.lower()}**" in text(app)
@@ -913,17 +914,17 @@ def test_row_under_review_is_kept_pruned_or_relabelled_and_its_decision_shows_ev
     worst = [int(row) for row in frame["value"].sort_values(kind="stable").index[:3]]
     for verdict in ("prune", "keep"):
         press(app, f"review_{verdict}")
-    rules = app.session_state["prune_list"]
+    rules = kept(app)["prune_list"]
     assert (rules.picked, rules.restored) == ({worst[0]}, {worst[1]})
-    assert app.session_state["label_decisions"] == {worst[1]: "keep"}
+    assert kept(app)["label_decisions"] == {worst[1]: "keep"}
     press(app, "review_back")
     press(app, "review_relabel")
-    assert app.session_state["label_decisions"] == {worst[1]: "accept"}
+    assert kept(app)["label_decisions"] == {worst[1]: "accept"}
     assert "To prune: 1" in text(app)
     for _ in range(3):
         press(app, "review_undo")
     assert app.button(key="review_undo").disabled
-    assert app.session_state["label_decisions"] == {}
+    assert kept(app)["label_decisions"] == {}
     assert "To prune: 0" in text(app)
 
 
@@ -949,7 +950,7 @@ def test_run_is_compared_with_another_method_and_both_curves_are_measured(visit)
     expected = spearmanr(run.frame["value"], shapley).statistic
     assert figure(app, "Rank agreement") == f"{expected:.2f}"
     press(app, "select_disagreements")
-    chosen = app.session_state["selected_ids"]
+    chosen = kept(app)["selected_ids"]
     ranks = run.frame["value"].rank() - pd.Series(shapley, run.frame.index).rank()
     assert set(chosen) <= set(ranks.abs().nlargest(21).index)
     wait(press(app, "measure_both"))

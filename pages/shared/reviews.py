@@ -92,7 +92,7 @@ def current() -> Review:
 
 def _latest(steps: list[Any]) -> tuple[Any, ...]:
     """Return the latest steps, as many as are not too large."""
-    kept: list[Any] = []
+    latest: list[Any] = []
     n_rows = 0
     for step in reversed(steps[-MAX_KEPT_UNDO:]):
         n_rows += (
@@ -100,8 +100,8 @@ def _latest(steps: list[Any]) -> tuple[Any, ...]:
         )
         if n_rows > MAX_KEPT_ROWS:
             break
-        kept.append(step)
-    return tuple(reversed(kept))
+        latest.append(step)
+    return tuple(reversed(latest))
 
 
 def show(review: Review, *, with_view: bool) -> None:
@@ -112,13 +112,13 @@ def show(review: Review, *, with_view: bool) -> None:
     session.filter_negative, session.filter_planted = filters.negative, filters.planted
     session.filter_column = filters.column
     session.map_color, session.projection = filters.color, filters.projection
-    for ranges, name, kept in (
+    for ranges, name, chosen in (
         (filter_ranges, filters.column, filters.range), (target_ranges, _target(), filters.target),
     ):  # fmt: skip
-        if kept is None:
+        if chosen is None:
             ranges.forget(name)
         else:
-            ranges.set(name, kept)
+            ranges.set(name, chosen)
     filter_values.set(filters.column, list(filters.values))
     session.prune_list = review.prune
     session.prune_past, session.prune_future = list(review.prune_past), list(review.prune_future)

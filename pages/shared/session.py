@@ -84,10 +84,7 @@ class _Kept:
 
 @dataclass(frozen=True)
 class Refused:
-    """A file that was read, but could not be opened with the target and columns guessed for it.
-
-    `frame` is the digest of its cells, `suggested` the fixes that were not made.
-    """
+    """A file that was read, but could not be opened with the target and columns guessed for it."""
 
     name: str
     frame: str
@@ -97,17 +94,7 @@ class Refused:
 
 
 class Entry(_Kept, Generic[T]):
-    """One thing kept for the visitor; declared on :class:`Session`, whose attribute names it.
-
-    Parameters
-    ----------
-    default : object
-        Returned where nothing is kept.
-    make : callable or None, default=None
-        Makes what is kept from then on where nothing is; for things that are changed in place.
-    widget : bool, default=False
-        Whether it is the value of a widget of that key.
-    """
+    """One thing kept for the visitor; declared on :class:`Session`, whose attribute names it."""
 
     def __init__(
         self, default: T = None, *, make: Callable[[], T] | None = None, widget: bool = False,  # type: ignore[assignment]
@@ -158,15 +145,7 @@ class Entry(_Kept, Generic[T]):
 
 
 class Family(_Kept, Generic[T]):
-    """Entries of one kind that differ by a part of their name, such as the model chosen for a task.
-
-    Parameters
-    ----------
-    prefix : str
-        What their keys begin with.
-    widget : bool, default=False
-        Whether they are the values of widgets of those keys.
-    """
+    """Entries of one kind that differ by a part of their name, such as the model chosen for a task."""
 
     def __init__(self, prefix: str, *, widget: bool = False) -> None:
         super().__init__(widget=widget)
@@ -302,49 +281,19 @@ prune_thresholds: Family[float] = Family("prune_threshold", widget=True)
 
 
 def selected_points(key: str) -> list[dict[str, Any]]:
-    """Return the points selected on a chart.
-
-    Parameters
-    ----------
-    key : str
-        Key of the chart.
-
-    Returns
-    -------
-    list of dict
-        As :func:`streamlit.plotly_chart` reports them.
-    """
+    """Return the points selected on a chart."""
     points: list[dict[str, Any]] = st.session_state[key]["selection"]["points"]
     return points
 
 
 def selected_positions(key: str) -> list[int]:
-    """Return the positions of the rows marked in a table.
-
-    Parameters
-    ----------
-    key : str
-        Key of the table.
-
-    Returns
-    -------
-    list of int
-        Positions in the frame that was drawn.
-    """
+    """Return the positions of the rows marked in a table."""
     positions: list[int] = st.session_state[key]["selection"]["rows"]
     return positions
 
 
 def fill_widgets(shown: dict[str, Any], *, replace: bool) -> None:
-    """Give widgets that are new, or all of them, a value before they are drawn.
-
-    Parameters
-    ----------
-    shown : dict of str to object
-        Value by key of the widget.
-    replace : bool
-        Whether a value that is kept already is replaced.
-    """
+    """Give widgets that are new, or all of them, a value before they are drawn."""
     for key, value in shown.items():
         if replace or key not in st.session_state:
             st.session_state[key] = value
