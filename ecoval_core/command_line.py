@@ -324,12 +324,12 @@ def _value(
         option, _, problem = explain(error).removeprefix("split.").partition(" ")
         raise ValueError(f"--{option.replace('_', '-')} {problem}") from error
     opened = Opened(spec.key, spec, split_table(table, spec.split))
+    balanced = _is_balanced(class_weight, opened.split)
     X, y = opened.split.X_train, opened.split.y_train
     n_classes = len(set(y)) if table.task == "classification" else 1
-    is_free = has_short_way(make_model(model, table.task), X.shape[1], n_classes)
+    is_free = not balanced and has_short_way(make_model(model, table.task), X.shape[1], n_classes)
     settings = settings.replace(
-        n_clusters=n_clusters or auto_n_clusters(len(y), is_free=is_free),
-        balanced=_is_balanced(class_weight, opened.split),
+        n_clusters=n_clusters or auto_n_clusters(len(y), is_free=is_free), balanced=balanced
     )
     print_table(table)
     with valuing(jobs) as progress:

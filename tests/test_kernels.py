@@ -1,9 +1,8 @@
 from dataclasses import replace
-from itertools import combinations
-from math import comb
 
 import numpy as np
 import pytest
+from test_games import shapley
 
 from ecoval_core.valuation import kernels
 from ecoval_core.valuation.kernels import (
@@ -21,23 +20,6 @@ from ecoval_core.valuation.scoring import Scale
 def forest(cancer):
     rows = np.arange(len(cancer.y))
     return Forest(cancer.X, cancer.y, Scale.of(cancer.y, "classification"), rows, 0)
-
-
-def enumerated(match, k):
-    """Shapley values of ranked rows in the game of k neighbours, by enumeration."""
-    n = len(match)
-
-    def worth(members):
-        return sum(match[i] for i in sorted(members)[:k]) / k
-
-    values = np.zeros(n)
-    for i in range(n):
-        others = [j for j in range(n) if j != i]
-        for size in range(n):
-            share = 1 / (n * comb(n - 1, size))
-            for members in combinations(others, size):
-                values[i] += share * (worth((*members, i)) - worth(members))
-    return values
 
 
 def shapley_kernel(Z, codes, Z_val, codes_val):
@@ -78,8 +60,13 @@ def test_the_shapley_kernel_gives_every_row_its_value_at_every_validation_row(
     left = left_out(labels, codes_val)
     pairs = np.empty((8, 3))
     for v in range(3):
-        order = np.argsort(np.linalg.norm(Z - Z_val[v], axis=1))
-        pairs[order, v] = enumerated(codes[order] == codes_val[v], 5) * left.row_weights[v]
+        gaps = np.linalg.norm(Z - Z_val[v], axis=1)
+
+        def worth(members, v=v, gaps=gaps):
+            nearest = sorted(members, key=gaps.__getitem__)[:5]
+            return (codes[nearest] == codes_val[v]).sum() / 5
+
+        pairs[:, v] = shapley(8, worth) * left.row_weights[v]
     monkeypatch.setattr(kernels, "BLOCK_PAIRS", block_pairs)
     found = shapley_kernel(Z, codes, Z_val, codes_val).predict(left, columns)
     check_predictions(found, pairs, labels, columns)
@@ -90,14 +77,14 @@ def test_new_row_has_the_shapley_value_of_one_more_training_row():
     Z, codes = random.normal(size=(60, 2)), random.integers(2, size=60)
     Z_val, codes_val = random.normal(size=(20, 2)), random.integers(2, size=20)
     new = Points(random.normal(size=(5, 2)) * 2, random.integers(2, size=5), np.empty((5, 2)))
-    found = shapley_kernel(Z, codes, Z_val, codes_val).of_new(new, np.zeros((5, 20)))
+    result = shapley_kernel(Z, codes, Z_val, codes_val).of_new(new, np.zeros((5, 20)))
     for i in range(5):
         more = shapley_kernel(
             np.vstack([Z, new.Z[i]]), np.append(codes, new.codes[i]), Z_val, codes_val
         )
         left = left_out(np.zeros(61, dtype=int), codes_val)
         exact = more.predict(left, np.arange(20)).some[60] / left.row_weights
-        np.testing.assert_allclose(found[i], exact, atol=1e-6)
+        np.testing.assert_allclose(result[i], exact, atol=1e-6)
 
 
 @pytest.mark.parametrize("block_pairs", [3_000, 10_000_000])
