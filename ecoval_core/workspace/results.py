@@ -170,7 +170,7 @@ def write_frame(frame: pd.DataFrame) -> bytes:
                 f"Column {column!r} holds values that cannot be kept ({error}): leave it out of the file, "
                 "or save it as text."
             ) from error
-    is_numbered = frame.index.equals(pd.RangeIndex(len(frame)))
+    is_numbered = frame.index.name is None and frame.index.equals(pd.RangeIndex(len(frame)))
     index = None if is_numbered else frame.index.name or "index"
     if index is not None:
         arrays[index] = pa.array(frame.index)
