@@ -25,6 +25,7 @@ import pandas as pd
 import psutil
 import pyarrow as pa
 import pyarrow.csv
+import python_calamine  # noqa: F401 - imported before memory is measured
 from pyarrow import parquet
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))

@@ -8,7 +8,7 @@ from ecoval_core import charts
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
 from ecoval_core.text import count_of
 from ecoval_core.workspace.runs import Opened
-from pages.shared import formats, layout, loading, menu, runlist, state, valuing
+from pages.shared import formats, layout, loading, menu, runlist, valuing
 from pages.shared.session import Session, data_choices, session
 
 N_RECENT = 4
@@ -97,11 +97,11 @@ def draw_refused() -> None:
         )
         if refused.suggested:
             things = count_of(len(refused.suggested), "thing")
-            st.markdown(f"**Noticed in its cells: {things} to mend**")
+            st.markdown(f"**Noticed in its cells: {things} to fix**")
             for one in refused.suggested[:N_FIXES]:
                 st.markdown(f"- {formats.plain(one.sentence)}")
             st.button(
-                "Mend them and open it",
+                "Fix them and open it",
                 key="fix_refused",
                 icon=":material/healing:",
                 on_click=loading.open_refused,
@@ -115,8 +115,8 @@ def draw_fixes(opened: Opened) -> None:
     if not suggested:
         return
     n_made = len(opened.spec.table.fixes)
-    title = f"Noticed in the cells: {count_of(len(suggested), 'thing')} to mend"
-    with st.expander(f"{title}, {n_made:,} mended", expanded=not n_made, icon=":material/healing:"):
+    title = f"Noticed in the cells: {count_of(len(suggested), 'thing')} to fix"
+    with st.expander(f"{title}, {n_made:,} fixed", expanded=not n_made, icon=":material/healing:"):
         for number, one in enumerate(suggested[:N_FIXES]):
             st.checkbox(
                 f"**{formats.plain(one.column)}**: {formats.plain(one.sentence)}",
@@ -125,14 +125,14 @@ def draw_fixes(opened: Opened) -> None:
                 args=("fixes",),
             )
         st.button(
-            "Mend all of them",
+            "Fix all of them",
             key="fix_all",
             icon=":material/done_all:",
             disabled=n_made == len(suggested),
             on_click=loading.fix_all,
             args=(opened,),
         )
-        st.caption("The file itself stays as it is; the recipe of a run names what was mended.")
+        st.caption("The file itself stays as it is; the recipe of a run names what was fixed.")
 
 
 def draw_choices(opened: Opened) -> None:
@@ -252,7 +252,7 @@ layout.title(
 if session.complaint:
     st.error(formats.plain(session.complaint))
 draw_refused()
-current = state.opened()
+current = session.opened
 if current is None:
     _, middle, _ = st.columns([1, 2, 1])
     with middle:

@@ -1,8 +1,6 @@
-"""Wrong labels: rows by label quality, accepted or kept one by one or in bulk, and what that changes."""
+"""Wrong labels: rows by label quality, their suggestions accepted or not, and what that changes."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import streamlit as st
 
@@ -14,7 +12,6 @@ from pages.shared.session import Session, session
 
 TABLE_KEY = "suspect_rows"
 MAX_LISTED = 2_000
-MAX_HEIGHT, ROW_HEIGHT = 420, 35
 
 
 def list_suspects(run: Run) -> list[int]:
@@ -42,23 +39,19 @@ def list_suspects(run: Run) -> list[int]:
     table = found.loc[ids, ["label", "suggested_label", "label_quality", "decision"]]
     original = rows.with_original(run, ids)
     left_out = {*table, "intrinsic", "extrinsic", "standard_error"}
-    unit = formats.unit_of(run)
-    number = st.column_config.NumberColumn
-    columns: dict[str, Any] = {
-        "_index": number("row", format="%d", pinned=True),
+    columns = formats.value_columns(run) | {
         "label": st.column_config.Column(f"given {noun}"),
         "suggested_label": st.column_config.Column(f"suggested {noun}"),
         "label_quality": st.column_config.ProgressColumn(
             "quality", format="%.2f", min_value=0, max_value=1
         ),
-        "value": number("value", format=unit.column_format, help=f"In {unit.name}"),
         "flipped": st.column_config.CheckboxColumn("planted", help="Made wrong by you"),
     }
     key, _ = ticks.place(TABLE_KEY, ids)
     drawn = st.dataframe(
         table.join(original.drop(columns=[c for c in original if c in left_out])),
         key=key,
-        height=min(MAX_HEIGHT, ROW_HEIGHT * (len(ids) + 1) + 3),
+        height=layout.table_height(len(ids)),
         column_config=columns,
         on_select="rerun",
         selection_mode="multi-row",

@@ -187,7 +187,7 @@ def draw_list(run: Run, ids: list[int]) -> None:
     if not ids:
         st.info("The list is empty. Move the share, set a threshold, or pick rows on the map.")
     else:
-        # Whoever restores rows leaves no ticks, which would stand at the rows that moved up.
+        # Restored rows leave no ticks, which would stand at the rows that moved up.
         key, _ = ticks.place("pruned_rows", ids)
         rows.draw(
             run,
@@ -207,8 +207,8 @@ def draw_list(run: Run, ids: list[int]) -> None:
         )
     if rules.restored:
         with st.expander(f"{count_of(len(rules.restored), 'row')} kept whatever the rules"):
-            kept = sorted(rules.restored)
-            rows.draw(run, kept, "restored_rows")
+            restored = sorted(rules.restored)
+            rows.draw(run, restored, "restored_rows")
             st.button(
                 "Let the rules decide on them",
                 key="unrestore",
@@ -217,15 +217,7 @@ def draw_list(run: Run, ids: list[int]) -> None:
 
 
 def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
-    """Draw the download buttons and the choice of format.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    pruned_ids : list of int
-        Row ids that go.
-    """
+    """Draw the download buttons and the choice of format."""
     new_labels, decision = labelling.relabelled(run), prunelist.decide(run)
     stem = PurePath(run.table.name).stem
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -240,15 +232,13 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
         )
         refusal = _refusal(run) if kind == "parquet" else ""
         for label, (which, explanation) in _KINDS.items():
-            st.download_button(
+            layout.download(
                 label,
                 partial(export_table, run, which, decision, kind, new_labels, session.unit),
                 f"{stem}_{which}.{kind}",
-                _MIME[kind],
-                key=f"download_{which}",
-                on_click="ignore",
+                f"download_{which}",
+                mime=_MIME[kind],
                 help=explanation,
-                icon=":material/download:",
                 disabled=bool(refusal) or (which == "removed" and not pruned_ids),
             )
     if refusal:

@@ -1,37 +1,55 @@
-"""Small things to keep: tables, prepared tables, and valuations whose numbers are drawn."""
+"""Small things to keep: an opened table, values whose numbers are drawn, a run with all that goes with it."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 from data_files import make_frame
-from ecoval_core.tables.mending import mend, suggest_mends
-from ecoval_core.workspace.valuations import write_valuation
 
-from ecoval_core.tables import make_table, prepare
-from ecoval_core.tables.table import content_digest
-from ecoval_core.valuation.record import Findings, Sampling, Valuation
-from ecoval_core.workspace import history, orders
-from ecoval_core.workspace.runs import Settings, rows_to_value
+from ecoval_core.evaluation.measures import Change
+from ecoval_core.evaluation.pruning import Effect, PruneList
+from ecoval_core.tables import clean, make_table, suggest_fixes
+from ecoval_core.valuation.record import Findings, Sampling
+from ecoval_core.workspace import history, runs, slow
+from ecoval_core.workspace.runs import Opened, Values
+from ecoval_core.workspace.schema import OpenSpec, Review, RunSpec, Settings, SplitSpec
+from ecoval_core.workspace.slow import Curves
+from ecoval_core.workspace.workspace import Workspace
 
-SETTINGS = Settings("logistic_regression", 4, "probability")
+SETTINGS = Settings(model="logistic_regression", n_clusters=4, scoring="probability")
+
+
+def open_table(table, **split):
+    """Split a table as a task does."""
+    spec = OpenSpec(table=runs.describe_table(table), split=SplitSpec(**split))
+    return Opened(spec.key, spec, runs.split_table(table, spec.split))
 
 
 @lru_cache
-def prepared_table(noise=0.0):
-    """The small table of `make_frame`, prepared; two classes, a text column."""
-    return prepare(make_table(make_frame(60), "small.csv", "label"), noise=noise)
+def small_table(noise=0.0):
+    """The small table of `make_frame`, opened; two classes, a text column."""
+    return open_table(make_table(make_frame(60), "small.csv", "label"), noise=noise)
 
 
-def drawn_valuation(prepared, seed=0, settings=SETTINGS):
-    """A valuation of the rows of a prepared table whose numbers are drawn, not computed."""
+@lru_cache
+def cleaned_table():
+    """A frame as it was read, and the table that its fixes make of it, opened."""
+    frame = make_frame(60).assign(rate=[f"{number}%" for number in range(59)] + ["?"])
+    fixes = suggest_fixes(frame)
+    table = make_table(clean(frame, fixes), "small.csv", "label")
+    content = runs.describe_table(make_table(frame, "small.csv", "label")).content
+    spec = OpenSpec(table=runs.describe_table(table, content=content, fixes=fixes))
+    return frame, Opened(spec.key, spec, runs.split_table(table, spec.split))
+
+
+def drawn_values(opened, seed=0, settings=SETTINGS):
+    """Values of the rows of a table whose numbers are drawn, not computed."""
     random = np.random.default_rng(seed)
-    y = rows_to_value(prepared, settings.every_row).y
+    y = runs.rows_to_value(opened.split).y
     n, k = len(y), settings.n_clusters
-    classes = np.unique(y) if prepared.task == "classification" else None
+    classes = np.unique(y) if opened.table.task == "classification" else None
     n_outputs = 1 if classes is None else len(classes)
     found = Findings(
         labels=np.r_[np.arange(k), random.integers(0, k, n - k)],
@@ -41,49 +59,76 @@ def drawn_valuation(prepared, seed=0, settings=SETTINGS):
         sampling=Sampling(random.random((n, 4)), random.random((20, 3))),
         cluster_values=random.normal(0, 0.01, k), cluster_standard_errors=random.random(k),
         full_score=0.9, prior_score=0.4, surplus_standard_error=0.01,
-        scoring=settings.scoring, task=prepared.task, classes=classes,
+        scoring=settings.scoring, task=opened.table.task, classes=classes,
     )  # fmt: skip
-    return Valuation(found, settings.extrinsic_weight)
+    return Values([found], [], {}, 1.5)
 
 
-def keep_run(store, prepared=None, *, seed=0, settings=SETTINGS, name="small", valuation=None):
-    """Keep a run whole, as the workers do, and return its id and the key of its values."""
-    prepared = prepared or prepared_table()
-    seeded = replace(settings, random_state=settings.random_state + seed)
-    order = orders.value(prepared, seeded)
-    valuation = valuation or drawn_valuation(prepared, seed, settings)
-    store.save_frame(prepared.table.content, prepared.table.frame)
-    store.save_prepared(prepared)
-    run = history.start_run(store, order.key, prepared.fingerprint, seeded, name)
-    payload = {
-        "seconds": 1.5, "surplus": valuation.surplus_, "full_score": valuation.full_score_,
-        "n_rows": len(valuation.values_), "reliable": valuation.reliable_,
-    }  # fmt: skip
-    store.save_result(
-        order.key,
-        "value",
-        order.parameters,
-        payload,
-        lambda folder: write_valuation(valuation, folder),
-    )
-    return run, order.key
+def make_workspace(folder, **options):
+    """A workspace in a folder, with a temporary one beside it."""
+    return Workspace(folder / "root", folder / "temporary", **options)
 
 
-def mended_table():
-    """A frame as it was read, what was mended in it, and the table that was made of it, prepared."""
-    frame = make_frame(60).assign(rate=[f"{number}%" for number in range(59)] + ["?"])
-    mends = suggest_mends(frame)
-    return frame, mends, prepare(make_table(mend(frame, mends), "small.csv", "label"))
+def keep_run(workspace, opened=None, *, seed=0, settings=SETTINGS, name="small", frame=None):
+    """Keep a run as the tasks do; return its id and the key of its values."""
+    opened = opened or small_table()
+    settings = settings.replace(random_state=seed)
+    spec = RunSpec(table=opened.spec.table, split=opened.spec.split, settings=settings)
+    if frame is not None:
+        runs.save_frame(workspace, frame, spec.table.content)
+    runs.save_opened(workspace, opened)
+    run = history.start_run(workspace, spec, frame=opened.table.content, name=name)
+    values = drawn_values(opened, seed, settings)
+    arguments = {"key": spec.key, "split": opened.key, "settings": settings.dump()}
+    workspace.save(spec.key, "value", values, owner=opened.key, arguments=arguments)
+    return run, spec.key
 
 
-def keep_mends(store, frame, mends, prepared):
-    """Keep how a table was mended, and the file it was read from, as the workers do."""
-    content = content_digest(frame)
-    made = [one.to_json() for one in mends]
-    order = orders.mends(prepared.fingerprint)
-    store.save_frame(content, frame)
-    payload = {"mends": made, "suggested": made, "content": content}
-    store.save_result(order.key, "mends", order.parameters, payload)
+def keep(workspace, task, value):
+    """Keep what a task might have returned."""
+    owner = task.arguments.get("run") or task.arguments["split"]
+    workspace.save(task.key, task.name, value, owner=owner, arguments=task.arguments)
+    return task.key
+
+
+def curves(**columns):
+    """Curves of two steps."""
+    frame = pd.DataFrame(
+        {
+            "strategy": ["lowest", "random"], "repeat": [0, 1], "share": [0.0, 0.1], "n_removed": [0, 9],
+            "measure": ["accuracy", "accuracy"], "score": [0.5, np.nan],
+            "low": [0.4, 0.1], "high": [0.6, 0.2],
+        }
+    )  # fmt: skip
+    return Curves(frame.assign(**columns), 7, 2.5, 36)
+
+
+def keep_everything(workspace, opened=None, *, seed=0, name="small"):
+    """Keep a run with a result of every kind and a review; return its id and the tasks."""
+    opened = opened or small_table()
+    run, key = keep_run(workspace, opened, seed=seed, name=name)
+    random = np.random.default_rng(seed)
+    ids = runs.rows_to_value(opened.split).ids.tolist()
+    effect = Effect("accuracy", (Change("accuracy", 0.5, 0.6, float("nan"), 0.1, 9),))
+    beside = {"baseline": "knn_shapley"}
+    made = {
+        slow.curves(key, weight=0.25): curves(),
+        slow.curves(key, weight=0.25, balanced=True): curves(),
+        slow.effect(key, ids[:2]): effect,
+        slow.umap(opened.key): random.normal(size=(len(ids), 2)).astype(np.float32),
+        slow.baseline(key, "knn_shapley"): random.normal(size=len(ids)),
+        slow.method_curves(key, beside, weight=0.25): curves(method=["a", "b"]),
+        slow.repeats(key): [drawn_values(opened, seed + n) for n in range(2)],
+    }
+    for task, value in made.items():
+        keep(workspace, task, value)
+    rules = PruneList(0.1, -0.5, frozenset(ids[:2]), frozenset(ids[2:4]), 0.4)
+    review = Review(
+        selected=tuple(ids[:5]), picked=ids[0], extrinsic_weight=0.5, prune=rules, prune_past=(rules,),
+        labels={ids[0]: "accept"}, labels_past=({}, {ids[1]: "keep"}),
+    )  # fmt: skip
+    history.save_review(workspace, f"review of {run}", run, "ada", review)
+    return run, made
 
 
 def frames():

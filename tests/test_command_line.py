@@ -66,7 +66,7 @@ def test_value_writes_every_row_with_part_and_values(folder, tmp_path, suffix, r
     }  # fmt: skip
     assert found.columns[-11:].tolist() == [
         "part", "value", "standard_error", "intrinsic", "extrinsic", "unit", "cluster", "label_quality",
-        "suggested_label", "pruned", "reason",
+        "label_issue", "suggested_label", "pruned", "reason",
     ]  # fmt: skip
     assert "Values            in per mille of the surplus\n" in done.stdout
     assert found["value"].sum() == pytest.approx(1000)

@@ -5,13 +5,12 @@ from html import unescape
 
 import pytest
 import streamlit as st
-from ecoval_core.workspace.replay import open_table, replay
 from streamlit.testing.v1 import AppTest
+from valued import settings_of, value_table
 
 from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.tables import load_sample, prepare
-from ecoval_core.workspace.recipe import read_recipe
-from ecoval_core.workspace.runs import Settings, value_prepared
+from ecoval_core.tables import load_sample
+from ecoval_core.workspace.recipe import open_table, read_recipe, replay
 from pages.shared import documents
 
 pytestmark = pytest.mark.pages
@@ -19,7 +18,7 @@ pytestmark = pytest.mark.pages
 
 @pytest.fixture(scope="module")
 def run():
-    return value_prepared(prepare(load_sample("wine")), Settings("naive_bayes", 6, "probability"))
+    return value_table(load_sample("wine"), settings_of("naive_bayes", 6), spec={"sample": "wine"})
 
 
 @pytest.fixture
@@ -41,15 +40,8 @@ def page(run, gather):
     from pages.shared import documents
 
     decisions = {int(run.frame.index[0]): "accept", int(run.frame.index[1]): "keep"}
-    documents.draw(
-        run,
-        PruneList(share=0.2),
-        decisions,
-        gather=gather,
-        unit="score",
-        name="Best <run>",
-        note="why",
-    )
+    words = {"unit": "score", "name": "Best <run>", "note": "why"}
+    documents.draw(run, PruneList(share=0.2), decisions, gather=gather, **words)
 
 
 def test_both_are_made_when_asked_for_and_fit_together(run, offered):
@@ -74,7 +66,7 @@ def test_both_are_made_when_asked_for_and_fit_together(run, offered):
     assert "Values of rows are written in units of probability" in content
     read = read_recipe(recipe())
     assert read.unit == "score"
-    assert (read.name, read.note, read.rules) == ("Best <run>", "why", PruneList(share=0.2))
+    assert (read.name, read.note, read.prune) == ("Best <run>", "why", PruneList(share=0.2))
     again = replay(read, open_table(read))
     assert [again.is_as_expected(made) for made in again.downloads()] == [True] * 6
     embedded = unescape(content.split("<pre")[1].split(">", 1)[1].split("</pre>")[0])
@@ -85,7 +77,7 @@ def test_a_large_table_s_recipe_leaves_the_files_out(run, offered, monkeypatch):
     monkeypatch.setattr(documents, "MAX_CELLS", 100)
     AppTest.from_function(page, args=(run, dict), default_timeout=60).run()
     read = read_recipe(offered["download_recipe"][0]())
-    assert read.files == {}
+    assert read.expected.files == {}
     assert replay(read, open_table(read)).has_same_values
 
 

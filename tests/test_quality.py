@@ -6,6 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from ecoval_core.valuation import quality
 from ecoval_core.valuation.quality import (
     SMOOTHING,
+    IssueRule,
     Pool,
     identical_rows,
     make_folds,
@@ -135,3 +136,38 @@ def test_neighbours_come_from_a_sample_where_there_are_too_many(monkeypatch):
     new = nearest_neighbors(X, 3, X[:5], seed=1)
     gaps = np.linalg.norm(X[new] - X[:5, None], axis=2)
     assert (np.diff(gaps, axis=1) >= 0).all()
+
+
+def test_an_issue_is_below_its_class_and_confidently_another():
+    # Mean probabilities of the own class: 0.8 (rows 0 to 3) and 0.5 (rows 4 to 6).
+    first = np.array([0.9, 1.0, 0.95, 0.35, 0.55, 0.75, 0.2])
+    judged = np.column_stack([first, 1 - first])
+    rule = IssueRule.fit(judged, np.array([0, 0, 0, 0, 1, 1, 1]), "classification")
+    np.testing.assert_allclose(rule.thresholds, [0.8, 0.5])
+    # Row 3: likelier the other, and confidently so. Rows 4 and 5: likelier the other, yet class 0 is
+    # surer of its own than that.
+    issues = rule.find(judged, np.array([0, 0, 0, 0, 1, 1, 1]))
+    assert issues.tolist() == [False, False, False, True, False, False, False]
+    assert rule.suggest(judged, np.array([0, 0, 0, 0, 1, 1, 1])).tolist() == [0, 0, 0, 1, 0, 0, 1]
+
+
+def test_an_issue_suggests_a_class_that_is_confident_even_if_another_is_likelier():
+    rule = IssueRule("classification", np.array([0.95, 0.25, 0.6]), np.empty(0))
+    judged = np.array([[0.5, 0.3, 0.2]])
+    assert rule.find(judged, np.array([2])).all()
+    assert rule.suggest(judged, np.array([2])).tolist() == [1]
+
+
+def test_a_target_is_an_issue_beyond_what_rows_of_its_size_show():
+    rng = np.random.default_rng(0)
+    predicted = rng.uniform(1, 100, 2_000)
+    targets = predicted * (1 + 0.05 * rng.normal(size=2_000))
+    rule = IssueRule.fit(predicted[:, None], targets, "regression")
+    assert rule.find(predicted[:, None], targets).mean() < 0.01
+    # Five off is much for an amount of ten, and nothing for one of ninety.
+    assert rule.find(np.array([[10.0], [90.0]]), np.array([15.0, 95.0])).tolist() == [True, False]
+
+
+def test_targets_that_are_predicted_exactly_are_no_issues():
+    rule = IssueRule.fit(np.ones((90, 1)), np.ones(90), "regression")
+    assert not rule.find(np.ones((90, 1)), np.r_[np.ones(89), 2.0]).any()

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import GaussianNB
@@ -35,7 +36,7 @@ def labels(cancer):
 
 MODELS = [
     LogisticRegression(tol=1e-8, max_iter=2000),
-    make_pipeline(StandardScaler(), LogisticRegression(tol=1e-8, max_iter=2000)),
+    make_pipeline(PCA(5), LogisticRegression(tol=1e-8, max_iter=2000)),
     RandomForestClassifier(20, random_state=0),
     HistGradientBoostingClassifier(max_iter=10, random_state=0),
     GaussianNB(),
@@ -56,9 +57,9 @@ def test_effects_are_those_of_refits_from_scratch(cancer, labels, model):
         rest = labels != cluster
         without = model.fit(cancer.X[rest], cancer.y[rest])
         expected = full - without.predict_proba(cancer.X_val)[rows, cancer.y_val]
-        np.testing.assert_allclose(result.effects[cluster], expected, atol=2e-4)
+        np.testing.assert_allclose(result.effects[cluster], expected, atol=2e-3)
         own = without.predict_proba(cancer.X[~rest])
-        np.testing.assert_allclose(result.output_own[~rest], own, atol=2e-4)
+        np.testing.assert_allclose(result.output_own[~rest], own, atol=2e-3)
     assert np.abs(result.effects).max() > 1e-3
 
 

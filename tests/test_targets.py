@@ -208,6 +208,11 @@ def test_label_quality_and_suggestions_identify_wrong_labels(cancer, valued_canc
     assert set(ecoval.judge_weights_) == {"neighbors", "model", "forest"}
     new = ecoval.value_samples(cancer.X_test, cancer.y_test)
     assert (new.suggested_label == cancer.y_test).mean() > 0.9
+    issues = ecoval.label_issues_
+    assert issues[wrong].mean() > 0.8
+    assert wrong[issues].mean() > 0.8
+    assert (ecoval.suggested_labels_[issues] != cancer.y[issues]).all()
+    assert (new.suggested_label[new.label_issue] != cancer.y_test[new.label_issue]).all()
     assert new.label_quality[cancer.y_test != new.suggested_label].max() < 0.5
 
 
@@ -217,6 +222,7 @@ def test_targets_are_suggested_for_regression():
     y[:10] += 30
     ecoval = EcoVal(Ridge(), random_state=0).fit(X, y, X[:50], X[:50, 0] * 4)
     assert set(np.argsort(ecoval.label_quality_)[:10]) == set(range(10))
+    assert set(range(10)) <= set(np.flatnonzero(ecoval.label_issues_)) <= set(range(16))
     assert np.abs(ecoval.suggested_labels_[:10] - X[:10, 0] * 4).max() < 8
 
 

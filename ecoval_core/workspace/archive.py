@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.record import Findings
@@ -35,11 +35,11 @@ from ecoval_core.workspace.schema import (
     explain,
     key_of,
 )
-from ecoval_core.workspace.tasks import TASKS
+from ecoval_core.workspace.tasks import TASKS, Task
 from ecoval_core.workspace.workspace import Workspace
 
 VERSION = 2
-MAX_MEMBERS, MAX_MEMBER_BYTES = 1_000, 900 * 2**20
+MAX_MEMBERS, MAX_MEMBER_BYTES, MAX_TOTAL_BYTES = 1_000, 900 * 2**20, 2 * 2**30
 _MANIFEST, _TABLE, _VALUES, _REVIEW = "manifest.json", "table", "values", "review.json"
 # Results that go with a run. Those of other runs, and models, do not.
 _OF_RUN = ("curves", "effect", "baseline", "method_curves", "repeats")
@@ -71,6 +71,17 @@ class Manifest(Document):
     review_updated: float | None = None
     digests: dict[str, Sha256]
     versions: dict[str, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_version(cls, given: Any) -> Any:
+        version = given.get("ecoval_run") if isinstance(given, dict) else None
+        if isinstance(version, int) and version != VERSION:
+            raise ValueError(
+                f"it was exported by another EcoVal (version {version} of the file, here {VERSION}); export "
+                "it again there, or install that EcoVal"
+            )
+        return given
 
 
 # --- Export ---------------------------------------------------------------------------------
@@ -111,7 +122,7 @@ def export_run(workspace: Workspace, run_id: str) -> bytes:
 
 
 def _content(workspace: Workspace, key: str) -> bytes:
-    found = workspace.find(lambda store: store.content(key))
+    found = workspace.content(key)
     if found is None:
         raise ValueError("This run cannot be exported: its table or values are no longer kept.")
     return found
@@ -151,15 +162,17 @@ def import_run(workspace: Workspace, path: Path, *, visitor: str = "") -> str:
         opened = Opened(manifest.run.opened_key, spec, runs.split_table(table, spec.split))
         manifest.run.settings.check(table.task)
         values: Values = read_result(members[_VALUES], Values)
-        n_rows = len(runs.rows_to_value(opened.split, manifest.run.settings.every_row).ids)
-        _check_values(values, n_rows)
-        results = [_read(one, members[one.file]) for one in manifest.results]
+        ids = runs.rows_to_value(opened.split, manifest.run.settings.every_row).ids
+        _check_values(values, len(ids))
+        results = [_read(one, members[one.file], len(ids)) for one in manifest.results]
         review = Review.model_validate_json(members.get(_REVIEW, b"{}"))
+        if not set(review.selected) | set(review.labels) | review.prune.picked <= set(ids.tolist()):
+            raise ArchiveError("The review in this file is of rows that its run does not value.")
     except ArchiveError:
         raise
     except ValidationError as error:
         raise ArchiveError(f"This file cannot be imported: {explain(error)}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever the libraries that read it raise
         reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
         raise ArchiveError(f"This file does not hold a run of one piece ({reason}).") from error
     return _save(workspace, manifest, opened, frame, members, values, results, review, visitor)
@@ -170,26 +183,20 @@ def _unpack(path: Path) -> tuple[Manifest, dict[str, bytes]]:
     if not zipfile.is_zipfile(path):
         raise ArchiveError("This file is not a run exported by EcoVal (.ecoval).")
     with zipfile.ZipFile(path) as archive:
-        sizes = {info.filename: info.file_size for info in archive.infolist()}
-        if len(sizes) > MAX_MEMBERS:
+        n_members = len(archive.infolist())
+        if n_members > MAX_MEMBERS:
             raise ArchiveError(
-                f"This file has {len(sizes):,} members, and at most {MAX_MEMBERS:,} are read."
+                f"This file has {n_members:,} members, and at most {MAX_MEMBERS:,} are read."
             )
-        for name, size in sizes.items():
-            if size > MAX_MEMBER_BYTES:
-                raise ArchiveError(
-                    f"{name!r} in this file has {size / 2**20:,.0f} MB: that is too large."
-                )
+        sizes = {info.filename: info.file_size for info in archive.infolist()}
+        largest, total = max(sizes.values(), default=0), sum(sizes.values())
+        if largest > MAX_MEMBER_BYTES or total > MAX_TOTAL_BYTES:
+            raise ArchiveError(f"This file unpacks to {total / 2**20:,.0f} MB: that is too large.")
         if _MANIFEST not in sizes:
             raise ArchiveError(
                 "This file is not a run exported by EcoVal: it has no manifest.json."
             )
         manifest = Manifest.model_validate_json(archive.read(_MANIFEST))
-        if manifest.ecoval_run != VERSION:
-            raise ArchiveError(
-                f"This run was exported by another EcoVal (version {manifest.ecoval_run} of the file, here "
-                f"{VERSION}): export it again there, or install that EcoVal."
-            )
         if strangers := set(sizes) - {_MANIFEST, *manifest.digests}:
             raise ArchiveError(
                 f"This file holds {min(strangers)!r}, which its manifest does not name."
@@ -203,13 +210,24 @@ def _unpack(path: Path) -> tuple[Manifest, dict[str, bytes]]:
     return manifest, members
 
 
-def _read(one: Member, content: bytes) -> tuple[Member, Any]:
+def _read(one: Member, content: bytes, n_rows: int) -> tuple[Member, Any]:
+    """Read a result; refuse one whose arguments or rows are not those that its task has."""
     if one.kind not in (*_OF_RUN, "umap"):
         raise ArchiveError(f"This file holds a result of the kind {one.kind!r}, which no run has.")
-    return one, read_result(content, TASKS[one.kind].returns)
+    found = read_result(content, TASKS[one.kind].returns)
+    arguments = Task(one.kind, one.arguments).typed_arguments()
+    shape = {"umap": (n_rows, 2), "baseline": (n_rows,)}.get(one.kind)
+    fits = shape is None or (found.shape == shape and np.isfinite(found).all())
+    if not fits or (one.kind == "method_curves" and "baseline" not in arguments["other"]):
+        raise ArchiveError(f"The {one.kind} in this file is not of the rows of its run.")
+    for repeat in found if one.kind == "repeats" else ():
+        _check_values(repeat, n_rows)
+    return one, found
 
 
-_BY_ROW = ("labels", "quality", "label_quality", "raw_extrinsic", "judged", "suggested_labels")
+_BY_ROW = (
+    "labels", "quality", "label_quality", "raw_extrinsic", "judged", "suggested_labels", "label_issues"
+)  # fmt: skip
 
 
 def _check_values(values: Values, n_rows: int) -> None:
@@ -224,6 +242,15 @@ def _check_values(values: Values, n_rows: int) -> None:
             array = getattr(found, f.name)
             if isinstance(array, np.ndarray) and array.dtype.kind not in "biufU":
                 raise ArchiveError(f"{f.name} in this file holds neither numbers nor text.")
+    values.at(0.0)  # which raises where the arrays do not go together
+
+
+def _key_here(workspace: Workspace, manifest: Manifest, content: bytes) -> str:
+    """Return the key of the same values in this workspace, or else one of their own."""
+    for key in (manifest.key, manifest.run.key):
+        if workspace.content(key) == content:
+            return key
+    return key_of("imported", manifest.run.key, manifest.digests[_VALUES])
 
 
 def _save(
@@ -231,25 +258,23 @@ def _save(
     values: Values, results: list[tuple[Member, Any]], review: Review, visitor: str,
 ) -> str:  # fmt: skip
     """Keep what an archive holds, and return the id of its run."""
-    own = workspace.find(lambda store: store.content(manifest.key))
-    is_own = own == members[_VALUES]
-    key = manifest.key if is_own else key_of("imported", manifest.key, manifest.digests[_VALUES])
+    key = _key_here(workspace, manifest, members[_VALUES])
     runs.save_frame(workspace, frame, manifest.run.table.content)
-    runs.save_opened(workspace, opened)
+    if workspace.result(opened.key) is None:
+        runs.save_opened(workspace, opened)
     settings = manifest.run.settings.dump()
-    if not is_own:
-        arguments = {"key": key, "split": opened.key, "settings": settings}
-        workspace.save(key, "value", values, owner=opened.key, arguments=arguments)
+    arguments = {"key": key, "split": opened.key, "settings": settings}
+    made: list[tuple[str, str, Any, str, dict[str, Any]]] = [
+        (key, "value", values, opened.key, arguments)
+    ]
     for one, result in results:
         owner = {"split": opened.key} if one.kind == "umap" else {"run": key}
         arguments = {**one.arguments, **owner}
-        workspace.save(
-            key_of(one.kind, arguments),
-            one.kind,
-            result,
-            owner=min(owner.values()),
-            arguments=arguments,
-        )
+        made.append((key_of(one.kind, arguments), one.kind, result, min(owner.values()), arguments))
+    for result_key, kind, result, of, arguments in made:
+        # What is here already may have been computed here.
+        if workspace.result(result_key) is None:
+            workspace.save(result_key, kind, result, owner=of, arguments=arguments)
     run_id = history.start_run(
         workspace, manifest.run, key=key, split=opened.key, frame=opened.table.content,
         name=manifest.name, note=manifest.note, created=min(manifest.created, time.time()),

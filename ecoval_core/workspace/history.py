@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 import time
@@ -125,19 +126,16 @@ def start_run(
 
 def note_end(workspace: Workspace, key: str, state: RunState, error: str | None) -> None:
     """Note how a valuation ended that has no result."""
-    for store in workspace.stores():
-        with store.connect() as db:
-            db.execute("UPDATE runs SET state = ?, error = ? WHERE key = ?", (state, error, key))
+    query = "UPDATE runs SET state = ?, error = ? WHERE key = ?"
+    workspace.read(lambda store: store.rows(query, state, error, key))
 
 
 def list_runs(workspace: Workspace, *, deleted: bool = False, search: str = "") -> list[RunRecord]:
     """Return the runs that have every word of `search`, the latest first."""
     which = "IS NOT NULL" if deleted else "IS NULL"
-    found: dict[str, RunRecord] = {}
-    for store in workspace.stores():
-        with store.connect() as db:
-            rows = db.execute(f"{_RUNS} WHERE runs.deleted {which} ORDER BY runs.rowid").fetchall()
-        found |= {row["id"]: _record(workspace, row) for row in rows}
+    query = f"{_RUNS} WHERE runs.deleted {which} ORDER BY runs.rowid"
+    rows = itertools.chain(*workspace.read(lambda store: store.rows(query)))
+    found = {row["id"]: _record(workspace, row) for row in rows}
     words = search.casefold().split()
     kept = [run for run in reversed(found.values()) if all(word in _text(run) for word in words)]
     return sorted(kept, key=lambda run: -((run.deleted if deleted else None) or run.created))
@@ -151,13 +149,9 @@ def _text(run: RunRecord) -> str:
 
 def find_run(workspace: Workspace, run_id: str) -> RunRecord | None:
     """Return a run, deleted or not, or None if it is not here."""
-
-    def find(store: Store) -> RunRecord | None:
-        with store.connect() as db:
-            row = db.execute(f"{_RUNS} WHERE runs.id = ?", (run_id,)).fetchone()
-        return None if row is None else _record(workspace, row)
-
-    return workspace.find(find)
+    query = f"{_RUNS} WHERE runs.id = ?"
+    rows = list(itertools.chain(*workspace.read(lambda store: store.rows(query, run_id))))
+    return _record(workspace, rows[-1]) if rows else None
 
 
 # --- Changes --------------------------------------------------------------------------------
@@ -193,9 +187,8 @@ def restore_run(workspace: Workspace, run_id: str) -> bool:
 
 def purge_deleted(workspace: Workspace, older_than: float = UNDO_SECONDS) -> None:
     """Forget runs that were deleted so many seconds ago, with their reviews."""
-    for store in workspace.stores():
-        with store.connect() as db:
-            db.execute("DELETE FROM runs WHERE deleted < ?", (time.time() - older_than,))
+    query, until = "DELETE FROM runs WHERE deleted < ?", time.time() - older_than
+    workspace.read(lambda store: store.rows(query, until))
 
 
 def _change(workspace: Workspace, run_id: str, columns: Any) -> bool:
@@ -282,13 +275,11 @@ def latest_review(workspace: Workspace, run_id: str) -> KeptReview | None:
 
 
 def _find_review(workspace: Workspace, which: str, value: str) -> KeptReview | None:
-    def find(store: Store) -> KeptReview | None:
-        query = f"SELECT * FROM reviews WHERE {which} ORDER BY updated DESC, rowid DESC LIMIT 1"
-        with store.connect() as db:
-            row = db.execute(query, (value,)).fetchone()
-        if row is None:
-            return None
-        review = Review.model_validate_json(row["document"])
-        return KeptReview(row["id"], row["run"], review, row["updated"])
-
-    return workspace.find(find)
+    query = f"SELECT * FROM reviews WHERE {which} ORDER BY updated DESC, rowid DESC LIMIT 1"
+    rows = itertools.chain(*workspace.read(lambda store: store.rows(query, value)))
+    # Where the folder can be written again, it has a later one than the temporary folder.
+    row = max(rows, key=lambda row: row["updated"], default=None)
+    if row is None:
+        return None
+    review = Review.model_validate_json(row["document"])
+    return KeptReview(row["id"], row["run"], review, row["updated"])

@@ -84,6 +84,17 @@ class Recipe(Document):
     expected: Expected = Expected()
     versions: dict[str, str] = {}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _check_version(cls, given: Any) -> Any:
+        made = given.get("ecoval_recipe") if isinstance(given, dict) else None
+        if isinstance(made, int) and made != VERSION:
+            raise ValueError(
+                f"it is of version {made}, and this EcoVal follows version {VERSION}; install the EcoVal "
+                "that made it, or make the recipe again"
+            )
+        return given
+
     @model_validator(mode="after")
     def _check(self) -> Recipe:
         self.run.settings.check(self.run.table.task)
@@ -184,15 +195,9 @@ def read_recipe(source: bytes | str | Path) -> Recipe:
     if len(source) > MAX_BYTES:
         raise RecipeError(f"The recipe has more than {MAX_BYTES // 2**20} MB.")
     try:
-        recipe = Recipe.model_validate_json(source.removeprefix(b"\xef\xbb\xbf"))
+        return Recipe.model_validate_json(source.removeprefix(b"\xef\xbb\xbf"))
     except ValidationError as error:
         raise RecipeError(f"The recipe cannot be followed: {explain(error)}") from error
-    if recipe.ecoval_recipe != VERSION:
-        raise RecipeError(
-            f"The recipe is of version {recipe.ecoval_recipe}, and this EcoVal follows version {VERSION}: "
-            "install the EcoVal that made it, or make the recipe again."
-        )
-    return recipe
 
 
 # --- Downloads ------------------------------------------------------------------------------

@@ -119,6 +119,7 @@ _KINDS: dict[str, tuple[type | tuple[type, ...], Callable[[Any], Any], Callable[
     "datetime64": (np.datetime64, str, np.datetime64),
 }
 _OBJECTS = b"ecoval_objects"
+_INDEX = "__index__"
 
 
 def _encode(cell: Any) -> Any:
@@ -170,12 +171,12 @@ def write_frame(frame: pd.DataFrame) -> bytes:
                 f"Column {column!r} holds values that cannot be kept ({error}): leave it out of the file, "
                 "or save it as text."
             ) from error
-    is_numbered = frame.index.name is None and frame.index.equals(pd.RangeIndex(len(frame)))
-    index = None if is_numbered else frame.index.name or "index"
-    if index is not None:
-        arrays[index] = pa.array(frame.index)
+    is_numbered = frame.index.equals(pd.RangeIndex(len(frame)))
+    if not is_numbered:
+        arrays[_INDEX] = pa.array(frame.index)
     shown = pa.Schema.from_pandas(frame.drop(columns=objects), preserve_index=False)
-    kept_as = json.dumps({"objects": [str(column) for column in objects], "index": index}).encode()
+    names = {"objects": [str(column) for column in objects], "index": frame.index.name}
+    kept_as = json.dumps(names).encode()
     table = pa.table(arrays).replace_schema_metadata({**(shown.metadata or {}), _OBJECTS: kept_as})
     target = io.BytesIO()
     parquet.write_table(table, target)
@@ -188,13 +189,14 @@ def read_frame(content: bytes) -> pd.DataFrame:
     table = parquet.ParquetFile(io.BytesIO(content), pre_buffer=False).read(use_threads=False)
     kept_as = json.loads((table.schema.metadata or {}).get(_OBJECTS, b"{}"))
     objects, index = kept_as.get("objects", []), kept_as.get("index")
-    columns = [column for column in table.column_names if column != index]
-    rows = None if index is None else pd.Index(table[index].to_pandas(), name=index)
+    columns = [column for column in table.column_names if column != _INDEX]
+    rows = pd.RangeIndex(table.num_rows, name=index)
+    if _INDEX in table.column_names:
+        rows = pd.Index(table[_INDEX].to_pandas()).rename(index)
     frame = table.select([c for c in columns if c not in objects]).to_pandas(use_threads=False)
     for column in objects:
         cells = [_decode(json.loads(cell)) for cell in table[column].to_pylist()]
         kept = pd.Series(pd.NA, index=range(len(cells)), dtype=object)
         kept[:] = np.fromiter(cells, dtype=object, count=len(cells))
         frame[column] = kept
-    frame = frame[columns]
-    return frame if rows is None else frame.set_axis(rows, axis=0)
+    return frame[columns].set_axis(rows, axis=0)

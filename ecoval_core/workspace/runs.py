@@ -254,6 +254,7 @@ class Run:
                 "flipped": np.isin(self.ids, self.split.flipped_ids),
                 "quality": ecoval.quality_,
                 "label_quality": ecoval.label_quality_,
+                "label_issue": ecoval.label_issues_,
                 "suggested_label": ecoval.suggested_labels_,
                 "raw_extrinsic": ecoval.raw_extrinsic_,
             },

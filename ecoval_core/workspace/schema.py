@@ -58,7 +58,9 @@ def key_of(kind: str, *parts: Any) -> str:
 def explain(error: ValidationError) -> str:
     """Say in one sentence which field of a document is wrong, and why."""
     first = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
+    # The name of a field that is not ours may be anything.
+    parts = [str(part) for part in first["loc"]]
+    place = ".".join(p if len(p) < 60 and p.isascii() else f"{ascii(p)[:60]}…" for p in parts)
     reason = first["msg"].removeprefix("Value error, ").rstrip(".")
     if first["type"] == "missing":
         return f"{place} is missing."
@@ -96,10 +98,9 @@ class TableSpec(Document):
 
     def identity(self) -> dict[str, Any]:
         """Return what values depend on: neither names nor explanations."""
-        fixes = [one.model_dump(mode="json", exclude={"sentence", "n_cells"}) for one in self.fixes]
-        dumped = self.model_dump(
-            mode="json", exclude_defaults=True, exclude={"name", "sample", "excluded", "fixes"}
-        )
+        options: dict[str, Any] = {"mode": "json", "exclude_defaults": True}
+        fixes = [one.model_dump(**options, exclude={"sentence", "n_cells"}) for one in self.fixes]
+        dumped = self.model_dump(**options, exclude={"name", "sample", "excluded", "fixes"})
         return dumped | {"excluded": sorted(self.excluded), "fixes": fixes}
 
 
@@ -127,7 +128,7 @@ class Settings(Document):
     """What a run is made with; `parameters` are set on the model beyond its defaults."""
 
     model: str
-    n_clusters: int = Field(ge=1)
+    n_clusters: int = Field(ge=1, le=2**53)
     scoring: str
     parameters: dict[str, JsonValue] = {}
     extrinsic_weight: float = Field(default=DEFAULT_EXTRINSIC_WEIGHT, ge=0, le=MAX_EXTRINSIC_WEIGHT)

@@ -83,6 +83,8 @@ class Store:
         self._held = self._connect()
 
     def _create(self, db: sqlite3.Connection) -> None:
+        if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            return
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         db.execute("PRAGMA journal_mode = WAL")
         # Two servers may start at once on a new folder: whoever waited finds the work done.
@@ -145,6 +147,11 @@ class Store:
         with self.connect() as db, _transaction(db):
             yield db
 
+    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        """Execute a statement and return its rows."""
+        with self.connect() as db:
+            return db.execute(query, values).fetchall()
+
     # --- Results --------------------------------------------------------------------------
 
     def save(
@@ -200,20 +207,24 @@ class Store:
             return int(db.execute("SELECT coalesce(sum(bytes), 0) FROM results").fetchone()[0])
 
     def evict(self, n_bytes: int, in_use_seconds: float = IN_USE_SECONDS) -> int:
-        """Forget what no run names, the longest unused first and tables last; return the bytes freed."""
+        """Forget what no run names, the longest unused first, tables last; return the bytes freed.
+
+        Models go before all else, those of a run too: they are fitted again when new rows are valued.
+        """
         until, freed = time.time() - max(in_use_seconds, 4 * TOUCH_SECONDS), 0
         with self.transaction() as db:
             runs = db.execute("SELECT key, split, frames FROM runs").fetchall()
             named = {row[name] for row in runs for name in ("key", "split")}
             named |= {digest for row in runs for digest in json.loads(row["frames"])}
             rows = db.execute(
-                "SELECT key, owner, bytes FROM results WHERE used < ? ORDER BY kind = 'frame', used",
+                "SELECT key, kind, owner, bytes FROM results WHERE used < ? "
+                "ORDER BY kind = 'models' DESC, kind = 'frame', used",
                 (until,),
             ).fetchall()
             for row in rows:
                 if freed >= n_bytes:
                     break
-                if row["key"] not in named and row["owner"] not in named:
+                if row["kind"] == "models" or named.isdisjoint((row["key"], row["owner"])):
                     db.execute("DELETE FROM results WHERE key = ?", (row["key"],))
                     freed += row["bytes"]
         with self.connect() as db:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import math
 import os
 import sqlite3
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from zipfile import BadZipFile
 
 import platformdirs
 from cachetools import LRUCache
@@ -125,12 +127,19 @@ class Workspace:
             reason = f"{self.root} cannot be written ({why})"
         self.trouble = f"Not kept beyond this session: {reason}."
 
+    def read(self, work: Callable[[Store], T]) -> list[T]:
+        """Return what each folder gives, the temporary one last; what cannot be read gives nothing."""
+        found = []
+        for store in self.stores():
+            try:
+                found.append(work(store))
+            except _TROUBLES as error:
+                self._complain(error)
+        return found
+
     def find(self, work: Callable[[Store], T | None]) -> T | None:
         """Return what the temporary folder, where all is newer, or else the folder has; None without it."""
-        for store in reversed(self.stores()):
-            if (found := work(store)) is not None:
-                return found
-        return None
+        return next((one for one in reversed(self.read(work)) if one is not None), None)
 
     # --- Results --------------------------------------------------------------------------
 
@@ -154,24 +163,30 @@ class Workspace:
         """Return a stored result without its content, or None."""
         return self.find(lambda store: store.find(key))
 
+    def content(self, key: str) -> bytes | None:
+        """Return the content of a stored result, or None."""
+        return self.find(lambda store: store.content(key))
+
     def results_of(self, owner: str, kind: str | None = None) -> list[Result]:
         """Return the results that belong to a run or a split, the latest last."""
-        found = [one for store in self.stores() for one in store.results_of(owner, kind)]
-        return sorted(found, key=lambda one: one.created)
+        found = self.read(lambda store: store.results_of(owner, kind))
+        return sorted(itertools.chain(*found), key=lambda one: one.created)
 
     def load(self, key: str, kind: Any = Any) -> Any | None:
         """Return a result as the type that was saved; None if it is missing or cannot be read."""
-        return self.derive(key, lambda: self._load(key, kind))
 
-    def _load(self, key: str, kind: Any) -> tuple[int, Any] | None:
-        for store in reversed(self.stores()):
-            if (content := store.content(key)) is not None:
-                try:
-                    return 3 * len(content), read_result(content, kind)
-                except (ValueError, KeyError, TypeError, OSError):
-                    # Unreadable is missing: it is made again.
-                    store.remove(key)
-        return None
+        def load(store: Store) -> tuple[int, Any] | None:
+            content = store.content(key)
+            if content is None:
+                return None
+            try:
+                return 3 * len(content), read_result(content, kind)
+            except (ValueError, KeyError, TypeError, OSError, EOFError, BadZipFile):
+                # Unreadable is missing: it is made again.
+                store.remove(key)
+                return None
+
+        return self.derive(key, lambda: self.find(load))
 
     def derive(self, key: Any, make: Callable[[], tuple[int, T] | None]) -> T | None:
         """Return what `make` returns beside its size in bytes, remembered while there is room."""

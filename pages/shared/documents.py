@@ -14,7 +14,7 @@ from ecoval_core.reporting import make_report
 from ecoval_core.workspace.recipe import Recipe, make_recipe, recipe_bytes
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.schema import UnitKind, Verdict
-from pages.shared import formats
+from pages.shared import formats, layout
 
 # Up to so many cells a recipe holds digests of the downloads, which are all made for it, in about a second.
 MAX_CELLS = 1_000_000
@@ -25,10 +25,7 @@ def draw(
     run: Run, rules: PruneList, decisions: Mapping[int, Verdict], *, key: str = "",
     gather: Callable[[], Parts] | None = None, unit: UnitKind = "share", name: str = "", note: str = "",
 ) -> None:  # fmt: skip
-    """Draw a button for the report and one for the recipe; neither is made before its button is pressed.
-
-    `gather` returns what else the report can show: effects, curves, coordinates, projection.
-    """
+    """Draw a button for the report and one for the recipe; neither is made before its button is pressed."""
     # Where a button is pressed, the visitor's browser is no longer asked.
     zone, table = formats.time_zone(), run.table
 
@@ -50,24 +47,22 @@ def draw(
 
     stem = PurePath(table.name).stem
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.download_button(
+        layout.download(
             "Report (HTML)",
             report,
             f"{stem}_report.html",
-            "text/html",
-            key=f"download_report{key}",
-            on_click="ignore",
+            f"download_report{key}",
+            mime="text/html",
             icon=":material/description:",
             help="Figures, settings, decisions and measured effects in one file that opens without a "
             "network, for a colleague or for the records.",
         )
-        st.download_button(
+        layout.download(
             "Recipe (JSON)",
             recipe,
             f"{stem}.recipe.json",
-            "application/json",
-            key=f"download_recipe{key}",
-            on_click="ignore",
+            f"download_recipe{key}",
+            mime="application/json",
             icon=":material/receipt_long:",
             help="What was chosen and decided, from which the command “ecoval replay RECIPE TABLE --out "
             "FOLDER” makes these downloads again, to the same bytes.",

@@ -14,22 +14,7 @@ MAX_UNDO = 200
 
 
 def suspects(run: Run, threshold: float, *, undecided_only: bool = False) -> pd.DataFrame:
-    """Rows whose label the judges doubt, the most doubtful first.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    threshold : float
-        Label quality below which a row is doubtful.
-    undecided_only : bool, default=False
-        Leave out rows that were decided on.
-
-    Returns
-    -------
-    DataFrame
-        Rows of :attr:`Run.frame` with a column decision.
-    """
+    """Rows whose label the judges doubt, the most doubtful first."""
     frame = run.frame
     is_doubted = frame["label_quality"] < threshold
     if run.split.task == "classification":
@@ -53,30 +38,16 @@ def count(kind: Verdict) -> int:
 
 
 def decide(ids: list[int], kind: Verdict) -> None:
-    """Accept the suggestion, or keep the label, of some rows.
-
-    Parameters
-    ----------
-    ids : list of int
-        Row ids.
-    kind : {"accept", "keep"}
-        The decision.
-    """
+    """Accept the suggestion, or keep the label, of some rows."""
     if ids:
         _replace({**session.label_decisions, **dict.fromkeys(ids, kind)})
 
 
 def decide_one(row_id: int, kind: Verdict | None) -> None:
-    """Decide on one row, or with None take its decision back.
-
-    Parameters
-    ----------
-    row_id : int
-        A row id.
-    kind : {"accept", "keep"} or None
-        The decision.
-    """
-    decisions = {row: held for row, held in session.label_decisions.items() if row != row_id}
+    """Decide on one row, or with None take its decision back."""
+    decisions = {
+        row: decision for row, decision in session.label_decisions.items() if row != row_id
+    }
     if kind is not None:
         decisions[row_id] = kind
     if decisions != session.label_decisions:

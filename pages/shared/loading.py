@@ -42,17 +42,14 @@ def _attempt(task: Task) -> None:
 
 
 def finish() -> None:
-    """Wait for the table that is being opened, if there is one; called before anything is drawn.
-
-    Not done by the callback that asked for it: whatever a visitor does in the meantime would end the
-    callback for good, while a script that was cut short runs again.
-    """
+    """Wait for the table that is being opened, if there is one; called before anything is drawn."""
+    # Not done by the callback that asked for it: whatever a visitor does in the meantime would end the
+    # callback for good, while a script that was cut short runs again.
     job = session.opening
     if job is None:
         return
     with st.spinner("Reading the table …"):
         job.wait()
-    Session.opening.forget()
     try:
         _take(job)
     except OSError as error:
@@ -60,6 +57,11 @@ def finish() -> None:
         session.complaint = (
             f"The table was read, but the workspace cannot be ({why}): open it again."
         )
+    except Exception:
+        Session.opening.forget()
+        raise
+    # Last: a script that is cut short before takes the table once more.
+    Session.opening.forget()
 
 
 def _take(job: Job) -> None:
@@ -136,7 +138,7 @@ def remember_choices(opened: Opened) -> None:
     """Fill the widgets of the Data screen with what holds for the open table."""
     table, split = opened.table, opened.spec.split
     train, validation, _ = split.proportions
-    held = {
+    choices = {
         "target": table.target,
         "task": table.task,
         "excluded": list(table.excluded),
@@ -146,8 +148,8 @@ def remember_choices(opened: Opened) -> None:
         "seed": split.random_state,
     }
     for number, one in enumerate(suggested_fixes(opened)):
-        held[f"fix_{number}"] = one in opened.spec.table.fixes
-    for name, value in held.items():
+        choices[f"fix_{number}"] = one in opened.spec.table.fixes
+    for name, value in choices.items():
         data_choices.fill(name, value)
 
 
@@ -160,7 +162,7 @@ def fix_all(opened: Opened) -> None:
 
 def apply_choices(changed: str) -> None:
     """Open the table with the present choices of the Data screen; a new target is guessed from anew."""
-    current = state.opened()
+    current = session.opened
     if current is None:
         return
     chosen: dict[str, Any] = {name: data_choices.get(name) for name in _CHOICES}

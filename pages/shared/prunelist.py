@@ -9,9 +9,9 @@ from typing import Any
 from ecoval_core.evaluation.pruning import Decision, Effect, PruneList
 from ecoval_core.workspace import slow
 from ecoval_core.workspace.runs import Run
-from pages.shared import progress, state
-from pages.shared.session import Session, session
+from pages.shared import progress
 from pages.shared.session import fill_widgets as session_widgets
+from pages.shared.session import session
 
 MAX_UNDO = 200
 
@@ -22,24 +22,13 @@ def current() -> PruneList:
 
 
 def decide(run: Run) -> Decision:
-    """Decide which rows go and which a quota spares; once for each run, weight and set of rules.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-
-    Returns
-    -------
-    Decision
-        Reasons by row id, lowest value first, and the rows spared.
-    """
-    rules, kept = current(), session.prune_reasons
-    asked = (state.run_id(), state.extrinsic_weight(), rules)
-    if kept is None or kept[0] != asked:
-        kept = (asked, rules.decide(run.frame["value"], run.class_labels))
-        session.prune_reasons = kept
-    return kept[1]
+    """Decide which rows go and which a quota spares; once for each run, weight and set of rules."""
+    rules, decided = current(), session.prune_reasons
+    asked = (session.run_id, session.extrinsic_weight, rules)
+    if decided is None or decided[0] != asked:
+        decided = (asked, rules.decide(run.frame["value"], run.class_labels))
+        session.prune_reasons = decided
+    return decided[1]
 
 
 def pruned_ids(run: Run) -> list[int]:
@@ -53,13 +42,7 @@ def _show(rules: PruneList) -> None:
 
 
 def change(rules: PruneList) -> None:
-    """Put new rules in force; the old ones can be had back by `undo`.
-
-    Parameters
-    ----------
-    rules : PruneList
-        The new rules.
-    """
+    """Put new rules in force; the old ones can be had back by `undo`."""
     if rules == current():
         return
     past = session.prune_past
@@ -75,16 +58,11 @@ def change_by(**rule: Any) -> None:
 
 
 def fill_widgets(shown: dict[str, Any]) -> None:
-    """Give widgets that are new, or older than an undo, the values of the rules in force.
-
-    Parameters
-    ----------
-    shown : dict of str to object
-        Value by key of the widget, before it is drawn.
-    """
+    """Give widgets that are new, or older than an undo, the values of the rules in force."""
     # Never in a callback: a second event of a quick visitor calls back before the page is drawn again,
     # and would find the widget gone.
-    session_widgets(shown, replace=Session.prune_widgets_are_old.take())
+    session_widgets(shown, replace=session.prune_widgets_are_old)
+    session.prune_widgets_are_old = False
 
 
 def clear() -> None:
@@ -120,24 +98,7 @@ def can_redo() -> bool:
 def effect(
     run: Run, ids: list[int], relabelled: Mapping[int, Any] | None = None, slot: str = "effect"
 ) -> Effect | None:
-    """Measure in the background what pruning or relabelling some rows does to the test scores.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    ids : list of int
-        Row ids that go.
-    relabelled : mapping of int to object or None, default=None
-        New labels by row id.
-    slot : str, default="effect"
-        Kind of work, of which a visitor waits for one at a time.
-
-    Returns
-    -------
-    Effect or None
-        None while it is being measured; the progress is drawn.
-    """
+    """Measure in the background what pruning or relabelling some rows does to the test scores."""
     task = slow.change_effect(run, ids, relabelled)
     found: Effect | None = progress.fetch(slot, task, "Measuring the effect")
     return found

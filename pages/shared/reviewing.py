@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from ecoval_core.workspace.runs import Run
-from pages.shared import labelling, prunelist, state
+from pages.shared import labelling, prunelist
 from pages.shared.session import session
 
 Queue = Literal["values", "labels", "selected", "clusters"]
@@ -21,18 +21,7 @@ MAX_QUEUE = 2_000
 
 
 def queue(run: Run) -> list[int]:
-    """Row ids of the chosen queue, in their order.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-
-    Returns
-    -------
-    list of int
-        At most two thousand rows.
-    """
+    """Row ids of the chosen queue, in their order."""
     frame = run.frame
     kind = session.review_queue
     if kind == "labels":
@@ -40,7 +29,7 @@ def queue(run: Run) -> list[int]:
     else:
         found = frame["value"].sort_values(kind="stable").index
         if kind == "selected":
-            found = found[np.isin(found, state.selected_ids())]
+            found = found[np.isin(found, session.selected_ids)]
     return [int(row) for row in found[:MAX_QUEUE]]
 
 
@@ -70,17 +59,7 @@ def go(rows: list[int], row_id: int, steps: int) -> None:
 
 
 def decide(rows: list[int], row_id: int, verdict: str) -> None:
-    """Decide on a row and go on to the next that nothing was decided on.
-
-    Parameters
-    ----------
-    rows : list of int
-        The queue.
-    row_id : int
-        The row.
-    verdict : {"prune", "relabel", "keep"}
-        The decision. It takes the place of another one on the same row.
-    """
+    """Decide on a row and go on to the next that nothing was decided on."""
     rules, before = prunelist.current(), _depths()
     if verdict == "prune":
         prunelist.change(rules.pick([row_id]))

@@ -33,22 +33,7 @@ _SHORT_SCORES = {
 
 
 def granularities(opened: Opened, *, every_row: bool) -> tuple[list[int], int]:
-    """Granularities on offer, about evenly spaced in ratio, and the automatic one among them.
-
-    Parameters
-    ----------
-    opened : Opened
-        The open table.
-    every_row : bool
-        Whether validation rows are valued as well.
-
-    Returns
-    -------
-    steps : list of int
-        From one cluster a label (or target bin) to one cluster a row.
-    automatic : int
-        The automatic granularity.
-    """
+    """Granularities on offer, about evenly spaced in ratio, and the automatic one among them."""
     low, _ = cluster_bounds(opened.split.y_train, opened.table.task)
     high = rows_per_fit(opened.split, every_row)
     automatic = min(max(auto_n_clusters(high), low), high)
@@ -63,20 +48,7 @@ def _timing(opened: Opened, settings: Settings) -> Task:
 
 
 def timing(opened: Opened, settings: Settings) -> float | None:
-    """Time a few fits of the model in the background.
-
-    Parameters
-    ----------
-    opened : Opened
-        The open table.
-    settings : Settings
-        What the valuation will be made with.
-
-    Returns
-    -------
-    float or None
-        The estimate for the whole valuation, in seconds; None while it is not known.
-    """
+    """Time a few fits of the model in the background."""
     job = progress.begin("timing", _timing(opened, settings))
     job.wait(progress.PATIENCE_SECONDS)
     return None if job.result is None else float(job.result)
@@ -145,18 +117,7 @@ def _choose_balance(opened: Opened) -> bool:
 
 
 def choose(opened: Opened) -> Settings:
-    """Draw the settings, at first those of the run if there is one, and return what is chosen.
-
-    Parameters
-    ----------
-    opened : Opened
-        The open table.
-
-    Returns
-    -------
-    Settings
-        The choice.
-    """
+    """Draw the settings, at first those of the run if there is one, and return what is chosen."""
     _recall_settings(opened)
     every_row = st.toggle(
         "Value every row",

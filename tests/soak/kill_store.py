@@ -1,57 +1,34 @@
-"""Hundreds of kills of processes that save: nothing finished is lost, nothing half there, nothing left.
+"""Hundreds of kills of processes that save: nothing finished is lost and nothing is half there.
 
     python tests/soak/kill_store.py --kills 300
 
-First one save is killed at every line of the store, one after another; then processes that save without end
-are killed at moments that are drawn; then processes that save and evict the same things at once. Exits with 1
-if anything was wrong.
+Exits with 1 if anything was wrong.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import subprocess
 import sys
-import time
+import tempfile
 from pathlib import Path
 
-TESTS = Path(__file__).parents[1]
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
+from test_store import kill_writers  # noqa: E402
 
-def run(*options: str) -> dict[str, object]:
-    """Have kills done, and return what was found."""
-    path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
-    command = [sys.executable, str(TESTS / "kill_points.py"), *options]
-    started = time.monotonic()
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, check=True
-    )
-    found: dict[str, object] = json.loads(done.stdout)
-    counted = {name: value for name, value in found.items() if name != "failures"}
-    print(f"{options[0]}: {counted}, {time.monotonic() - started:.0f} s", flush=True)
-    return found
+from ecoval_core.workspace.store import Store  # noqa: E402
 
 
 def main() -> int:
-    """Do all of them, and return the exit code."""
+    """Kill, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--every", type=int, default=1, help="lines from one kill to the next")
     parser.add_argument("--kills", type=int, default=300, help="kills at moments that are drawn")
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
-    drawn = ("--kills", str(chosen.kills), "--seed", str(chosen.seed))
-    failures = [
-        failure
-        for options in (
-            ("lines", "--every", str(chosen.every)), ("moments", *drawn), ("writers", *drawn),
-        )
-        for failure in run(*options)["failures"]  # type: ignore[attr-defined]
-    ]  # fmt: skip
-    for failure in failures:
-        print(failure)
-    return 1 if failures else 0
+    with tempfile.TemporaryDirectory() as folder:
+        wrong = kill_writers(Store(Path(folder)), chosen.kills, chosen.seed)
+    print(f"{chosen.kills} kills; wrong: {wrong}")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

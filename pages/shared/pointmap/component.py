@@ -47,7 +47,7 @@ class Element(Generic[N]):
             js=_LOADER % (PREFIX, version(), script, thing),
             isolate_styles=False,
         )
-        self._states: Family[Any] = Family(script)
+        self._states: Family[Any] = Family(script, widget=True)
         self._seen: Family[int] = Family(f"{script}_seen")
         self._read = read
 
