@@ -31,11 +31,6 @@ LEFT_OUT_BY_HAND = "left out by you"
 _CHOICES = ("target", "task", "excluded", "split", "noisy", "noise", "seed")
 
 
-def refused() -> Refused | None:
-    """Return the file last refused that another choice of columns may open, or None."""
-    return session.refused
-
-
 def _attempt(task: Task) -> None:
     Session.complaint.forget()
     session.opening = server.engine().submit(server.workspace(), task, server.visitor())
@@ -122,7 +117,7 @@ def open_refused(
 
 def _offer_again(file: Refused) -> None:
     """Keep a file for another try, where another choice of columns can make a difference."""
-    if refused() is None or refused() != file:
+    if session.refused != file:
         Session.refused_target.forget()
         Session.refused_excluded.forget()
     session.refused = file
