@@ -79,8 +79,6 @@ class Store:
             if db.execute("PRAGMA user_version").fetchone()[0] == 0:
                 self._create(db)
             self._check_version(db)
-        # Keeps the log's index in being, without which nothing can be read on a full disk.
-        self._held = self._connect()
 
     def _create(self, db: sqlite3.Connection) -> None:
         if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
@@ -126,7 +124,9 @@ class Store:
 
     def _connect(self) -> sqlite3.Connection:
         address = self.path.absolute().as_uri()
-        for mode in ("rwc", "ro&immutable=1"):
+        # Without the index of its log, which a full disk has no room for, the file is read as it is: whoever
+        # closed it last has brought in what was in the log.
+        for mode in ("rwc", "ro", "ro&immutable=1"):
             db = sqlite3.connect(
                 f"{address}?mode={mode}", timeout=BUSY_SECONDS, isolation_level=None, uri=True
             )
@@ -135,7 +135,8 @@ class Store:
                 db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             except sqlite3.OperationalError as error:
                 db.close()
-                if mode != "rwc" or code_of(error) not in _UNWRITABLE or not self.path.exists():
+                last = mode.endswith("immutable=1") or not self.path.exists()
+                if last or code_of(error) not in _UNWRITABLE:
                     raise
             else:
                 break
@@ -228,7 +229,8 @@ class Store:
                     db.execute("DELETE FROM results WHERE key = ?", (row["key"],))
                     freed += row["bytes"]
         with self.connect() as db:
-            db.execute("PRAGMA incremental_vacuum").fetchall()
+            # `execute` would free one page and no more.
+            db.executescript("PRAGMA incremental_vacuum")
         return freed
 
     def make_room(self, n_bytes: int, max_bytes: int) -> None:
