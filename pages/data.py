@@ -50,7 +50,7 @@ def draw_sources() -> None:
         key=Session.upload.key,
         on_change=loading.open_upload,
         max_upload_size=MAX_BYTES // 2**20,
-        help="CSV with any common separator (UTF-8 or Latin-1; .gz too), Parquet or Excel. It stays on this "
+        help="CSV with any common separator and encoding (.gz too), Parquet or Excel. It stays on this "
         "machine.",
     )
     draw_recent()

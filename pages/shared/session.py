@@ -266,7 +266,6 @@ class Session:
     review_queue = Entry[Any]("values", widget=True)
     review_row = Entry[int | None]()
     review_log = Entry[list[tuple[int, tuple[int, int], tuple[int, int]]]](make=list)
-    review_cluster = Entry[int | None]()
     # Everywhere
     unit = Entry[UnitKind]("share", widget=True)
     extrinsic_weight = Entry[float](DEFAULT_EXTRINSIC_WEIGHT, widget=True)
