@@ -17,7 +17,7 @@ from ecoval_core.workspace.schema import Review
 from ecoval_core.workspace.store import DATABASE, Store, WorkspaceError
 from ecoval_core.workspace.workspace import Workspace, default_root, quota_bytes
 
-FULL, READ_ONLY = "the disk is full", "readonly"
+FULL, READ_ONLY = "the disk is full", "it is read-only"
 
 
 @pytest.fixture(autouse=True)
@@ -198,8 +198,10 @@ def test_log_that_a_killed_process_left_is_read_from_a_read_only_disk(disk, tmp_
     code = (
         "import os, sys; from pathlib import Path\n"
         "from store import Store\n"
-        "Store(Path(sys.argv[1])).save('k', 'curves', b'x')\n"
-        "os.kill(os.getpid(), 9)\n"
+        "store = Store(Path(sys.argv[1]))\n"
+        "with store.connect():\n"
+        "    store.save('k', 'curves', b'x')\n"
+        "    os.kill(os.getpid(), 9)\n"
     )
     env = {"PYTHONPATH": str(Path(workspace.__file__).parent)}
     subprocess.run([sys.executable, "-c", code, root], check=False, env=env)
