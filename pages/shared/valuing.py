@@ -179,6 +179,8 @@ def choose(opened: Opened) -> Settings:
             **Session.value_seed.lasting,
             help="The same seed gives the same values to the last bit.",
         )
+        if not Session.max_val_samples.is_kept:
+            session.max_val_samples = session.max_val_samples
         most = st.number_input(
             "Validation rows used at most",
             1,
