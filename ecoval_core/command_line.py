@@ -35,11 +35,11 @@ from ecoval_core.terminal import (
     warn,
 )
 from ecoval_core.text import count_of
-from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.models import MODELS, make_model, models_for
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import (
     EVEN_SHARE,
+    MAX_VAL_SAMPLES,
     SCORINGS,
     check_scoring,
     has_probabilities,
@@ -56,7 +56,14 @@ from ecoval_core.workspace.recipe import (
     recipe_bytes,
 )
 from ecoval_core.workspace.recipe import replay as follow
-from ecoval_core.workspace.runs import Opened, Run, describe_table, split_table, value_split
+from ecoval_core.workspace.runs import (
+    Opened,
+    Run,
+    automatic_clusters,
+    describe_table,
+    split_table,
+    value_split,
+)
 from ecoval_core.workspace.schema import (
     UNIT_KINDS,
     OpenSpec,
@@ -87,64 +94,46 @@ def main() -> None:
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options that choose the table, the model and the result."""
-    options: list[Callable[[Any], Any]] = [
+    scores, tasks = click.Choice(list(SCORINGS)), click.Choice(["classification", "regression"])
+    said: list[tuple[str, dict[str, Any], str]] = [
+        ("--target", {"required": True, "metavar": "COLUMN"}, "Column to predict."),
+        ("--out", {"type": PATH, "required": True, "metavar": "FILE"},
+         "File to write, .csv or .parquet; replaced if it is there."),
+        ("--task", {"type": tasks, "show_default": "guessed"},
+         "What to predict: a class or an amount."),
+        ("--exclude", {"multiple": True, "metavar": "COLUMN"},
+         "Column not to predict from, besides ids and columns without information, which are left out and "
+         "named. May be repeated."),
+        ("--include", {"multiple": True, "metavar": "COLUMN"},
+         "Column to predict from although it looks like an id or carries no information. May be repeated."),
+        ("--proportions",
+         {"type": float, "nargs": 3, "default": (0.6, 0.2, 0.2), "metavar": "TRAIN VAL TEST"},
+         "Shares of the rows to learn from, to measure values on, and to test curves on."),
+        ("--model",
+         {"type": click.Choice(list(MODELS)), "show_default": "logistic_regression, or ridge for an amount"},
+         "Model whose rows are valued."),
+        ("--n-clusters", {"type": click.IntRange(min=1), "show_default": "by the number of rows"},
+         "Groups of similar rows to leave out in turn, at most one a row: more are finer and slower."),
+        ("--scoring", {"type": scores, "show_default": "probability, or squared_error for an amount"},
+         "Score of one validation row, the unit of all values."),
+        ("--extrinsic-weight", {"type": click.FloatRange(min=0), "default": DEFAULT_EXTRINSIC_WEIGHT},
+         "Pay for a unit of measured effect; the rest of the surplus pays for quality."),
+        ("--class-weight", {"type": click.Choice(["auto", "none", "balanced"]), "default": "auto"},
+         "Let every class count alike (balanced); auto does so where the rarest class has less than a third "
+         "of its even share, and says so."),
+        ("--max-val-samples", {"type": click.IntRange(min=1), "default": MAX_VAL_SAMPLES},
+         "Validation rows that effects are measured on, a stratified sample where there are more."),
+        ("--seed", {"type": click.IntRange(0, 2**32 - 1), "default": 0},
+         "The same seed gives the same values to the last bit."),
+    ]  # fmt: skip
+    options = [
         click.argument("table", type=PATH),
-        click.option("--target", required=True, metavar="COLUMN", help="Column to predict."),
-        click.option(
-            "--out", type=PATH, required=True, metavar="FILE",
-            help="File to write, .csv or .parquet; replaced if it is there.",
-        ),
-        click.option(
-            "--task", type=click.Choice(["classification", "regression"]), show_default="guessed",
-            help="What to predict: a class or an amount.",
-        ),
-        click.option(
-            "--exclude", multiple=True, metavar="COLUMN",
-            help="Column not to predict from, besides ids and columns without information, which are "
-            "left out and named. May be repeated.",
-        ),
-        click.option(
-            "--include", multiple=True, metavar="COLUMN",
-            help="Column to predict from although it looks like an id or carries no information. May be "
-            "repeated.",
-        ),
-        click.option(
-            "--proportions", type=float, nargs=3, default=(0.6, 0.2, 0.2), show_default=True,
-            metavar="TRAIN VAL TEST",
-            help="Shares of the rows to learn from, to measure values on, and to test curves on.",
-        ),
-        click.option(
-            "--model", type=click.Choice(list(MODELS)),
-            show_default="logistic_regression, or ridge for an amount",
-            help="Model whose rows are valued.",
-        ),
-        click.option(
-            "--n-clusters", type=click.IntRange(min=1), show_default="by the number of rows",
-            help="Groups of similar rows to leave out in turn, at most one a row: more are finer "
-            "and slower.",
-        ),
-        click.option(
-            "--scoring", type=click.Choice(list(SCORINGS)),
-            show_default="probability, or squared_error for an amount",
-            help="Score of one validation row, the unit of all values.",
-        ),
-        click.option(
-            "--extrinsic-weight", type=click.FloatRange(min=0),
-            default=DEFAULT_EXTRINSIC_WEIGHT, show_default=True,
-            help="Pay for a unit of measured effect; the rest of the surplus pays for quality.",
-        ),
-        click.option(
-            "--class-weight", type=click.Choice(["auto", "none", "balanced"]), default="auto",
-            show_default=True,
-            help="Let every class count alike (balanced); auto does so where the rarest class has less than "
-            "a third of its even share, and says so.",
-        ),
-        click.option(
-            "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
-            help="The same seed gives the same values to the last bit.",
+        *(
+            click.option(name, **{"show_default": True, **how}, help=text)
+            for name, how, text in said
         ),
         _JOBS,
-    ]  # fmt: skip
+    ]
     for option in reversed(options):
         command = option(command)
     return command
@@ -169,7 +158,8 @@ def value(
 
     Writes every row of TABLE with its row_id (from 0), the part it was in (train, validation, test)
     and, for training rows, value, its standard error over the validation rows, intrinsic, extrinsic (in
-    the unit that the column unit names), cluster, label_quality and suggested_label. Nothing is pruned here.
+    the unit that the column unit names), cluster, label_quality, label_issue (whether to look at the label)
+    and suggested_label. Nothing is pruned here.
 
     Example: python -m ecoval_core value houses.csv --target price --out values.parquet
     """
@@ -310,9 +300,8 @@ def _make_report(run: Run, rules: PruneList, unit: UnitKind, **given: Any) -> by
 def _value(
     path: Path, out: Path, *, target: str, task: Task | None, exclude: Sequence[str],
     include: Sequence[str], proportions: tuple[float, float, float], model: str | None,
-    n_clusters: int | None,
-    scoring: str | None, extrinsic_weight: float, class_weight: str, seed: int, jobs: int,
-    class_balanced: bool = False,
+    n_clusters: int | None, scoring: str | None, extrinsic_weight: float, class_weight: str, seed: int,
+    max_val_samples: int, jobs: int, class_balanced: bool = False,
 ) -> Run:  # fmt: skip
     """Value a table from its file, after refusing whatever could only fail once it is valued."""
     _check_out(out, [path], FORMATS)
@@ -335,14 +324,23 @@ def _value(
         spec = OpenSpec(
             table=describe_table(table), split=SplitSpec(proportions=proportions, random_state=seed)
         )
+        settings = Settings(
+            model=model, n_clusters=n_clusters or 1, scoring=scoring, random_state=seed,
+            extrinsic_weight=extrinsic_weight, max_val_samples=max_val_samples,
+        )  # fmt: skip
     except ValidationError as error:
-        raise ValueError(f"--{explain(error).removeprefix('split.')}") from error
+        option, _, problem = explain(error).removeprefix("split.").partition(" ")
+        raise ValueError(f"--{option.replace('_', '-')} {problem}") from error
     opened = Opened(spec.key, spec, split_table(table, spec.split))
-    settings = Settings(
-        model=model, n_clusters=n_clusters or auto_n_clusters(len(opened.split.y_train)),
-        scoring=scoring, extrinsic_weight=extrinsic_weight, random_state=seed,
-        balanced=_is_balanced(class_weight, opened.split),
-    )  # fmt: skip
+    balanced = _is_balanced(class_weight, opened.split)
+    if n_clusters is None:
+        n_clusters = automatic_clusters(
+            opened.split,
+            make_model(model, table.task),
+            len(opened.split.y_train),
+            balanced=balanced,
+        )
+    settings = settings.replace(n_clusters=n_clusters, balanced=balanced)
     print_table(table)
     with valuing(jobs) as progress:
         run = value_split(opened, settings, n_jobs=jobs, progress=progress)

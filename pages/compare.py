@@ -49,7 +49,7 @@ def comparable(run: Run) -> list[RunRecord]:
         for record in runlist.records()
         if record.state == "done"
         and record.spec.table.content == content
-        and record.id != state.run_id()
+        and record.id != session.run_id
     ]
 
 
@@ -66,8 +66,7 @@ def choose(run: Run) -> str:
         "Compare this run with",
         list(names),
         format_func=names.__getitem__,
-        key=Session.compare_with.key,
-        persist_state="session",
+        **Session.compare_with.lasting,
         help="Another method values the same rows for the same model. Other runs are those of the same "
         "file, with whatever model, seed or split.",
     )
@@ -89,15 +88,10 @@ def other_of(run: Run, chosen: str) -> Other | None:
     st.caption(baseline.explanation)
     task = slow.baseline(run.key, key)
     if baseline.is_costly:
-        if state.result(task) is None and not progress.is_running(task):
-            st.button(
-                f"Value by {baseline.title}: {count_of(len(run.ids), 'fit')}",
-                key="start_baseline",
-                type="primary",
-                on_click=progress.start_quietly,
-                args=(task,),
-            )
-        values = progress.result_of(task, baseline.title)
+        label = f"Value by {baseline.title}: {count_of(len(run.ids), 'fit')}"
+        values = layout.offer(
+            task, label, "start_baseline", what=baseline.title, cancelled="Cancelled."
+        )
     else:
         values = progress.fetch("baseline", task, baseline.title, can_cancel=True)
     if values is None:
@@ -124,8 +118,8 @@ def draw_figures(found: Comparison, other: str) -> None:
     shared.caption(f"{lowest['expected_shared']:,.0f} by chance")
     only.metric("Rows compared", f"{len(found.rows):,}")
     apart = [(len(found.only_a), "this run"), (len(found.only_b), formats.plain(other))]
-    told = [f"{n:,} only in {name}" for n, name in apart if n]
-    only.caption("; ".join(told) or "both value the same rows")
+    lines = [f"{n:,} only in {name}" for n, name in apart if n]
+    only.caption("; ".join(lines) or "both value the same rows")
 
 
 def select_points() -> None:
@@ -140,11 +134,9 @@ def select_points() -> None:
 
 
 def in_units(run: Run, found: Comparison, other: Other) -> tuple[pd.DataFrame, tuple[str, str]]:
-    """Return the rows compared with values as on every screen, and the unit of either.
-
-    Another method knows no surplus to take a share of, so its values stay as they are.
-    """
+    """Return the rows compared with values as on every screen, and the unit of either."""
     here, there = formats.unit_of(run), other.unit
+    # Another method knows no surplus to take a share of, so its values stay as they are.
     rows = here.scale(found.rows, ["value_a"])
     if there is None:
         return rows, (here.name, f"{other.name}'s own")
@@ -169,14 +161,11 @@ def draw_rows(
             on_click=state.select,
             args=(ids,),
         )
-        st.download_button(
+        layout.download(
             "Every row as CSV",
             lambda: to_csv(_download(compared, units, names)),
             "comparison.csv",
-            "text/csv",
-            key="download_comparison",
-            on_click="ignore",
-            icon=":material/download:",
+            "download_comparison",
         )
     rows.draw(run, ids, TABLE_KEY, notes=notes)
     st.caption("Rank in percent: 0 is the lowest value of the rows compared, 100 the highest.")
@@ -190,8 +179,8 @@ def _download(
         "unit_a": f"unit {names[0]}", "unit_b": f"unit {names[1]}",
         "rank_a": f"rank {names[0]}", "rank_b": f"rank {names[1]}",
     }  # fmt: skip
-    named = compared.assign(unit_a=units[0], unit_b=units[1])
-    return named.rename(columns=titles).rename_axis("row_id").reset_index()
+    frame = compared.assign(unit_a=units[0], unit_b=units[1])
+    return frame.rename(columns=titles).rename_axis("row_id").reset_index()
 
 
 def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
@@ -199,22 +188,12 @@ def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
     st.subheader("Curves of both", anchor=False)
     balanced = st.toggle(
         "Class-balanced: remove the same share of every class",
-        key=Session.compare_balanced.key,
-        persist_state="session",
+        **Session.compare_balanced.lasting,
         disabled=run.split.task == "regression",
     )
     weight = run.settings.extrinsic_weight
     task = slow.method_curves(run.key, other.source, weight=weight, balanced=balanced)
-    if state.result(task) is None and not progress.is_running(task):
-        st.button(
-            "Measure both",
-            key="measure_both",
-            type="primary",
-            icon=":material/show_chart:",
-            on_click=progress.start_quietly,
-            args=(task,),
-        )
-    found = progress.result_of(task, "Refits", cancelled="The measurement was cancelled.")
+    found = layout.offer(task, "Measure both", "measure_both", icon=":material/show_chart:")
     if found is None:
         return
     curves = found.frame
@@ -261,18 +240,14 @@ if other is not None:
     left, right = st.columns([1.5, 1], gap="large")
     with left:
         by = st.segmented_control(
-            "Axes",
-            ["ranks", "values"],
-            key=Session.compare_by.key,
-            required=True,
-            persist_state="session",
+            "Axes", ["ranks", "values"], required=True, **Session.compare_by.lasting
         )
         scatter = charts.agreement_scatter(
             compared,
             names=names,
             theme=layout.theme(),
             by="values" if by == "values" else "ranks",
-            selected=state.selected_ids(),
+            selected=session.selected_ids,
         )
         layout.chart(scatter, SCATTER_KEY, on_select=select_points, selection_mode=("box", "lasso"))
         if by == "values":

@@ -21,7 +21,7 @@ from ecoval_core.workspace.exports import to_csv
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.slow import N_RANDOM, Curves
 from ecoval_core.workspace.tasks import Task
-from pages.shared import effects, formats, layout, progress, prunelist, selecting, server, state
+from pages.shared import effects, formats, layout, prunelist, selecting, server, state
 from pages.shared.pointmap.chart import Touch
 from pages.shared.session import Session, session
 
@@ -54,19 +54,11 @@ def _describe_peak(summary: pd.DataFrame) -> str:
 
 
 def marks(run: Run, classes: pd.Series | None) -> list[charts.Mark]:
-    """Return where prune list and selection stand on the curves.
-
-    Parameters
-    ----------
-    run : Run
-        The run whose curves are drawn.
-    classes : Series or None
-        Class of each row where the curves keep their balance.
-    """
+    """Return where prune list and selection stand on the curves."""
     current = state.run()
     sets = {
         "prune list": [] if current is None else prunelist.pruned_ids(current),
-        "selection": state.selected_ids(),
+        "selection": session.selected_ids,
     }
     found = {name: standing_of(ids, run.frame["value"], classes) for name, ids in sets.items()}
     return [
@@ -150,8 +142,7 @@ def draw(found: Curves, run: Run, classes: pd.Series | None) -> None:
         "Test score drawn",
         on_offer,
         format_func=effects.title,
-        key=Session.curve_measure.key,
-        persist_state="session",
+        **Session.curve_measure.lasting,
         help="Look at the recall of each class as well: an overall score hides what a rare class pays.",
     )
     metric = effects.title(chosen)
@@ -174,7 +165,7 @@ def draw(found: Curves, run: Run, classes: pd.Series | None) -> None:
             st.caption(f"Test {formats.plain(metric)} with all rows {baseline:.3f}{peak}.")
     st.caption(
         "Click a point of a curve, or a mark on it, to select the rows removed up to there. **Prune list** "
-        f"and **selection** stand where as many rows are gone. Selected: {len(state.selected_ids()):,}."
+        f"and **selection** stand where as many rows are gone. Selected: {len(session.selected_ids):,}."
         + _off_the_curves(placed, summary)
     )
     st.caption(
@@ -186,13 +177,8 @@ def draw(found: Curves, run: Run, classes: pd.Series | None) -> None:
     _draw_before_and_after(curves)
     with st.expander("The data"):
         st.dataframe(summary, key="curve_data", hide_index=True)
-        st.download_button(
-            "Every refit as CSV",
-            lambda: to_csv(curves),
-            "curves.csv",
-            "text/csv",
-            key="download_curves",
-            on_click="ignore",
+        layout.download(
+            "Every refit as CSV", lambda: to_csv(curves), "curves.csv", "download_curves"
         )
 
 
@@ -229,15 +215,8 @@ if state.result(task) is None and (weights := measured(run, balanced=balanced)):
         "order of rows, which takes new refits."
     )
 if state.result(task) is None:
-    if not progress.is_running(task):
-        st.button(
-            f"Measure the curves: {count_refits(STRATEGIES, n_random=N_RANDOM):,} refits",
-            key="measure",
-            type="primary",
-            on_click=progress.start_quietly,
-            args=(task,),
-        )
-    progress.result_of(task, "Refits", cancelled="The measurement was cancelled.")
+    n_refits = count_refits(STRATEGIES, n_random=N_RANDOM)
+    layout.offer(task, f"Measure the curves: {n_refits:,} refits", "measure")
 found = state.read(shown)
 if found is not None:
     draw(found, measured_run, classes)

@@ -7,6 +7,7 @@ import streamlit as st
 from ecoval_core import charts
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats, layout, mapview, menu, selecting, state, ticks
+from pages.shared.session import session
 
 CLUSTERS_KEY = "cluster_rows"
 N_CLUSTERS_DRAWN = 24
@@ -24,7 +25,7 @@ def select_clusters(run: Run, key: str) -> None:
 
 def whole_clusters(run: Run) -> list[int]:
     """Clusters that make up the selection; none where it holds a part of one."""
-    clusters, selected = run.frame["cluster"], state.selected_ids()
+    clusters, selected = run.frame["cluster"], session.selected_ids
     touched = clusters.loc[clusters.index.isin(selected)]
     n_members = clusters.isin(touched.unique()).sum()
     return [int(name) for name in touched.unique()] if n_members == len(touched) else []
@@ -53,7 +54,7 @@ def draw_scatter(run: Run) -> None:
         "Draw a box or a lasso to select rows, click one for its story on *Explore*; both hold on every page."
     )
     with right:
-        n = len(state.selected_ids())
+        n = len(session.selected_ids)
         menu.link("explore", f"See the {n:,} selected rows on the map" if n else "See the map")
 
 
@@ -64,7 +65,7 @@ def draw_totals(run: Run) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         figure = charts.totals_by(
-            frame, by="label", theme=theme, unit=unit.label, selected=state.selected_ids()
+            frame, by="label", theme=theme, unit=unit.label, selected=session.selected_ids
         )
         selecting.draw_bars(run, figure, "totals_by_label")
     with right:
@@ -86,15 +87,12 @@ def draw_clusters(run: Run) -> None:
             limit=N_CLUSTERS_DRAWN,
             theme=layout.theme(),
             unit=unit.label,
-            selected=state.selected_ids(),
+            selected=session.selected_ids,
         )
         selecting.draw_bars(run, figure, "totals_by_cluster")
     with right:
         number = st.column_config.NumberColumn
-        columns = {
-            name: number(name, format=unit.column_format)
-            for name in ("value", "intrinsic", "extrinsic")
-        }
+        columns = formats.value_columns(run)
         columns["value"] = number(
             "left out", format=unit.column_format, help="What the score loses without the cluster"
         )

@@ -36,7 +36,7 @@ def draw_point_of_it(run: Run) -> bool:
     """Say how many planted errors are among the lowest values, offer to prune these; return whether."""
     planted = run.frame.index[run.frame["flipped"]]
     share = round(run.opened.spec.split.noise, 3)
-    if not len(planted) or not share or prunelist.current().share:
+    if not len(planted) or not share or session.prune_list.share:
         return False
     n_lowest = round(share * len(run.frame))
     lowest = run.frame["value"].sort_values(kind="stable").index[:n_lowest]
@@ -86,12 +86,12 @@ with left:
     mapview.draw_map(run, coordinates, projection, above=ABOVE + is_told * BANNER)
 with right:
     listed = focus[: rows.MAX_ROWS_SHOWN]
-    story_of = state.picked_id()
+    story_of = session.picked_id
     key, ticked = ticks.place(TABLE_KEY, listed, () if story_of is None else (story_of,))
     rows.draw(run, focus, key, height=400, on_select=lambda: pick_row(focus, key), ticked=ticked)
     st.caption("Lowest value first. Mark a row for its story and its place on the map.")
     filtering.draw_column_filter(run)
-picked = state.picked_id()
+picked = session.picked_id
 if picked is not None and picked in run.frame.index:
     story.draw(run, picked)
 else:

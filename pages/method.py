@@ -106,7 +106,7 @@ CITATION = """
 
 def draw_stages() -> None:
     """Draw both stages, across for wide windows and down for narrow ones; the style of the page shows one."""
-    told = (
+    description = (
         "Stage 1 values clusters by leaving each out; stage 2 shares each value out among its rows."
     )
     for key, direction in (("wide", "LR"), ("narrow", "TB")):
@@ -114,7 +114,7 @@ def draw_stages() -> None:
             st.graphviz_chart(
                 DRAWING.format(direction=direction, **INKS[layout.theme()]),
                 width="stretch",
-                alt=told,
+                alt=description,
             )
 
 

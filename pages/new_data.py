@@ -18,11 +18,16 @@ from ecoval_core.workspace.exports import to_csv, unique_name
 from ecoval_core.workspace.jobs import JobState
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.slow import BY_VALUE, RECOMMENDED, Acquisition, NewRows
-from pages.shared import effects, formats, layout, loading, progress, server, state, uploads
+from pages.shared import effects, formats, layout, loading, progress, server, uploads
 from pages.shared.session import Session, session
 
 MAX_ROWS_SHOWN = 2_000
-MAX_HEIGHT, ROW_HEIGHT = 380, 35
+SHOWN = (
+    "place", "label", "value", "intrinsic", "extrinsic", "cluster", "label_quality", "suggested_label"
+)  # fmt: skip
+ROW = st.column_config.NumberColumn(
+    "row", format="%d", pinned=True, help="Row of the new file, from 0"
+)
 NAMES = {RECOMMENDED: "by priority", BY_VALUE: "by value"}
 
 
@@ -93,31 +98,13 @@ def draw_valued(run: Run, valued: pd.DataFrame, original: pd.DataFrame, stem: st
     )
     unit = formats.unit_of(run)
     ranked = unit.scale(valued).sort_values("place", kind="stable")
-    number = st.column_config.NumberColumn
-    columns: dict[str, Any] = {
-        "_index": number("row", format="%d", pinned=True, help="Row of the new file, from 0"),
-        "place": number("place", format="%d"),
+    columns = formats.value_columns(run) | {
+        "_index": ROW,
         "label_quality": st.column_config.ProgressColumn(
             f"{formats.target_word(run)} quality", format="%.2f", min_value=0, max_value=1
         ),
-        **{
-            name: number(name, format=unit.column_format, help=f"In {unit.name}")
-            for name in ("value", "intrinsic", "extrinsic")
-        },
     }
-    shown = ranked[
-        [
-            "place",
-            "label",
-            "value",
-            "intrinsic",
-            "extrinsic",
-            "cluster",
-            "label_quality",
-            "suggested_label",
-        ]
-    ]
-    _table(shown, original, columns, "new_rows", run)
+    _table(ranked[list(SHOWN)], original, columns, "new_rows", run)
     scaled = unit.scale(valued).sort_index()
     # Beside the values that it is the unit of.
     scaled.insert(list(scaled).index("extrinsic") + 1, "unit", unit.name)
@@ -133,10 +120,9 @@ def draw_doubts(run: Run, doubts: pd.DataFrame, original: pd.DataFrame, stem: st
         "top are those that the judges are least sure of, not too many of one cluster."
     )
     ranked = doubts.sort_values("place", kind="stable")
-    number = st.column_config.NumberColumn
     columns = {
-        "_index": number("row", format="%d", pinned=True, help="Row of the new file, from 0"),
-        "doubt": number("doubt", format="%.3f"),
+        "_index": ROW,
+        "doubt": st.column_config.NumberColumn("doubt", format="%.3f"),
         "suggested_label": st.column_config.Column(f"likeliest {noun}"),
     }
     _table(ranked[["place", "suggested_label", "doubt"]], original, columns, "doubts", run)
@@ -147,10 +133,10 @@ def _table(
     shown: pd.DataFrame, original: pd.DataFrame, columns: dict[str, Any], key: str, run: Run
 ) -> None:
     taken = {*shown.columns, run.table.target}
-    kept = original[[column for column in original if column not in taken]]
+    others = original[[column for column in original if column not in taken]]
     drawn = shown.head(MAX_ROWS_SHOWN)
-    height = min(MAX_HEIGHT, ROW_HEIGHT * (len(drawn) + 1) + 3)
-    st.dataframe(drawn.join(kept), key=key, height=height, column_config=columns)
+    height = layout.table_height(len(drawn))
+    st.dataframe(drawn.join(others), key=key, height=height, column_config=columns)
     if len(shown) > MAX_ROWS_SHOWN:
         st.caption(
             f"The first {MAX_ROWS_SHOWN:,} of {len(shown):,} rows; downloads have all of them."
@@ -165,14 +151,8 @@ def _downloads(found: pd.DataFrame, original: pd.DataFrame, stem: str, key: str)
         row_id = unique_name("row_id", original.columns)
         return original.loc[added.index].join(added).rename_axis(row_id).reset_index()
 
-    st.download_button(
-        "These rows with values as CSV",
-        lambda: to_csv(joined()),
-        f"{stem}.csv",
-        "text/csv",
-        key=f"download_{key}",
-        on_click="ignore",
-        icon=":material/download:",
+    layout.download(
+        "These rows with values as CSV", lambda: to_csv(joined()), f"{stem}.csv", f"download_{key}"
     )
 
 
@@ -180,17 +160,8 @@ def draw_acquisition(run: Run, frame: str, name: str) -> None:
     """Draw what adding the rows brings, or the button that measures it."""
     st.subheader("What adding them brings", anchor=False)
     task = slow.acquisition(run.key, frame, name, weight=run.settings.extrinsic_weight)
-    if state.result(task) is None and not progress.is_running(task):
-        st.button(
-            "Measure the acquisition curve",
-            key="measure_acquisition",
-            type="primary",
-            icon=":material/show_chart:",
-            on_click=progress.start_quietly,
-            args=(task,),
-        )
-    found: Acquisition | None = progress.result_of(
-        task, "Refits", cancelled="The measurement was cancelled."
+    found: Acquisition | None = layout.offer(
+        task, "Measure the acquisition curve", "measure_acquisition", icon=":material/show_chart:"
     )
     if found is None:
         return
@@ -210,12 +181,12 @@ def draw_acquisition(run: Run, frame: str, name: str) -> None:
     left, right = st.columns([1.3, 1], gap="large")
     with left:
         layout.chart(figure, key="acquisition_chart")
-        told = {"better": "better than", "worse": "worse than", "alike": "no better than"}
+        words = {"better": "better than", "worse": "worse than", "alike": "no better than"}
         for one in advantages(of_main):
             st.caption(
                 f"Added {NAMES[one.strategy]}: mean {effects.title(effect.main)} {one.score:.3f}, random "
                 f"orders {one.chance:.3f} (80 % of them {one.low:.3f} to {one.high:.3f}): "
-                f"{told[one.verdict]} chance."
+                f"{words[one.verdict]} chance."
             )
         st.caption(
             f"At most {count_of(measured.n_refits, 'refit')} in {formats.seconds(measured.seconds)}, "

@@ -114,7 +114,7 @@ def draw_effect(run: Run, ids: list[int]) -> None:
 
 def draw_rules(run: Run) -> None:
     """Draw share, threshold, picks; undo, redo, clear."""
-    rules, unit = prunelist.current(), formats.unit_of(run)
+    rules, unit = session.prune_list, formats.unit_of(run)
     kind = "score" if unit.factor == 1 else "share"
     threshold_key = prune_thresholds.key(kind)
     prunelist.fill_widgets(
@@ -176,18 +176,18 @@ def draw_rules(run: Run) -> None:
     with picks:
         menu.link("explore", "Pick rows on the map")
     with st.container(horizontal=True):
-        st.button("Undo", key="undo", on_click=prunelist.undo, disabled=not prunelist.can_undo())
-        st.button("Redo", key="redo", on_click=prunelist.redo, disabled=not prunelist.can_redo())
+        st.button("Undo", key="undo", on_click=prunelist.undo, disabled=not session.prune_past)
+        st.button("Redo", key="redo", on_click=prunelist.redo, disabled=not session.prune_future)
         st.button("Clear", key="clear", on_click=prunelist.clear, disabled=rules == type(rules)())
 
 
 def draw_list(run: Run, ids: list[int]) -> None:
     """Draw the list itself, restorable row by row."""
-    rules = prunelist.current()
+    rules = session.prune_list
     if not ids:
         st.info("The list is empty. Move the share, set a threshold, or pick rows on the map.")
     else:
-        # Whoever restores rows leaves no ticks, which would stand at the rows that moved up.
+        # Restored rows leave no ticks, which would stand at the rows that moved up.
         key, _ = ticks.place("pruned_rows", ids)
         rows.draw(
             run,
@@ -207,8 +207,8 @@ def draw_list(run: Run, ids: list[int]) -> None:
         )
     if rules.restored:
         with st.expander(f"{count_of(len(rules.restored), 'row')} kept whatever the rules"):
-            kept = sorted(rules.restored)
-            rows.draw(run, kept, "restored_rows")
+            restored = sorted(rules.restored)
+            rows.draw(run, restored, "restored_rows")
             st.button(
                 "Let the rules decide on them",
                 key="unrestore",
@@ -217,15 +217,7 @@ def draw_list(run: Run, ids: list[int]) -> None:
 
 
 def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
-    """Draw the download buttons and the choice of format.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    pruned_ids : list of int
-        Row ids that go.
-    """
+    """Draw the download buttons and the choice of format."""
     new_labels, decision = labelling.relabelled(run), prunelist.decide(run)
     stem = PurePath(run.table.name).stem
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -240,15 +232,13 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
         )
         refusal = _refusal(run) if kind == "parquet" else ""
         for label, (which, explanation) in _KINDS.items():
-            st.download_button(
+            layout.download(
                 label,
                 partial(export_table, run, which, decision, kind, new_labels, session.unit),
                 f"{stem}_{which}.{kind}",
-                _MIME[kind],
-                key=f"download_{which}",
-                on_click="ignore",
+                f"download_{which}",
+                mime=_MIME[kind],
                 help=explanation,
-                icon=":material/download:",
                 disabled=bool(refusal) or (which == "removed" and not pruned_ids),
             )
     if refusal:
@@ -256,7 +246,7 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
     record = state.run_record()
     documents.draw(
         run,
-        prunelist.current(),
+        session.prune_list,
         session.label_decisions,
         gather=_gatherer(run, pruned_ids, new_labels),
         unit=session.unit,

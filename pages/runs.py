@@ -17,7 +17,6 @@ from pages.shared import formats, layout, menu, runlist, server, state, ticks, u
 from pages.shared.session import Session, run_notes, session
 
 TABLE_KEY = "run_rows"
-MAX_HEIGHT, ROW_HEIGHT = 420, 35
 N_BEFORE_SEARCH = 8
 
 
@@ -25,7 +24,7 @@ def as_frame(records: list[RunRecord]) -> pd.DataFrame:
     """Put runs in a table, one a row."""
     return pd.DataFrame(
         {
-            "open": ["●" if record.id == state.run_id() else "" for record in records],
+            "open": ["●" if record.id == session.run_id else "" for record in records],
             "name": [record.name for record in records],
             "state": [runlist.standing(record) for record in records],
             "table": [record.spec.table.name for record in records],
@@ -67,7 +66,7 @@ def draw_list(records: list[RunRecord]) -> RunRecord | None:
         key=key,
         hide_index=True,
         column_config=columns,
-        height=min(MAX_HEIGHT, ROW_HEIGHT * (len(records) + 1) + 3),
+        height=layout.table_height(len(records)),
         on_select="rerun",
         selection_mode="single-row",
     )
@@ -75,7 +74,7 @@ def draw_list(records: list[RunRecord]) -> RunRecord | None:
     marked = [records[place] for place in ticks.positions(key) or () if place < len(records)]
     if marked:
         return marked[0]
-    return next((record for record in records if record.id == state.run_id()), None)
+    return next((record for record in records if record.id == session.run_id), None)
 
 
 def rename(record: RunRecord) -> None:
@@ -94,7 +93,7 @@ def delete(record: RunRecord) -> None:
     """Delete a run, which can be undone."""
     if _change(lambda: history.delete_run(server.workspace(), record.id)):
         session.deleted_run = record.id
-        if record.id == state.run_id():
+        if record.id == session.run_id:
             session.deleted_open = record.id
         state.close_run(record.id)
 
@@ -103,8 +102,8 @@ def restore(run: str) -> None:
     """Take a deletion back."""
     if _change(lambda: history.restore_run(server.workspace(), run)):
         Session.deleted_run.forget()
-        # Whoever takes it back goes on where the deletion came between.
-        if run == Session.deleted_open.take() and state.run_id() is None:
+        # The visitor goes on with the run that was open before the deletion.
+        if run == Session.deleted_open.take() and session.run_id is None:
             state.open_run(run)
 
 
@@ -151,7 +150,7 @@ def draw_run(record: RunRecord) -> None:
         placeholder="What this run was for, what came out",
     )
     with st.container(horizontal=True):
-        is_open = record.id == state.run_id()
+        is_open = record.id == session.run_id
         st.button(
             "It is open" if is_open else "Open",
             key="open_run",
@@ -161,14 +160,12 @@ def draw_run(record: RunRecord) -> None:
             on_click=runlist.open_record,
             args=(record.id,),
         )
-        st.download_button(
+        layout.download(
             "Export as one file",
             partial(archive.export_run, server.workspace(), record.id),
             f"{_file_name(record)}.ecoval",
-            "application/zip",
-            key="export_run",
-            on_click="ignore",
-            icon=":material/download:",
+            "export_run",
+            mime="application/zip",
             disabled=record.state != "done",
             help="Table, values, curves, effects and decisions, to be imported in another workspace.",
         )
@@ -183,8 +180,8 @@ def draw_run(record: RunRecord) -> None:
 
 
 def _file_name(record: RunRecord) -> str:
-    kept = "".join(c if c.isalnum() or c in "-_. " else "_" for c in record.name).strip(" .")
-    return kept[:80] or "run"
+    clean = "".join(c if c.isalnum() or c in "-_. " else "_" for c in record.name).strip(" .")
+    return clean[:80] or "run"
 
 
 def import_file() -> None:
@@ -237,10 +234,7 @@ def draw_import() -> None:
         if record is not None:
             st.success(f"Imported: {formats.plain(record.name)}.")
             st.button(
-                "Open it",
-                key="open_imported",
-                on_click=runlist.open_record,
-                args=(record.id,),
+                "Open it", key="open_imported", on_click=runlist.open_record, args=(record.id,)
             )
 
 
@@ -279,11 +273,11 @@ if len(everything) > N_BEFORE_SEARCH:
     search = st.text_input(
         "Search", key="search_runs", placeholder="Words of a name, a note, a table or settings"
     )
-kept = runlist.records(search=search) if search else everything
-if search and not kept:
+matching = runlist.records(search=search) if search else everything
+if search and not matching:
     st.info("No run has all of these words.")
-elif kept:
-    chosen = draw_list(kept)
+elif matching:
+    chosen = draw_list(matching)
     if chosen is not None:
         draw_run(chosen)
 else:

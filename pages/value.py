@@ -6,22 +6,25 @@ import streamlit as st
 
 from ecoval_core.evaluation.stability import Stability, count_surely_harmful, stability_of
 from ecoval_core.text import count_of, known
+from ecoval_core.valuation.models import make_model
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace import slow
 from ecoval_core.workspace.history import RunRecord
-from ecoval_core.workspace.runs import Opened, Run, rows_per_fit
+from ecoval_core.workspace.runs import Opened, Run, follows_without_refits, rows_per_fit
 from ecoval_core.workspace.schema import Settings
 from ecoval_core.workspace.slow import N_REPEATS
 from pages.shared import formats, layout, menu, progress, rows, selecting, state, valuing
-from pages.shared.session import Session
+from pages.shared.session import Session, session
 
 N_EXTREMES = 10
 
 
 def draw_plan(opened: Opened, settings: Settings) -> None:
     """Draw one sentence on what will happen, and the button."""
-    n_fits = count_fits(settings.n_clusters, settings.n_folds)
+    model = make_model(settings.model, opened.table.task)
+    is_free = follows_without_refits(opened.split, model)
+    n_fits = count_fits(0 if is_free else settings.n_clusters, settings.n_folds)
     seconds = valuing.timing(opened, settings)
     cost = "time not known yet" if seconds is None else f"about {formats.seconds(seconds)}"
     size = rows_per_fit(opened.split, settings.every_row) / settings.n_clusters
@@ -32,6 +35,11 @@ def draw_plan(opened: Opened, settings: Settings) -> None:
         help="One fit on all rows, one without each cluster, five for the quality of the rows; all of "
         "that five times over if every row is valued. The time is estimated from a few timed fits.",
     )
+    if is_free:
+        st.caption(
+            "Clusters cost no fit: this model without a cluster follows from the one on all rows, so the "
+            "granularity can be fine."
+        )
     st.button(
         "Value the rows",
         key="start",
@@ -118,49 +126,44 @@ def draw_stability(found: Stability, run: Run) -> None:
 
 
 def draw_repeats(run: Run) -> None:
-    """Draw how stable the values are, or the button that finds out.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    """
-    task = slow.repeats(run.key)
-    repeats = progress.result_of(task, "Models fitted", cancelled="The repeats were cancelled.")
+    """Draw how stable the values are, or the button that finds out."""
+    is_free = follows_without_refits(run.split, run.make_estimator())
+    n_clusters = 0 if is_free else run.settings.n_clusters
+    n_fits = N_REPEATS * count_fits(n_clusters, run.settings.n_folds)
+    repeats = layout.offer(
+        slow.repeats(run.key),
+        f"Repeat with {N_REPEATS} seeds: {count_of(n_fits, 'fit')}",
+        "repeat",
+        what="Models fitted",
+        cancelled="The repeats were cancelled.",
+        type="secondary",
+        icon=":material/repeat:",
+        help="Shows how far the values depend on chance: on the draw of clusters, folds and model.",
+    )
     if repeats is not None:
         st.markdown("**How sure the values are**")
-        draw_stability(
-            stability_of([one.at(run.settings.extrinsic_weight) for one in repeats]), run
-        )
-    elif not progress.is_running(task):
-        n_fits = N_REPEATS * count_fits(run.settings.n_clusters, run.settings.n_folds)
-        st.button(
-            f"Repeat with {N_REPEATS} seeds: {count_of(n_fits, 'fit')}",
-            key="repeat",
-            on_click=progress.start_quietly,
-            args=(task,),
-            icon=":material/repeat:",
-            help="Shows how far the values depend on chance: on the draw of clusters, folds and model.",
-        )
+        weight = run.settings.extrinsic_weight
+        draw_stability(stability_of([one.at(weight) for one in repeats]), run)
 
 
 def draw_unfinished(record: RunRecord) -> None:
     """Say how a run without values ended."""
     if state.has_left(record) or record.state == "cancelled":
         st.info("The valuation was cancelled.")
-    elif record.state == "error":
+        return
+    if record.state == "error":
         st.error(formats.plain(record.error or "The valuation failed."))
     else:
         interrupted = "This valuation was interrupted before it was finished: the server stopped."
         why = formats.plain(record.error) if record.error else interrupted
         st.warning(f"{why} Its settings are those on the left.")
-        st.button(
-            "Run it again",
-            key="run_again",
-            icon=":material/restart_alt:",
-            on_click=state.start_again,
-            args=(record,),
-        )
+    st.button(
+        "Run it again",
+        key="run_again",
+        icon=":material/restart_alt:",
+        on_click=state.start_again,
+        args=(record,),
+    )
 
 
 def draw_summary(run: Run) -> None:
@@ -182,7 +185,7 @@ def draw_summary(run: Run) -> None:
     selecting.draw_distribution(run, "distribution")
     st.caption(
         "Click a bar or draw a box to select its rows on every page, with shift to add. "
-        f"Selected: {len(state.selected_ids()):,}."
+        f"Selected: {len(session.selected_ids):,}."
     )
     draw_repeats(run)
     order = run.frame["value"].sort_values(kind="stable").index.tolist()

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from browser import chromium
+from screens import Valuations
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -35,6 +36,12 @@ def browser():
     """Chromium; each visit has a profile of its own."""
     with chromium() as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def valuations(tmp_path_factory):
+    """Workspaces with a valued table, to be copied."""
+    return Valuations(tmp_path_factory.mktemp("valuations"))
 
 
 def split_and_spoil(X, y, n_train, n_val, share=0.15, seed=0):

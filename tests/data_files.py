@@ -7,17 +7,30 @@ import zipfile
 
 import numpy as np
 import pandas as pd
+import pytest
+
+from ecoval_core.tables import TableError
+
+
+def refusal(function, *args, **kwargs):
+    """The message of a refusal, which must be one line and one sentence."""
+    with pytest.raises(TableError) as caught:
+        function(*args, **kwargs)
+    message = str(caught.value)
+    assert message.isprintable()
+    assert message.endswith(".")
+    assert ": " in message, "what is wrong, a colon, what to do"
+    return message
 
 
 def make_frame(n_rows=40, **columns):
     """A small good table: two measurements, a text column and the target `label`."""
     rng = np.random.default_rng(0)
     data = {
-        "width": rng.normal(size=n_rows).round(3),
-        "height": rng.normal(size=n_rows).round(3),
+        "width": rng.normal(size=n_rows).round(3), "height": rng.normal(size=n_rows).round(3),
         "colour": rng.choice(["red", "green", "blue"], n_rows),
         "label": np.where(np.arange(n_rows) % 3, "yes", "no"),
-    }
+    }  # fmt: skip
     return pd.DataFrame(data | columns)
 
 

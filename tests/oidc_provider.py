@@ -1,7 +1,7 @@
 """A small OpenID Connect provider for tests: the authorisation code flow with PKCE, as the standard has it.
 
 Standards: OpenID Connect Core 1.0 (section 3.1), Discovery 1.0, RP-Initiated Logout 1.0, RFC 7636 (PKCE).
-Whatever a client gets wrong is refused and kept in `complaints`, so that a test can tell.
+Whatever a client gets wrong is refused and noted in `complaints`, so that a test can tell.
 """
 
 from __future__ import annotations
@@ -9,50 +9,33 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import json
 import secrets
+import socket
 import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
+from urllib.parse import unquote_plus, urlencode
 
+import uvicorn
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
 
 LIFETIME = 300
 PERSON_CLAIMS = ("sub", "name", "email", "email_verified")
-
-
-@dataclass(frozen=True)
-class Grant:
-    """What an authorisation code stands for."""
-
-    person: dict
-    redirect_uri: str
-    nonce: str
-    challenge: str
-    expires: float
 
 
 @dataclass
 class Provider:
     """The provider; a context manager that serves on a free port of 127.0.0.1.
 
-    Parameters
-    ----------
-    people : dict of str to dict
-        Claims by the name that is on the button of the account page; `sub` is needed.
-    client_id, client_secret : str
-        The one client.
-    redirect_uris : set of str
-        Addresses that may be returned to, after signing in and out.
-    spoil : str
-        "signature", "nonce", "audience", "issuer" or "expiry": that part of an id_token is made wrong.
-    backdate : float
-        Seconds by which an id_token claims to be older.
+    `people` are claims by the name on the button of the account page. `spoil` makes a part of an id_token
+    wrong: "signature", "nonce", "audience", "issuer" or "expiry"; `backdate` makes it older by seconds.
     """
 
     people: dict[str, dict]
@@ -62,85 +45,75 @@ class Provider:
     spoil: str = ""
     backdate: float = 0.0
     complaints: list[str] = field(default_factory=list)
-    visited: list[str] = field(default_factory=list)
+    n_signed_out: int = 0
 
     def __enter__(self) -> Provider:
-        self._key = RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256", "kid": "first"})
-        self._foreign_key = RSAKey.generate_key(
-            2048, {"use": "sig", "alg": "RS256", "kid": "first"}
+        self._key, self._foreign_key = (
+            RSAKey.generate_key(2048, {"use": "sig", "alg": "RS256", "kid": "first"})
+            for _ in range(2)
         )
-        self._grants: dict[str, Grant] = {}
+        # The requests and people that codes and access tokens stand for.
+        self._grants: dict[str, tuple[dict, dict]] = {}
         self._bearers: dict[str, dict] = {}
-        self._lock = threading.Lock()
-        provider = self
-
-        class Handler(_Handler):
-            def __init__(self, *arguments) -> None:
-                self.provider = provider
-                super().__init__(*arguments)
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.issuer = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.issuer = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        routes = [
+            Route("/.well-known/openid-configuration", self._metadata),
+            Route("/jwks", self._keys),
+            Route("/authorize", self._choose_account),
+            Route("/authorize", self._enter, methods=["POST"]),
+            Route("/token", self._exchange, methods=["POST"]),
+            Route("/userinfo", self._userinfo),
+            Route("/end_session", self._sign_out),
+        ]
+        config = uvicorn.Config(Starlette(routes=routes), log_level="error", lifespan="off")
+        self._server = uvicorn.Server(config)
+        run = {"target": self._server.run, "args": ([listening],)}
+        self._thread = threading.Thread(**run, daemon=True)
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.should_exit = True
         self._thread.join(10)
 
-    @property
-    def metadata_url(self) -> str:
-        """Address of the discovery document."""
-        return f"{self.issuer}/.well-known/openid-configuration"
-
     def write_secrets(self, path: Path, address: str, more: str = "") -> None:
-        """Write the secrets of a server that uses this provider, and register the server here.
-
-        Parameters
-        ----------
-        path : Path
-            The file.
-        address : str
-            Of the server.
-        more : str, default=""
-            Further sections.
-        """
+        """Write the secrets of a server that uses this provider, and register the server here."""
         redirect = f"{address}/oauth2callback"
         self.redirect_uris.add(redirect)
         path.write_text(
             f'[auth]\nredirect_uri = "{redirect}"\ncookie_secret = "{secrets.token_hex(32)}"\n'
             f'client_id = "{self.client_id}"\nclient_secret = "{self.client_secret}"\n'
-            f'server_metadata_url = "{self.metadata_url}"\n{more}',
+            f'server_metadata_url = "{self.issuer}/.well-known/openid-configuration"\n{more}',
             encoding="utf-8",
         )
 
-    def metadata(self) -> dict:
-        return {
-            "issuer": self.issuer,
-            "authorization_endpoint": f"{self.issuer}/authorize",
-            "token_endpoint": f"{self.issuer}/token",
-            "userinfo_endpoint": f"{self.issuer}/userinfo",
-            "jwks_uri": f"{self.issuer}/jwks",
-            "end_session_endpoint": f"{self.issuer}/end_session",
-            "response_types_supported": ["code"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256"],
-            "scopes_supported": ["openid", "profile", "email"],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-            "code_challenge_methods_supported": ["S256"],
-        }
-
-    def keys(self) -> dict:
-        return {"keys": [self._key.as_dict(private=False)]}
-
-    def refuse(self, complaint: str) -> str:
+    def _refuse(self, complaint: str) -> Response:
         self.complaints.append(complaint)
-        return complaint
+        error = {"error": "invalid_grant", "error_description": complaint}
+        return JSONResponse(error, status_code=400)
 
-    def check_request(self, query: dict[str, str]) -> str:
-        """Complaint about an authorisation request, empty if there is none."""
+    async def _metadata(self, _: Request) -> Response:
+        ends = {"authorization": "authorize", "token": "token", "userinfo": "userinfo"}
+        return JSONResponse(
+            {
+                "issuer": self.issuer, "jwks_uri": f"{self.issuer}/jwks",
+                **{f"{name}_endpoint": f"{self.issuer}/{path}" for name, path in ends.items()},
+                "end_session_endpoint": f"{self.issuer}/end_session",
+                "response_types_supported": ["code"], "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "scopes_supported": ["openid", "profile", "email"],
+                "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+                "code_challenge_methods_supported": ["S256"],
+            }
+        )  # fmt: skip
+
+    async def _keys(self, _: Request) -> Response:
+        return JSONResponse({"keys": [self._key.as_dict(private=False)]})
+
+    # --- Signing in -----------------------------------------------------------------------
+
+    def _check(self, query: dict[str, str]) -> Response | None:
         wanted = {
             "response_type": "code",
             "client_id": self.client_id,
@@ -148,56 +121,70 @@ class Provider:
         }
         for name, value in wanted.items():
             if query.get(name) != value:
-                return self.refuse(f"{name} is {query.get(name)!r}, not {value!r}")
+                return self._refuse(f"{name} is {query.get(name)!r}, not {value!r}")
         for name in ("state", "nonce", "code_challenge"):
             if not query.get(name):
-                return self.refuse(f"{name} is missing")
+                return self._refuse(f"{name} is missing")
         if query.get("redirect_uri") not in self.redirect_uris:
-            return self.refuse(f"redirect_uri {query.get('redirect_uri')!r} is not registered")
+            return self._refuse(f"redirect_uri {query.get('redirect_uri')!r} is not registered")
         if "openid" not in query.get("scope", "").split():
-            return self.refuse("scope lacks openid")
-        return ""
+            return self._refuse("scope lacks openid")
+        return None
 
-    def grant(self, query: dict[str, str], person: dict) -> str:
-        code = secrets.token_urlsafe(24)
-        with self._lock:
-            self._grants[code] = Grant(
-                person, query["redirect_uri"], query["nonce"], query["code_challenge"],
-                time.time() + 60,
-            )  # fmt: skip
-        return code
+    async def _choose_account(self, request: Request) -> Response:
+        query = dict(request.query_params)
+        hidden = "".join(
+            f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
+            for name, value in query.items()
+        )
+        buttons = "".join(
+            f'<button name="account" value="{html.escape(name)}">{html.escape(name)}</button>'
+            for name in [*self.people, "nobody"]
+        )
+        page = f'<title>Accounts</title><form method="post" action="/authorize">{hidden}{buttons}</form>'
+        return self._check(query) or HTMLResponse(f"<!doctype html>{page}")
 
-    def exchange(self, form: dict[str, str], client: tuple[str, str]) -> dict | str:
-        """The tokens for a code, or a complaint."""
-        if not secrets.compare_digest(client[1], self.client_secret) or client[0] != self.client_id:
-            return self.refuse("the client is not known")
+    async def _enter(self, request: Request) -> Response:
+        form = {name: str(value) for name, value in (await request.form()).items()}
+        if (refusal := self._check(form)) is not None:
+            return refusal
+        person, answer = self.people.get(form["account"]), {"state": form["state"]}
+        if person is None:
+            answer["error"] = "access_denied"
+        else:
+            answer["code"] = secrets.token_urlsafe(24)
+            self._grants[answer["code"]] = form, person
+        return RedirectResponse(f"{form['redirect_uri']}?{urlencode(answer)}", 302)
+
+    async def _exchange(self, request: Request) -> Response:
+        form = {name: str(value) for name, value in (await request.form()).items()}
+        client = form.get("client_id", ""), form.get("client_secret", "")
+        if (basic := request.headers.get("Authorization", "")).startswith("Basic "):
+            name, _, secret = base64.b64decode(basic[6:]).decode().partition(":")
+            client = unquote_plus(name), unquote_plus(secret)
+        if client != (self.client_id, self.client_secret):
+            return self._refuse("the client is not known")
         if form.get("grant_type") != "authorization_code":
-            return self.refuse(f"grant_type is {form.get('grant_type')!r}")
-        with self._lock:
-            grant = self._grants.pop(form.get("code", ""), None)
-        if grant is None or grant.expires < time.time():
-            return self.refuse("the code is unknown, used or too old")
-        if form.get("redirect_uri") != grant.redirect_uri:
-            return self.refuse("redirect_uri differs from that of the request")
+            return self._refuse(f"grant_type is {form.get('grant_type')!r}")
+        asked, person = self._grants.pop(form.get("code", ""), ({}, {}))
+        if not asked:
+            return self._refuse("the code is unknown or used")
+        if form.get("redirect_uri") != asked["redirect_uri"]:
+            return self._refuse("redirect_uri differs from that of the request")
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
-        if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != grant.challenge:
-            return self.refuse("code_verifier does not match code_challenge")
+        if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != asked["code_challenge"]:
+            return self._refuse("code_verifier does not match code_challenge")
         bearer = secrets.token_urlsafe(24)
-        with self._lock:
-            self._bearers[bearer] = grant.person
-        return {
-            "access_token": bearer,
-            "token_type": "Bearer",
-            "expires_in": LIFETIME,
-            "id_token": self._id_token(grant),
-        }
+        self._bearers[bearer] = person
+        token = {"access_token": bearer, "token_type": "Bearer", "expires_in": LIFETIME}
+        return JSONResponse({**token, "id_token": self._id_token(asked["nonce"], person)})
 
-    def _id_token(self, grant: Grant) -> str:
+    def _id_token(self, nonce: str, person: dict) -> str:
         now = int(time.time() - self.backdate)
         claims = {
-            "iss": self.issuer, "aud": self.client_id, "nonce": grant.nonce,
-            "iat": now, "exp": now + LIFETIME + int(self.backdate),
-            **{name: grant.person[name] for name in PERSON_CLAIMS if name in grant.person},
+            "iss": self.issuer, "aud": self.client_id, "nonce": nonce, "iat": now,
+            "exp": now + LIFETIME + int(self.backdate),
+            **{name: person[name] for name in PERSON_CLAIMS if name in person},
         }  # fmt: skip
         claims |= {
             "nonce": {"nonce": "another"},
@@ -208,125 +195,20 @@ class Provider:
         key = self._foreign_key if self.spoil == "signature" else self._key
         return jwt.encode({"alg": "RS256", "kid": "first"}, claims, key)
 
-    def userinfo(self, bearer: str) -> dict | None:
-        with self._lock:
-            return self._bearers.get(bearer)
+    async def _userinfo(self, request: Request) -> Response:
+        bearer = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        person = self._bearers.get(bearer)
+        return JSONResponse(person, status_code=200 if person else 401)
 
-    def check_logout(self, query: dict[str, str]) -> str:
-        """Complaint about a request to sign out, empty if there is none."""
+    # --- Signing out ----------------------------------------------------------------------
+
+    async def _sign_out(self, request: Request) -> Response:
+        self.n_signed_out += 1
+        query = request.query_params
         if query.get("post_logout_redirect_uri") not in self.redirect_uris:
-            return self.refuse("post_logout_redirect_uri is not registered")
+            return self._refuse("post_logout_redirect_uri is not registered")
         try:
             jwt.decode(query.get("id_token_hint", ""), self._key, algorithms=["RS256"])
         except (JoseError, ValueError):
-            return self.refuse("id_token_hint is missing or not ours")
-        return ""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    provider: Provider
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-    def _answer(
-        self, body: str, *, kind: str = "text/html", status: int = 200, **headers: str
-    ) -> None:
-        data = body.encode()
-        self.send_response(status)
-        for name, value in {"Content-Type": f"{kind}; charset=utf-8", **headers}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        self.wfile.write(data)
-
-    def _json(self, value: dict | None, *, status: int = 200) -> None:
-        self._answer(json.dumps(value), kind="application/json", status=status)
-
-    def _redirect(self, address: str, **query: str) -> None:
-        separator = "&" if "?" in address else "?"
-        target = address + (separator + urlencode(query) if query else "")
-        self._answer("", status=302, Location=target)
-
-    def _query(self) -> dict[str, str]:
-        return {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
-
-    def _form(self) -> dict[str, str]:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-        return {name: values[0] for name, values in parse_qs(body).items()}
-
-    def do_GET(self) -> None:
-        provider, path = self.provider, urlsplit(self.path).path
-        provider.visited.append(path)
-        if path == "/.well-known/openid-configuration":
-            self._json(provider.metadata())
-        elif path == "/jwks":
-            self._json(provider.keys())
-        elif path == "/authorize":
-            self._choose_account()
-        elif path == "/userinfo":
-            person = provider.userinfo(
-                self.headers.get("Authorization", "").removeprefix("Bearer ")
-            )
-            self._json(person, status=200 if person else 401)
-        elif path == "/end_session":
-            query = self._query()
-            if complaint := provider.check_logout(query):
-                self._answer(html.escape(complaint), status=400)
-            else:
-                self._redirect(query["post_logout_redirect_uri"])
-        else:
-            self._answer("", status=404)
-
-    def do_POST(self) -> None:
-        provider, path = self.provider, urlsplit(self.path).path
-        provider.visited.append(path)
-        form = self._form()
-        if path == "/token":
-            tokens = provider.exchange(form, self._client(form))
-            if isinstance(tokens, str):
-                self._json({"error": "invalid_grant", "error_description": tokens}, status=400)
-            else:
-                self._json(tokens)
-        elif path == "/authorize":
-            self._enter(form)
-        else:
-            self._answer("", status=404)
-
-    def _client(self, form: dict[str, str]) -> tuple[str, str]:
-        basic = self.headers.get("Authorization", "")
-        if basic.startswith("Basic "):
-            name, _, secret = base64.b64decode(basic[6:]).decode().partition(":")
-            return unquote_plus(name), unquote_plus(secret)
-        return form.get("client_id", ""), form.get("client_secret", "")
-
-    def _choose_account(self) -> None:
-        query = self._query()
-        if complaint := self.provider.check_request(query):
-            self._answer(html.escape(complaint), status=400)
-            return
-        hidden = "".join(
-            f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
-            for name, value in query.items()
-        )
-        buttons = "".join(
-            f'<button name="account" value="{html.escape(name)}">{html.escape(name)}</button>'
-            for name in [*self.provider.people, "nobody"]
-        )
-        self._answer(
-            "<!doctype html><title>Accounts</title>"
-            f'<form method="post" action="/authorize">{hidden}{buttons}</form>'
-        )
-
-    def _enter(self, form: dict[str, str]) -> None:
-        if complaint := self.provider.check_request(form):
-            self._answer(html.escape(complaint), status=400)
-            return
-        person = self.provider.people.get(form.get("account", ""))
-        if person is None:
-            self._redirect(form["redirect_uri"], error="access_denied", state=form["state"])
-        else:
-            code = self.provider.grant(form, person)
-            self._redirect(form["redirect_uri"], code=code, state=form["state"])
+            return self._refuse("id_token_hint is missing or not ours")
+        return RedirectResponse(query["post_logout_redirect_uri"], 302)

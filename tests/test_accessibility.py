@@ -18,7 +18,7 @@ def server(tmp_path_factory):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_page_can_be_read_by_everybody(browser, server, theme, tmp_path):
+def test_no_page_has_a_serious_flaw_or_a_word_cut_off(browser, server, theme, tmp_path):
     """Words are cut off in one theme or in both, so widths are looked at in one."""
     flaws = []
     with visiting(browser, server.address, color_scheme=theme) as page:
@@ -29,7 +29,7 @@ def test_every_page_can_be_read_by_everybody(browser, server, theme, tmp_path):
     assert not flaws, "\n".join(str(flaw) for flaw in sorted(set(flaws)))
 
 
-def test_the_map_of_the_demo_is_seen_whole_on_a_small_screen(browser, server):
+def test_map_of_the_demo_fits_a_small_screen(browser, server):
     size = {"width": 1280, "height": 800}
     with visiting(browser, server.address, viewport=size, color_scheme="light") as page:
         page.goto(server.address)
@@ -46,7 +46,7 @@ def test_the_map_of_the_demo_is_seen_whole_on_a_small_screen(browser, server):
         assert box["height"] > 0.45 * size["height"]
 
 
-def test_charts_follow_a_change_of_the_theme(browser, server):
+def test_charts_follow_a_change_of_theme(browser, server):
     with visiting(browser, server.address, color_scheme="light") as page:
         page.goto(server.address)
         press(page, "sample_wine")

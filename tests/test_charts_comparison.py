@@ -6,7 +6,7 @@ import pytest
 
 from ecoval_core import charts
 from ecoval_core.charts.points import MAX_LOWEST, MAX_POINTS
-from ecoval_core.charts.style import CATEGORIES, PALETTES, label_groups, palette_of
+from ecoval_core.charts.style import CATEGORIES, label_groups, palette_of
 from ecoval_core.evaluation.comparison import compare_valuations
 
 LIGHT = palette_of("light")
@@ -73,10 +73,9 @@ def acquired(theme="light", summary=None):
     )  # fmt: skip
 
 
-ALL_CHARTS = {
-    "scatter": scatter,
-    "scatter by class": lambda theme="light": scatter(theme, labels=classes(), selected=[3, 9]),
-    "scatter of values": lambda theme="light": scatter(theme, by="values"),
+COMPARISON_CHARTS = {
+    "agreement": scatter,
+    "agreement of values": lambda theme="light": scatter(theme, by="values", selected=[3, 9]),
     "overlap": lambda theme="light": charts.overlap_bars(compared().overlaps, theme=theme),
     "classes": lambda theme="light": charts.class_bars(
         compared().by_class(classes()), names=NAMES, share=0.15, theme=theme
@@ -87,26 +86,11 @@ ALL_CHARTS = {
 }
 
 
-@pytest.mark.parametrize("draw", ALL_CHARTS.values(), ids=ALL_CHARTS)
-class TestEveryChart:
-    @pytest.mark.parametrize("theme", PALETTES)
-    def test_background_is_the_page_and_text_is_legible_on_it(self, draw, theme):
-        layout = draw(theme).layout
-        assert layout.paper_bgcolor == layout.plot_bgcolor == "rgba(0,0,0,0)"
-        assert layout.font.color == PALETTES[theme].text
-        assert layout.xaxis.gridcolor == PALETTES[theme].grid
-
-    def test_is_a_function_of_its_inputs(self, draw):
-        assert draw().to_json() == draw().to_json()
-
-    def test_unknown_theme_is_refused(self, draw):
-        with pytest.raises(ValueError, match="Unknown theme 'sepia'"):
-            draw("sepia")
-
-    def test_names_of_users_are_no_mark_up(self, draw):
-        text = draw().to_json().replace("\\u003c", "<").replace("\\u003e", ">")
-        assert "<i>a" not in text
-        assert "<b>KNN" not in text
+@pytest.mark.parametrize("draw", COMPARISON_CHARTS.values(), ids=COMPARISON_CHARTS)
+def test_names_of_users_are_no_mark_up(draw):
+    text = draw().to_json().replace("\\u003c", "<").replace("\\u003e", ">")
+    assert "<i>a" not in text
+    assert "<b>KNN" not in text
 
 
 # --- Scatter ---------------------------------------------------------------------------------
@@ -138,27 +122,12 @@ def test_values_are_drawn_in_their_own_units():
     assert (line.x0, line.y0, line.x1, line.y1) == (0, 0, 100, 100)
 
 
-def test_a_trace_for_each_class_and_a_ring_around_the_selected():
-    figure = scatter(labels=classes(), selected=[0, 6, 999])
-    *groups, ring = figure.data
-    assert [trace.name for trace in groups] == ["class 0", "class 1", "class 2"]
-    assert [trace.marker.color for trace in groups] == list(CATEGORIES[:3])
-    for trace in groups:
-        assert set(classes()[trace.customdata]) == {trace.name}
-    assert sum(len(trace.x) for trace in groups) == 80
+def test_selected_rows_have_a_ring():
+    points, ring = scatter(selected=[0, 6, 999]).data
+    assert len(points.x) == 80
     assert ring.x.tolist() == pytest.approx(
         compared().rows.loc[[0, 6], "rank_a"].tolist(), rel=1e-6
     )
-
-
-def test_many_classes_share_a_colour_and_ranges_of_amounts_keep_their_order():
-    groups = scatter(labels=classes(n_classes=20)).data
-    assert len(groups) == len(CATEGORIES)
-    assert groups[0].name == "9 others"
-    assert groups[0].marker.color == LIGHT.faded
-    amounts = pd.Series(np.linspace(8, 120, 80), index=3 * np.arange(80))
-    names = [trace.name for trace in scatter(labels=label_groups(amounts)).data]
-    assert names == label_groups(amounts).cat.categories.tolist()
 
 
 def test_of_many_rows_a_sample_is_drawn_with_all_that_disagree_most():

@@ -27,13 +27,13 @@ def test_auto_granularity_follows_the_stated_formula():
 
 
 def test_clusters_are_label_pure_complete_and_centred(digits):
-    found = cluster_groups(digits.X, digits.y, 49, 0)
-    assert found.n_clusters == 49
-    assert np.array_equal(np.unique(found.labels), np.arange(49))
+    result = cluster_groups(digits.X, digits.y, 49, 0)
+    assert result.n_clusters == 49
+    assert np.array_equal(np.unique(result.labels), np.arange(49))
     for cluster in range(49):
-        members = found.labels == cluster
-        assert set(digits.y[members]) == {found.groups[cluster]}
-        np.testing.assert_allclose(found.centers[cluster], digits.X[members].mean(axis=0))
+        members = result.labels == cluster
+        assert set(digits.y[members]) == {result.groups[cluster]}
+        np.testing.assert_allclose(result.centers[cluster], digits.X[members].mean(axis=0))
 
 
 def test_finest_is_every_point_and_coarsest_every_class(digits):
@@ -45,24 +45,24 @@ def test_finest_is_every_point_and_coarsest_every_class(digits):
 
 def test_identical_rows_share_a_cluster():
     X = np.repeat(np.arange(4.0)[:, None], 5, axis=0)
-    found = cluster_groups(X, np.zeros(20, dtype=int), 15, 0)
-    assert found.n_clusters == 4
-    assert all(len(set(found.labels[X[:, 0] == value])) == 1 for value in range(4))
+    result = cluster_groups(X, np.zeros(20, dtype=int), 15, 0)
+    assert result.n_clusters == 4
+    assert all(len(set(result.labels[X[:, 0] == value])) == 1 for value in range(4))
 
 
 def test_a_large_group_is_clustered_too():
     X = np.random.default_rng(0).normal(size=(12_000, 3))
-    found = cluster_groups(X, np.zeros(12_000, dtype=int), 20, 0)
-    assert 15 <= found.n_clusters <= 20
-    assert np.bincount(found.labels).min() >= 1
+    result = cluster_groups(X, np.zeros(12_000, dtype=int), 20, 0)
+    assert 15 <= result.n_clusters <= 20
+    assert np.bincount(result.labels).min() >= 1
 
 
 def test_unseen_points_join_the_nearest_centre_of_their_own_label(digits):
-    found = cluster_groups(digits.X, digits.y, 49, 0)
-    joined = nearest_cluster(found, digits.X_val, digits.y_val)
+    result = cluster_groups(digits.X, digits.y, 49, 0)
+    joined = nearest_cluster(result, digits.X_val, digits.y_val)
     for row in (0, 17, 101):
-        candidates = np.flatnonzero(found.groups == digits.y_val[row])
-        gaps = np.linalg.norm(found.centers[candidates] - digits.X_val[row], axis=1)
+        candidates = np.flatnonzero(result.groups == digits.y_val[row])
+        gaps = np.linalg.norm(result.centers[candidates] - digits.X_val[row], axis=1)
         assert joined[row] == candidates[gaps.argmin()]
 
 

@@ -5,13 +5,7 @@ import pandas as pd
 import pytest
 from data_files import make_frame
 
-from ecoval_core.tables import (
-    detect_target,
-    load_sample,
-    make_table,
-    prepare,
-    suggest_exclusions,
-)
+from ecoval_core.tables import detect_target, load_sample, make_table, prepare, suggest_exclusions
 
 N = 400
 RNG = np.random.default_rng(11)

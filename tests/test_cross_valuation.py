@@ -1,9 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 from sklearn.datasets import load_diabetes, load_wine
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, TimeSeriesSplit
 from sklearn.naive_bayes import GaussianNB
 
 from ecoval_core import EcoVal, cross_value
@@ -74,9 +75,12 @@ def test_reweighted_values_equal_a_fit_with_that_weight(wine, valued):
     np.testing.assert_allclose(other.standard_errors_, anew.standard_errors_)
 
 
+class Refitted(GaussianNB):
+    """Has no short way, as its type is in no table."""
+
+
 def test_models_can_be_forgotten_without_a_change_of_values(wine):
-    ecoval = EcoVal(GaussianNB(), n_clusters=9, random_state=0)
-    valued = cross_value(ecoval, *wine, cv=2)
+    valued = cross_value(EcoVal(Refitted(), n_clusters=9, random_state=0), *wine, cv=2)
     before = valued.reweight(1.0).values_
     unseen = [one.value_samples(*wine).extrinsic for one in valued.estimators_]
     valued.forget_models()
@@ -120,3 +124,31 @@ def test_values_are_unreliable_where_those_of_a_fold_are():
 def test_an_impossible_number_of_folds_is_refused(wine, cv):
     with pytest.raises(ValueError, match=f"cv is {cv}: choose at least 2 folds"):
         cross_value(EcoVal(), *wine, cv=cv)
+
+
+def test_rows_that_no_fold_trained_on_have_no_values(cancer):
+    cv = TimeSeriesSplit(3)
+    crossed = cross_value(EcoVal(n_clusters=6, random_state=0), cancer.X[:160], cancer.y[:160], cv)
+    never = np.setdiff1d(np.arange(160), np.concatenate(crossed.trained_))
+    valued = np.setdiff1d(np.arange(160), never)
+    assert len(never) == 40
+    for name in (
+        "values_", "intrinsic_", "extrinsic_", "raw_extrinsic_", "standard_errors_", "quality_",
+        "label_quality_", "judged_",
+    ):  # fmt: skip
+        assert np.isnan(getattr(crossed, name)[never]).all(), name
+        assert np.isfinite(getattr(crossed, name)[valued]).all(), name
+    assert (crossed.labels_[never] == -1).all()
+    assert not crossed.label_issues_[never].any()
+    assert pd.isna(crossed.suggested_labels_[never]).all()
+    assert set(crossed.suggested_labels_[valued]) == {0, 1}
+    assert np.nansum(crossed.values_) == pytest.approx(crossed.surplus_)
+
+
+def test_issues_are_those_that_most_folds_list(cancer):
+    crossed = cross_value(EcoVal(n_clusters=8, random_state=0), cancer.X, cancer.y)
+    votes = np.zeros(len(cancer.y))
+    for one, rows in zip(crossed.estimators_, crossed.trained_, strict=True):
+        votes[rows] += one.label_issues_
+    assert np.array_equal(crossed.label_issues_, votes > 2)
+    assert (crossed.suggested_labels_ != cancer.y)[crossed.label_issues_].all()

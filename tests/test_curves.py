@@ -28,9 +28,9 @@ def test_every_point_of_a_curve_is_an_honest_refit(cancer, valued_cancer):
     assert curves["strategy"].tolist() == ["lowest"] * 3 + ["highest"] * 3
     for row in curves.itertuples():
         order = np.argsort(values if row.strategy == "lowest" else -values)
-        kept = order[row.n_removed :]
+        rest = order[row.n_removed :]
         assert row.n_removed == round(row.share * len(values))
-        model = GaussianNB().fit(cancer.X[np.sort(kept)], cancer.y[np.sort(kept)])
+        model = GaussianNB().fit(cancer.X[np.sort(rest)], cancer.y[np.sort(rest)])
         expected = accuracy_score(cancer.y_test, model.predict(cancer.X_test))
         assert row.score == pytest.approx(expected)
 

@@ -1,6 +1,11 @@
-"""The engine on a real cluster: a scheduler and two worker processes on this machine."""
+"""Refits on a real cluster: a scheduler and two worker processes on this machine, some of them killed."""
 
 import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 import numpy as np
@@ -17,6 +22,10 @@ from threadpoolctl import threadpool_info
 from ecoval_core import Cancelled, EcoVal, RefitError
 from ecoval_core.evaluation.curves import removal_curves
 from ecoval_core.valuation.planning import count_fits
+from ecoval_core.workspace import cluster as module
+from ecoval_core.workspace import slow
+from ecoval_core.workspace.cluster import cluster
+from ecoval_core.workspace.schema import Settings
 
 # Workers inherit them: it must be the engine that holds its fits to one thread.
 TWO_THREADS = {f"{name}_NUM_THREADS": "2" for name in ("OMP", "OPENBLAS", "MKL")}
@@ -63,16 +72,11 @@ def assert_same_bits(found, expected):
 
 
 @pytest.mark.parametrize("model", [None, RandomForestClassifier(10)], ids=["default", "forest"])
-def test_values_have_the_bits_of_a_local_run(client, cancer, model):
-    assert_same_bits(value_on_cluster(cancer, model), value(cancer, model))
-
-
-def test_unseen_points_are_valued_as_after_a_local_run(client, cancer):
-    found, expected = (
-        run(cancer).value_samples(cancer.X_test[:20], cancer.y_test[:20])
-        for run in (value_on_cluster, value)
-    )
-    assert np.array_equal(found.value, expected.value)
+def test_values_have_the_bits_of_a_local_run_also_those_of_unseen_points(client, cancer, model):
+    found, expected = value_on_cluster(cancer, model), value(cancer, model)
+    assert_same_bits(found, expected)
+    unseen = cancer.X_test[:20], cancer.y_test[:20]
+    assert np.array_equal(found.value_samples(*unseen).value, expected.value_samples(*unseen).value)
 
 
 def test_curves_have_the_bits_of_a_local_run(client, cancer):
@@ -104,9 +108,7 @@ class WorkerReport(ClassifierMixin, BaseEstimator):
         return np.full(len(X), self.classes_[0])
 
 
-def test_fits_run_in_the_workers_one_thread_each_and_make_no_tasks_of_their_own(
-    client, digits, tmp_path
-):
+def test_fits_run_in_the_workers_on_one_thread_without_tasks_of_their_own(client, digits, tmp_path):
     free = client.run(_fit_report, digits.X, digits.y)
     assert {report.threads_ for report in free.values()} == {2}
     with parallel_config("dask"):
@@ -129,7 +131,7 @@ def test_progress_counts_every_fit_in_this_process(client, cancer):
     assert told == [(done, total) for done in range(1, total + 1)]
 
 
-def test_a_run_cancelled_midway_leaves_the_cluster_idle_and_usable(client, cancer):
+def test_cancelled_run_leaves_the_cluster_idle_and_usable(client, cancer):
     told = []
     with pytest.raises(Cancelled):
         value_on_cluster(
@@ -152,7 +154,86 @@ class RefusesSmall(ClassifierMixin, BaseEstimator):
         return np.zeros(len(X), dtype=int)
 
 
-def test_a_model_that_fails_in_a_worker_is_named_and_leaves_the_cluster_usable(client, cancer):
+def test_model_that_fails_in_a_worker_is_named_and_the_cluster_usable(client, cancer):
     with pytest.raises(RefitError, match=r"RefusesSmall .* without cluster \d+ .*I want 250 rows"):
         value_on_cluster(cancer, RefusesSmall())
     assert_same_bits(value_on_cluster(cancer), value(cancer))
+
+
+# --- What is lost ----------------------------------------------------------------------------
+
+
+def kill(process_id):
+    os.kill(process_id, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("at", [1, 4, 10])
+def test_run_survives_a_worker_lost_midway_with_the_same_bits(client, cancer, at):
+    def progress(done, _):
+        if done == at:
+            kill(next(iter(client.run(_process_id).values())))
+
+    address = client.scheduler.address
+    with cluster(address):
+        found = value(cancer, progress=progress)
+    assert_same_bits(found, value(cancer))
+    client.wait_for_workers(2)
+
+
+@contextmanager
+def own_cluster(folder):
+    """A scheduler and two workers that nobody starts again: their processes, and the address."""
+    address = folder / "scheduler.json"
+    commands = [
+        ["dask_scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(address)]
+    ]
+    commands += 2 * [
+        ["dask_worker", "--scheduler-file", str(address), "--no-nanny", "--nthreads", "1",
+         "--no-dashboard", "--local-directory", str(folder)]
+    ]  # fmt: skip
+    with ExitStack() as stack:
+        processes = []
+        for name, *options in commands:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"distributed.cli.{name}", "--host", "127.0.0.1", *options],
+                stderr=subprocess.DEVNULL,
+            )
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            processes.append(process)
+        with Client(scheduler_file=str(address), timeout=60) as client:
+            client.wait_for_workers(2, timeout=60)
+            yield processes, client.scheduler.address
+
+
+@pytest.mark.parametrize("lost", ["scheduler", "workers"])
+def test_lost_cluster_ends_a_run_in_one_sentence(cancer, tmp_path, monkeypatch, lost):
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 3.0)
+    with own_cluster(tmp_path) as ((scheduler, *workers), address):
+
+        def progress(done, _):
+            if done == 4:
+                for process in [scheduler] if lost == "scheduler" else workers:
+                    process.kill()
+
+        sentence = f"The Dask cluster at {address} lost its .*, then run it again."
+        with pytest.raises(ValueError, match=sentence), cluster(address):
+            value(cancer, progress=progress)
+
+
+def test_without_a_scheduler_a_table_opens_and_a_run_says_at_once_why_not(tmp_path):
+    address = "tcp://127.0.0.1:9"
+    context = {
+        "root": str(tmp_path / "workspace"), "temporary": str(tmp_path), "uploads": str(tmp_path),
+        "dask": address,
+    }  # fmt: skip
+
+    def perform(task):
+        return slow.perform(task.name, task.arguments, context, lambda *_: None)["done"]
+
+    opened = perform(slow.open_table({"sample": "wine"}, "Wine"))
+    settings = Settings(model="naive_bayes", scoring="probability", n_clusters=6)
+    started = time.monotonic()
+    with pytest.raises(ValueError, match=f"scheduler at {address} does not answer: start it"):
+        perform(slow.value("key", opened["split"], settings))
+    assert time.monotonic() - started < 30

@@ -42,7 +42,7 @@ def tables(draw):
 
 
 @given(tables(), st.sampled_from(["tree", "knn", "logistic"]), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_small_table_is_valued_and_sums_up(table, model, own_validation):
     X, y, n_clusters = table
     classes = np.unique(y)
@@ -74,7 +74,7 @@ def test_any_small_table_is_valued_and_sums_up(table, model, own_validation):
 
 
 @given(st.integers(0, 2**16), st.integers(6, 30), st.sampled_from(["normal", "ties", "outlier"]))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_any_small_regression_is_valued_and_sums_up(seed, n, kind):
     random = np.random.default_rng(seed)
     X, y = random.normal(size=(n, 3)), random.normal(size=n)

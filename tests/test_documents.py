@@ -5,13 +5,13 @@ from html import unescape
 
 import pytest
 import streamlit as st
-from ecoval_core.workspace.replay import open_table, replay
 from streamlit.testing.v1 import AppTest
 
 from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.tables import load_sample, prepare
-from ecoval_core.workspace.recipe import read_recipe
-from ecoval_core.workspace.runs import Settings, value_prepared
+from ecoval_core.tables import load_sample
+from ecoval_core.workspace.recipe import open_table, read_recipe, replay
+from ecoval_core.workspace.runs import Opened, describe_table, split_table, value_split
+from ecoval_core.workspace.schema import OpenSpec, Settings
 from pages.shared import documents
 
 pytestmark = pytest.mark.pages
@@ -19,7 +19,10 @@ pytestmark = pytest.mark.pages
 
 @pytest.fixture(scope="module")
 def run():
-    return value_prepared(prepare(load_sample("wine")), Settings("naive_bayes", 6, "probability"))
+    table = load_sample("wine")
+    spec = OpenSpec(table=describe_table(table, sample="wine"))
+    opened = Opened(spec.key, spec, split_table(table, spec.split))
+    return value_split(opened, Settings(model="naive_bayes", n_clusters=6, scoring="probability"))
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def page(run, gather):
     )
 
 
-def test_both_are_made_when_asked_for_and_fit_together(run, offered):
+def test_report_and_recipe_are_made_when_asked_for_and_fit_together(run, offered):
     asked = []
 
     def gather():
@@ -74,29 +77,16 @@ def test_both_are_made_when_asked_for_and_fit_together(run, offered):
     assert "Values of rows are written in units of probability" in content
     read = read_recipe(recipe())
     assert read.unit == "score"
-    assert (read.name, read.note, read.rules) == ("Best <run>", "why", PruneList(share=0.2))
+    assert (read.name, read.note, read.prune) == ("Best <run>", "why", PruneList(share=0.2))
     again = replay(read, open_table(read))
     assert [again.is_as_expected(made) for made in again.downloads()] == [True] * 6
     embedded = unescape(content.split("<pre")[1].split(">", 1)[1].split("</pre>")[0])
     assert json.loads(embedded)["expected"] == json.loads(recipe())["expected"]
 
 
-def test_a_large_table_s_recipe_leaves_the_files_out(run, offered, monkeypatch):
+def test_recipe_of_a_large_table_leaves_the_files_out(run, offered, monkeypatch):
     monkeypatch.setattr(documents, "MAX_CELLS", 100)
     AppTest.from_function(page, args=(run, dict), default_timeout=60).run()
     read = read_recipe(offered["download_recipe"][0]())
-    assert read.files == {}
+    assert read.expected.files == {}
     assert replay(read, open_table(read)).has_same_values
-
-
-def test_two_runs_fit_on_one_page(run):
-    def both(run):
-        from ecoval_core.evaluation.pruning import PruneList
-        from pages.shared import documents
-
-        for key in ("_a", "_b"):
-            documents.draw(run, PruneList(), {}, key=key)
-
-    app = AppTest.from_function(both, args=(run,), default_timeout=60).run()
-    assert not app.exception
-    assert len(app.download_button) == 4

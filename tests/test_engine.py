@@ -1,4 +1,4 @@
-"""Work done by real processes: the same bits as in this one, within limits, ended at a word, and on disk."""
+"""Tasks done by real processes: the same bits as in this one, within limits, and none outlives its server."""
 
 import errno
 import os
@@ -7,35 +7,41 @@ import subprocess
 import sys
 import textwrap
 import time
-from dataclasses import replace
+from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import odd_tasks
 import pandas as pd
 import psutil
 import pytest
-from distributed import Client, LocalCluster, get_task_stream
-from ecoval_core.workspace.engine import Engine
-from ecoval_core.workspace.stability import repeat_run, stability_of
+from data_files import csv_bytes, make_frame
 
-from ecoval_core.evaluation.curves import STRATEGIES, removal_curves
-from ecoval_core.evaluation.projection import umap_projection
-from ecoval_core.evaluation.pruning import measure_effect
 from ecoval_core.tables import load_sample, prepare
-from ecoval_core.workspace import history, orders
-from ecoval_core.workspace.runs import Settings, value_prepared
-from ecoval_core.workspace.worker import Nursery
+from ecoval_core.workspace import archive, history, runs, slow
+from ecoval_core.workspace.schema import RunSpec, Settings, SplitSpec, key_of
+from ecoval_core.workspace.tasks import TASKS, Work
+from ecoval_core.workspace.worker import ForkServer
+from ecoval_core.workspace.workspace import Workspace, forget
+from pages.shared.engine import Engine
 
 PATIENCE = 120
-SETTINGS = Settings("logistic_regression", n_clusters=12, scoring="probability")
+FRAME = make_frame(60)
+SETTINGS = Settings(model="logistic_regression", n_clusters=8, scoring="probability")
 # As many clusters as rows, of a model whose fits take a while.
-ENDLESS = Settings("random_forest", n_clusters=1000, scoring="probability")
+ENDLESS = SETTINGS.replace(model="random_forest", n_clusters=1000)
+
+
+def make_engine():
+    engine = Engine(warm_up=False)
+    engine._forks = engine._map_forks = ForkServer("odd_tasks:ready")
+    return engine
 
 
 @pytest.fixture(scope="module")
 def engine():
-    engine = Engine(warm_up=False)
+    engine = make_engine()
     yield engine
     engine.close()
 
@@ -45,49 +51,55 @@ def workspace(engine, tmp_path_factory):
     return engine.workspace(tmp_path_factory.mktemp("workspace"))
 
 
-def carry_out(engine, workspace, order, visitor="ada"):
-    job = engine.submit(workspace, order, visitor)
+def do(engine, workspace, task, visitor="ada"):
+    """Have a task done by a worker, and return its job."""
+    job = engine.submit(workspace, task, visitor)
     assert job.wait(PATIENCE)
     return job
 
 
-def read_upload(engine, workspace, content, name):
-    job = engine.submit_upload(
-        workspace, content.encode(), lambda digest: orders.open_table({"file": digest}, name), "ada"
-    )
-    assert job.wait(PATIENCE)
-    return job
-
-
-def opened(engine, workspace, sample="wine", noise=0.1):
-    order = orders.open_table({"sample": sample}, sample, noise=noise)
-    job = carry_out(engine, workspace, order)
+def done(engine, workspace, task):
+    """Have a task done by a worker, and return its result."""
+    job = do(engine, workspace, task)
     assert job.error is None
-    return engine.prepared(workspace, job.result["preparation"])
+    return workspace.load(task.key, task.definition.returns) if job.result is None else job.result
+
+
+def upload(engine, workspace, content, make):
+    job = engine.submit_upload(workspace, content, make, "ada")
+    assert job.wait(PATIENCE)
+    return job
+
+
+def start_run(workspace, opened, settings=SETTINGS):
+    spec = RunSpec(table=opened.spec.table, split=opened.spec.split, settings=settings)
+    run_id = history.start_run(workspace, spec, frame=opened.table.content)
+    return history.find_run(workspace, run_id)
 
 
 @pytest.fixture(scope="module")
-def prepared(engine, workspace):
-    return opened(engine, workspace)
+def opened(engine, workspace):
+    """The small table, uploaded and opened."""
+    make = partial(_open_file, split=SplitSpec(noise=0.1))
+    job = upload(engine, workspace, csv_bytes(FRAME), make)
+    assert job.error is None
+    return runs.load_opened(workspace, job.result["split"])
+
+
+def _open_file(digest, name="small.csv", **more):
+    return slow.open_table({"file": digest}, name, **more)
 
 
 @pytest.fixture(scope="module")
-def run(engine, workspace, prepared):
-    order = orders.value(prepared, SETTINGS)
-    name = workspace.write(
-        lambda store: history.start_run(store, order.key, prepared.fingerprint, SETTINGS, "wine")
-    )
-    assert carry_out(engine, workspace, order).error is None
-    return engine.run(workspace, engine.record(workspace, name))
+def run(engine, workspace, opened):
+    """Its rows, valued by a worker."""
+    record = start_run(workspace, opened)
+    done(engine, workspace, slow.value_run(record))
+    return runs.load_run(workspace, record.key, record.split, record.settings)
 
 
-@pytest.fixture(scope="module")
-def here(prepared):
-    """The same run, valued in this process."""
-    return value_prepared(prepare(load_sample("wine"), noise=0.1), SETTINGS)
-
-
-def begun(job):
+def begun(job, process=True):
+    """Wait until the worker of a job has reported progress, and return its process."""
     deadline = time.monotonic() + PATIENCE
     while job.total == 0:
         assert job.is_active, job.error
@@ -96,186 +108,303 @@ def begun(job):
     return psutil.Process(job._worker._pid)
 
 
-def test_a_table_opened_elsewhere_is_the_same_to_the_last_bit(prepared):
+def assert_same(found, expected):
+    """Compare two results to the last bit, but for the seconds that they took."""
+    assert type(found) is type(expected)
+    if isinstance(found, pd.DataFrame):
+        pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    elif isinstance(found, np.ndarray):
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+    elif is_dataclass(found):
+        for one in fields(found):
+            if one.name != "seconds":
+                assert_same(getattr(found, one.name), getattr(expected, one.name))
+    elif isinstance(found, (list, tuple)):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert_same(one, other)
+    elif isinstance(found, dict):
+        assert list(found) == list(expected)
+        assert_same(list(found.values()), list(expected.values()))
+    else:
+        assert found == expected or (found != found and expected != expected)
+
+
+# --- The same bits --------------------------------------------------------------------------
+
+
+def test_table_opened_by_a_worker_is_the_same_to_the_last_bit(engine, workspace):
+    task = slow.open_table({"sample": "wine"}, "wine", split=SplitSpec(noise=0.1))
+    found = runs.load_opened(workspace, done(engine, workspace, task)["split"]).split
     expected = prepare(load_sample("wine"), noise=0.1)
-    assert prepared.fingerprint == expected.fingerprint
     for part in ("train", "val", "test"):
         for name in ("X", "y", "ids"):
-            np.testing.assert_array_equal(
-                getattr(prepared, f"{name}_{part}"), getattr(expected, f"{name}_{part}")
-            )
-    pd.testing.assert_frame_equal(prepared.table.frame, expected.table.frame)
+            of = f"{name}_{part}"
+            np.testing.assert_array_equal(getattr(found, of), getattr(expected, of))
+    pd.testing.assert_frame_equal(found.table.frame, expected.table.frame)
 
 
-@pytest.mark.parametrize("weight", [0.25, 0.0, 0.9])
-def test_values_are_the_same_to_the_last_bit_at_every_weight(run, here, weight):
-    pd.testing.assert_frame_equal(
-        run.reweight(weight).frame, here.reweight(weight).frame, check_exact=True
-    )
-    assert run.clusters.equals(here.clusters)
+@pytest.mark.parametrize("every_row", [False, True])
+def test_values_of_a_worker_are_the_same_to_the_last_bit_at_every_weight(
+    engine, workspace, opened, every_row
+):
+    record = start_run(workspace, opened, SETTINGS.replace(every_row=every_row))
+    done(engine, workspace, slow.value_run(record))
+    found = runs.load_run(workspace, record.key, record.split, record.settings)
+    expected = runs.value_split(opened, record.settings)
+    for weight in (record.settings.extrinsic_weight, 0.0, 0.9):
+        of = [one.reweight(weight).frame for one in (found, expected)]
+        pd.testing.assert_frame_equal(*of, check_exact=True)
+    assert found.clusters.equals(expected.clusters)
 
 
-def test_every_row_valued_elsewhere_is_the_same(engine, workspace, prepared):
-    settings = replace(SETTINGS, every_row=True)
-    order = orders.value(prepared, settings)
-    name = workspace.write(
-        lambda store: history.start_run(store, order.key, prepared.fingerprint, settings, "wine")
-    )
-    assert carry_out(engine, workspace, order).error is None
-    found = engine.run(workspace, engine.record(workspace, name)).reweight(0.7)
-    expected = value_prepared(prepared, settings).reweight(0.7)
-    pd.testing.assert_frame_equal(found.frame, expected.frame, check_exact=True)
+# What is asked of a run, by the name of the task.
+OF_RUN = {
+    "repeats": lambda run: slow.repeats(run.key),
+    "curves": lambda run: slow.curves(run.key, weight=0.25, balanced=True),
+    "effect": lambda run: slow.change_effect(run, run.ids[:7].tolist(), {run.ids[9]: "yes"}),
+    "umap": lambda run: slow.umap(run.opened.key),
+    "baseline": lambda run: slow.baseline(run.key, "knn_shapley"),
+    "method_curves": lambda run: slow.method_curves(run.key, {"baseline": "knn_shapley"}),
+    "new_rows": lambda run: slow.new_rows(run.key, run.spec.table.content, "new.csv", weight=0.5),
+    "acquisition": lambda run: slow.acquisition(run.key, run.spec.table.content, "new.csv"),
+}
 
 
-def test_curves_effects_repeats_and_maps_are_those_of_this_process(engine, workspace, run):
-    data = run.prepared
-    model = run.make_estimator()
-    removed, relabelled = run.ids[:7].tolist(), {int(run.ids[9]): run.y[0]}
-    work = {
-        "curves": orders.curves(run, balanced=True),
-        "effect": orders.effect(run, removed, relabelled),
-        "repeats": orders.repeats(run),
-        "umap": orders.projection(run),
-    }
-    for order in work.values():
-        assert carry_out(engine, workspace, order).error is None
-    found = {name: engine.read(workspace, order) for name, order in work.items()}
-
-    curves = removal_curves(
-        model, run.X, run.y, data.X_test, data.y_test, run.ecoval.values_,
-        clusters=run.ecoval.labels_, strategies=STRATEGIES, class_balanced=True,
-        n_random=orders.N_RANDOM, random_state=0, every_measure=True,
-    )  # fmt: skip
-    pd.testing.assert_frame_equal(found["curves"], curves, check_exact=True)
-    after = run.y.copy()
-    after[9] = run.y[0]
-    keep = ~np.isin(run.ids, removed)
-    effect = measure_effect(model, run.X, run.y, data.X_test, data.y_test, keep, y_after=after)
-    assert found["effect"] == effect
-    assert stability_of(found["repeats"], 0.6) == stability_of(repeat_run(run), 0.6)
-    np.testing.assert_array_equal(found["umap"], umap_projection(run.X, random_state=0))
+@pytest.mark.parametrize("name", OF_RUN)
+def test_result_of_a_worker_is_that_of_the_function(engine, workspace, run, tmp_path, name):
+    task = OF_RUN[name](run)
+    work = Work(workspace, tmp_path, lambda *_: None)
+    assert task.name == name
+    expected = task.definition.function(work, **task.typed_arguments())
+    assert_same(done(engine, workspace, task), expected)
 
 
-def test_a_result_is_on_disk_when_the_job_is_done(engine, workspace, run):
-    order = orders.effect(run, run.ids[:3].tolist())
-    carry_out(engine, workspace, order)
-    other = Engine(warm_up=False)
+def test_every_task_has_a_test_here():
+    others = {"read_file", "open_table", "import_run", "value", "timing"}
+    ours = {name for name, one in TASKS.items() if one.function.__module__ == slow.__name__}
+    assert ours == others | set(OF_RUN)
+
+
+def test_timing_is_in_the_job(engine, workspace, opened):
+    assert done(engine, workspace, slow.timing(opened.key, SETTINGS)) > 0
+
+
+def test_file_read_by_a_worker_is_kept_under_its_digest(engine, workspace):
+    frame = FRAME.assign(more=range(60))
+    job = upload(engine, workspace, csv_bytes(frame), partial(slow.read_file, name="more.csv"))
+    assert job.result["n_rows"] == 60
+    pd.testing.assert_frame_equal(runs.load_frame(workspace, job.result["frame"]), frame)
+
+
+def test_run_imported_by_a_worker_has_the_same_values(engine, workspace, run, tmp_path):
+    [record] = [one for one in history.list_runs(workspace) if one.key == run.key]
+    content = archive.export_run(workspace, record.id)
+    there = engine.workspace(tmp_path)
+    make = partial(slow.import_run, name="run.ecoval", visitor="ada")
+    job = upload(engine, there, content, make)
+    assert job.error is None
+    found = history.find_run(there, job.result["run"])
+    imported = runs.load_run(there, found.key, found.split, found.settings)
+    pd.testing.assert_frame_equal(imported.frame, run.frame, check_exact=True)
+
+
+@pytest.mark.parametrize("every_row", [False, True])
+def test_models_that_cannot_be_read_are_fitted_again_to_the_same_bits(
+    engine, workspace, opened, tmp_path, every_row
+):
+    """Such as after an upgrade of scikit-learn."""
+    record = start_run(workspace, opened, SETTINGS.replace(every_row=every_row, random_state=4))
+    done(engine, workspace, slow.value_run(record))
+    models, steps = key_of("models", record.key), []
+    work = Work(workspace, tmp_path, lambda done, total: steps.append((done, total)))
+    asked = slow.new_rows(record.key, opened.spec.table.content, "new.csv")
+    of_kept = asked.definition.function(work, **asked.typed_arguments())
+    assert workspace.result(models) is not None
+    assert steps == []
+    workspace.save(models, "models", np.frombuffer(b"another version", np.uint8))
+    forget()
+    found = asked.definition.function(work, **asked.typed_arguments())
+    assert_same(found, of_kept)
+    assert steps[-1][0] == steps[-1][1] > 0
+
+
+# --- Results --------------------------------------------------------------------------------
+
+
+def test_two_servers_share_the_results_of_a_workspace(engine, workspace, run):
+    task = slow.effect(run.key, run.ids[:3].tolist())
+    here = done(engine, workspace, task)
+    forget()
+    other = make_engine()
     try:
-        assert other.read(other.workspace(workspace.root), order) is not None
+        there = other.workspace(workspace.root)
+        assert there is not workspace
+        assert_same(there.load(task.key, task.definition.returns), here)
+        opposite = slow.effect(run.key, run.ids[3:6].tolist())
+        expected = done(other, there, opposite)
     finally:
         other.close()
+    assert_same(workspace.load(opposite.key, opposite.definition.returns), expected)
 
 
-def test_what_was_evicted_is_done_again(engine, workspace, run):
-    order = orders.effect(run, run.ids[:4].tolist())
-    first = carry_out(engine, workspace, order)
-    workspace.readable()[0].db.run("DELETE FROM results WHERE key = ?", order.key)
-    engine.forget()
-    assert engine.read(workspace, order) is None
-    second = carry_out(engine, workspace, order)
-    assert second is not first
-    assert engine.read(workspace, order) is not None
+def test_evicted_result_is_made_again(engine, workspace, run):
+    task = slow.effect(run.key, run.ids[:4].tolist())
+    first = done(engine, workspace, task)
+    workspace.stores()[0].remove(task.key)
+    forget()
+    assert workspace.load(task.key, task.definition.returns) is None
+    assert_same(done(engine, workspace, task), first)
 
 
-def test_cancelling_ends_the_process_within_a_second(engine, workspace, prepared):
-    job = engine.submit(workspace, orders.value(prepared, ENDLESS), "ada")
-    process = begun(job)
+def test_values_that_somebody_deletes_meanwhile_are_a_sentence(engine, workspace):
+    job = do(engine, workspace, slow.curves("f" * 32))
+    assert job.error == (
+        "The run of this work is no longer in the workspace: value the rows again."
+    )
+
+
+def test_how_a_run_ended_is_noted(engine, workspace, opened, monkeypatch):
+    record = start_run(workspace, opened, ENDLESS.replace(every_row=True))
+    job = engine.submit(workspace, slow.value_run(record), "ada")
+    begun(job)
+    assert history.find_run(workspace, record.id).state == "started"
     engine.jobs.leave(job, "ada")
-    assert job.wait(1)
-    assert job.state == "cancelled"
-    process.wait(1)
+    assert job.wait(PATIENCE)
+    assert history.find_run(workspace, record.id).state == "cancelled"
+    monkeypatch.setenv("ECOVAL_JOB_MINUTES", "0.001")
+    job = do(engine, workspace, slow.value_run(record))
+    found = history.find_run(workspace, record.id)
+    assert (found.state, found.error) == ("error", job.error)
+    assert "was stopped after 0.001 minutes, the limit" in job.error
 
 
-def test_two_visitors_share_a_process_that_ends_with_the_last(engine, workspace, prepared):
-    order = orders.value(prepared, replace(ENDLESS, random_state=1))
-    job = engine.submit(workspace, order, "ada")
-    assert engine.submit(workspace, order, "bob") is job
+# --- Limits and ends ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("task", "sentence"),
+    [
+        (odd_tasks.doze(), "Dozing was stopped after 0.00833 minutes, the limit"),
+        (odd_tasks.spin(), "took more time or memory than it may (500 MB): spin less."),
+        (odd_tasks.allocate(200), "Allocating needs more memory than the 100 MB it may take"),
+        (odd_tasks.fail("sentence"), "Column 'a' is empty."),
+        (odd_tasks.fail("bug"), "Failing failed unexpectedly (KeyError: 'a')."),
+    ],
+    ids=["time", "processor", "memory", "sentence", "bug"],
+)
+def test_worker_that_takes_too_much_or_fails_ends_with_a_sentence(
+    engine, workspace, task, sentence
+):
+    job = do(engine, workspace, task)
+    assert job.state == "error"
+    assert sentence in job.error
+    assert "\n" not in job.error
+
+
+def test_what_fits_the_limit_is_done(engine, workspace):
+    assert done(engine, workspace, odd_tasks.allocate(50)) == 50
+
+
+def test_cancelling_ends_the_worker_and_what_it_started_within_a_second(engine, workspace):
+    job = engine.submit(workspace, odd_tasks.sleep(600.0), "ada")
+    assert engine.submit(workspace, odd_tasks.sleep(600.0), "bob") is job
     process = begun(job)
+    [child] = process.children()
     engine.jobs.leave(job, "ada")
-    done = job.done
-    deadline = time.monotonic() + PATIENCE
-    while job.done == done:
-        assert job.is_active
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    assert not job.wait(0.2)
+    assert child.is_running()
     engine.jobs.leave(job, "bob")
     assert job.wait(1)
-    process.wait(1)
+    assert job.state == "cancelled"
+    _, alive = psutil.wait_procs([process, child], timeout=1)
+    assert alive == []
 
 
-def test_how_a_run_ended_is_noted(engine, workspace, prepared):
-    settings = replace(ENDLESS, random_state=2)
-    order = orders.value(prepared, settings)
-    name = workspace.write(
-        lambda store: history.start_run(store, order.key, prepared.fingerprint, settings, "wine")
-    )
-    job = engine.submit(workspace, order, "ada")
-    begun(job)
-    assert engine.record(workspace, name).state == "started"
-    engine.jobs.leave(job, "ada")
-    assert job.wait(1)
-    assert engine.record(workspace, name).state == "cancelled"
-
-
-def test_memory_is_limited_and_the_sentence_says_so(engine, workspace, monkeypatch):
-    monkeypatch.setenv("ECOVAL_JOB_MB", "2")
-    digits = opened(engine, workspace, "digits", 0.0)
-    job = carry_out(engine, workspace, orders.value(digits, SETTINGS))
-    assert job.state == "error"
-    assert "more memory than the 2 MB it may take: take fewer rows or fewer clusters" in job.error
-
-
-def test_time_is_limited_and_the_process_ends(engine, workspace, prepared, monkeypatch):
-    monkeypatch.setenv("ECOVAL_JOB_MINUTES", "0.02")
-    job = engine.submit(workspace, orders.value(prepared, replace(ENDLESS, random_state=3)), "ada")
-    assert job.wait(PATIENCE)
-    assert "was stopped after 0.02 minutes, the limit" in job.error
-
-
-def test_reading_a_file_is_limited_on_the_processor(engine, workspace, monkeypatch):
-    monkeypatch.setattr(orders, "READ_CPU_SECONDS", 0)
-    # Seconds of work, where the limit is reached within the first one.
-    rows = "\n".join(f"a{i},b{i},c{i},d{i},e{i},{i % 3}" for i in range(1_900_000))
-    job = read_upload(engine, workspace, f"a,b,c,d,e,y\n{rows}", "long.csv")
-    assert job.state == "error"
-    assert "keep fewer rows or columns, or save it as Parquet" in job.error
-
-
-def test_a_process_killed_from_outside_is_a_sentence_and_the_next_order_works(
-    engine, workspace, prepared
-):
-    job = engine.submit(workspace, orders.value(prepared, replace(ENDLESS, random_state=4)), "ada")
+def test_after_a_killed_worker_and_a_killed_fork_server_the_next_task_works(engine, workspace):
+    job = engine.submit(workspace, odd_tasks.sleep(500.0), "ada")
     begun(job).kill()
     assert job.wait(5)
     assert "its process was stopped from outside" in job.error
-    engine._nursery._process.kill()
-    engine._nursery._process.wait(10)
-    order = orders.timing(prepared, replace(SETTINGS, n_clusters=13))
-    assert carry_out(engine, workspace, order).result["seconds"] > 0
+    engine._forks._process.kill()
+    engine._forks._process.wait(10)
+    assert done(engine, workspace, odd_tasks.allocate(1)) == 1
 
 
-def test_a_bad_file_is_one_sentence(engine, workspace):
-    job = read_upload(engine, workspace, "%PDF-1.7 and so on", "report.csv")
-    assert job.error.startswith("report.csv is a PDF document")
+def test_workers_know_no_page_have_one_thread_and_let_pages_go_first(engine, workspace):
+    """A worker forked by multiprocessing would run the page again that started it."""
+    found = done(engine, workspace, odd_tasks.look_around())
+    quick = done(engine, workspace, odd_tasks.look_around_quickly())
+    assert (found["streamlit"], found["threads"]) == (False, "1")
+    assert found["nice"] == quick + 10
 
 
-def test_an_uploaded_file_is_kept_as_long_as_somebody_reads_it(engine, workspace):
+def test_nothing_outlives_a_server_that_is_killed(tmp_path):
+    script = f"""
+        import sys, time
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from pathlib import Path
+        from odd_tasks import sleep
+        from test_engine import begun, make_engine
+
+        engine = make_engine()
+        job = engine.submit(engine.workspace(Path({str(tmp_path)!r})), sleep(600.0), "ada")
+        begun(job)
+        print("begun", flush=True)
+        time.sleep(600)
+    """
+    root = Path(__file__).parents[1]
+    server = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )  # fmt: skip
+    assert server.stdout.readline() == b"begun\n"
+    children = psutil.Process(server.pid).children(recursive=True)
+    assert len(children) >= 3
+    server.send_signal(signal.SIGKILL)
+    server.wait(10)
+    server.stdout.close()
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+
+
+def test_fork_server_that_compiles_for_later_ends_with_its_server(tmp_path, monkeypatch):
+    begun = tmp_path / "begun"
+    (tmp_path / "nap.py").write_text(
+        f"import pathlib, time\ndef nap():\n    pathlib.Path({str(begun)!r}).touch()\n    time.sleep(600)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    forks = ForkServer("nap:nap")
+    forks.start()
+    deadline = time.monotonic() + PATIENCE
+    while not begun.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    forks._control.close()
+    forks._process.wait(5)
+
+
+# --- Uploads --------------------------------------------------------------------------------
+
+
+def test_uploaded_file_is_kept_as_long_as_somebody_reads_it(engine, workspace):
     rows = "\n".join(f"{i % 7},{i % 5},{i % 3}" for i in range(300_000))
     content = f"a,b,y\n{rows}".encode()
     jobs = [
-        engine.submit_upload(workspace, content, partial(orders.read_file, name=name), "ada")
+        engine.submit_upload(workspace, content, partial(slow.read_file, name=name), "ada")
         for name in ("one.csv", "other.csv")
     ]
-    path = engine._temporary / jobs[0].order.parameters["source"]["file"]
+    path = engine._temporary / jobs[0].task.arguments["upload"]
     assert path.exists()
     for job in jobs:
         assert job.wait(PATIENCE)
-        assert job.state == "done"
+        assert job.error is None
     assert not path.exists()
 
 
-def test_an_upload_that_did_not_fit_on_the_disk_is_not_read_in_part(engine, workspace, monkeypatch):
-    content = "a,b,y\n" + "\n".join(f"{i % 7},{i % 5},{i % 3}" for i in range(900))
+def test_upload_that_does_not_fit_on_the_disk_is_not_read_in_part(engine, workspace, monkeypatch):
+    content = csv_bytes(make_frame(900))
     write = Path.write_bytes
 
     def write_half(path, data):
@@ -285,121 +414,36 @@ def test_an_upload_that_did_not_fit_on_the_disk_is_not_read_in_part(engine, work
     with monkeypatch.context() as full:
         full.setattr(Path, "write_bytes", write_half)
         with pytest.raises(ValueError, match=r"No space left on device.*upload it again"):
-            read_upload(engine, workspace, content, "whole.csv")
-    job = read_upload(engine, workspace, content, "whole.csv")
-    found = engine.prepared(workspace, job.result["preparation"])
-    assert found.table.n_rows == 900
+            upload(engine, workspace, content, _open_file)
+    job = upload(engine, workspace, content, _open_file)
+    found = runs.load_opened(workspace, job.result["split"])
+    assert len(found.table.frame) == 900
 
 
-def test_a_passing_trouble_costs_no_values(engine, workspace, prepared, monkeypatch):
-    settings = replace(SETTINGS, random_state=8)
-    order = orders.value(prepared, settings)
-    name = workspace.write(
-        lambda store: history.start_run(store, order.key, prepared.fingerprint, settings, "w")
-    )
-    assert carry_out(engine, workspace, order).error is None
-    record = engine.record(workspace, name)
-
-    def fail(folder):
-        raise RuntimeError("can't start new thread")
-
-    engine.forget()
-    with monkeypatch.context() as busy:
-        busy.setattr("ecoval_core.workspace.engine.read_valuation", fail)
-        with pytest.raises(RuntimeError, match="new thread"):
-            engine.run(workspace, record)
-    assert engine.run(workspace, record) is not None
+def test_bad_file_is_one_sentence(engine, workspace):
+    job = upload(engine, workspace, b"%PDF-1.7 and so on", _open_file)
+    assert job.error.startswith("small.csv is a PDF document")
 
 
-def test_a_table_that_is_refused_stays_in_the_workspace_for_another_try(engine, workspace):
+def test_refused_table_stays_in_the_workspace_for_another_try(engine, workspace):
     rows = "\n".join(f"{i % 7},{i % 5},same" for i in range(60))
-    found = read_upload(engine, workspace, f"a,b,y\n{rows}", "same.csv").result
+    found = upload(engine, workspace, f"a,b,y\n{rows}".encode(), _open_file).result
     assert "same" in found["refusal"]
     assert found["columns"] == ["a", "b", "y"]
-    again = orders.open_table(
+    again = slow.open_table(
         {"frame": found["frame"]}, "same.csv", target="b", left_out={"y": "left out by you"}
     )
-    table = engine.prepared(workspace, carry_out(engine, workspace, again).result["preparation"])
-    assert (table.table.target, table.table.excluded["y"]) == ("b", "left out by you")
+    opened = runs.load_opened(workspace, done(engine, workspace, again)["split"])
+    assert (opened.table.target, opened.table.excluded["y"]) == ("b", "left out by you")
 
 
-def test_nothing_outlives_a_server_that_is_killed(tmp_path):
-    script = f"""
-        import time
-        from pathlib import Path
-        from ecoval_core.workspace import orders
-        from ecoval_core.workspace.engine import Engine
-        from ecoval_core.workspace.runs import Settings
-
-        engine = Engine(warm_up=False)
-        workspace = engine.workspace(Path({str(tmp_path)!r}))
-        job = engine.submit(workspace, orders.open_table({{"sample": "wine"}}, "wine"), "ada")
-        job.wait()
-        prepared = engine.prepared(workspace, job.result["preparation"])
-        settings = Settings("random_forest", 1000, "probability")
-        job = engine.submit(workspace, orders.value(prepared, settings), "ada")
-        while not job.done:
-            time.sleep(0.01)
-        print("begun", flush=True)
-        time.sleep(600)
-    """
-    server = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[1],
-    )  # fmt: skip
-    assert server.stdout.readline() == b"begun\n"
-    children = psutil.Process(server.pid).children(recursive=True)
-    assert len(children) >= 2
-    server.send_signal(signal.SIGKILL)
-    server.wait(10)
-    server.stdout.close()
-    _, alive = psutil.wait_procs(children, timeout=5)
-    assert alive == []
-
-
-def test_what_is_compiling_for_later_ends_with_its_server_too(tmp_path, monkeypatch):
-    (tmp_path / "nap.py").write_text("import time\ndef nap(): time.sleep(600)\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    nursery = Nursery("nap:nap")
-    nursery.start()
-    nursery._control.close()
-    nursery._process.wait(60)
-
-
-def test_refits_go_to_the_cluster_that_the_environment_names(
-    engine, workspace, prepared, here, tmp_path, monkeypatch
-):
-    with (
-        LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1",
-            dashboard_address=":0", local_directory=str(tmp_path),
-        ) as cluster,
-        Client(cluster) as client,
-    ):  # fmt: skip
-        monkeypatch.setenv("ECOVAL_DASK", cluster.scheduler_address)
-        settings = replace(SETTINGS, random_state=5)
-        order = orders.value(prepared, settings)
-        name = workspace.write(
-            lambda store: history.start_run(store, order.key, prepared.fingerprint, settings, "w")
-        )
-        with get_task_stream(client) as stream:
-            assert carry_out(engine, workspace, order).error is None
-        assert len(stream.data) >= settings.n_clusters
-    found = engine.run(workspace, engine.record(workspace, name))
-    expected = value_prepared(prepared, settings)
-    pd.testing.assert_frame_equal(found.frame, expected.frame, check_exact=True)
-
-
-def test_a_cluster_that_does_not_answer_is_a_sentence(engine, workspace, prepared, monkeypatch):
-    monkeypatch.setenv("ECOVAL_DASK", "tcp://127.0.0.1:1")
-    job = carry_out(engine, workspace, orders.value(prepared, replace(SETTINGS, random_state=6)))
-    assert job.error.startswith("The Dask scheduler at tcp://127.0.0.1:1 does not answer")
-
-
-def test_workers_are_not_the_page_again():
-    """A worker forked by multiprocessing would run the page that started it; ours know no page."""
-    code = "import sys, ecoval_core.workspace.worker as w; print('streamlit' in sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
-    )
-    assert done.stdout.strip() == "False"
+def test_workspace_that_cannot_be_written_is_said_by_the_worker(engine, run, tmp_path):
+    """The worker writes into the temporary folder, where the server reads."""
+    blocked = tmp_path / "file"
+    blocked.touch()
+    workspace = engine.workspace(blocked / "workspace")
+    assert isinstance(workspace, Workspace)
+    task = slow.open_table({"sample": "wine"}, "wine")
+    found = done(engine, workspace, task)
+    assert runs.load_opened(workspace, found["split"]) is not None
+    assert workspace.trouble.startswith("Not kept beyond this session")

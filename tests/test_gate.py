@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from ecoval_core.workspace.uploads import UploadQuota
 
 from pages.shared import access, gate, uploads
 from pages.shared.gate import Gate
@@ -59,64 +58,35 @@ def ask(app, path="/", method="GET", headers=HERE, kind="http"):
 
 
 @pytest.fixture
-def quota(tmp_path, monkeypatch):
-    """Ada is in the session, and may upload 100 bytes a day."""
-    kept = UploadQuota(tmp_path, limit=100)
+def sessions(monkeypatch):
+    """Ada is in one session and nobody in another; there is room for 100 bytes."""
     monkeypatch.setattr(access, "_sessions", {"session": (ADA, 0.0), "another": (None, 0.0)})
-    monkeypatch.setattr(uploads, "quota_of", lambda user: kept if user == ADA else None)
-    monkeypatch.setattr(uploads, "has_room", lambda *_: True)
-    return kept
+    monkeypatch.setattr(uploads, "has_room", lambda session, n: session == "session" and n <= 100)
 
 
 @pytest.mark.parametrize(
-    ("path", "method"),
+    ("path", "method", "length", "status"),
     [
-        ("/_stcore/upload_file/another/file", "PUT"),
-        ("/_stcore/upload_file/another/file", "DELETE"),
-        ("/_stcore/upload_file/", "PUT"),
-        ("/x/_stcore/upload_file/session/file", "PUT"),
-        ("/_stcore/agent/interact", "POST"),
-        ("/anything", "PATCH"),
+        (UPLOAD, "PUT", "100", 204),
+        (UPLOAD, "DELETE", None, 204),
+        (UPLOAD, "PUT", "101", 413),
+        *((UPLOAD, "PUT", length, 411) for length in (None, "", "many", "-5", "9" * 40)),
+        ("/_stcore/upload_file/another/file", "PUT", "5", 403),
+        ("/_stcore/upload_file/another/file", "DELETE", None, 403),
+        ("/_stcore/upload_file/", "PUT", "5", 403),
+        ("/x/_stcore/upload_file/session/file", "PUT", "5", 403),
+        ("/_stcore/agent/interact", "POST", "5", 403),
+        ("/anything", "PATCH", "5", 403),
     ],
 )
-def test_nothing_is_taken_from_a_session_that_nobody_was_let_into(quota, path, method):
+def test_files_pass_into_admitted_sessions_with_room_alone(sessions, path, method, length, status):
     behind = Behind()
-    status, _ = ask(behind, path, method, HERE | {"Content-Length": "5"})
-    assert status == 403
-    assert not behind.asked
-    assert quota.used() == 0
+    headers = HERE if length is None else HERE | {"Content-Length": length}
+    assert ask(behind, path, method, headers)[0] == status
+    assert behind.asked == (status == 204)
 
 
-def test_a_file_of_an_admitted_session_is_counted_and_passed_on(quota):
-    behind = Behind()
-    assert ask(behind, UPLOAD, "PUT", HERE | {"Content-Length": "60"})[0] == 204
-    assert behind.asked
-    assert quota.used() == 60
-    assert ask(Behind(), UPLOAD, "DELETE")[0] == 204
-    assert quota.used() == 60
-    assert ask(Behind(), UPLOAD, "PUT", HERE | {"Content-Length": "60"})[0] == 204
-    refused = Behind()
-    assert ask(refused, UPLOAD, "PUT", HERE | {"Content-Length": "1"})[0] == 413
-    assert not refused.asked
-
-
-@pytest.mark.parametrize("length", ["", "many", "-5", "٣", "9" * 40])
-def test_a_file_of_unknown_size_is_not_taken(quota, length):
-    behind = Behind()
-    headers = HERE | ({"Content-Length": length} if length.isascii() else {})
-    assert ask(behind, UPLOAD, "PUT", headers)[0] == 411
-    assert not behind.asked
-    assert quota.used() == 0
-
-
-def test_files_that_pile_up_in_memory_are_not_taken(quota, monkeypatch):
-    monkeypatch.setattr(uploads, "has_room", lambda session, n: (session, n) != ("session", 7))
-    assert ask(Behind(), UPLOAD, "PUT", HERE | {"Content-Length": "7"})[0] == 413
-    assert quota.used() == 0
-    assert ask(Behind(), UPLOAD, "PUT", HERE | {"Content-Length": "8"})[0] == 204
-
-
-def test_a_page_of_another_site_opens_no_websocket_and_asks_nothing_of_the_internet(monkeypatch):
+def test_page_of_another_site_opens_no_websocket_and_the_internet_is_not_asked(monkeypatch):
     from streamlit import net_util
 
     monkeypatch.setattr(net_util, "get_external_ip", lambda: pytest.fail("the internet was asked"))
@@ -127,7 +97,7 @@ def test_a_page_of_another_site_opens_no_websocket_and_asks_nothing_of_the_inter
         assert not behind.asked
 
 
-def test_a_page_of_ours_does_and_so_does_a_program(monkeypatch):
+def test_own_page_and_program_open_a_websocket(monkeypatch):
     for headers in (HERE | {"Origin": "http://localhost:8501"}, HERE):
         behind = Behind()
         assert ask(behind, kind="websocket", headers=headers) == []
@@ -150,11 +120,11 @@ def test_a_page_of_ours_does_and_so_does_a_program(monkeypatch):
         ("", "/", False),
     ],
 )
-def test_the_way_back_leads_to_a_page_of_the_app(address, base, is_safe):
+def test_return_leads_to_a_page_of_the_app(address, base, is_safe):
     assert gate.is_safe_return(address, base) is is_safe
 
 
-def test_whoever_signs_in_comes_back_to_the_address_they_wanted():
+def test_signing_in_returns_to_the_address_asked_for():
     wanted = "/explore?data=abc&run=de%20f"
     headers = HERE | {"Referer": f"http://localhost:8501{wanted}"}
     _, answer = ask(Behind(302, location="https://login.example"), "/auth/login", headers=headers)
@@ -172,25 +142,25 @@ def test_whoever_signs_in_comes_back_to_the_address_they_wanted():
     "referer",
     ["https://evil.example/explore", "http://localhost:8501//evil.example", "nonsense", ""],
 )
-def test_another_site_does_not_say_where_to(referer):
+def test_referer_of_another_site_is_not_returned_to(referer):
     _, answer = ask(Behind(302, location="/"), "/auth/login", headers=HERE | {"Referer": referer})
     assert [name for name, _ in answer] == ["location"]
 
 
 @pytest.mark.parametrize("kept", ["%2F%2Fevil.example", "https%3A%2F%2Fevil.example", "%2F%5Cevil"])
-def test_a_forged_cookie_does_not_lead_away(kept):
+def test_forged_return_cookie_does_not_lead_away(kept):
     back = HERE | {"Cookie": f"ecoval_return={kept}"}
     _, answer = ask(Behind(302, location="/"), "/oauth2callback", headers=back)
     assert ("location", "/") in answer
 
 
-def test_the_way_to_the_provider_is_left_alone():
+def test_redirect_to_the_provider_is_left_alone():
     back = HERE | {"Cookie": "ecoval_return=%2Fexplore"}
     _, answer = ask(Behind(302, location="https://login.example"), "/oauth2callback", headers=back)
     assert ("location", "https://login.example") in answer
 
 
-def test_over_https_every_cookie_is_for_https_only(monkeypatch):
+def test_cookies_are_secure_over_https(monkeypatch):
     cookies = ["_streamlit_user=x; HttpOnly; Path=/", "other=y; Secure"]
     plain = [v for n, v in ask(Behind(200, set_cookie=cookies))[1] if n == "set-cookie"]
     assert plain == cookies

@@ -13,8 +13,9 @@ from starlette.applications import Starlette
 from ecoval_core.charts.points import PointData
 from ecoval_core.charts.shades import Shade
 from pages.shared.pointmap import wire
+from pages.shared.pointmap.component import unanswered
 from pages.shared.pointmap.element import PackedPoints, PackedShade, point_map
-from pages.shared.pointmap.gestures import MAX_VERTICES, Gesture, unanswered
+from pages.shared.pointmap.gestures import MAX_VERTICES, Gesture
 
 COORDS = np.array([(0.0, 0.0), (1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (np.nan, 1.0)])
 POINTS = PointData(

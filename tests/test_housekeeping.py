@@ -57,7 +57,7 @@ def house(monkeypatch):
 
 
 @pytest.mark.parametrize("late", [0.0, 0.4, 0.9])
-def test_a_session_is_closed_before_streamlit_forgets_where_it_is(house, late):
+def test_left_session_is_closed_before_it_expires(house, late):
     house.pass_time(500, late)
     assert house.server.closed == []
     house.server.leave("a")
@@ -76,7 +76,7 @@ def test_a_session_is_closed_before_streamlit_forgets_where_it_is(house, late):
     assert len(house.emptied) == 1
 
 
-def test_a_tab_that_comes_back_begins_anew(house):
+def test_tab_that_comes_back_starts_the_time_anew(house):
     house.server.leave("a")
     house.pass_time(70)
     house.server.active.add("a")
@@ -89,7 +89,7 @@ def test_a_tab_that_comes_back_begins_anew(house):
 
 
 @pytest.mark.parametrize(("told", "compiles"), [(None, True), ("1", True), ("0", False)])
-def test_the_map_is_compiled_ahead_unless_the_environment_says_no(monkeypatch, told, compiles):
+def test_map_is_compiled_ahead_unless_the_environment_forbids_it(monkeypatch, told, compiles):
     monkeypatch.setattr(server, "_engine", None)
     monkeypatch.setattr(server, "Engine", lambda **options: options)
     monkeypatch.delenv("ECOVAL_WARM_UP", raising=False)
@@ -99,7 +99,7 @@ def test_the_map_is_compiled_ahead_unless_the_environment_says_no(monkeypatch, t
 
 
 @pytest.mark.pages
-def test_what_the_last_session_held_does_not_stay_on_an_idle_server(tmp_path):
+def test_idle_server_frees_what_the_last_session_held(tmp_path):
     ttl = {"STREAMLIT_SERVER_DISCONNECTED_SESSION_TTL": "6"}
     with running_server(tmp_path, **ttl, **WITHOUT_MAPS) as server:
         with Visitor(server.address) as watcher, Visitor(server.address) as visitor:
@@ -115,18 +115,15 @@ def test_what_the_last_session_held_does_not_stay_on_an_idle_server(tmp_path):
             time.sleep(0.5)
 
 
-def test_what_is_in_cycles_is_collected():
-    class Node:
-        pass
-
-    node = Node()
+def test_give_back_collects_reference_cycles():
+    node = SimpleNamespace()
     node.itself = node
-    found = weakref.ref(node)
+    alive = weakref.ref(node)
     gc.disable()
     try:
         del node
-        assert found() is not None
+        assert alive() is not None
         housekeeping.give_back()
-        assert found() is None
+        assert alive() is None
     finally:
         gc.enable()

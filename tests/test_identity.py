@@ -20,7 +20,7 @@ AUTH = {
 
 
 @pytest.mark.parametrize("address", ["localhost", "127.0.0.1", "127.8.8.8", "::1", "LOCALHOST"])
-def test_a_loopback_address_asked_from_this_machine_is_not_served_to_others(address):
+def test_loopback_address_asked_from_this_machine_is_not_served_to_others(address):
     assert not identity.is_served(address, HERE, None)
     assert not identity.is_served(address, {}, None)
     assert not identity.is_served(address, {"Host": "[::1]:8501"}, "::1")
@@ -31,7 +31,7 @@ def test_a_loopback_address_asked_from_this_machine_is_not_served_to_others(addr
     "address",
     [None, "", "0.0.0.0", "::", "192.168.1.4", "ecoval.example.org", "unix://socket"],  # noqa: S104 - not bound to
 )
-def test_any_other_address_is(address):
+def test_any_other_address_is_served_to_others(address):
     assert identity.is_served(address, HERE, None)
 
 
@@ -54,11 +54,11 @@ def test_any_other_address_is(address):
         (HERE, "10.0.0.1"),
     ],
 )
-def test_so_is_a_loopback_address_that_is_reached_through_something_else(headers, client):
+def test_loopback_address_reached_through_something_else_is_served_to_others(headers, client):
     assert identity.is_served("localhost", headers, client)
 
 
-def test_a_user_is_issuer_and_subject_whatever_else_changes():
+def test_issuer_and_subject_make_the_user_whatever_else_changes():
     claims = {"iss": "https://a.example", "sub": "1", "name": "Ada", "email": "ada@example.org"}
     ada = identity.identify(claims)
     assert ada.name == "Ada"
@@ -71,7 +71,7 @@ def test_a_user_is_issuer_and_subject_whatever_else_changes():
     assert identity.identify({"sub": "1"}) is None
 
 
-def test_a_signed_in_user_has_a_folder_and_no_path_of_their_own_making():
+def test_user_s_folder_is_no_path_of_their_own_making():
     base = Path("/workspace")
     ada = identity.identify({"iss": "https://a.example", "sub": "../../etc", "name": "../.."})
     assert identity.workspace_root(base, LOCAL) == base
@@ -98,20 +98,20 @@ def test_a_signed_in_user_has_a_folder_and_no_path_of_their_own_making():
         (None, True, False),
     ],
 )
-def test_who_is_on_the_list_may_come_in(email, verified, is_in):
+def test_verified_address_on_the_list_is_allowed(email, verified, is_in):
     claims = {"email": email} | ({} if verified is None else {"email_verified": verified})
     assert identity.is_allowed(claims, ["ada@example.org", "@Firm.example"]) is is_in
     assert identity.is_allowed(claims, [])
 
 
-def test_an_address_of_unknown_standing_is_accepted_on_request_an_unverified_one_never():
+def test_address_of_unknown_standing_is_allowed_on_request_and_an_unverified_one_never():
     ada = {"email": "ada@example.org"}
     assert identity.is_allowed(ada, ["example.org"], trust_unverified=True)
     ada["email_verified"] = False
     assert not identity.is_allowed(ada, ["example.org"], trust_unverified=True)
 
 
-def test_settings_that_are_complete_are_not_complained_about():
+def test_complete_settings_are_accepted():
     assert identity.check_auth(AUTH) == ""
     shared = {key: AUTH[key] for key in ("redirect_uri", "cookie_secret")}
     own = {key: AUTH[key] for key in ("client_id", "client_secret", "server_metadata_url")}
@@ -134,13 +134,13 @@ def test_settings_that_are_complete_are_not_complained_about():
         ({"my_okta": {}}, "underscore"),
     ],
 )
-def test_what_is_missing_is_named(change, named):
+def test_missing_or_wrong_setting_is_named(change, named):
     complaint = identity.check_auth(AUTH | change)
     assert re.search(named, complaint), complaint
     assert "\n" not in complaint
 
 
-def test_the_example_of_the_secrets_is_complete_but_for_the_secrets():
+def test_example_of_the_secrets_lacks_only_the_secrets():
     path = Path(__file__).parents[1] / ".streamlit" / "secrets.toml.example"
     example = tomllib.loads(path.read_text(encoding="utf-8"))
     assert "cookie_secret" in identity.check_auth(example["auth"])

@@ -1,12 +1,13 @@
-from itertools import combinations
-from math import comb
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from test_games import shapley
 
 from ecoval_core.valuation import kernels
 from ecoval_core.valuation.kernels import (
     Forest,
+    LeftOut,
     Points,
     ProximityKernel,
     ShapleyKernel,
@@ -21,37 +22,54 @@ def forest(cancer):
     return Forest(cancer.X, cancer.y, Scale.of(cancer.y, "classification"), rows, 0)
 
 
-def enumerated(match, k):
-    """Shapley values of ranked rows in the game of k neighbours, by enumeration."""
-    n = len(match)
-
-    def worth(members):
-        return sum(match[i] for i in sorted(members)[:k]) / k
-
-    values = np.zeros(n)
-    for i in range(n):
-        others = [j for j in range(n) if j != i]
-        for size in range(n):
-            share = 1 / (n * comb(n - 1, size))
-            for members in combinations(others, size):
-                values[i] += share * (worth((*members, i)) - worth(members))
-    return values
+def shapley_kernel(Z, codes, Z_val, codes_val):
+    return ShapleyKernel(Z, codes, Z_val, codes_val, np.arange(len(Z)))
 
 
-def shapley_kernel(Z, codes, Z_val, codes_val, identical=None):
-    identical = np.arange(len(Z)) if identical is None else identical
-    return ShapleyKernel(Z, codes, Z_val, codes_val, identical)
+def left_out(labels, codes_val, n_classes=2, seed=0):
+    """Clusters left out, of random residuals and outputs."""
+    random = np.random.default_rng(seed)
+    n_clusters, n_val = labels.max() + 1, len(codes_val)
+    return LeftOut(
+        labels=labels,
+        own=random.normal(size=(len(labels), n_classes)),
+        output_val=random.dirichlet(np.ones(n_classes), size=(n_clusters, n_val)),
+        effects=random.normal(size=(n_clusters, n_val)),
+        codes_val=codes_val,
+        row_weights=random.random(n_val) + 0.5,
+        scale=Scale.of(np.arange(n_classes), "classification"),
+    )
 
 
-def test_the_shapley_kernel_gives_every_row_its_value_at_every_validation_row():
+def check_predictions(found, pairs, labels, columns):
+    """Compare means, sums and some columns with those of all pairs, of rows and validation rows."""
+    np.testing.assert_allclose(found.means, pairs.mean(axis=1), atol=1e-7)
+    sums = [pairs[labels == c].sum(axis=0) for c in range(labels.max() + 1)]
+    np.testing.assert_allclose(found.sums, sums, atol=1e-6)
+    np.testing.assert_allclose(found.some, pairs[:, columns], atol=1e-6)
+
+
+@pytest.mark.parametrize("block_pairs", [8, 10_000])
+def test_the_shapley_kernel_gives_every_row_its_value_at_every_validation_row(
+    monkeypatch, block_pairs
+):
     random = np.random.default_rng(0)
     Z, codes = random.normal(size=(8, 2)), random.integers(2, size=8)
     Z_val, codes_val = random.normal(size=(3, 2)), np.array([0, 1, 1])
-    found = shapley_kernel(Z, codes, Z_val, codes_val).of_members(np.arange(8), np.zeros((8, 3)))
+    labels, columns = np.array([0, 1, 1, 0, 2, 1, 0, 2]), np.array([0, 2])
+    left = left_out(labels, codes_val)
+    pairs = np.empty((8, 3))
     for v in range(3):
-        order = np.argsort(np.linalg.norm(Z - Z_val[v], axis=1))
-        expected = enumerated(codes[order] == codes_val[v], 5)
-        np.testing.assert_allclose(found[order, v], expected, atol=1e-6)
+        gaps = np.linalg.norm(Z - Z_val[v], axis=1)
+
+        def worth(members, v=v, gaps=gaps):
+            nearest = sorted(members, key=gaps.__getitem__)[:5]
+            return (codes[nearest] == codes_val[v]).sum() / 5
+
+        pairs[:, v] = shapley(8, worth) * left.row_weights[v]
+    monkeypatch.setattr(kernels, "BLOCK_PAIRS", block_pairs)
+    found = shapley_kernel(Z, codes, Z_val, codes_val).predict(left, columns)
+    check_predictions(found, pairs, labels, columns)
 
 
 def test_new_row_has_the_shapley_value_of_one_more_training_row():
@@ -59,31 +77,39 @@ def test_new_row_has_the_shapley_value_of_one_more_training_row():
     Z, codes = random.normal(size=(60, 2)), random.integers(2, size=60)
     Z_val, codes_val = random.normal(size=(20, 2)), random.integers(2, size=20)
     new = Points(random.normal(size=(5, 2)) * 2, random.integers(2, size=5), np.empty((5, 2)))
-    found = shapley_kernel(Z, codes, Z_val, codes_val).of_new(new, np.zeros((5, 20)))
+    result = shapley_kernel(Z, codes, Z_val, codes_val).of_new(new, np.zeros((5, 20)))
     for i in range(5):
         more = shapley_kernel(
             np.vstack([Z, new.Z[i]]), np.append(codes, new.codes[i]), Z_val, codes_val
         )
-        exact = more.of_members(np.array([60]), np.zeros((1, 20)))[0]
-        np.testing.assert_allclose(found[i], exact, atol=1e-6)
+        left = left_out(np.zeros(61, dtype=int), codes_val)
+        exact = more.predict(left, np.arange(20)).some[60] / left.row_weights
+        np.testing.assert_allclose(result[i], exact, atol=1e-6)
 
 
-def test_proximity_is_the_share_of_trees_in_which_two_rows_share_a_leaf(cancer, forest):
+@pytest.mark.parametrize("block_pairs", [3_000, 10_000_000])
+@pytest.mark.parametrize("one_output", [False, True])
+def test_proximity_is_the_share_of_trees_in_which_two_rows_share_a_leaf(
+    cancer, forest, monkeypatch, block_pairs, one_output
+):
+    n_val = len(cancer.y_val)
+    labels, columns = np.arange(len(cancer.y)) % 7, np.array([4, 9, n_val - 1])
+    left = left_out(labels, cancer.y_val)
+    if one_output:
+        left = replace(left, output_val=left.output_val[:1])
+    nodes, nodes_val = forest.nodes(cancer.X), forest.nodes(cancer.X_val)
+    shares = (nodes[:, None] == nodes_val[None]).mean(axis=2)
+    agreement = np.empty((len(labels), n_val))
+    for row, c in enumerate(labels):
+        residuals = np.eye(2)[cancer.y_val] - left.output_val[0 if one_output else c]
+        agreement[row] = residuals @ left.own[row]
+    monkeypatch.setattr(kernels, "BLOCK_PAIRS", block_pairs)
     kernel = ProximityKernel(forest, cancer.X, cancer.X_val)
-    rows = np.array([3, 50, 7])
-    agreement = np.random.default_rng(0).normal(size=(3, len(cancer.y_val)))
-    leaves, leaves_val = forest.leaves(cancer.X), forest.leaves(cancer.X_val)
-    shared = np.array(
-        [
-            [leaves[row].multiply(leaves_val[v]).sum() for v in range(len(cancer.y_val))]
-            for row in rows
-        ]
-    )
-    assert shared.max() <= forest.n_trees
-    expected = shared / forest.n_trees * agreement
-    np.testing.assert_allclose(kernel.of_members(rows, agreement), expected, rtol=1e-6)
-    new = Points(cancer.X[rows], cancer.y[rows], np.empty((3, 2)))
-    np.testing.assert_allclose(kernel.of_new(new, agreement), expected, rtol=1e-6)
+    pairs = shares * agreement * left.row_weights
+    check_predictions(kernel.predict(left, columns), pairs, labels, columns)
+    new = Points(cancer.X[:3], cancer.y[:3], np.empty((3, 2)))
+    expected = (shares * agreement)[:3]
+    np.testing.assert_allclose(kernel.of_new(new, agreement[:3]), expected, rtol=1e-6)
 
 
 def test_the_forest_judges_a_row_by_trees_that_did_not_see_it(cancer, forest):

@@ -32,21 +32,21 @@ def some_predictions(n_classes, n=200, seed=0):
 def test_every_measure_is_scikit_learn_s_for_the_rows_and_for_any_draw_of_them(n_classes):
     y, prediction = some_predictions(n_classes)
     draws = np.vstack([np.ones(len(y)), draw_rows(len(y), 3, 4)])
-    found = measure(y, prediction, draws)
+    result = measure(y, prediction, draws)
     for d, weight in enumerate(draws):
         p = prediction.predicted
-        assert found["accuracy"][d] == pytest.approx(accuracy_score(y, p, sample_weight=weight))
-        assert found["balanced_accuracy"][d] == pytest.approx(
+        assert result["accuracy"][d] == pytest.approx(accuracy_score(y, p, sample_weight=weight))
+        assert result["balanced_accuracy"][d] == pytest.approx(
             balanced_accuracy_score(y, p, sample_weight=weight)
         )
         areas = [
             roc_auc_score(y == c, prediction.scores[:, c], sample_weight=weight)
             for c in range(n_classes)
         ]
-        assert found["roc_auc"][d] == pytest.approx(np.mean(areas))
+        assert result["roc_auc"][d] == pytest.approx(np.mean(areas))
         recalls = recall_score(y, p, average=None, sample_weight=weight)
         for c in range(n_classes):
-            assert found[f"recall: {c}"][d] == pytest.approx(recalls[c])
+            assert result[f"recall: {c}"][d] == pytest.approx(recalls[c])
 
 
 def test_amounts_are_measured_by_r2_whatever_their_size():
@@ -54,19 +54,19 @@ def test_amounts_are_measured_by_r2_whatever_their_size():
     y = 1e90 * random.normal(size=80)
     prediction = Prediction(y + 1e89 * random.normal(size=80))
     draws = np.vstack([np.ones(80), draw_rows(80, 1, 2)])
-    found = measure(y, prediction, draws)["r2"]
+    result = measure(y, prediction, draws)["r2"]
     for d, weight in enumerate(draws):
         expected = r2_score(y / 1e90, prediction.predicted / 1e90, sample_weight=weight)
-        assert found[d] == pytest.approx(expected)
+        assert result[d] == pytest.approx(expected)
 
 
 def test_a_draw_without_a_class_says_nothing_of_it():
     y = np.array([0, 0, 0, 1])
     prediction = Prediction(np.array([0, 0, 1, 1]))
-    found = measure(y, prediction, np.array([[1.0, 1, 2, 0]]))
-    assert np.isnan(found["recall: 1"][0])
-    assert found["balanced_accuracy"][0] == pytest.approx(0.5)
-    assert "roc_auc" not in found
+    result = measure(y, prediction, np.array([[1.0, 1, 2, 0]]))
+    assert np.isnan(result["recall: 1"][0])
+    assert result["balanced_accuracy"][0] == pytest.approx(0.5)
+    assert "roc_auc" not in result
 
 
 def test_the_interval_is_that_of_a_paired_bootstrap_of_the_test_rows():
@@ -87,18 +87,18 @@ def test_the_interval_is_that_of_a_paired_bootstrap_of_the_test_rows():
 
 def test_denominators_are_the_rows_that_a_measure_counts():
     y, prediction = some_predictions(3)
-    found = {c.measure: c.n_test for c in compare(y, prediction, prediction)}
-    assert found["accuracy"] == 200
-    assert [found[f"recall: {c}"] for c in range(3)] == np.bincount(y).tolist()
+    result = {c.measure: c.n_test for c in compare(y, prediction, prediction)}
+    assert result["accuracy"] == 200
+    assert [result[f"recall: {c}"] for c in range(3)] == np.bincount(y).tolist()
 
 
 def test_models_with_and_without_probabilities_are_ranked_and_lost_classes_score_lowest(cancer):
     classes = np.array([0, 1, 2])
     for model in (LogisticRegression(max_iter=1000), LinearSVC()):
-        found = predict(model, cancer.X, cancer.y, cancer.X_test, classes, "")
-        assert found.scores.shape == (len(cancer.y_test), 3)
-        assert (found.scores[:, 2] == found.scores.min()).all()
-        area = measure(cancer.y_test, found, np.ones((1, len(cancer.y_test))))["roc_auc"][0]
+        result = predict(model, cancer.X, cancer.y, cancer.X_test, classes, "")
+        assert result.scores.shape == (len(cancer.y_test), 3)
+        assert (result.scores[:, 2] == result.scores.min()).all()
+        area = measure(cancer.y_test, result, np.ones((1, len(cancer.y_test))))["roc_auc"][0]
         assert area > 0.9
 
 

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from sklearn.base import is_classifier, is_regressor
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from ecoval_core import EcoVal
 from ecoval_core.valuation import planning
@@ -39,11 +40,15 @@ def unit_clock(monkeypatch):
 
 
 def test_the_estimate_adds_up_fits_and_stages(cancer, unit_clock):
+    data = DecisionTreeClassifier(), cancer.X, cancer.y, cancer.X_val
+    # Clusters, neighbours, forest and kernel.
+    assert estimate_seconds(*data, 10) == pytest.approx(count_fits(10) + 4)
+
+
+def test_clusters_that_need_no_refits_are_timed_together(cancer, unit_clock):
     data = GaussianNB(), cancer.X, cancer.y, cancer.X_val
-    n_rows = len(cancer.y)
-    # Clusters, neighbours and forest once, and three passes over the members of each cluster.
-    stages = 3 * n_rows / min(n_rows, planning.N_TIMED_ROWS) + 3 * 10
-    assert estimate_seconds(*data, 10) == pytest.approx(count_fits(10) + stages)
+    expected = count_fits(0) + 30 / planning.N_TIMED_REFITS + 4
+    assert estimate_seconds(*data, 30) == pytest.approx(expected)
 
 
 def test_folds_multiply_fits_and_time(cancer, unit_clock):
@@ -52,12 +57,10 @@ def test_folds_multiply_fits_and_time(cancer, unit_clock):
     assert estimate_seconds(*data, n_folds=5) == 5 * estimate_seconds(*data)
 
 
-@pytest.mark.parametrize(
-    ("n_clusters", "stages"),
-    [(1, 1 + 2 + 3), (2, 1 + 2 + 6), (200, 200 / 125 + 2 + 600), (250, 1 + 2 + 750)],
-)
+@pytest.mark.parametrize(("n_clusters", "stages"), [(1, 4), (2, 4), (200, 200 / 125 + 3), (250, 4)])
 def test_any_granularity_and_task_can_be_estimated(cancer, unit_clock, n_clusters, stages):
-    for model, y in ((GaussianNB(), cancer.y), (Ridge(), cancer.y * 1.5)):
+    tree, regressor = DecisionTreeClassifier(), DecisionTreeRegressor()
+    for model, y in ((tree, cancer.y), (regressor, cancer.y * 1.5)):
         found = estimate_seconds(model, cancer.X, y, cancer.X_val, n_clusters)
         assert found == pytest.approx(count_fits(n_clusters) + stages)
 

@@ -44,20 +44,20 @@ def test_a_typical_row_has_nothing_unusual(people):
 def test_distance_of_an_unusual_number_is_in_widths_of_its_class(people):
     features, labels = people
     features.loc[550, "size"] = 300.0
-    found = line(compare_with_class(features, labels, 550), "size")
+    result = line(compare_with_class(features, labels, 550), "size")
     others = features.loc[(labels == "a") & (labels.index != 550), "size"]
     low, high = others.quantile([0.05, 0.95])
-    assert found["unusual"]
-    assert found["distance"] == pytest.approx((300 - high) / (high - low))
+    assert result["unusual"]
+    assert result["distance"] == pytest.approx((300 - high) / (high - low))
     assert compare_with_class(features, labels, 550)["column"][0] == "size"
 
 
 def test_a_category_rare_in_its_class_is_unusual_though_common_elsewhere(people):
     features, labels = people
     features.loc[550, "colour"] = "green"
-    found = line(compare_with_class(features, labels, 550), "colour")
-    assert found["unusual"]
-    assert found["distance"] == 1.0
+    result = line(compare_with_class(features, labels, 550), "colour")
+    assert result["unusual"]
+    assert result["distance"] == 1.0
     assert not line(compare_with_class(features, labels, 650), "colour")["unusual"]
 
 

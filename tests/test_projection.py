@@ -28,12 +28,12 @@ def test_pca_keeps_the_directions_of_greatest_variance():
     random = np.random.default_rng(0)
     hidden = random.normal(size=(500, 5)) * [10, 5, 0.1, 0.1, 0.1]
     turned = hidden @ np.linalg.qr(random.normal(size=(5, 5)))[0]
-    found = pca_projection(turned)
-    assert found.shape == (500, 2)
-    assert found.dtype == np.float32
+    result = pca_projection(turned)
+    assert result.shape == (500, 2)
+    assert result.dtype == np.float32
     for axis in range(2):
-        assert abs(np.corrcoef(found[:, axis], hidden[:, axis])[0, 1]) > 0.99
-    assert np.array_equal(found, pca_projection(turned))
+        assert abs(np.corrcoef(result[:, axis], hidden[:, axis])[0, 1]) > 0.99
+    assert np.array_equal(result, pca_projection(turned))
 
 
 @pytest.mark.parametrize("project", [pca_projection, umap_projection])
@@ -47,10 +47,10 @@ def test_two_columns_are_returned_as_they_are(project):
 @pytest.mark.parametrize("shape", [(1, 5), (2, 5), (3, 1), (15, 4), (1, 1), (0, 4)])
 def test_a_handful_of_rows_is_projected_without_umap(project, shape):
     X = np.random.default_rng(0).normal(size=shape)
-    found = project(X)
-    assert found.shape == (shape[0], 2)
-    assert np.isfinite(found).all()
-    assert np.array_equal(found, pca_projection(X))
+    result = project(X)
+    assert result.shape == (shape[0], 2)
+    assert np.isfinite(result).all()
+    assert np.array_equal(result, pca_projection(X))
 
 
 @pytest.mark.parametrize("project", [pca_projection, umap_projection])
@@ -69,12 +69,12 @@ def test_missing_and_infinite_numbers_are_refused(project, wrong):
 
 def test_umap_separates_blobs_and_is_deterministic(blobs):
     X, labels = blobs
-    found = umap_projection(X)
-    assert found.shape == (150, 2)
-    assert found.dtype == np.float32
-    assert separation(found, labels) > 3
-    assert np.array_equal(found, umap_projection(X, random_state=0))
-    assert not np.array_equal(found, umap_projection(X, random_state=1))
+    result = umap_projection(X)
+    assert result.shape == (150, 2)
+    assert result.dtype == np.float32
+    assert separation(result, labels) > 3
+    assert np.array_equal(result, umap_projection(X, random_state=0))
+    assert not np.array_equal(result, umap_projection(X, random_state=1))
 
 
 def test_umap_keeps_neighbours_of_real_data_better_than_pca():
@@ -86,11 +86,11 @@ def test_umap_of_one_column_and_of_repeated_rows_is_finite(blobs):
     X, _ = blobs
     assert np.isfinite(umap_projection(X[:, :1])).all()
     repeated = np.repeat(X[:10], 15, axis=0)
-    found = umap_projection(repeated)
-    assert np.isfinite(found).all()
+    result = umap_projection(repeated)
+    assert np.isfinite(result).all()
     twins = np.repeat(np.arange(10), 15)
-    within = np.linalg.norm(found - found[np.arange(150) // 15 * 15], axis=1).max()
-    centers = np.array([found[twins == k].mean(axis=0) for k in range(10)])
+    within = np.linalg.norm(result - result[np.arange(150) // 15 * 15], axis=1).max()
+    centers = np.array([result[twins == k].mean(axis=0) for k in range(10)])
     gaps = np.linalg.norm(centers[:, None] - centers, axis=2)[~np.eye(10, dtype=bool)]
     assert np.median(gaps) > within
 
@@ -98,11 +98,11 @@ def test_umap_of_one_column_and_of_repeated_rows_is_finite(blobs):
 def test_umap_of_many_rows_places_the_rest_beside_their_neighbours(blobs, monkeypatch):
     X, labels = blobs
     monkeypatch.setattr(projection, "MAX_UMAP_ROWS", 60)
-    found = umap_projection(X)
-    assert found.shape == (150, 2)
-    assert np.isfinite(found).all()
-    assert separation(found, labels) > 3
-    assert np.array_equal(found, umap_projection(X))
+    result = umap_projection(X)
+    assert result.shape == (150, 2)
+    assert np.isfinite(result).all()
+    assert separation(result, labels) > 3
+    assert np.array_equal(result, umap_projection(X))
 
 
 def test_umap_in_several_threads_at_once_is_safe_and_the_same(blobs):
@@ -110,4 +110,4 @@ def test_umap_in_several_threads_at_once_is_safe_and_the_same(blobs):
     alone = umap_projection(X)
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(umap_projection, [X] * 4))
-    assert all(np.array_equal(alone, found) for found in together)
+    assert all(np.array_equal(alone, result) for result in together)

@@ -34,8 +34,8 @@ def test_reasons_join_all_rules_and_ignore_unknown_ids(values):
 
 
 def test_detection_counts_planted_errors():
-    found = detection([1, 2, 3, 4], [3, 4, 5])
-    assert (found.caught, found.precision, found.recall) == (2, 0.5, 2 / 3)
+    result = detection([1, 2, 3, 4], [3, 4, 5])
+    assert (result.caught, result.precision, result.recall) == (2, 0.5, 2 / 3)
     assert np.isnan(detection([], [1]).precision)
     assert np.isnan(detection([1], []).recall)
 
@@ -43,9 +43,9 @@ def test_detection_counts_planted_errors():
 def test_a_quota_spares_the_highest_valued_of_a_class_and_names_them():
     values = pd.Series(np.arange(10.0) - 20, index=range(100, 110))
     labels = pd.Series(["rare"] * 4 + ["many"] * 6, index=values.index)
-    found = PruneList(threshold=0.0).decide(values, labels)
-    assert found.reasons.index.tolist() == [100, 101, 104, 105, 106]
-    assert found.spared.tolist() == [102, 103, 107, 108, 109]
+    result = PruneList(threshold=0.0).decide(values, labels)
+    assert result.reasons.index.tolist() == [100, 101, 104, 105, 106]
+    assert result.spared.tolist() == [102, 103, 107, 108, 109]
     none = PruneList(threshold=0.0, quota=0.0).decide(values, labels)
     assert (len(none.reasons), len(none.spared)) == (10, 0)
     every = PruneList(threshold=0.0, quota=1.0).decide(values, labels)
@@ -58,9 +58,9 @@ def test_at_least_the_quota_stays_and_rows_picked_by_hand_go_first():
     labels = pd.Series("a", index=values.index)
     # Half of three rows is one and a half, so two stay.
     assert PruneList(threshold=9).decide(values, labels).reasons.index.tolist() == [7]
-    found = PruneList(threshold=9).pick([9]).decide(values, labels)
-    assert found.reasons.to_dict() == {9: "threshold + picked"}
-    assert found.spared.tolist() == [7, 8]
+    result = PruneList(threshold=9).pick([9]).decide(values, labels)
+    assert result.reasons.to_dict() == {9: "threshold + picked"}
+    assert result.spared.tolist() == [7, 8]
 
 
 def test_the_effect_is_measured_on_the_test_rows(cancer):

@@ -6,6 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from ecoval_core.valuation import quality
 from ecoval_core.valuation.quality import (
     SMOOTHING,
+    IssueRule,
     Pool,
     identical_rows,
     make_folds,
@@ -44,8 +45,8 @@ def test_folds_keep_identical_rows_together_and_classes_spread(task):
 
 def test_neighbours_judge_by_their_shares_or_their_median():
     scale = Scale.of(np.array([0, 1, 2]), "classification")
-    found = neighbor_output(np.array([[0, 0, 1, 2], [2, 2, 2, 2]]), scale)
-    assert found.tolist() == [[0.5, 0.25, 0.25], [0, 0, 1]]
+    result = neighbor_output(np.array([[0, 0, 1, 2], [2, 2, 2, 2]]), scale)
+    assert result.tolist() == [[0.5, 0.25, 0.25], [0, 0, 1]]
     scale = Scale.of(np.array([0.0, 10.0]), "regression")
     assert neighbor_output(np.array([[1.0, 2.0, 90.0]]), scale).tolist() == [[2.0]]
 
@@ -91,8 +92,8 @@ def test_quality_is_relative_to_the_likeliest_label_after_the_priors_are_divided
     np.testing.assert_allclose(pool.label_quality(pooled, codes), [0.8, 0.2])
     np.testing.assert_allclose(pool.quality(pooled, codes), [1, 0.25])
     # Ten times rarer: a fifth of the probability is more than its share.
-    found = pool.quality(pooled, codes, np.array([1 / 0.9, 1 / 0.1]))
-    np.testing.assert_allclose(found, [0.8 / 0.9 / 2, 1])
+    result = pool.quality(pooled, codes, np.array([1 / 0.9, 1 / 0.1]))
+    np.testing.assert_allclose(result, [0.8 / 0.9 / 2, 1])
 
 
 def test_predictions_are_pooled_by_non_negative_least_squares():
@@ -107,11 +108,11 @@ def test_predictions_are_pooled_by_non_negative_least_squares():
     pooled = pool.output(outputs)
     np.testing.assert_allclose(pooled[:, 0], y.mean() + design @ expected, atol=1e-8)
     residual = np.abs(y - pooled[:, 0])
-    found = pool.label_quality(pooled, y)
+    result = pool.label_quality(pooled, y)
     np.testing.assert_allclose(
-        found, np.exp(-residual / (2 * 1.4826 * np.median(residual))), rtol=1e-9
+        result, np.exp(-residual / (2 * 1.4826 * np.median(residual))), rtol=1e-9
     )
-    assert (pool.quality(pooled, y, None) == found).all()
+    assert (pool.quality(pooled, y, None) == result).all()
 
 
 def test_neighbours_leave_the_point_itself_out():
@@ -135,3 +136,38 @@ def test_neighbours_come_from_a_sample_where_there_are_too_many(monkeypatch):
     new = nearest_neighbors(X, 3, X[:5], seed=1)
     gaps = np.linalg.norm(X[new] - X[:5, None], axis=2)
     assert (np.diff(gaps, axis=1) >= 0).all()
+
+
+def test_an_issue_is_below_its_class_and_confidently_another():
+    # Mean probabilities of the own class: 0.8 (rows 0 to 3) and 0.5 (rows 4 to 6).
+    first = np.array([0.9, 1.0, 0.95, 0.35, 0.55, 0.75, 0.2])
+    judged = np.column_stack([first, 1 - first])
+    rule = IssueRule.fit(judged, np.array([0, 0, 0, 0, 1, 1, 1]), "classification")
+    np.testing.assert_allclose(rule.thresholds, [0.8, 0.5])
+    # Row 3: likelier the other, and confidently so. Rows 4 and 5: likelier the other, yet class 0 is
+    # surer of its own than that.
+    issues = rule.find(judged, np.array([0, 0, 0, 0, 1, 1, 1]))
+    assert issues.tolist() == [False, False, False, True, False, False, False]
+    assert rule.suggest(judged, np.array([0, 0, 0, 0, 1, 1, 1])).tolist() == [0, 0, 0, 1, 0, 0, 1]
+
+
+def test_an_issue_suggests_a_class_that_is_confident_even_if_another_is_likelier():
+    rule = IssueRule("classification", np.array([0.95, 0.25, 0.6]), np.empty(0))
+    judged = np.array([[0.5, 0.3, 0.2]])
+    assert rule.find(judged, np.array([2])).all()
+    assert rule.suggest(judged, np.array([2])).tolist() == [1]
+
+
+def test_a_target_is_an_issue_beyond_what_rows_of_its_size_show():
+    rng = np.random.default_rng(0)
+    predicted = rng.uniform(1, 100, 2_000)
+    targets = predicted * (1 + 0.05 * rng.normal(size=2_000))
+    rule = IssueRule.fit(predicted[:, None], targets, "regression")
+    assert rule.find(predicted[:, None], targets).mean() < 0.01
+    # Five off is much for an amount of ten, and nothing for one of ninety.
+    assert rule.find(np.array([[10.0], [90.0]]), np.array([15.0, 95.0])).tolist() == [True, False]
+
+
+def test_targets_that_are_predicted_exactly_are_no_issues():
+    rule = IssueRule.fit(np.ones((90, 1)), np.ones(90), "regression")
+    assert not rule.find(np.ones((90, 1)), np.r_[np.ones(89), 2.0]).any()

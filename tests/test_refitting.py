@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from joblib import parallel_config
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.naive_bayes import GaussianNB
@@ -35,7 +36,7 @@ def labels(cancer):
 
 MODELS = [
     LogisticRegression(tol=1e-8, max_iter=2000),
-    make_pipeline(StandardScaler(), LogisticRegression(tol=1e-8, max_iter=2000)),
+    make_pipeline(PCA(5), LogisticRegression(tol=1e-8, max_iter=2000)),
     RandomForestClassifier(20, random_state=0),
     HistGradientBoostingClassifier(max_iter=10, random_state=0),
     GaussianNB(),
@@ -49,17 +50,17 @@ MODELS = [
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: type(model).__name__)
 def test_effects_are_those_of_refits_from_scratch(cancer, labels, model):
     model = seed_estimator(model, 0)
-    found = leave_clusters_out(make_problem(cancer, model), labels)
+    result = leave_clusters_out(make_problem(cancer, model), labels)
     rows = np.arange(len(cancer.y_val))
     full = model.fit(cancer.X, cancer.y).predict_proba(cancer.X_val)[rows, cancer.y_val]
     for cluster in range(labels.max() + 1):
-        kept = labels != cluster
-        without = model.fit(cancer.X[kept], cancer.y[kept])
+        rest = labels != cluster
+        without = model.fit(cancer.X[rest], cancer.y[rest])
         expected = full - without.predict_proba(cancer.X_val)[rows, cancer.y_val]
-        np.testing.assert_allclose(found.effects[cluster], expected, atol=2e-4)
-        own = without.predict_proba(cancer.X[~kept])
-        np.testing.assert_allclose(found.output_own[~kept], own, atol=2e-4)
-    assert np.abs(found.effects).max() > 1e-3
+        np.testing.assert_allclose(result.effects[cluster], expected, atol=2e-3)
+        own = without.predict_proba(cancer.X[~rest])
+        np.testing.assert_allclose(result.output_own[~rest], own, atol=2e-3)
+    assert np.abs(result.effects).max() > 1e-3
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -89,10 +90,10 @@ def test_warm_start_saves_iterations(cancer):
 
 
 def test_a_cluster_that_holds_the_last_points_of_a_class_is_refitted_cold(digits):
-    found = leave_clusters_out(make_problem(digits, LogisticRegression(max_iter=1000)), digits.y)
+    result = leave_clusters_out(make_problem(digits, LogisticRegression(max_iter=1000)), digits.y)
     for digit in range(10):
-        assert (found.output_val[digit][:, digit] == 0).all()
-        assert found.effects[digit][digits.y_val == digit].mean() > 0.3
+        assert (result.output_val[digit][:, digit] == 0).all()
+        assert result.effects[digit][digits.y_val == digit].mean() > 0.3
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
@@ -117,8 +118,8 @@ class ThreadCounter(ClassifierMixin, BaseEstimator):
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_every_fit_is_held_to_one_thread(cancer, labels, n_jobs):
-    found = leave_clusters_out(make_problem(cancer, ThreadCounter()), labels, n_jobs=n_jobs)
-    assert (found.output_val == np.float32(0.01)).all()
+    result = leave_clusters_out(make_problem(cancer, ThreadCounter()), labels, n_jobs=n_jobs)
+    assert (result.output_val == np.float32(0.01)).all()
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

@@ -1,5 +1,7 @@
 """What is kept for a visitor: no line that reads or writes it may be where a script is cut short."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +16,7 @@ from pages.shared.session import Session, prune_thresholds, session
 
 @pytest.fixture
 def busy(monkeypatch):
-    """The state of a visitor who has clicked on while the script runs."""
+    """A visitor who has clicked on while the script runs: whatever uses Streamlit's state ends it."""
 
     def interrupt():
         raise RerunException(RerunData())
@@ -22,9 +24,11 @@ def busy(monkeypatch):
     kept = SafeSessionState(SessionState(), interrupt)
     with pytest.raises(RerunException):
         kept["anything"] = 1
-    context = SimpleNamespace(session_state=kept)
-    monkeypatch.setattr(module, "get_script_run_ctx", lambda **_: context)
-    return kept
+    monkeypatch.setitem(module._own_by_state, kept, {})
+    monkeypatch.setattr(
+        module, "get_script_run_ctx", lambda **_: SimpleNamespace(session_state=kept)
+    )
+    monkeypatch.setattr(module.st, "session_state", kept)
 
 
 def test_a_callback_does_all_or_nothing_of_what_it_does(busy):
@@ -45,11 +49,28 @@ def test_what_is_kept_can_be_read_taken_and_forgotten(busy):
     session.lead_to_map = True
     assert Session.lead_to_map.take()
     assert not Session.lead_to_map.take()
-    prune_thresholds.fill("share", 0.5)
+
+
+def test_what_a_widget_is_to_show_waits_until_it_is_drawn(busy, monkeypatch):
+    session.label_threshold = 0.7
+    assert session.label_threshold == 0.7
+    prune_thresholds.set("share", 0.5)
+    prune_thresholds.set("value", 0.1)
+    prune_thresholds.forget("value")
     prune_thresholds.fill("share", 0.7)
     assert prune_thresholds.get("share") == 0.5
-    prune_thresholds.forget("share")
-    assert prune_thresholds.get("share") is None
-    module.fill_widgets({"a": 1}, replace=False)
-    module.fill_widgets({"a": 2}, replace=False)
-    assert module._state()["a"] == 1
+    assert prune_thresholds.get("value") is None
+    drawn = {prune_thresholds.name("value"): 3.0}
+    monkeypatch.setattr(module.st, "session_state", drawn)
+    assert drawn == {"prune_threshold_value": 3.0}
+    for key in (Session.label_threshold.key, *map(prune_thresholds.key, ("share", "value"))):
+        assert key in ("label_threshold", "prune_threshold_share", "prune_threshold_value")
+    assert drawn == {"label_threshold": 0.7, "prune_threshold_share": 0.5}
+    drawn["label_threshold"] = 0.9
+    assert session.label_threshold == 0.9
+
+
+def test_pages_use_nothing_private_of_streamlit():
+    pages = Path(module.__file__).parents[1].rglob("*.py")
+    private = re.compile(r"(session_state|st|runtime|context|app)\._[a-z]")
+    assert [path.name for path in pages if private.search(path.read_text(encoding="utf-8"))] == []

@@ -138,10 +138,10 @@ def test_the_utility_is_the_mean_over_classes_of_balanced_refits(rare):
     ecoval.fit(X, y, X_val, y_val)
     balanced = clone(model).set_params(class_weight="balanced")
 
-    def utility(kept):
-        if len(np.unique(y[kept])) < 2:
+    def utility(rest):
+        if len(np.unique(y[rest])) < 2:
             return 0.5
-        fitted = clone(balanced).fit(X[kept], y[kept])
+        fitted = clone(balanced).fit(X[rest], y[rest])
         proba = fitted.predict_proba(X_val)[np.arange(300), np.searchsorted(fitted.classes_, y_val)]
         return np.mean([proba[y_val == label].mean() for label in ("bad", "good")])
 
@@ -151,7 +151,7 @@ def test_the_utility_is_the_mean_over_classes_of_balanced_refits(rare):
     assert ecoval.values_.sum() == pytest.approx(ecoval.surplus_)
     for cluster in (0, 5, 11):
         expected = whole - utility(ecoval.labels_ != cluster)
-        assert ecoval.cluster_values_[cluster] == pytest.approx(expected, abs=1e-5)
+        assert ecoval.cluster_values_[cluster] == pytest.approx(expected, rel=0.01, abs=1e-4)
     check_cluster_consistency(ecoval)
     assert ecoval.estimator_.class_weight == "balanced"
     assert model.class_weight is None
@@ -165,10 +165,10 @@ def test_cluster_errors_are_those_of_a_weighted_bootstrap(rare):
     w = np.where(y_val == "bad", 5.0, 1.0)
     truth = np.arange(300), (y_val == "good").astype(int)
 
-    def given(kept):
-        if len(np.unique(y[kept])) < 2:
-            return (y_val == y[kept][0]).astype(float)
-        return GaussianNB().fit(X[kept], y[kept]).predict_proba(X_val)[truth]
+    def given(rest):
+        if len(np.unique(y[rest])) < 2:
+            return (y_val == y[rest][0]).astype(float)
+        return GaussianNB().fit(X[rest], y[rest]).predict_proba(X_val)[truth]
 
     rows = np.random.default_rng(0).integers(300, size=(4000, 300))
     everything = given(ecoval.labels_ >= 0)
@@ -184,10 +184,10 @@ def test_removing_the_lowest_values_spares_the_rare_class_only_with_weights(rare
     gone, scores = {}, {}
     for weight in (None, "balanced"):
         ecoval = EcoVal(random_state=0, class_weight=weight).fit(X, y, X_val, y_val)
-        kept = np.argsort(ecoval.values_)[75:]
-        model = LogisticRegression(class_weight="balanced").fit(X[kept], y[kept])
+        rest = np.argsort(ecoval.values_)[75:]
+        model = LogisticRegression(class_weight="balanced").fit(X[rest], y[rest])
         scores[weight] = balanced_accuracy_score(y_test, model.predict(X_test))
-        gone[weight] = 1 - (y[kept] == "bad").sum() / (y == "bad").sum()
+        gone[weight] = 1 - (y[rest] == "bad").sum() / (y == "bad").sum()
     assert gone[None] > 0.5
     assert gone["balanced"] < 0.25
     assert scores["balanced"] > scores[None]
@@ -208,6 +208,11 @@ def test_label_quality_and_suggestions_identify_wrong_labels(cancer, valued_canc
     assert set(ecoval.judge_weights_) == {"neighbors", "model", "forest"}
     new = ecoval.value_samples(cancer.X_test, cancer.y_test)
     assert (new.suggested_label == cancer.y_test).mean() > 0.9
+    issues = ecoval.label_issues_
+    assert issues[wrong].mean() > 0.7
+    assert wrong[issues].mean() > 0.8
+    assert (ecoval.suggested_labels_[issues] != cancer.y[issues]).all()
+    assert (new.suggested_label[new.label_issue] != cancer.y_test[new.label_issue]).all()
     assert new.label_quality[cancer.y_test != new.suggested_label].max() < 0.5
 
 
@@ -217,6 +222,7 @@ def test_targets_are_suggested_for_regression():
     y[:10] += 30
     ecoval = EcoVal(Ridge(), random_state=0).fit(X, y, X[:50], X[:50, 0] * 4)
     assert set(np.argsort(ecoval.label_quality_)[:10]) == set(range(10))
+    assert set(range(10)) <= set(np.flatnonzero(ecoval.label_issues_)) <= set(range(16))
     assert np.abs(ecoval.suggested_labels_[:10] - X[:10, 0] * 4).max() < 8
 
 
@@ -245,7 +251,7 @@ def test_a_model_that_does_not_pickle_serves_in_one_process(cancer):
     locked, plain = (
         EcoVal(m, n_clusters=6, random_state=0).fit(*data) for m in (Locked(), GaussianNB())
     )
-    assert np.array_equal(locked.values_, plain.values_)
+    np.testing.assert_allclose(locked.values_, plain.values_, rtol=1e-6, atol=1e-9)
     assert np.isfinite(locked.value_samples(cancer.X_test, cancer.y_test).value).all()
 
 

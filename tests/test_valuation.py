@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import check_cluster_consistency
-from sklearn.base import clone
 from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -15,7 +14,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from ecoval_core import Cancelled, EcoVal
-from ecoval_core.evaluation.peers import leave_one_out_values
 
 
 def spearman(a, b):
@@ -79,21 +77,6 @@ def test_one_seed_gives_the_same_bits_for_any_n_jobs(cancer, estimator):
     assert not np.array_equal(serial, run(4, 1))
 
 
-def test_the_finest_granularity_is_leave_one_out(cancer):
-    rows = np.arange(60)
-    X, y = cancer.X[rows], cancer.y[rows]
-    model = LogisticRegression(tol=1e-9, max_iter=5000)
-    ecoval = EcoVal(model, n_clusters=60, random_state=0).fit(X, y, cancer.X_val, cancer.y_val)
-    truth = np.arange(len(cancer.y_val)), cancer.y_val
-    full = clone(model).fit(X, y).predict_proba(cancer.X_val)[truth].mean()
-    for row in (0, 7, 31):
-        without = clone(model).fit(np.delete(X, row, 0), np.delete(y, row))
-        expected = full - without.predict_proba(cancer.X_val)[truth].mean()
-        assert ecoval.cluster_values_[ecoval.labels_[row]] == pytest.approx(expected, abs=1e-7)
-    ours = leave_one_out_values(model, X, y, cancer.X_val, cancer.y_val, random_state=0)
-    np.testing.assert_allclose(ours, ecoval.cluster_values_[ecoval.labels_])
-
-
 def test_reweighting_shares_the_fits_and_equals_a_fit_with_that_weight(cancer, valued_cancer):
     before = valued_cancer.values_.copy()
     other = valued_cancer.reweight(0.8)
@@ -128,8 +111,8 @@ def test_unseen_points_are_valued_like_the_training_points_they_resemble(digits,
 def test_unseen_mislabelled_points_are_worth_less(digits, valued_digits):
     wrong = np.arange(len(digits.y_test)) % 5 == 0
     given = np.where(wrong, (digits.y_test + 3) % 10, digits.y_test)
-    found = valued_digits.value_samples(digits.X_test, given)
-    assert roc_auc_score(wrong, -found.value) > 0.95
+    result = valued_digits.value_samples(digits.X_test, given)
+    assert roc_auc_score(wrong, -result.value) > 0.95
 
 
 def test_models_too_large_to_keep_are_replaced_by_the_full_one(cancer, monkeypatch):
@@ -138,12 +121,12 @@ def test_models_too_large_to_keep_are_replaced_by_the_full_one(cancer, monkeypat
             cancer.X, cancer.y, cancer.X_val, cancer.y_val
         )
 
-    kept = run()
+    whole = run()
     monkeypatch.setattr("ecoval_core.valuation.refitting.MAX_KEPT_BYTES", 100)
     light = run()
-    assert np.array_equal(light.values_, kept.values_)
+    assert np.array_equal(light.values_, whole.values_)
     new = cancer.X_test, cancer.y_test
-    assert spearman(light.value_samples(*new).value, kept.value_samples(*new).value) > 0.9
+    assert spearman(light.value_samples(*new).value, whole.value_samples(*new).value) > 0.9
 
 
 def test_each_unseen_point_is_valued_alone(digits, valued_digits):

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ecoval_core.valuation.cross_valuation import CrossValuation
+from ecoval_core.valuation.cross_valuation import CrossValuation, seed_deviation
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.record import Valuation
-from ecoval_core.valuation.uncertainty import seed_deviation
 
 
 @dataclass(frozen=True)

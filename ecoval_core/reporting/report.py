@@ -54,16 +54,9 @@ def make_report(
     new = new_labels(run, decisions) if relabelled is None else relabelled
     table, units = run.table, unit_of(run, unit)
     recipe = recipe or make_recipe(
-        run,
-        rules,
-        decisions,
-        relabelled=new,
-        unit=unit,
-        with_files=False,
-        name=name,
-        note=note,
+        run, rules, decisions, relabelled=new, unit=unit, with_files=False, name=name, note=note,
         created=created,
-    )
+    )  # fmt: skip
     sections = [
         findings.summary(run, units, decided, new),
         findings.what_was_valued(run),

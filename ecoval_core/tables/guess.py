@@ -10,9 +10,8 @@ from ecoval_core.tables.limits import TableError
 from ecoval_core.target_type import MAX_INTEGER_CLASSES, detect_task
 from ecoval_core.text import shorten
 
-# How people name what they want predicted, in the order in which names are trusted: the part that a column
-# plays; what happened, or what a thing is; what somebody suffers from; a state; a price or the like; and what
-# may as well be a feature.
+# How people name what they want predicted, in the order in which names are trusted: the part that a
+# column plays; what happened, or what a thing is; illnesses; a state; a price; what may be a feature.
 TARGET_WORDS = {
     "part": "target label class outcome response output",
     "event": """churn churned attrition exited left default defaulted fraud fraudulent survived
@@ -43,20 +42,19 @@ FREE_TEXT_LENGTH, FREE_TEXT_WORDS, FREE_TEXT_SHARE = 40, 5, 0.8
 def detect_target(frame: pd.DataFrame) -> str:
     """Guess the column to predict.
 
-    A column named like a target (`TARGET_WORDS`) comes first, and what happened before a state and a state
-    before a price: churn is taken where there is a price too. Ids never are. Without such a name it is the
-    last column if it holds few classes, one named like an amount, the first column if it holds few classes,
-    or the last that could be one.
+    A column named like a target (`TARGET_WORDS`) comes first, and what happened before a state and
+    a state before a price: churn is taken where there is a price too. Ids never are. Without such a
+    name it is the last column if it holds few classes, one named like an amount, the first column
+    if it holds few classes, or the last that could be one.
     """
     left_out = suggest_exclusions(frame)
     names = [str(column) for column in frame.columns]
     ranks = {name: _rank(name, names) for name in names}
     # Of equally good names the last is taken: targets stand at the end more often.
-    named = sorted(
-        (name for name in reversed(names) if ranks[name] < _UNNAMED), key=ranks.__getitem__
-    )
+    likely = [name for name in reversed(names) if ranks[name] < _UNNAMED]
+    likely.sort(key=ranks.__getitem__)
     columns = [name for name in names if name not in left_out]
-    for column in (name for name in named if ranks[name] < _WEAK):
+    for column in (name for name in likely if ranks[name] < _WEAK):
         if ranks[column] == 0 and "looks like" not in left_out.get(column, ""):
             return column  # even if nothing can learn it: better said than another taken in silence
         if column in columns and _suits(frame[column], ranks[column]):
@@ -66,7 +64,7 @@ def detect_target(frame: pd.DataFrame) -> str:
     few = [name for name in (columns[-1], columns[0]) if _has_few_classes(frame[name])]
     for column in (
         *(name for name in few if name == columns[-1]),
-        *(name for name in named if name in columns),
+        *(name for name in likely if name in columns),
         *few,
         *reversed(columns),
     ):

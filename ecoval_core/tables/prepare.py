@@ -169,8 +169,8 @@ def plant_label_noise(
         if len(classes) < 2:
             raise TableError("Label noise needs two classes: the targets hold one only.")
         noisy = classes[(codes + rng.integers(1, len(classes), len(y))) % len(classes)]
-        _, kept = np.unique(codes[order], return_index=True)
-        order = np.delete(order, kept)
+        _, firsts = np.unique(codes[order], return_index=True)
+        order = np.delete(order, firsts)  # each class keeps one true label
     positions = np.sort(order[: round(share * len(y))])
     changed = np.array(y)
     changed[positions] = noisy[positions]

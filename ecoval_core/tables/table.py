@@ -152,8 +152,8 @@ def content_digest(frame: pd.DataFrame) -> str:
         try:
             hashes = pd.util.hash_pandas_object(values, index=False)
         except (TypeError, ValueError):  # nested values, or text that is no Unicode
-            spelt = values.astype(object).map(_spell)
-            hashes = pd.util.hash_pandas_object(spelt, index=False)
+            texts = values.astype(object).map(_spell)
+            hashes = pd.util.hash_pandas_object(texts, index=False)
         digest.update(hashes.to_numpy().tobytes())
     return digest.hexdigest()
 

@@ -16,7 +16,6 @@ from ecoval_core.target_type import resolve_task
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
 from ecoval_core.valuation.record import LEAST_SURPLUS, Valuation
-from ecoval_core.valuation.scoring import suggest
 
 N_VALIDATION_FOLDS = 5
 
@@ -25,10 +24,12 @@ class CrossValuation:
     """Values of every row, averaged over folds, with the attributes of a fitted :class:`EcoVal`.
 
     A row brings nothing to the fold in which it validates, so that the values sum to the mean surplus; its
-    qualities and judgements are means over the folds that valued it. Standard errors are over a bootstrap of
-    the validation sets, which share no row. Clusters and their values are those of the first fold, where the
-    rows that validated join the nearest centre of their label. `fold_` is the fold in which each row
-    validated, -1 for a row that never did, and `trained_` the rows that each of the `estimators_` valued.
+    qualities and judgements are means over the folds that valued it, and it is a label issue if more than
+    half of them list it. A row that no fold valued has NaN, or -1 and False, throughout. Standard errors are
+    over a bootstrap of the validation sets, which share no row. Clusters and their values are those of the
+    first fold, where the rows that validated join the nearest centre of their label. `fold_` is the fold in
+    which each row validated, -1 for a row that never did, and `trained_` the rows that each of the
+    `estimators_` valued.
     """
 
     def __init__(
@@ -42,6 +43,9 @@ class CrossValuation:
         self.n_clusters_, self.cluster_values_ = first.n_clusters_, first.cluster_values_
         self.cluster_standard_errors_ = first.cluster_standard_errors_
         n_folds = len(self.estimators_)
+        self._n_valued = np.zeros(len(fold))
+        for rows in self.trained_:
+            self._n_valued[rows] += 1
         self.intrinsic_ = self._sum("intrinsic_") / n_folds
         self.extrinsic_ = self._sum("extrinsic_") / n_folds
         self.raw_extrinsic_ = self._sum("raw_extrinsic_") / n_folds
@@ -50,7 +54,8 @@ class CrossValuation:
         self.quality_ = self._mean("quality_")
         self.label_quality_ = self._mean("label_quality_")
         self.judged_ = self._mean("judged_")
-        self.suggested_labels_ = suggest(self.judged_, getattr(first, "classes_", None))
+        self.label_issues_ = self._sum("label_issues_") > self._n_valued / 2
+        self.suggested_labels_ = self._suggest(getattr(first, "classes_", None))
         self.surplus_, self.full_score_, self.prior_score_ = (
             float(np.mean([getattr(one, name) for one in self.estimators_]))
             for name in ("surplus_", "full_score_", "prior_score_")
@@ -61,7 +66,7 @@ class CrossValuation:
         claimed = float(np.mean([one.cluster_values_.sum() for one in self.estimators_]))
         self.intrinsic_share_, self.returns_to_scale_ = (
             amount / self.surplus_ if known else float("nan")
-            for amount in (float(self.intrinsic_.sum()), claimed)
+            for amount in (float(np.nansum(self.intrinsic_)), claimed)
         )
         self.reliable_ = all(one.reliable_ for one in self.estimators_)
 
@@ -70,10 +75,24 @@ class CrossValuation:
         total = np.zeros((len(self.fold_), *shape))
         for one, rows in zip(self.estimators_, self.trained_, strict=True):
             total[rows] += getattr(one, name) ** power
+        total[self._n_valued == 0] = np.nan
         return total
 
     def _mean(self, name: str) -> NDArray[np.float64]:
-        return self._sum(name) / np.maximum(self._sum(name, power=0), 1)
+        return (self._sum(name).T / np.maximum(self._n_valued, 1)).T
+
+    def _suggest(self, classes: NDArray | None) -> NDArray:
+        """Suggest the likeliest label; for issues, that of the first fold that lists the row."""
+        if classes is None:
+            return self.judged_[:, 0]
+        suggested = classes[self.judged_.argmax(axis=1)]
+        for one, rows in zip(self.estimators_[::-1], self.trained_[::-1], strict=True):
+            listed = self.label_issues_[rows] & one.label_issues_
+            suggested[rows[listed]] = one.suggested_labels_[listed]
+        if not self._n_valued.all():
+            suggested = suggested.astype(object)
+            suggested[self._n_valued == 0] = np.nan
+        return suggested
 
     def forget_models(self) -> None:
         """Free the models without each cluster of every fold; see :meth:`EcoVal.forget_models`."""
@@ -91,7 +110,14 @@ class CrossValuation:
         valued = [one.value_samples(X, y) for one in folds]
         amounts = ("value", "intrinsic", "extrinsic", "label_quality")
         means = {name: np.mean([one[name] for one in valued], axis=0) for name in amounts}
-        return Bunch(**means, cluster=valued[0].cluster, suggested_label=valued[0].suggested_label)
+        is_issue = np.mean([one.label_issue for one in valued], axis=0) > 0.5
+        first = valued[0]
+        return Bunch(
+            **means,
+            label_issue=is_issue,
+            cluster=first.cluster,
+            suggested_label=first.suggested_label,
+        )
 
     def reweight(self, extrinsic_weight: float) -> CrossValuation:
         """Value the same rows with another extrinsic weight, sharing the fits."""
@@ -159,6 +185,7 @@ def cross_value(
     labels[trained[0]] = fitted[0].labels_
     held = np.setdiff1d(np.arange(len(y)), trained[0])
     labels[held] = fitted[0].assign_clusters(rows_of[held], y[held])
+    labels[np.setdiff1d(held, np.concatenate(trained))] = -1
     return CrossValuation(fitted, trained, fold, labels)
 
 

@@ -8,12 +8,17 @@ from inspect import unwrap
 from threading import Event
 from typing import Any
 
+import numpy as np
 import sklearn
 from joblib import parallel_config
+from numpy.typing import NDArray
 from sklearn.utils.parallel import Parallel, delayed
 
 Progress = Callable[[int, int], None]
 ShouldStop = Callable[[], bool]
+
+# Of neighbours and trees, on a thread at a time.
+BLOCK_ROWS = 10_000
 
 _CANCELLED = "The run was cancelled."
 
@@ -63,9 +68,10 @@ def _stay_in_process(function: Callable[..., Any], *args: Any, **kwargs: Any) ->
 
 
 def run_tasks(
-    tasks: list[Any], n_jobs: int | None = None, monitor: Monitor | None = None
-) -> Iterator[Any]:
-    """Run delayed tasks in order through joblib, reporting progress and heeding a stop."""
+    tasks: list[Any], n_jobs: int | None = None, monitor: Monitor | None = None,
+    *, count: Callable[[Any], int] = lambda _: 1,
+) -> Iterator[Any]:  # fmt: skip
+    """Run delayed tasks in order through joblib, each `count` steps of progress, heeding a stop."""
     monitor = monitor or Monitor()
     monitor.check()
     stopping = Event()
@@ -82,8 +88,21 @@ def run_tasks(
         if stopping.is_set():
             continue
         yield result
-        monitor.step()
-        if monitor.is_stopping:
-            stopping.set()
+        for _ in range(count(result)):
+            monitor.step()
+            if monitor.is_stopping:
+                stopping.set()
+                break
     if stopping.is_set():
         raise Cancelled(_CANCELLED)
+
+
+def map_rows(
+    function: Callable[[NDArray], NDArray], X: NDArray, n_jobs: int | None = None
+) -> NDArray:
+    """Apply a function that needs no other rows to blocks of rows, on threads; same bits for any number."""
+    blocks = [X[start : start + BLOCK_ROWS] for start in range(0, len(X), BLOCK_ROWS)]
+    if len(blocks) < 2:
+        return function(X)
+    with parallel_config("threading"):
+        return np.concatenate(Parallel(n_jobs=n_jobs)(delayed(function)(block) for block in blocks))

@@ -14,7 +14,8 @@ from sklearn.utils import shuffle
 
 from ecoval_core.target_type import Task
 from ecoval_core.valuation.clustering import cluster_groups, target_bins
-from ecoval_core.valuation.kernels import Forest, ProximityKernel
+from ecoval_core.valuation.kernels import Forest, LeftOut, ProximityKernel
+from ecoval_core.valuation.leave_out import find_shortcut
 from ecoval_core.valuation.models import fit_model, seed_estimator, single_threaded
 from ecoval_core.valuation.quality import N_CONFIDENCE_FOLDS, nearest_neighbors
 from ecoval_core.valuation.refitting import MAX_FIT_SAMPLES
@@ -62,17 +63,29 @@ def _time_fits(estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_cluster
 
     everything = np.arange(len(X))
     scratch, full = _seconds(lambda: fit(everything, "on all rows"))
-    refits: list[float] = []
+    clusters = []
     for anchor in everything[:N_TIMED_REFITS]:
-        if sum(refits) > ENOUGH_SECONDS:
-            break
         # A random part would be missed less than a cluster, and a warm start be over sooner.
         distance = ((X - X[anchor]) ** 2).sum(axis=1)
         if is_classifier(estimator):
             distance[y != y[anchor]] = np.inf
-        rest = np.argsort(distance)[max(1, len(X) // n_clusters) :]
-        if len(rest):
-            refits.append(_seconds(partial(fit, np.sort(rest), "in part", full))[0])
+        clusters.append(np.argsort(distance)[: max(1, len(X) // n_clusters)])
+    short = find_shortcut(full, X, y)
+    if short is not None:
+        seen = short.look(X_val, len(clusters[0]))
+
+        def leave_out() -> list[Any]:
+            solved = short.without(clusters)
+            return [one is not None and short.output(one, seen) is not None for one in solved]
+
+        seconds, solved = _seconds(leave_out)
+        if all(solved):
+            return scratch * (1 + N_CONFIDENCE_FOLDS) + seconds / len(clusters) * n_clusters
+    refits: list[float] = []
+    for cluster in clusters:
+        rest = np.setdiff1d(everything, cluster)
+        if len(rest) and sum(refits) <= ENOUGH_SECONDS:
+            refits.append(_seconds(partial(fit, rest, "in part", full))[0])
     refit = np.mean(refits) if refits else scratch
     return float(scratch * (1 + N_CONFIDENCE_FOLDS) + refit * n_clusters)
 
@@ -91,12 +104,16 @@ def _time_stages(estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clust
     everything = np.arange(n_part)
     judging, forest = _seconds(lambda: Forest(X[:n_part], codes, scale, everything, 0))
     kernel = ProximityKernel(forest, X[:n_part], X_val)
-    members = np.arange(min(n_part, max(1, n_rows // n_clusters)))
-    agreement = np.ones((len(members), len(X_val)))
-    propagation, _ = _seconds(lambda: kernel.of_members(members, agreement))
-    # The weights take a pass over the members, the sums of clusters another, the credits a third.
-    propagation *= 3 * max(1, n_rows // n_clusters) / len(members)
+    left = LeftOut(
+        labels=np.minimum(everything, k_part - 1),
+        own=np.ones((n_part, scale.n_classes)),
+        output_val=np.ones((1, len(X_val), scale.n_classes)),
+        effects=np.ones((k_part, len(X_val))),
+        codes_val=np.zeros(len(X_val), dtype=codes.dtype),
+        row_weights=np.ones(len(X_val)),
+        scale=scale,
+    )
+    propagation, _ = _seconds(lambda: kernel.predict(left, np.arange(min(50, len(X_val)))))
     fitted = min(n_rows, MAX_FIT_SAMPLES)
-    neighbors += judging * fitted / n_rows
-    per_row = clustering * n_clusters / k_part + neighbors
-    return per_row * n_rows / n_part + propagation * n_clusters
+    per_row = clustering * n_clusters / k_part + neighbors + judging * fitted / n_rows + propagation
+    return per_row * n_rows / n_part

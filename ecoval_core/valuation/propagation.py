@@ -15,7 +15,7 @@ This stage is the project's own formulation: the paper's exact formulas are not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -32,11 +32,21 @@ from ecoval_core.valuation.clustering import (
     target_bins,
     target_groups,
 )
-from ecoval_core.valuation.kernels import BLOCK_PAIRS, Forest, Kernel, Points, make_kernels
+from ecoval_core.valuation.kernels import (
+    BLOCK_PAIRS,
+    Forest,
+    Kernel,
+    LeftOut,
+    Points,
+    Predictions,
+    make_kernels,
+)
+from ecoval_core.valuation.leave_out import has_short_way
 from ecoval_core.valuation.models import single_threaded
 from ecoval_core.valuation.parallel import Monitor
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.quality import (
+    IssueRule,
     Pool,
     identical_rows,
     make_folds,
@@ -49,33 +59,15 @@ from ecoval_core.valuation.refitting import (
     MAX_FIT_SAMPLES,
     Problem,
     Refits,
+    fit_full,
     leave_clusters_out,
     out_of_fold_output,
     sample_by_cluster,
 )
-from ecoval_core.valuation.scoring import Scale, prior_scores, residuals
+from ecoval_core.valuation.scoring import prior_scores, residuals
 
-
-@dataclass(frozen=True)
-class Cluster:
-    """One cluster left out: its members and the effect of its absence."""
-
-    rows: NDArray[np.int64]  # of the members in the training set
-    own: NDArray[np.float64]  # residuals r_i of the members under f_-c
-    output_val: NDArray  # of f_-c
-    codes_val: NDArray
-    scale: Scale
-    effect: NDArray[np.float64]  # w_v Delta_c(v)
-
-    def blocks(self) -> Iterator[slice]:
-        """Slices of the members, so small that their pairs with the validation rows fit in memory."""
-        step = max(1, BLOCK_PAIRS // max(1, len(self.effect)))
-        for start in range(0, len(self.rows), step):
-            yield slice(start, start + step)
-
-    def agreement(self, own: NDArray) -> NDArray:
-        """Products <r_i, r_v> of rows' residuals with those of all validation rows."""
-        return own @ residuals(self.output_val, self.codes_val, self.scale).T
+# Standard errors of values come from a sample of the validation rows beyond so many pairs with rows.
+MAX_ERROR_PAIRS, LEAST_ERROR_COLUMNS = 10_000_000, 50
 
 
 @dataclass(frozen=True)
@@ -86,36 +78,18 @@ class Weighting:
     weights: NDArray[np.float64]
     row_weights: NDArray[np.float64]
 
-    def predict(self, rows: NDArray[np.int64], agreement: NDArray) -> NDArray:
-        """Predict what training rows contribute at every validation row."""
-        return self._sum(lambda kernel: kernel.of_members(rows, agreement), agreement)
-
     def predict_new(self, new: Points, agreement: NDArray) -> NDArray:
         """Predict what unseen points would contribute at every validation row."""
-        return self._sum(lambda kernel: kernel.of_new(new, agreement), agreement)
-
-    def _sum(self, predict: Callable[[Kernel], NDArray], agreement: NDArray) -> NDArray:
         used = zip(self.weights, self.kernels, strict=True)
-        parts = [weight * predict(kernel) for weight, kernel in used if weight]
+        parts = [weight * kernel.of_new(new, agreement) for weight, kernel in used if weight]
         return sum(parts, np.zeros_like(agreement)) * self.row_weights
 
 
-def fit_kernel_weights(
-    clusters: Sequence[Cluster], kernels: Sequence[Kernel], row_weights: NDArray
-) -> Weighting:
+def fit_kernel_weights(predictions: Sequence[Predictions], effects: NDArray) -> NDArray[np.float64]:
     """Explain every Delta_c(v) by the sums of the members' kernels: non-negative least squares."""
-    n_kernels = len(kernels)
-    products, targets = np.zeros((n_kernels, n_kernels)), np.zeros(n_kernels)
-    for cluster in clusters:
-        sums = np.zeros((n_kernels, len(cluster.effect)))
-        for part in cluster.blocks():
-            agreement = cluster.agreement(cluster.own[part])
-            for k, kernel in enumerate(kernels):
-                sums[k] += kernel.of_members(cluster.rows[part], agreement).sum(axis=0)
-        sums *= row_weights
-        products += sums @ sums.T
-        targets += sums @ cluster.effect
-    return Weighting(kernels, _solve_nonnegative(products, targets), row_weights)
+    sums = [kernel.sums.ravel() for kernel in predictions]
+    products = np.array([[one @ other for other in sums] for one in sums])
+    return _solve_nonnegative(products, np.array([one @ effects.ravel() for one in sums]))
 
 
 def _solve_nonnegative(products: NDArray, targets: NDArray) -> NDArray[np.float64]:
@@ -140,33 +114,35 @@ class Credit:
 
 
 def credit_members(
-    clusters: Sequence[Cluster], weighting: Weighting, errors: NDArray, surplus: NDArray
-) -> Credit:
-    """Predict what every row contributes and correct it towards what was measured of its cluster."""
-    n_samples = sum(len(cluster.rows) for cluster in clusters)
-    sums = [np.zeros(len(cluster.effect)) for cluster in clusters]
-    for cluster, total in zip(clusters, sums, strict=True):
-        for part in cluster.blocks():
-            agreement = cluster.agreement(cluster.own[part])
-            total += weighting.predict(cluster.rows[part], agreement).sum(axis=0)
-    predicted = np.array([total.mean() for total in sums])
-    measured = np.array([cluster.effect.mean() for cluster in clusters])
+    left: LeftOut, predictions: Sequence[Predictions], weights: NDArray, errors: NDArray,
+    surplus: NDArray, columns: NDArray[np.int64],
+) -> Credit:  # fmt: skip
+    """Predict what every row contributes and correct it towards what was measured of its cluster.
+
+    The errors of values come from the validation rows `columns`: their moments are scaled to what all of
+    them would have.
+    """
+    sums = sum(w * kernel.sums for w, kernel in zip(weights, predictions, strict=True))
+    predicted, measured = sums.mean(axis=1), left.effects.mean(axis=1)
     reliability = reliability_of(measured - predicted, errors)
-    corrections = [
-        rho * (cluster.effect - total)
-        for cluster, total, rho in zip(clusters, sums, reliability, strict=True)
-    ]
-    claimed = np.sum(sums, axis=0) + np.sum(corrections, axis=0)
-    totals = np.column_stack([surplus, claimed, weighting.row_weights])
-    extrinsic, moments = np.empty(n_samples), np.empty((n_samples, 1 + totals.shape[1]))
-    for cluster, correction in zip(clusters, corrections, strict=True):
-        for part in cluster.blocks():
-            rows = cluster.rows[part]
-            credit = weighting.predict(rows, cluster.agreement(cluster.own[part]))
-            credit += correction / len(cluster.rows)
-            extrinsic[rows] = credit.mean(axis=1)
-            moments[rows, 0] = (credit**2).mean(axis=1)
-            moments[rows, 1:] = credit @ totals / len(totals)
+    share = reliability / left.sizes
+    extrinsic = sum(w * kernel.means for w, kernel in zip(weights, predictions, strict=True))
+    extrinsic = extrinsic + (share * (measured - predicted))[left.labels]
+    differences = left.effects[:, columns] - sums[:, columns]
+    claimed = sums[:, columns].sum(axis=0) + reliability @ differences
+    totals = np.column_stack([surplus[columns], claimed, left.row_weights[columns]])
+    totals *= np.sqrt(len(columns) / len(surplus))
+    moments = np.empty((len(extrinsic), 1 + totals.shape[1]))
+    step = max(1, BLOCK_PAIRS // len(columns))
+    for start in range(0, len(moments), step):
+        rows = slice(start, start + step)
+        labels = left.labels[rows]
+        credit = share[labels, None] * differences[labels]
+        for weight, kernel in zip(weights, predictions, strict=True):
+            credit += weight * kernel.some[rows]
+        credit *= np.sqrt(len(columns) / len(surplus))
+        moments[rows, 0] = (credit**2).mean(axis=1)
+        moments[rows, 1:] = credit @ totals / len(totals)
     return Credit(extrinsic, predicted, reliability, Sampling(moments, totals))
 
 
@@ -178,29 +154,24 @@ def reliability_of(differences: NDArray, errors: NDArray) -> NDArray[np.float64]
 
 
 def credit_joining(
-    new: Points,
-    joined: NDArray[np.int64],
-    clusters: Sequence[Cluster],
-    weighting: Weighting,
-    credit: Credit,
+    new: Points, joined: NDArray[np.int64], left: LeftOut, weighting: Weighting, credit: Credit
 ) -> NDArray[np.float64]:
     """Credit unseen points, each as if it alone joined its cluster and shared in its correction."""
     extrinsic = np.empty(len(joined))
-    n_val = len(clusters[0].effect)
+    measured, sizes = left.effects.mean(axis=1), left.sizes
+    n_val = left.effects.shape[1]
     # By cluster, but many clusters at once: a kernel may have to sort all training rows for each call.
     by_cluster = np.argsort(joined, kind="stable")
-    step = max(1, BLOCK_PAIRS // max(1, n_val))
+    step = max(1, BLOCK_PAIRS // n_val)
     for start in range(0, len(joined), step):
         block = by_cluster[start : start + step]
         part, cluster = new.take(block), joined[block]
         agreement = np.empty((len(block), n_val))
         for c in np.unique(cluster):
-            agreement[cluster == c] = clusters[c].agreement(part.residuals[cluster == c])
+            agreement[cluster == c] = part.residuals[cluster == c] @ left.residuals_val(c).T
         own = weighting.predict_new(part, agreement).mean(axis=1)
-        measured = np.array([clusters[c].effect.mean() for c in cluster])
-        n_members = np.array([len(clusters[c].rows) for c in cluster])
-        difference = measured - credit.predicted[cluster] - own
-        extrinsic[block] = own + credit.reliability[cluster] * difference / (n_members + 1)
+        difference = measured[cluster] - credit.predicted[cluster] - own
+        extrinsic[block] = own + credit.reliability[cluster] * difference / (sizes[cluster] + 1)
     return extrinsic
 
 
@@ -229,6 +200,7 @@ class Attribution:
     forest: Forest
     pool: Pool
     judged: NDArray[np.float64]
+    issue_rule: IssueRule
     quality: NDArray[np.float64]
     label_quality: NDArray[np.float64]
     n_neighbors: int
@@ -244,15 +216,12 @@ class Attribution:
         problem = self.problem
         Z_train, Z = self.scaler.transform(problem.X), self.scaler.transform(X)
         cluster = self.assign_clusters(X, codes)
-        clusters = _gather(problem, self.clustering, self.refits)
-        own = np.empty((len(X), clusters[0].own.shape[1]))
+        left = _left_out(problem, self.clustering, self.refits)
         with single_threaded():
-            for c in np.unique(cluster):
-                new = np.flatnonzero(cluster == c)
-                output = problem.output(self.refits.without(c), X[new])
-                own[new] = residuals(output, codes[new], problem.scale)
+            output = self.refits.output_without(problem, self.clustering.labels, cluster, X)
+            own = residuals(output, codes, problem.scale)
             points = Points(Z, codes, own)
-            credit = credit_joining(points, cluster, clusters, self.weighting, self.credit)
+            credit = credit_joining(points, cluster, left, self.weighting, self.credit)
             neighbors = nearest_neighbors(Z_train, self.n_neighbors, Z, seed=self.seed)
             judged = self.pool.output(
                 [
@@ -286,20 +255,35 @@ def attribute(
         scaler = StandardScaler().fit(problem.X)
         Z = scaler.transform(problem.X)
         edges = None if problem.classes is not None else target_bins(problem.codes)
-        n_clusters = auto_n_clusters(n_samples) if n_clusters == "auto" else int(n_clusters)
         groups = target_groups(problem.codes, edges)
-        clustering = cluster_groups(Z, groups, n_clusters, seed)
-        rows = sample_by_cluster(clustering.labels, max_fit_samples or n_samples, seed)
         monitor = monitor or Monitor()
+        monitor.check()
+        # Where classes count alike, single rows of a rare one weigh so much that fine clusters hand on noise.
+        is_free = problem.class_weights is None and has_short_way(
+            problem.estimator, Z.shape[1], problem.scale.n_classes
+        )
+        while True:
+            k = (
+                auto_n_clusters(n_samples, is_free=is_free)
+                if n_clusters == "auto"
+                else int(n_clusters)
+            )
+            clustering = cluster_groups(Z, groups, k, seed)
+            rows = sample_by_cluster(clustering.labels, max_fit_samples or n_samples, seed)
+            fitted = fit_full(problem, rows)
+            if n_clusters != "auto" or not is_free or fitted[1] is not None:
+                break
+            # A fit that did not end, say, has no short way after all: refits want fewer clusters.
+            is_free = False
         monitor.total = count_fits(clustering.n_clusters)
         refits = leave_clusters_out(
-            problem, clustering.labels, rows=rows, n_jobs=n_jobs, monitor=monitor
+            problem, clustering.labels, rows=rows, n_jobs=n_jobs, monitor=monitor, fitted=fitted
         )
         identical = identical_rows(problem.X, problem.codes)
         folds = make_folds(identical, problem.codes, problem.scale, seed)
         out_of_fold = out_of_fold_output(problem, folds, rows=rows, n_jobs=n_jobs, monitor=monitor)
         forest = Forest(Z, problem.codes, problem.scale, rows, seed, n_jobs)
-        neighbors = nearest_neighbors(Z, n_neighbors, seed=seed)
+        neighbors = nearest_neighbors(Z, n_neighbors, seed=seed, n_jobs=n_jobs)
         opinions = [
             neighbor_output(problem.codes[neighbors], problem.scale),
             out_of_fold,
@@ -310,37 +294,42 @@ def attribute(
         opinions = [mean_of_identical(output, identical) for output in opinions]
         pool = Pool.fit(opinions, problem.codes, problem.scale)
         judged = pool.output(opinions)
-        clusters = _gather(problem, clustering, refits)
+        left = _left_out(problem, clustering, refits)
         Z_val = scaler.transform(problem.X_val)
         kernels = make_kernels(Z, problem.codes, Z_val, problem.codes_val, forest, identical)
-        weighting = fit_kernel_weights(clusters, kernels, problem.row_weights)
+        columns = _columns_for_errors(len(Z), len(Z_val), seed)
+        predictions = [kernel.predict(left, columns) for kernel in kernels]
+        weights = fit_kernel_weights(predictions, left.effects)
+        weighting = Weighting(kernels, weights, problem.row_weights)
         errors = _standard_errors(refits.effects, problem.row_weights)
         prior = prior_scores(problem.codes_val, problem.scoring, problem.scale)
         surplus = (refits.scores_full - prior) * problem.row_weights
-        credit = credit_members(clusters, weighting, errors, surplus)
+        credit = credit_members(left, predictions, weights, errors, surplus, columns)
     return Attribution(
         problem=problem, clustering=clustering, refits=refits, scaler=scaler, edges=edges,
         errors=errors, weighting=weighting, credit=credit, forest=forest, pool=pool, judged=judged,
+        issue_rule=IssueRule.fit(judged, problem.codes, problem.scale.task),
         quality=pool.quality(judged, problem.codes, problem.class_weights),
         label_quality=pool.label_quality(judged, problem.codes), n_neighbors=n_neighbors, seed=seed,
     )  # fmt: skip
 
 
-def _gather(problem: Problem, clustering: Clustering, refits: Refits) -> list[Cluster]:
-    own = residuals(refits.output_own, problem.codes, problem.scale)
-    by_cluster = np.argsort(clustering.labels, kind="stable")
-    ends = np.cumsum(np.bincount(clustering.labels))
-    return [
-        Cluster(
-            rows,
-            own[rows],
-            refits.output_val[c],
-            problem.codes_val,
-            problem.scale,
-            refits.effects[c] * problem.row_weights,
-        )
-        for c, rows in enumerate(np.split(by_cluster, ends[:-1]))
-    ]
+def _left_out(problem: Problem, clustering: Clustering, refits: Refits) -> LeftOut:
+    return LeftOut(
+        labels=clustering.labels,
+        own=residuals(refits.output_own, problem.codes, problem.scale),
+        output_val=refits.output_val,
+        effects=refits.effects * problem.row_weights,
+        codes_val=problem.codes_val,
+        row_weights=problem.row_weights,
+        scale=problem.scale,
+    )
+
+
+def _columns_for_errors(n_samples: int, n_val: int, seed: int) -> NDArray[np.int64]:
+    """Choose the validation rows at which the spread of every row's credit is looked at."""
+    n_columns = min(n_val, max(LEAST_ERROR_COLUMNS, MAX_ERROR_PAIRS // n_samples))
+    return np.sort(np.random.default_rng(seed).permutation(n_val)[:n_columns])
 
 
 def _standard_errors(effects: NDArray, row_weights: NDArray) -> NDArray[np.float64]:

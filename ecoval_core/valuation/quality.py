@@ -9,6 +9,14 @@ with smoothed p_j and elasticities w >= 0 by maximum likelihood of the given lab
 that fits as well as any is 1 in a mixed region too. Where classes are balanced, q divides their shares out.
 For regression the judges' deviations from the training mean are weighted by least squares of the given
 targets, and q = exp(-|residual| / (2 * 1.4826 * spread)). None of it looks at the validation points.
+
+A label is listed as an issue where, with t_k the mean of p(k) over the rows labelled k,
+
+    p(y) < t_y and some k has p(k) > p(y) and p(k) >= t_k
+
+(confident learning's thresholds, and another class likelier); the likeliest such k is suggested. A target is
+listed where its residual exceeds 3.5 of 1.4826 times the median absolute residual of rows with predictions of
+that size.
 """
 
 from __future__ import annotations
@@ -23,6 +31,8 @@ from scipy.optimize import minimize, nnls
 from scipy.special import logsumexp, softmax
 from sklearn.neighbors import NearestNeighbors
 
+from ecoval_core.valuation.models import single_threaded
+from ecoval_core.valuation.parallel import map_rows
 from ecoval_core.valuation.scoring import Scale, agreement, residuals
 
 N_CONFIDENCE_FOLDS = 5
@@ -35,6 +45,10 @@ MAX_POOLED_ROWS = 10_000
 # one core: 73 s exact, 8 s by the sample, 6 s by an approximate index (after 28 s of compilation); the
 # planted noise that neighbours alone find is the same within 0.003 of AUC.
 MAX_REFERENCE_POINTS = 20_000
+# Rows of similar predictions whose residuals a target's is held against, and how many bins of them.
+BIN_ROWS, MAX_BINS = 25, 20
+# Of a robust deviation, the usual bound for outliers (Iglewicz and Hoaglin, 1993).
+OUTLIER = 3.5
 
 
 def identical_rows(X: NDArray, codes: NDArray) -> NDArray[np.int64]:
@@ -110,6 +124,50 @@ class Pool:
         return np.divide(given, highest, out=np.zeros(len(codes)), where=highest > 0)
 
 
+@dataclass(frozen=True)
+class IssueRule:
+    """Which given labels or targets to list as wrong, by the judgement of the rows that it was fitted on."""
+
+    task: str
+    thresholds: NDArray[np.float64]  # t_k of each class; for regression, deviations at the sizes
+    sizes: NDArray[np.float64]  # regression: predictions, ascending
+
+    @classmethod
+    def fit(cls, judged: NDArray, codes: NDArray, task: str) -> IssueRule:
+        """Find out what the judges say of rows of each class, or of each size."""
+        if task == "classification":
+            sums = np.bincount(codes, judged[np.arange(len(codes)), codes], judged.shape[1])
+            counts = np.bincount(codes, minlength=judged.shape[1])
+            return cls(task, sums / np.maximum(counts, 1), np.empty(0))
+        predicted, distance = judged[:, 0], np.abs(codes - judged[:, 0])
+        bins = np.array_split(
+            np.argsort(predicted, kind="stable"), np.clip(len(codes) // BIN_ROWS, 1, MAX_BINS)
+        )
+        deviations = 1.4826 * np.array([np.median(distance[rows]) for rows in bins])
+        # Where most targets of a size are predicted exactly, not every other one is wrong.
+        deviations = np.maximum(deviations, 1.4826 * np.median(distance) / 4)
+        return cls(task, deviations, np.array([np.median(predicted[rows]) for rows in bins]))
+
+    def find(self, judged: NDArray, codes: NDArray) -> NDArray[np.bool_]:
+        """Mark the labels or targets to list."""
+        if self.task == "regression":
+            bound = OUTLIER * np.interp(judged[:, 0], self.sizes, self.thresholds)
+            return (np.abs(codes - judged[:, 0]) > bound) & (bound > 0)
+        given = judged[np.arange(len(codes)), codes]
+        return (given < self.thresholds[codes]) & self._likelier(judged, given).any(axis=1)
+
+    def suggest(self, judged: NDArray, codes: NDArray) -> NDArray:
+        """Return what the judges find likeliest, for listed labels among the classes that are confident."""
+        if self.task == "regression":
+            return judged[:, 0]
+        given = judged[np.arange(len(codes)), codes]
+        confident = np.where(self._likelier(judged, given), judged, -1.0).argmax(axis=1)
+        return np.where(self.find(judged, codes), confident, judged.argmax(axis=1))
+
+    def _likelier(self, judged: NDArray, given: NDArray) -> NDArray[np.bool_]:
+        return (judged > given[:, None]) & (judged >= self.thresholds)
+
+
 def _log(probabilities: NDArray) -> NDArray[np.float64]:
     return np.log((1 - SMOOTHING) * probabilities + SMOOTHING / probabilities.shape[1])
 
@@ -147,19 +205,27 @@ def mean_of_identical(values: NDArray, identical: NDArray[np.int64]) -> NDArray[
 
 
 def nearest_neighbors(
-    X: NDArray, n_neighbors: int, X_new: NDArray | None = None, *, seed: int = 0
-) -> NDArray[np.int64]:
+    X: NDArray, n_neighbors: int, X_new: NDArray | None = None, *, seed: int = 0,
+    n_jobs: int | None = None,
+) -> NDArray[np.int64]:  # fmt: skip
     """Nearest training points of each training point (itself left out) or of unseen points."""
     n_samples = len(X)
     wanted = max(1, min(n_neighbors, n_samples - (X_new is None)))
-    if n_samples <= MAX_REFERENCE_POINTS:
+    if n_samples <= MAX_REFERENCE_POINTS and X_new is None:
         index = NearestNeighbors(n_neighbors=wanted).fit(X)
-        return index.kneighbors(X_new, return_distance=False)
-    sample = np.random.default_rng(seed).permutation(n_samples)[:MAX_REFERENCE_POINTS]
-    index = NearestNeighbors(n_neighbors=wanted + 1).fit(X[sample].astype(np.float32))
-    points = (X if X_new is None else X_new).astype(np.float32)
-    nearest = sample[index.kneighbors(points, return_distance=False)]
+        return index.kneighbors(None, return_distance=False)
+    rows = np.arange(n_samples)
+    if n_samples > MAX_REFERENCE_POINTS:
+        rows = np.random.default_rng(seed).permutation(n_samples)[:MAX_REFERENCE_POINTS]
+        X, X_new = X.astype(np.float32), None if X_new is None else X_new.astype(np.float32)
+    index = NearestNeighbors(n_neighbors=wanted + (X_new is None)).fit(X[rows])
+
+    def search(points: NDArray) -> NDArray[np.int64]:
+        with single_threaded():
+            return rows[index.kneighbors(points, return_distance=False)]
+
     if X_new is not None:
-        return nearest[:, :wanted]
+        return map_rows(search, X_new, n_jobs)
+    nearest = map_rows(search, X, n_jobs)
     itself_last = np.argsort(nearest == np.arange(n_samples)[:, None], axis=1, kind="stable")
     return np.take_along_axis(nearest, itself_last, axis=1)[:, :wanted]

@@ -106,6 +106,7 @@ class Findings:
     raw_extrinsic: NDArray[np.float64]
     judged: NDArray[np.float64]
     suggested_labels: NDArray
+    label_issues: NDArray[np.bool_]
     sampling: Sampling
     cluster_values: NDArray[np.float64]
     cluster_standard_errors: NDArray[np.float64]
@@ -131,7 +132,10 @@ class Valuation:
         self.labels_ = findings.labels
         self.quality_, self.label_quality_ = findings.quality, findings.label_quality
         self.raw_extrinsic_, self.judged_ = findings.raw_extrinsic, findings.judged
-        self.suggested_labels_ = findings.suggested_labels
+        self.suggested_labels_, self.label_issues_ = (
+            findings.suggested_labels,
+            findings.label_issues,
+        )
         self.cluster_values_ = findings.cluster_values
         self.cluster_standard_errors_ = findings.cluster_standard_errors
         self.n_clusters_ = len(findings.cluster_values)

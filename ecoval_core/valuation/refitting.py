@@ -6,19 +6,23 @@ validation rows v of its effects
 
     Delta_c(v) = s(f_D; v) - s(f_-c; v),   Phi_c = mean_v w_v Delta_c(v)
 
-with s the per-sample score, f_D the model on all rows and f_-c the model without the cluster.
+with s the per-sample score, f_D the model on all rows and f_-c the model without the cluster. Where f_-c
+follows from f_D (see leave_out.py) nothing is refitted.
 """
 
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.parallel import delayed
 
+from ecoval_core.valuation.leave_out import Shortcut, find_shortcut
 from ecoval_core.valuation.models import (
     RefitError,
     fit_model,
@@ -42,6 +46,8 @@ from ecoval_core.valuation.scoring import (
 MAX_FIT_SAMPLES = 10_000
 # Unseen points are valued with the models without each cluster; large forests are not worth the memory.
 MAX_KEPT_BYTES = 128 * 2**20
+# Clusters and members that a task of the short way takes at once.
+BLOCK_CLUSTERS, BLOCK_MEMBERS = 64, 2_000
 
 
 @dataclass(frozen=True)
@@ -119,13 +125,54 @@ class Refits:
     estimator: Any  # f_D, fitted on all rows, or on the sample
     scores_full: NDArray[np.float64]  # s(f_D; v)
     effects: NDArray[np.float64]  # Delta_c(v), of shape (K, n_val)
-    output_val: NDArray  # f_-c at the validation points: (K, n_val, n_outputs)
+    # f_-c at the validation points, (K, n_val, n_outputs); that of f_D, (1, ...), if larger than
+    # `MAX_KEPT_BYTES`: clusters are then so many that leaving one out changes little.
+    output_val: NDArray
     output_own: NDArray[np.float64]  # f_-c at the members of c: (n_samples, n_outputs)
-    models: tuple[Any, ...] | None  # f_-c; None if larger than `MAX_KEPT_BYTES`
+    models: dict[
+        int, Any
+    ]  # f_-c by cluster where it was refitted; empty if larger than `MAX_KEPT_BYTES`
+    rows: NDArray[np.int64]  # fitted on
 
-    def without(self, cluster: int) -> Any:
-        """Return f_{-c}, or f_D where the models were too large to keep."""
-        return self.estimator if self.models is None else self.models[cluster]
+    def output_without(
+        self, problem: Problem, labels: NDArray, clusters: NDArray, X: NDArray
+    ) -> NDArray[np.float64]:
+        """Output at points, for each by the model without its cluster; f_D's where none was kept."""
+        output = problem.output(self.estimator, X)
+        present = [int(c) for c in np.unique(clusters)]
+        asked = [c for c in present if c not in self.models]
+        for c in set(present) - set(asked):
+            points = np.flatnonzero(clusters == c)
+            output[points] = problem.output(self.models[c], X[points])
+        short = None
+        if asked:
+            short = find_shortcut(self.estimator, problem.X[self.rows], problem.y[self.rows])
+        if short is not None:
+            members = [np.flatnonzero(labels[self.rows] == c) for c in asked]
+            seen = short.look(X, max(len(rows) for rows in members))
+            for c, parameters in zip(asked, short.without(members), strict=True):
+                points = np.flatnonzero(clusters == c)
+                if parameters is not None:
+                    output[points] = short.output(parameters, seen[points])
+        return output
+
+
+def _without_clusters(
+    problem: Problem, short: Shortcut, at_val: NDArray, position: NDArray, clusters: list[NDArray]
+) -> list[tuple[NDArray, NDArray] | None]:
+    with single_threaded():
+        fitted = [position[members][position[members] >= 0] for members in clusters]
+        sizes = [len(members) for members in clusters]
+        own = short.look(problem.X[np.concatenate(clusters)], max(map(len, fitted)))
+        outputs = []
+        for parameters, seen in zip(
+            short.without(fitted), np.split(own, np.cumsum(sizes)[:-1]), strict=True
+        ):
+            outputs.append(
+                None if parameters is None
+                else (short.output(parameters, at_val), short.output(parameters, seen))
+            )  # fmt: skip
+        return outputs
 
 
 def _without_cluster(
@@ -172,42 +219,96 @@ def _size_of(model: Any) -> float:
         return float("inf")
 
 
+def fit_full(problem: Problem, rows: NDArray) -> tuple[Any, Shortcut | None]:
+    """Fit f_D, and find its short way to models without clusters."""
+    with single_threaded():
+        full = fit_model(problem.estimator, problem.X[rows], problem.y[rows], "on all rows")
+        short = find_shortcut(full, problem.X[rows], problem.y[rows])
+        return full if short is None else short.estimator, short
+
+
 def leave_clusters_out(
     problem: Problem, labels: NDArray, *, rows: NDArray | None = None, n_jobs: int | None = None,
-    monitor: Monitor | None = None,
+    monitor: Monitor | None = None, fitted: tuple[Any, Shortcut | None] | None = None,
 ) -> Refits:  # fmt: skip
-    """Fit once on all `rows` and once without each cluster; every row is predicted. Takes K + 1 steps."""
+    """Fit on all `rows`, unless `fitted`, and without each cluster; every row is predicted. K + 1 steps."""
     rows = np.arange(len(labels)) if rows is None else rows
     n_clusters = int(labels.max()) + 1
     monitor = monitor or Monitor()
     monitor.check()
+    full, short = fitted or fit_full(problem, rows)
     with single_threaded():
-        full = fit_model(problem.estimator, problem.X[rows], problem.y[rows], "on all rows")
-        scores_full = problem.scores(problem.output(full, problem.X_val))
+        output_full = problem.output(full, problem.X_val)
     monitor.step()
-    n_outputs = problem.scale.n_classes
-    effects = np.empty((n_clusters, len(problem.X_val)))
     # Probabilities fit into half the memory; amounts can be too large for it.
     precision = np.float64 if problem.classes is None else np.float32
-    output_val = np.empty((n_clusters, len(problem.X_val), n_outputs), dtype=precision)
-    output_own = np.empty((len(labels), n_outputs))
-    keep = _size_of(full) * n_clusters <= MAX_KEPT_BYTES
-    models = []
+    output_val = output_full[None].astype(precision)
+    is_kept = output_val.nbytes * n_clusters <= MAX_KEPT_BYTES
+    if is_kept:
+        output_val = np.repeat(output_val, n_clusters, axis=0)
+    scores_full = problem.scores(output_full)
+    effects = np.empty((n_clusters, len(problem.X_val)))
+    output_own = np.empty((len(labels), problem.scale.n_classes))
+    clusters = np.split(np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels))[:-1])
+
+    def take(cluster: int, at_val: NDArray, at_members: NDArray) -> None:
+        effects[cluster] = scores_full - problem.scores(at_val)
+        if is_kept:
+            output_val[cluster] = at_val
+        output_own[clusters[cluster]] = at_members
+
+    remaining = list(range(n_clusters))
+    if short is not None:
+        remaining = []
+        solved = _go_short_way(problem, short, rows, clusters, n_jobs, monitor)
+        for cluster, outputs in enumerate(solved):
+            if outputs is None:
+                remaining.append(cluster)
+            else:
+                take(cluster, *outputs)
+    keep = _size_of(full) * len(remaining) <= MAX_KEPT_BYTES
+    models = {}
     # A large forest need not travel with every task when nothing starts from it.
     start = full if starts_from_solution(full) else None
     tasks = [
         delayed(_without_cluster)(problem, start, rows, labels, cluster, keep)
-        for cluster in range(n_clusters)
+        for cluster in remaining
     ]
-    for cluster, result in enumerate(run_tasks(tasks, n_jobs, monitor)):
-        at_val, at_members, model = result
-        effects[cluster] = scores_full - problem.scores(at_val)
-        output_val[cluster] = at_val
-        output_own[labels == cluster] = at_members
-        models.append(model)
-    return Refits(
-        full, scores_full, effects, output_val, output_own, tuple(models) if keep else None
-    )
+    for cluster, (*outputs, model) in zip(
+        remaining, run_tasks(tasks, n_jobs, monitor), strict=True
+    ):
+        take(cluster, *outputs)
+        if keep:
+            models[cluster] = model
+    return Refits(full, scores_full, effects, output_val, output_own, models, rows)
+
+
+def _go_short_way(
+    problem: Problem, short: Shortcut, rows: NDArray, clusters: list[NDArray], n_jobs: int | None,
+    monitor: Monitor,
+) -> Iterator[tuple[NDArray, NDArray] | None]:  # fmt: skip
+    """Output of f_-c at validation rows and members, cluster by cluster; None where it must be refitted."""
+    position = np.full(len(problem.X), -1)
+    position[rows] = np.arange(len(rows))
+    sizes = np.array([len(members) for members in clusters])
+    at_val = short.look(problem.X_val, int(sizes.max()))
+    starts, n_members = [0], 0
+    for cluster, size in enumerate(sizes):
+        n_members += size
+        if cluster - starts[-1] >= BLOCK_CLUSTERS or n_members > BLOCK_MEMBERS:
+            if cluster > starts[-1]:
+                starts.append(cluster)
+            n_members = size
+    tasks = [
+        delayed(_without_clusters)(problem, short, at_val, position, clusters[start:end])
+        for start, end in pairwise([*starts, len(clusters)])
+    ]
+
+    def count(results: list[Any]) -> int:
+        return sum(result is not None for result in results)
+
+    for results in run_tasks(tasks, n_jobs, monitor, count=count):
+        yield from results
 
 
 def out_of_fold_output(

@@ -19,7 +19,8 @@ from sklearn.model_selection import train_test_split
 
 from ecoval_core.target_type import LARGEST_NUMBER, Task
 
-MAX_VALIDATION_ROWS = 10_000
+# Validation rows beyond it move the values of clusters by less than their errors, and cost time.
+MAX_VAL_SAMPLES = 2_000
 # Below this part of its even share a class is too rare for an unweighted utility to see.
 EVEN_SHARE = 1 / 3
 _LEAST_PROBABILITY = 1e-3
@@ -224,9 +225,9 @@ def encode(y: NDArray, classes: NDArray | None, name: str) -> NDArray:
     return np.searchsorted(classes, y)
 
 
-def suggest(judged: NDArray, classes: NDArray | None) -> NDArray:
-    """Return the labels, or targets, that the judges find likeliest."""
-    return judged[:, 0] if classes is None else classes[judged.argmax(axis=1)]
+def decode(codes: NDArray, classes: NDArray | None) -> NDArray:
+    """Return the labels of class indices; targets are their own codes."""
+    return codes if classes is None else classes[codes]
 
 
 def check_magnitude(numbers: NDArray, name: str) -> None:
@@ -240,7 +241,7 @@ def check_magnitude(numbers: NDArray, name: str) -> None:
 
 
 def set_validation_aside(
-    y: NDArray, classes: NDArray | None, seed: int
+    y: NDArray, classes: NDArray | None, seed: int, max_rows: int | None = None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split off a stratified fifth of the rows to validate on; the only row of a class stays to be valued."""
     n_samples = len(y)
@@ -250,7 +251,7 @@ def set_validation_aside(
             f"n_samples={n_samples} rows are too few to set a validation part aside; give at least "
             "5, or pass X_val and y_val."
         )
-    n_val = min(max(1, n_samples // 5), MAX_VALIDATION_ROWS)
+    n_val = min(max(1, n_samples // 5), max_rows or n_samples)
     if classes is None:
         train, validation = train_test_split(rows, test_size=n_val, random_state=seed)
         return np.sort(train), np.sort(validation)

@@ -225,7 +225,9 @@ def _read(one: Member, content: bytes, n_rows: int) -> tuple[Member, Any]:
     return one, found
 
 
-_BY_ROW = ("labels", "quality", "label_quality", "raw_extrinsic", "judged", "suggested_labels")
+_BY_ROW = (
+    "labels", "quality", "label_quality", "raw_extrinsic", "judged", "suggested_labels", "label_issues"
+)  # fmt: skip
 
 
 def _check_values(values: Values, n_rows: int) -> None:

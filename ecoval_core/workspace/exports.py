@@ -116,8 +116,9 @@ def exported_frame(
         added = pd.concat([run.split.parts, shown.scale(run.frame[columns])], axis=1)
         added["unit"] = pd.Series(shown.name, index=added.index, dtype="str")
         added["cluster"] = run.frame["cluster"].astype("Int64")
-        for name in ("label_quality", "suggested_label"):
-            added[name] = run.frame[name]
+        added["label_quality"] = run.frame["label_quality"]
+        added["label_issue"] = run.frame["label_issue"].astype("boolean")
+        added["suggested_label"] = run.frame["suggested_label"]
         if len(run.split.flipped_ids):
             added["planted_noise"] = run.frame["flipped"].astype("boolean")
             added["label_used"] = run.frame["label"]

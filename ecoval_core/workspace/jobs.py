@@ -19,8 +19,9 @@ from ecoval_core.workspace.worker import Worker, WorkerLost
 
 # Starts the process that does a job.
 Start = Callable[["Job"], Worker]
-# A visitor who has not been seen for so long no longer keeps a job alive that another one cancels.
-ABSENT_SECONDS = 30.0
+# A visitor who has not been seen for so long no longer keeps a job alive that another one cancels; browsers
+# let a page in the background ask once a minute.
+ABSENT_SECONDS = 90.0
 MAX_ENDED, ENDED_SECONDS = 256, 3600.0
 _log = logging.getLogger(__name__)
 

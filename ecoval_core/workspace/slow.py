@@ -54,6 +54,7 @@ from ecoval_core.valuation.models import make_model
 from ecoval_core.valuation.parallel import Monitor, Progress
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.workspace import archive, runs
+from ecoval_core.workspace.cluster import cluster
 from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.runs import Opened, Run, Values, values_of
 from ecoval_core.workspace.schema import DEFAULT_SPLIT, OpenSpec, Settings, SplitSpec, key_of
@@ -62,7 +63,6 @@ from ecoval_core.workspace.tasks import (
     READING,
     Task,
     Work,
-    cluster,
     plain,
     task,
 )

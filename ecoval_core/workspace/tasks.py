@@ -7,10 +7,9 @@ and arguments, so that equal requests share one job and one stored result.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, get_type_hints
@@ -218,23 +217,3 @@ def load_models(content: np.ndarray | None) -> EcoVal | CrossValuation | None:
     except Exception:
         return None
     return loaded
-
-
-@contextlib.contextmanager
-def cluster(address: str | None) -> Iterator[None]:
-    """Send whatever goes through joblib to a Dask cluster, if there is one."""
-    if not address:
-        yield
-        return
-    from distributed import Client
-    from joblib import parallel_config
-
-    try:
-        client = Client(address, timeout="10s", set_as_default=True)
-    except (OSError, TimeoutError, ValueError) as error:
-        raise ValueError(
-            f"The Dask scheduler at {address} does not answer: start it, or start the app without "
-            "ECOVAL_DASK."
-        ) from error
-    with client, parallel_config("dask"):
-        yield

@@ -14,7 +14,7 @@ from ecoval_core.reporting import make_report
 from ecoval_core.workspace.recipe import Recipe, make_recipe, recipe_bytes
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.schema import UnitKind, Verdict
-from pages.shared import formats
+from pages.shared import formats, layout
 
 # Up to so many cells a recipe holds digests of the downloads, which are all made for it, in about a second.
 MAX_CELLS = 1_000_000
@@ -22,52 +22,49 @@ Parts = Mapping[str, Any]
 
 
 def draw(
-    run: Run, rules: PruneList, decisions: Mapping[int, Verdict], *, key: str = "",
+    run: Run, rules: PruneList, decisions: Mapping[int, Verdict], *,
     gather: Callable[[], Parts] | None = None, unit: UnitKind = "share", name: str = "", note: str = "",
 ) -> None:  # fmt: skip
-    """Draw a button for the report and one for the recipe; neither is made before its button is pressed.
-
-    `gather` returns what else the report can show: effects, curves, coordinates, projection.
-    """
+    """Draw a button for the report and one for the recipe; neither is made before its button is pressed."""
     # Where a button is pressed, the visitor's browser is no longer asked.
     zone, table = formats.time_zone(), run.table
 
-    def words() -> Parts:
+    def naming() -> Parts:
         created = datetime.now(zone).isoformat(" ", "minutes")
         return {"unit": unit, "name": name, "note": note, "created": created}
 
-    def make(said: Parts) -> Recipe:
+    def make(words: Parts) -> Recipe:
         is_small = table.n_rows * table.frame.shape[1] <= MAX_CELLS
-        return make_recipe(run, rules, decisions, with_files=is_small, **said)
+        return make_recipe(run, rules, decisions, with_files=is_small, **words)
 
     def report() -> bytes:
-        said = words()
+        words = naming()
         more = {} if gather is None else gather()
-        return make_report(run, rules=rules, decisions=decisions, recipe=make(said), **said, **more)
+        return make_report(
+            run, rules=rules, decisions=decisions, recipe=make(words), **words, **more
+        )
 
     def recipe() -> bytes:
-        return recipe_bytes(make(words()))
+        return recipe_bytes(make(naming()))
 
     stem = PurePath(table.name).stem
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.download_button(
+        layout.download(
             "Report (HTML)",
             report,
             f"{stem}_report.html",
-            "text/html",
-            key=f"download_report{key}",
-            on_click="ignore",
+            "download_report",
+            mime="text/html",
             icon=":material/description:",
             help="Figures, settings, decisions and measured effects in one file that opens without a "
             "network, for a colleague or for the records.",
         )
-        st.download_button(
+        layout.download(
             "Recipe (JSON)",
             recipe,
             f"{stem}.recipe.json",
-            "application/json",
-            key=f"download_recipe{key}",
-            on_click="ignore",
+            "download_recipe",
+            mime="application/json",
             icon=":material/receipt_long:",
             help="What was chosen and decided, from which the command “ecoval replay RECIPE TABLE --out "
             "FOLDER” makes these downloads again, to the same bytes.",

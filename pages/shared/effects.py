@@ -39,18 +39,7 @@ def _figures(change: Change) -> str:
 
 
 def verdict(effect: Effect) -> str:
-    """Say what a change did, first of all to the class that is hit worst.
-
-    Parameters
-    ----------
-    effect : Effect
-        The measured effect.
-
-    Returns
-    -------
-    str
-        One or two sentences in Markdown.
-    """
+    """Say what a change did, first of all to the class that is hit worst."""
     overall, hit = effect.overall, effect.worst_hit
     main = title(effect.main)
     name = "" if hit is None else formats.plain(hit.measure.removeprefix(_RECALL))
@@ -72,17 +61,7 @@ def verdict(effect: Effect) -> str:
 
 
 def draw(effect: Effect, run: Run, key: str) -> None:
-    """Draw the verdict and every measure before and after.
-
-    Parameters
-    ----------
-    effect : Effect
-        The measured effect.
-    run : Run
-        The run whose model was measured.
-    key : str
-        Key of the table.
-    """
+    """Draw the verdict and every measure before and after."""
     show = {"worse": st.warning, "better": st.success, "unsure": st.info}[effect.verdict]
     show(verdict(effect))
     table = pd.DataFrame(

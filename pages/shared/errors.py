@@ -6,19 +6,7 @@ from pages.shared import formats
 
 
 def explain(error: Exception) -> bool:
-    """Show one sentence instead of a traceback.
-
-    Parameters
-    ----------
-    error : Exception
-        What escaped from a page. `ValueError` messages of the core are written for users and are
-        shown as they are; anything else is only named.
-
-    Returns
-    -------
-    bool
-        Always True: Streamlit's own display is suppressed (it has logged the traceback by then).
-    """
+    """Show one sentence instead of a traceback."""
     if isinstance(error, ValueError) and "\n" not in str(error):
         st.error(formats.plain(error))
     else:

@@ -42,18 +42,7 @@ def column_of(run: Run, name: str) -> pd.Series:
 
 
 def matching(run: Run) -> pd.Series:
-    """Rows that pass the filters.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-
-    Returns
-    -------
-    Series of bool
-        Indexed by row id.
-    """
+    """Rows that pass the filters."""
     frame = run.frame
     mask = pd.Series(True, index=frame.index)
     # Those chosen may be of a run of the same table with another target.
@@ -102,8 +91,8 @@ def shown_ids(run: Run) -> list[int] | None:
 def focus(run: Run) -> list[int]:
     """Row ids that pass the filters and are selected, if anything is; lowest value first."""
     ranked = run.frame.loc[matching(run), "value"].sort_values(kind="stable").index
-    if state.selected_ids():
-        ranked = ranked[np.isin(ranked, state.selected_ids())]
+    if session.selected_ids:
+        ranked = ranked[np.isin(ranked, session.selected_ids)]
     return [int(row) for row in ranked]
 
 
@@ -117,8 +106,7 @@ def draw_column_filter(run: Run) -> None:
         "Filter by a column",
         names,
         format_func=lambda name: name or "none",
-        key=Session.filter_column.key,
-        persist_state="session",
+        **Session.filter_column.lasting,
     )
     name = session.filter_column
     if name == NO_COLUMN:
@@ -140,8 +128,7 @@ def draw_column_filter(run: Run) -> None:
             st.multiselect(
                 f"Categories of {formats.plain(name)}",
                 values,
-                key=filter_values.key(name),
-                persist_state="session",
+                **filter_values.lasting(name),
                 placeholder="All of them",
             )
 
@@ -155,13 +142,7 @@ def draw_target_filter(run: Run) -> None:
     labels = sorted(run.frame["label"].unique().tolist())
     if not set(session.filter_labels) <= set(labels):
         session.filter_labels = [label for label in session.filter_labels if label in labels]
-    st.multiselect(
-        "Labels",
-        labels,
-        key=Session.filter_labels.key,
-        persist_state="session",
-        placeholder="All labels",
-    )
+    st.multiselect("Labels", labels, **Session.filter_labels.lasting, placeholder="All labels")
 
 
 def draw_filters(run: Run) -> None:
@@ -170,11 +151,9 @@ def draw_filters(run: Run) -> None:
     with labels:
         draw_target_filter(run)
     with others.container(gap=None):
-        st.toggle("Below zero only", key=Session.filter_negative.key, persist_state="session")
+        st.toggle("Below zero only", **Session.filter_negative.lasting)
         if run.frame["flipped"].any():
-            st.toggle(
-                "Planted errors only", key=Session.filter_planted.key, persist_state="session"
-            )
+            st.toggle("Planted errors only", **Session.filter_planted.lasting)
 
 
 def draw_projection() -> None:
@@ -185,15 +164,14 @@ def draw_projection() -> None:
         "Projection",
         PROJECTIONS,
         required=True,
-        key=Session.projection.key,
-        persist_state="session",
+        **Session.projection.lasting,
         help="Both draw similar rows close together. PCA is a straight view from one side; UMAP "
         "bends the space to keep neighbours together.",
     )
 
 
 def _draw_range(
-    title: str, amounts: pd.Series, kept_in: Family[tuple[float, float]], name: str
+    title: str, amounts: pd.Series, ranges: Family[tuple[float, float]], name: str
 ) -> None:
     low, high = float(amounts.min()), float(amounts.max())
     if not low < high:
@@ -201,44 +179,24 @@ def _draw_range(
         return
     step = 1.0 if (amounts % 1 == 0).all() else (high - low) / 200
     low, high = np.floor(low / step) * step, np.ceil(high / step) * step
-    reviews.note_whole(kept_in, name, (low, high))
-    kept = kept_in.get(name)
-    if kept is None or not (low <= kept[0] <= kept[1] <= high):
-        kept_in.set(name, (low, high))
-    st.slider(
-        title,
-        low,
-        high,
-        step=step,
-        key=kept_in.key(name),
-        persist_state="session",
-    )
+    reviews.note_whole(ranges, name, (low, high))
+    chosen = ranges.get(name)
+    if chosen is None or not (low <= chosen[0] <= chosen[1] <= high):
+        ranges.set(name, (low, high))
+    st.slider(title, low, high, step=step, **ranges.lasting(name))
 
 
 # --- The selection ---------------------------------------------------------------------------
 
 
 def find(run: Run, words: str) -> list[int]:
-    """Find rows by number or by text in their cells.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    words : str
-        A row number, several with commas, or text that a cell of the row must hold, whatever its case.
-
-    Returns
-    -------
-    list of int
-        Row ids that were valued, in the order of the table.
-    """
+    """Find rows by number or by text in their cells."""
     parts = [part.strip() for part in words.split(",") if part.strip()]
     numbers = [int(part) for part in parts if part.isdecimal()]
     if parts and len(numbers) == len(parts):
-        named = run.frame.index[np.isin(run.frame.index, numbers)]
-        if len(named):
-            return [int(row) for row in named]
+        matching_ids = run.frame.index[np.isin(run.frame.index, numbers)]
+        if len(matching_ids):
+            return [int(row) for row in matching_ids]
     needle = words.strip()
     if not needle:
         return []
@@ -268,14 +226,14 @@ def select_found(run: Run) -> None:
 def invert(run: Run) -> None:
     """Select the other rows of those that pass the filters."""
     mask = matching(run)
-    chosen = set(state.selected_ids())
+    chosen = set(session.selected_ids)
     state.select([int(row) for row in mask.index[mask] if row not in chosen])
 
 
 def grow(run: Run) -> None:
     """Select every row of the clusters that the selection touches."""
     clusters = run.frame["cluster"]
-    touched = clusters[clusters.index.isin(state.selected_ids())].unique()
+    touched = clusters[clusters.index.isin(session.selected_ids)].unique()
     state.select([int(row) for row in clusters.index[clusters.isin(touched)]])
 
 
@@ -288,12 +246,12 @@ def clear() -> None:
 
 def prune(ids: list[int]) -> None:
     """Put rows on the prune list."""
-    prunelist.change(prunelist.current().pick(ids))
+    prunelist.change(session.prune_list.pick(ids))
 
 
 def draw_actions(run: Run, focus: list[int]) -> None:
     """Draw the search field and what can be done with the selection."""
-    chosen: list[Any] = state.selected_ids()
+    chosen: list[Any] = session.selected_ids
     with st.container(horizontal=True, vertical_alignment="bottom", key="selection_actions"):
         st.text_input(
             "Search rows",
@@ -329,7 +287,7 @@ def draw_actions(run: Run, focus: list[int]) -> None:
             "Clear",
             key="clear_selection",
             on_click=clear,
-            disabled=not chosen and state.picked_id() is None,
+            disabled=not chosen and session.picked_id is None,
             icon=":material/close:",
         )
         passing = f", {len(focus):,} of them pass the filters" if len(focus) < len(chosen) else ""

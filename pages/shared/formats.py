@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -25,18 +26,7 @@ _SHORTHAND = re.compile(r"(?<=:)(?=\S)|(?=@)|(?<=www)(?=\.)|(?<=[-<>~])(?=[-=>])
 
 
 def unit_of(run: Run) -> Unit:
-    """Return the unit chosen; score units where there is no surplus to take a share of.
-
-    Parameters
-    ----------
-    run : Run
-        The run whose values are shown.
-
-    Returns
-    -------
-    Unit
-        The unit.
-    """
+    """Return the unit chosen; score units where there is no surplus to take a share of."""
     return exports.unit_of(run, session.unit)
 
 
@@ -68,18 +58,7 @@ def model_title(key: str) -> str:
 
 
 def seconds(duration: float) -> str:
-    """Write a duration for people: "0.4 s", "12 s", "3 min".
-
-    Parameters
-    ----------
-    duration : float
-        Seconds.
-
-    Returns
-    -------
-    str
-        The duration in the unit that fits.
-    """
+    """Write a duration for people: "0.4 s", "12 s", "3 min"."""
     if duration < 9.5:
         return f"{duration:.1f} s"
     if duration < 90:
@@ -94,18 +73,17 @@ def time_zone() -> tzinfo:
 
 
 def size(n_bytes: float) -> str:
-    """Write a size for people: "12 KB", "3.4 MB".
-
-    Parameters
-    ----------
-    n_bytes : float
-        Bytes.
-
-    Returns
-    -------
-    str
-        The size in the unit that fits.
-    """
+    """Write a size for people: "12 KB", "3.4 MB"."""
     if n_bytes < 2**20:
         return f"{max(1, round(n_bytes / 2**10)):,} KB"
     return f"{n_bytes / 2**20:,.1f} MB" if n_bytes < 2**30 else f"{n_bytes / 2**30:,.1f} GB"
+
+
+def value_columns(run: Run) -> dict[str, Any]:
+    """Return how tables show row numbers and values in the chosen unit, by column."""
+    unit, number = unit_of(run), st.column_config.NumberColumn
+    columns = {
+        name: number(name, format=unit.column_format, help=f"In {unit.name}")
+        for name in ("value", "intrinsic", "extrinsic")
+    }
+    return {"_index": number("row", format="%d", pinned=True), **columns}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import streamlit as st
@@ -12,7 +13,8 @@ from ecoval_core.charts import CHART_CONFIG
 from ecoval_core.text import count_of
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, reliability_warning
 from ecoval_core.workspace.runs import Opened, Run
-from pages.shared import formats, menu, prunelist, runlist, server, state
+from ecoval_core.workspace.tasks import Task
+from pages.shared import formats, menu, progress, prunelist, runlist, server, state
 from pages.shared.session import Session, session
 
 # Streamlit leaves six rem above the page, which pushes the map off a small screen. Its captions are too pale
@@ -97,18 +99,12 @@ def _describe_run(run: Run | None) -> str:
 
 
 def status_line(*, is_value_page: bool) -> None:
-    """Draw table, run and selection, with the extrinsic weight and the unit beside them.
-
-    Parameters
-    ----------
-    is_value_page : bool
-        Whether the Value screen follows, where the weight can be chosen before the first run.
-    """
+    """Draw table, run and selection, with the extrinsic weight and the unit beside them."""
     st.html(_STYLE)
     with st.container(key="theme"):
         _follow_theme(key="theme_watch", on_changed_change=lambda: None)
     draw_trouble()
-    opened = state.opened()
+    opened = session.opened
     if opened is None:
         return
     run = state.run()
@@ -121,7 +117,7 @@ def status_line(*, is_value_page: bool) -> None:
             f", {len(decided.spared):,} more spared by the quota" if len(decided.spared) else ""
         )
         parts.append(
-            f"Selected: {len(state.selected_ids()):,} · To prune: {len(decided.reasons):,}{spared}"
+            f"Selected: {len(session.selected_ids):,} · To prune: {len(decided.reasons):,}{spared}"
         )
     text.markdown(
         "  \n".join(parts) if len(parts) < 3 else f"{parts[0]}  \n{parts[1]} · {parts[2]}"
@@ -177,17 +173,7 @@ def draw_trouble() -> None:
 
 
 def title(text: str, intro: str, *, beside: bool = False) -> None:
-    """Draw the screen's title and the sentence that explains what it is for.
-
-    Parameters
-    ----------
-    text : str
-        Title.
-    intro : str
-        One or two sentences in Markdown.
-    beside : bool, default=False
-        Put the sentence beside the title, where a screen needs its height for other things.
-    """
+    """Draw the screen's title and the sentence that explains what it is for."""
     if not beside:
         st.header(text, anchor=False)
         st.markdown(intro)
@@ -199,7 +185,7 @@ def title(text: str, intro: str, *, beside: bool = False) -> None:
 
 def need_table() -> Opened:
     """Return the open table, or say what to do first and stop."""
-    opened = state.opened()
+    opened = session.opened
     if opened is None:
         st.info("No table is open yet. Load a sample or upload your own first.")
         menu.link("data", "Go to Data")
@@ -208,13 +194,7 @@ def need_table() -> Opened:
 
 
 def need_run() -> Run:
-    """Return the finished run, or say what to do first and stop.
-
-    Returns
-    -------
-    Run
-        The finished run at the chosen extrinsic weight.
-    """
+    """Return the finished run, or say what to do first and stop."""
     need_table()
     run = state.run()
     if run is None:
@@ -230,32 +210,35 @@ def need_run() -> Run:
 
 
 def warn_if_unreliable(run: Run) -> None:
-    """Warn in plain words where the values of a run should not be trusted.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    """
+    """Warn in plain words where the values of a run should not be trusted."""
     if warning := reliability_warning(run.ecoval):
         st.warning(warning)
 
 
+def offer(
+    task: Task, label: str, key: str, *, what: str = "Refits",
+    cancelled: str = "The measurement was cancelled.", **button: Any,
+) -> Any | None:  # fmt: skip
+    """Return the result of a task; without it draw the button that starts the task, or how far it is."""
+    if state.result(task) is None and not progress.is_running(task):
+        options = {"type": "primary", **button}
+        st.button(label, key=key, on_click=progress.start_quietly, args=(task,), **options)
+    return progress.result_of(task, what, cancelled=cancelled)
+
+
+def download(
+    label: str, make: Callable[[], bytes], name: str, key: str, *, mime: str = "text/csv",
+    icon: str = ":material/download:", **options: Any,
+) -> None:  # fmt: skip
+    """Draw a button for a file that is made when the button is pressed."""
+    st.download_button(label, make, name, mime, key=key, on_click="ignore", icon=icon, **options)
+
+
+def table_height(n_rows: int, at_most: int = 420) -> int:
+    """Return the height in pixels of a table, header included."""
+    return min(at_most, 35 * (n_rows + 1) + 3)
+
+
 def chart(figure: Figure, key: str, **selection: Any) -> Any:
-    """Draw a figure as it is, with the settings that all charts share.
-
-    Parameters
-    ----------
-    figure : plotly.graph_objects.Figure
-        A figure of `ecoval_core.charts`.
-    key : str
-        Key of the element.
-    **selection
-        `on_select` and `selection_mode` of :func:`streamlit.plotly_chart`.
-
-    Returns
-    -------
-    object
-        What :func:`streamlit.plotly_chart` returns.
-    """
+    """Draw a figure as it is, with the settings that all charts share."""
     return st.plotly_chart(figure, theme=None, config=CHART_CONFIG, key=key, **selection)

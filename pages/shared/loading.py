@@ -23,17 +23,10 @@ from pages.shared.session import Refused, Session, data_choices, session
 UPLOAD_TYPES = ["csv", "tsv", "txt", "gz", "parquet", "xlsx"]
 DEMO_SAMPLE = "digits"
 DEMO_NOISE = 0.15
-# Suggestions whose choices are forgotten when another table opens.
-MAX_FIXES = 500
 DEFAULT_NOISE = 0.15
 LEFT_OUT_BY_HAND = "left out by you"
 
 _CHOICES = ("target", "task", "excluded", "split", "noisy", "noise", "seed")
-
-
-def refused() -> Refused | None:
-    """Return the file last refused that another choice of columns may open, or None."""
-    return session.refused
 
 
 def _attempt(task: Task) -> None:
@@ -42,17 +35,14 @@ def _attempt(task: Task) -> None:
 
 
 def finish() -> None:
-    """Wait for the table that is being opened, if there is one; called before anything is drawn.
-
-    Not done by the callback that asked for it: whatever a visitor does in the meantime would end the
-    callback for good, while a script that was cut short runs again.
-    """
+    """Wait for the table that is being opened, if there is one; called before anything is drawn."""
+    # Not done by the callback that asked for it: whatever a visitor does in the meantime would end the
+    # callback for good, while a script that was cut short runs again.
     job = session.opening
     if job is None:
         return
     with st.spinner("Reading the table …"):
         job.wait()
-    Session.opening.forget()
     try:
         _take(job)
     except OSError as error:
@@ -60,6 +50,11 @@ def finish() -> None:
         session.complaint = (
             f"The table was read, but the workspace cannot be ({why}): open it again."
         )
+    except Exception:
+        Session.opening.forget()
+        raise
+    # Last: a script that is cut short before takes the table once more.
+    Session.opening.forget()
 
 
 def _take(job: Job) -> None:
@@ -81,8 +76,7 @@ def _take(job: Job) -> None:
         else:
             state.open_table(opened)
             Session.refused.forget()
-    for name in (*_CHOICES, *(f"fix_{number}" for number in range(MAX_FIXES))):
-        data_choices.forget(name)
+    data_choices.forget_all()
 
 
 def open_sample(key: str, name: str, noise: float = 0.0) -> None:
@@ -120,23 +114,25 @@ def open_refused(
 
 def _offer_again(file: Refused) -> None:
     """Keep a file for another try, where another choice of columns can make a difference."""
-    if refused() is None or refused() != file:
+    if session.refused != file:
         Session.refused_target.forget()
         Session.refused_excluded.forget()
     session.refused = file
 
 
 def suggested_fixes(opened: Opened) -> list[Fix]:
-    """Return what was noticed in the cells of the open table, done or not."""
+    """Return what was noticed in the cells of the open table, and what was fixed in them."""
     key = slow.suggestions_key(opened.spec.table.content)
-    return server.workspace().load(key, list[Fix]) or []
+    noticed = server.workspace().load(key, list[Fix]) or []
+    # An imported run comes without what was noticed.
+    return [*noticed, *(one for one in opened.spec.table.fixes if one not in noticed)]
 
 
 def remember_choices(opened: Opened) -> None:
     """Fill the widgets of the Data screen with what holds for the open table."""
     table, split = opened.table, opened.spec.split
     train, validation, _ = split.proportions
-    held = {
+    choices = {
         "target": table.target,
         "task": table.task,
         "excluded": list(table.excluded),
@@ -146,8 +142,8 @@ def remember_choices(opened: Opened) -> None:
         "seed": split.random_state,
     }
     for number, one in enumerate(suggested_fixes(opened)):
-        held[f"fix_{number}"] = one in opened.spec.table.fixes
-    for name, value in held.items():
+        choices[f"fix_{number}"] = one in opened.spec.table.fixes
+    for name, value in choices.items():
         data_choices.fill(name, value)
 
 
@@ -160,7 +156,7 @@ def fix_all(opened: Opened) -> None:
 
 def apply_choices(changed: str) -> None:
     """Open the table with the present choices of the Data screen; a new target is guessed from anew."""
-    current = state.opened()
+    current = session.opened
     if current is None:
         return
     chosen: dict[str, Any] = {name: data_choices.get(name) for name in _CHOICES}

@@ -32,20 +32,7 @@ COLUMN = "column: "
 
 
 def coordinates(run: Run) -> tuple[NDArray, str]:
-    """Coordinates in the chosen projection; those of PCA while UMAP is being computed.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-
-    Returns
-    -------
-    coordinates : ndarray of shape (n_rows, 2)
-        One point a valued row, in the order of `run.frame`.
-    projection : str
-        "UMAP" or "PCA".
-    """
+    """Coordinates in the chosen projection; those of PCA while UMAP is being computed."""
     if session.projection == "UMAP":
         task = slow.umap(run.opened.key, every_row=run.settings.every_row)
         result = progress.fetch("umap", task, "Shown by PCA until the UMAP projection is ready")
@@ -73,7 +60,7 @@ def colors(run: Run) -> dict[str, str]:
 
 def _drawn_from(run: Run) -> tuple[Hashable, ...]:
     """Whatever values in the chosen unit follow from."""
-    return state.run_id(), state.extrinsic_weight(), formats.unit_of(run)
+    return session.run_id, session.extrinsic_weight, formats.unit_of(run)
 
 
 def _points(run: Run, coords: NDArray, kind: str) -> PackedPoints:
@@ -107,33 +94,13 @@ def _shade(run: Run, points: PackedPoints, kind: str, color: str) -> PackedShade
 
 
 def draw_map(run: Run, coords: NDArray, projection: str, *, above: int) -> None:
-    """Draw the rows of a run where a projection puts them.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    coords : ndarray of shape (n_rows, 2)
-        From :func:`coordinates`.
-    projection : str
-        What placed them.
-    above : int
-        Pixels that the page needs beside the map.
-    """
+    """Draw the rows of a run where a projection puts them."""
     points = _points(run, coords, projection)
     _draw(run, "map", points, f"Map of {count_of(len(coords), 'row')} by {projection}", above, None)
 
 
 def draw_decomposition(run: Run, *, above: int) -> None:
-    """Draw intrinsic against extrinsic value.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    above : int
-        Pixels that the page needs beside it.
-    """
+    """Draw intrinsic against extrinsic value."""
     unit = formats.unit_of(run)
     frame = unit.scale(run.frame)
     points = _points(run, frame[["intrinsic", "extrinsic"]].to_numpy(), "quadrants")
@@ -144,11 +111,11 @@ def draw_decomposition(run: Run, *, above: int) -> None:
 def _draw(
     run: Run, name: str, points: PackedPoints, label: str, above: int, behind: dict[str, object] | None
 ) -> None:  # fmt: skip
-    shown, selected, picked = filtering.shown_ids(run), state.selected_ids(), state.picked_id()
+    shown, selected, picked = filtering.shown_ids(run), session.selected_ids, session.picked_id
     color = session.map_color if session.map_color in colors(run) else "value"
 
     def keep(gesture: Gesture) -> None:
-        state.select(gesture.selects(points.points, state.selected_ids(), shown))
+        state.select(gesture.selects(points.points, session.selected_ids, shown))
 
     is_row = picked is not None and picked in run.frame.index
     point_map(
@@ -179,7 +146,6 @@ def draw_color_choice(run: Run) -> None:
         "Colour by",
         list(names),
         format_func=names.__getitem__,
-        key=Session.map_color.key,
-        persist_state="session",
+        **Session.map_color.lasting,
         help="Any column of the table, too.",
     )

@@ -39,13 +39,5 @@ def _open_data() -> None:
 
 
 def link(name: str, label: str) -> None:
-    """Draw a link to a screen.
-
-    Parameters
-    ----------
-    name : str
-        Name of the screen's file without its ending.
-    label : str
-        Text of the link.
-    """
+    """Draw a link to a screen."""
     st.page_link(f"{name}.py", label=label, icon=_SCREENS[name][1])

@@ -9,37 +9,21 @@ from typing import Any
 from ecoval_core.evaluation.pruning import Decision, Effect, PruneList
 from ecoval_core.workspace import slow
 from ecoval_core.workspace.runs import Run
-from pages.shared import progress, state
-from pages.shared.session import Session, session
+from pages.shared import progress
 from pages.shared.session import fill_widgets as session_widgets
+from pages.shared.session import session
 
 MAX_UNDO = 200
 
 
-def current() -> PruneList:
-    """Return the rules in force."""
-    return session.prune_list
-
-
 def decide(run: Run) -> Decision:
-    """Decide which rows go and which a quota spares; once for each run, weight and set of rules.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-
-    Returns
-    -------
-    Decision
-        Reasons by row id, lowest value first, and the rows spared.
-    """
-    rules, kept = current(), session.prune_reasons
-    asked = (state.run_id(), state.extrinsic_weight(), rules)
-    if kept is None or kept[0] != asked:
-        kept = (asked, rules.decide(run.frame["value"], run.class_labels))
-        session.prune_reasons = kept
-    return kept[1]
+    """Decide which rows go and which a quota spares; once for each run, weight and set of rules."""
+    rules, decided = session.prune_list, session.prune_reasons
+    asked = (session.run_id, session.extrinsic_weight, rules)
+    if decided is None or decided[0] != asked:
+        decided = (asked, rules.decide(run.frame["value"], run.class_labels))
+        session.prune_reasons = decided
+    return decided[1]
 
 
 def pruned_ids(run: Run) -> list[int]:
@@ -53,17 +37,11 @@ def _show(rules: PruneList) -> None:
 
 
 def change(rules: PruneList) -> None:
-    """Put new rules in force; the old ones can be had back by `undo`.
-
-    Parameters
-    ----------
-    rules : PruneList
-        The new rules.
-    """
-    if rules == current():
+    """Put new rules in force; the old ones can be had back by `undo`."""
+    if rules == session.prune_list:
         return
     past = session.prune_past
-    past.append(current())
+    past.append(session.prune_list)
     del past[:-MAX_UNDO]
     session.prune_future = []
     session.prune_list = rules
@@ -71,73 +49,41 @@ def change(rules: PruneList) -> None:
 
 def change_by(**rule: Any) -> None:
     """Change one rule, for example ``share=0.1``, as the widget that calls back already shows."""
-    change(replace(current(), **rule))
+    change(replace(session.prune_list, **rule))
 
 
 def fill_widgets(shown: dict[str, Any]) -> None:
-    """Give widgets that are new, or older than an undo, the values of the rules in force.
-
-    Parameters
-    ----------
-    shown : dict of str to object
-        Value by key of the widget, before it is drawn.
-    """
+    """Give widgets that are new, or older than an undo, the values of the rules in force."""
     # Never in a callback: a second event of a quick visitor calls back before the page is drawn again,
     # and would find the widget gone.
-    session_widgets(shown, replace=Session.prune_widgets_are_old.take())
+    session_widgets(shown, replace=session.prune_widgets_are_old)
+    session.prune_widgets_are_old = False
 
 
 def clear() -> None:
     """Empty the list; can be undone."""
     change(PruneList())
-    _show(current())
+    _show(session.prune_list)
 
 
 def undo() -> None:
     """Go one change back."""
-    if can_undo():
-        session.prune_future.append(current())
+    if session.prune_past:
+        session.prune_future.append(session.prune_list)
         _show(session.prune_past.pop())
 
 
 def redo() -> None:
     """Go one change forward again."""
-    if can_redo():
-        session.prune_past.append(current())
+    if session.prune_future:
+        session.prune_past.append(session.prune_list)
         _show(session.prune_future.pop())
-
-
-def can_undo() -> bool:
-    """Whether there is a change to take back."""
-    return bool(session.prune_past)
-
-
-def can_redo() -> bool:
-    """Whether there is a change to bring back."""
-    return bool(session.prune_future)
 
 
 def effect(
     run: Run, ids: list[int], relabelled: Mapping[int, Any] | None = None, slot: str = "effect"
 ) -> Effect | None:
-    """Measure in the background what pruning or relabelling some rows does to the test scores.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    ids : list of int
-        Row ids that go.
-    relabelled : mapping of int to object or None, default=None
-        New labels by row id.
-    slot : str, default="effect"
-        Kind of work, of which a visitor waits for one at a time.
-
-    Returns
-    -------
-    Effect or None
-        None while it is being measured; the progress is drawn.
-    """
+    """Measure in the background what pruning or relabelling some rows does to the test scores."""
     task = slow.change_effect(run, ids, relabelled)
     found: Effect | None = progress.fetch(slot, task, "Measuring the effect")
     return found

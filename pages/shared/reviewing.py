@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from ecoval_core.workspace.runs import Run
-from pages.shared import labelling, prunelist, state
+from pages.shared import labelling, prunelist
 from pages.shared.session import session
 
 Queue = Literal["values", "labels", "selected", "clusters"]
@@ -21,18 +21,7 @@ MAX_QUEUE = 2_000
 
 
 def queue(run: Run) -> list[int]:
-    """Row ids of the chosen queue, in their order.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-
-    Returns
-    -------
-    list of int
-        At most two thousand rows.
-    """
+    """Row ids of the chosen queue, in their order."""
     frame = run.frame
     kind = session.review_queue
     if kind == "labels":
@@ -40,7 +29,7 @@ def queue(run: Run) -> list[int]:
     else:
         found = frame["value"].sort_values(kind="stable").index
         if kind == "selected":
-            found = found[np.isin(found, state.selected_ids())]
+            found = found[np.isin(found, session.selected_ids)]
     return [int(row) for row in found[:MAX_QUEUE]]
 
 
@@ -57,7 +46,7 @@ def decision(row_id: int) -> str:
     verdict = session.label_decisions.get(row_id)
     if verdict == "accept":
         return "relabel"
-    rules = prunelist.current()
+    rules = session.prune_list
     if row_id in rules.picked:
         return "prune"
     return "keep" if row_id in rules.restored or verdict == "keep" else ""
@@ -70,18 +59,8 @@ def go(rows: list[int], row_id: int, steps: int) -> None:
 
 
 def decide(rows: list[int], row_id: int, verdict: str) -> None:
-    """Decide on a row and go on to the next that nothing was decided on.
-
-    Parameters
-    ----------
-    rows : list of int
-        The queue.
-    row_id : int
-        The row.
-    verdict : {"prune", "relabel", "keep"}
-        The decision. It takes the place of another one on the same row.
-    """
-    rules, before = prunelist.current(), _depths()
+    """Decide on a row and go on to the next that nothing was decided on."""
+    rules, before = session.prune_list, _depths()
     if verdict == "prune":
         prunelist.change(rules.pick([row_id]))
     else:

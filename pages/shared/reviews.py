@@ -13,7 +13,7 @@ MAX_KEPT_UNDO = 50
 # Picking row after row of a large table would otherwise keep the list a hundred times over.
 MAX_KEPT_ROWS = 20_000
 # By the name of the target: the amounts that pass.
-target_ranges: Family[tuple[float, float]] = Family("filter_target")
+target_ranges: Family[tuple[float, float]] = Family("filter_target", widget=True)
 # By the key of a range: all amounts that there are.
 _wholes: Family[tuple[float, float]] = Family("whole")
 _FILTERS: tuple[Entry[Any], ...] = (
@@ -22,7 +22,6 @@ _FILTERS: tuple[Entry[Any], ...] = (
 _OF_RUN: tuple[Entry[Any], ...] = (
     Session.selected_ids, Session.picked_id, Session.prune_list, Session.prune_past, Session.prune_future,
     Session.label_decisions, Session.label_past, Session.review_row, Session.review_log,
-    Session.review_cluster,
 )  # fmt: skip
 
 
@@ -47,13 +46,13 @@ def note_whole(ranges: Family[tuple[float, float]], name: str, whole: tuple[floa
     """Note which range takes all, so that an untouched slider is no filter, also when there are more rows."""
     if ranges.get(name) is not None and is_whole(ranges, name):
         ranges.set(name, whole)
-    _wholes.set(ranges.key(name), whole)
+    _wholes.set(ranges.name(name), whole)
 
 
 def is_whole(ranges: Family[tuple[float, float]], name: str) -> bool:
     """Whether a range takes all that there were when it was drawn last, or is none."""
     chosen = ranges.get(name)
-    return chosen is None or tuple(chosen) == _wholes.get(ranges.key(name))
+    return chosen is None or tuple(chosen) == _wholes.get(ranges.name(name))
 
 
 def _range(ranges: Family[tuple[float, float]], name: str) -> tuple[float, float] | None:
@@ -92,7 +91,7 @@ def current() -> Review:
 
 def _latest(steps: list[Any]) -> tuple[Any, ...]:
     """Return the latest steps, as many as are not too large."""
-    kept: list[Any] = []
+    latest: list[Any] = []
     n_rows = 0
     for step in reversed(steps[-MAX_KEPT_UNDO:]):
         n_rows += (
@@ -100,8 +99,8 @@ def _latest(steps: list[Any]) -> tuple[Any, ...]:
         )
         if n_rows > MAX_KEPT_ROWS:
             break
-        kept.append(step)
-    return tuple(reversed(kept))
+        latest.append(step)
+    return tuple(reversed(latest))
 
 
 def show(review: Review, *, with_view: bool) -> None:
@@ -112,13 +111,13 @@ def show(review: Review, *, with_view: bool) -> None:
     session.filter_negative, session.filter_planted = filters.negative, filters.planted
     session.filter_column = filters.column
     session.map_color, session.projection = filters.color, filters.projection
-    for ranges, name, kept in (
+    for ranges, name, chosen in (
         (filter_ranges, filters.column, filters.range), (target_ranges, _target(), filters.target),
     ):  # fmt: skip
-        if kept is None:
+        if chosen is None:
             ranges.forget(name)
         else:
-            ranges.set(name, kept)
+            ranges.set(name, chosen)
     filter_values.set(filters.column, list(filters.values))
     session.prune_list = review.prune
     session.prune_past, session.prune_future = list(review.prune_past), list(review.prune_future)

@@ -19,20 +19,7 @@ _OWN_COLUMNS = (
 
 
 def with_original(run: Run, ids: Sequence[int]) -> pd.DataFrame:
-    """Join the values of some rows with the original columns of the table.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    ids : sequence of int
-        Row ids, in the order wanted.
-
-    Returns
-    -------
-    DataFrame
-        Values in the chosen unit, then the original columns; indexed by row id.
-    """
+    """Join the values of some rows with the original columns of the table."""
     table = run.table
     shown = formats.unit_of(run).scale(run.frame.loc[list(ids), list(_OWN_COLUMNS)])
     if not run.frame["flipped"].any():
@@ -53,45 +40,16 @@ def draw(
     notes: pd.Series | None = None,
     ticked: Sequence[int] = (),
 ) -> Any:
-    """Draw rows as a table, at most five thousand of them.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    ids : sequence of int
-        Row ids, in the order wanted.
-    key : str
-        Key of the element.
-    height : int or str
-        Height in pixels, or "auto".
-    on_select : callable or "rerun", optional
-        Called when rows are selected; the page is drawn again in any case.
-    selection_mode : str
-        How many rows can be selected.
-    notes : Series, optional
-        A further column, shown first; indexed by row id.
-    ticked : sequence of int, default=()
-        Positions that are selected when the table is new, see :mod:`pages.shared.ticks`.
-
-    Returns
-    -------
-    object
-        What :func:`streamlit.dataframe` returns.
-    """
+    """Draw rows as a table, at most five thousand of them."""
     unit = formats.unit_of(run)
     number = st.column_config.NumberColumn
-    columns: dict[str, Any] = {
-        name: number(name, format=unit.column_format, help=f"In {unit.name}")
-        for name in ("value", "intrinsic", "extrinsic")
-    }
+    columns = formats.value_columns(run)
     columns["standard_error"] = number(
         "± error",
         format=f"%.{unit.decimals}f",
         help=f"Standard error of the value over the validation rows, in {unit.name}",
     )
     columns["label"] = st.column_config.Column(formats.target_word(run))
-    columns["_index"] = number("row", format="%d", pinned=True)
     columns["flipped"] = st.column_config.CheckboxColumn(
         "planted", help=f"{formats.target_word(run).capitalize()} made wrong by you"
     )
@@ -111,19 +69,6 @@ def draw(
 
 
 def ids_at(ids: Sequence[int], key: str) -> list[int]:
-    """Row ids selected in a table that `draw` drew.
-
-    Parameters
-    ----------
-    ids : sequence of int
-        The row ids that were drawn, in that order.
-    key : str
-        Key of the element.
-
-    Returns
-    -------
-    list of int
-        The selected row ids.
-    """
+    """Row ids selected in a table that `draw` drew."""
     positions = selected_positions(key)
     return [int(ids[position]) for position in positions if position < len(ids)]

@@ -1,4 +1,4 @@
-"""Runs as people read them, and what can be done with one wherever it is named."""
+"""Runs as people read them, and what can be done with one wherever it is listed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace import history
 from ecoval_core.workspace.history import RunRecord
 from pages.shared import formats, server, state
+from pages.shared.session import session
 
 _STATES = {
     "done": "finished",
@@ -64,31 +65,19 @@ def describe(record: RunRecord) -> str:
 def open_record(run: str) -> None:
     """Open a run; for buttons. What stands in the way is said on the Data screen."""
     if not state.open_run(run):
-        state.complain(
+        session.complaint = (
             "This run cannot be opened: its table is no longer in the workspace. Load the table again, then "
             "value its rows."
         )
 
 
 def draw_line(record: RunRecord, key: str) -> None:
-    """Draw a run on one line with a button that opens it.
-
-    Parameters
-    ----------
-    record : RunRecord
-        The run.
-    key : str
-        Key of the button, apart from the run's id.
-    """
+    """Draw a run on one line with a button that opens it."""
     text, button = st.columns([4, 1], vertical_alignment="center")
     text.markdown(
         f"**{formats.plain(record.name)}** · {when(record)} · {standing(record)}  \n"
         f":small[{formats.plain(describe(record))}]"
     )
     button.button(
-        "Open",
-        key=f"{key}_{record.id}",
-        on_click=open_record,
-        args=(record.id,),
-        width="stretch",
+        "Open", key=f"{key}_{record.id}", on_click=open_record, args=(record.id,), width="stretch"
     )

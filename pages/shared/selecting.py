@@ -11,19 +11,12 @@ from ecoval_core.charts.selection import Mode, rows_behind
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats, layout, state
 from pages.shared.pointmap.chart import Touch, live_chart
+from pages.shared.session import session
 
 
 def change(ids: Iterable[int], mode: Mode) -> None:
-    """Change the selection by what was touched.
-
-    Parameters
-    ----------
-    ids : iterable of int
-        Row ids behind the marks.
-    mode : {"replace", "add", "remove"}
-        What becomes of them. Replacing the selection by itself lets go of it.
-    """
-    before, touched = state.selected_ids(), list(ids)
+    """Change the selection by what was touched."""
+    before, touched = session.selected_ids, list(ids)
     if mode == "replace":
         state.select([] if set(touched) == set(before) else touched)
     elif mode == "add":
@@ -33,56 +26,23 @@ def change(ids: Iterable[int], mode: Mode) -> None:
 
 
 def draw(run: Run, figure: Figure, name: str, on_touch: Callable[[Touch], None]) -> None:
-    """Draw a chart that takes clicks.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    figure : plotly.graph_objects.Figure
-        Marks that take a click have `ids`.
-    name : str
-        Name of the chart, one on a page.
-    on_touch : callable
-        Called before the next run with each click or box.
-    """
+    """Draw a chart that takes clicks."""
     unit = formats.unit_of(run)
     view = f"{run.opened.key} {run.settings.every_row} {unit.factor:.6g} {name}"
     live_chart(figure, name, view=view, on_touch=on_touch)
 
 
 def draw_bars(run: Run, figure: Figure, name: str) -> None:
-    """Draw a chart whose bars select the rows behind them.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    figure : plotly.graph_objects.Figure
-        Of the values in the chosen unit; `ids` as :func:`ecoval_core.charts.selection.bar_key` makes them.
-    name : str
-        Name of the chart, one on a page.
-    """
+    """Draw a chart whose bars select the rows behind them."""
     frame = formats.unit_of(run).scale(run.frame)
     draw(run, figure, name, lambda touch: change(rows_behind(frame, touch.keys), touch.mode))
 
 
 def draw_distribution(run: Run, name: str) -> None:
-    """Draw the distribution of values, with the selection in a tone of its own.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    name : str
-        Name of the chart, one on a page.
-    """
+    """Draw the distribution of values, with the selection in a tone of its own."""
     unit = formats.unit_of(run)
     figure = charts.value_distribution(
-        unit.scale(run.frame),
-        theme=layout.theme(),
-        unit=unit.label,
-        selected=state.selected_ids(),
+        unit.scale(run.frame), theme=layout.theme(), unit=unit.label, selected=session.selected_ids
     )
     # A drag takes whole bars, however low they are.
     figure.update_layout(dragmode="select", selectdirection="h")

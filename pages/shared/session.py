@@ -1,8 +1,12 @@
-"""What Streamlit keeps for a visitor, under names that a typing error cannot miss.
+"""What is kept for a visitor, under names that a typing error cannot miss.
 
-Every entry of ``st.session_state`` that is read somewhere is declared here once, with its type. Pages
-and their helpers use ``session.selected_ids`` for the value and ``Session.selected_ids.key`` for the key
-of the widget that sets it; no other module touches ``st.session_state``.
+Every entry that is read somewhere is declared here once, with its type. Pages and their helpers use
+``session.unit`` for the value and ``Session.unit.key`` for the key of the widget that shows it; no other
+module touches ``st.session_state``.
+
+A visitor's next click ends a script, or a callback, wherever that uses ``st.session_state``. It therefore
+holds the values of widgets and one dictionary with everything else, which is read and changed without it.
+What a widget is to show waits there too, until the widget is drawn and asks for its key.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, overload
+from weakref import WeakKeyDictionary
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -17,6 +22,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import Fix
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES
 from ecoval_core.workspace.jobs import Job
 from ecoval_core.workspace.runs import Opened, Run
 from ecoval_core.workspace.schema import Filters, Review, UnitKind, Verdict
@@ -24,30 +30,62 @@ from ecoval_core.workspace.schema import Filters, Review, UnitKind, Verdict
 T = TypeVar("T")
 
 
-def _state() -> Any:
-    """Return what Streamlit keeps for the session, without its points of interruption.
+_OWN, _WAITING, _NOTHING = "ecoval", "waiting", object()
+# Of each script runner, so that the state is asked once.
+_own_by_state: WeakKeyDictionary[Any, dict[str, Any]] = WeakKeyDictionary()
 
-    Where ``st.session_state`` is used, whatever the visitor did in the meantime ends the script, or a
-    callback, at that line: half of what belongs together would be done, and the rest never.
-    """
+
+def _own() -> dict[str, Any]:
+    """Return what is kept beside the values of widgets."""
     context = get_script_run_ctx(suppress_warning=True)
-    return st.session_state if context is None else context.session_state._state
+    if context is None:
+        return st.session_state.setdefault(_OWN, {})  # type: ignore[no-any-return]
+    state = context.session_state
+    if state not in _own_by_state:
+        if _OWN not in state:
+            state[_OWN] = {}
+        _own_by_state[state] = state[_OWN]
+    return _own_by_state[state]
 
 
-def _kept(key: str, default: Any) -> Any:
-    state = _state()
-    # It has no method "get".
-    if key in state:
-        return state[key]
-    return default
+class _Kept:
+    """Where entries are kept: as the values of widgets, or beside them."""
+
+    def __init__(self, *, widget: bool) -> None:
+        self._is_widget = widget
+
+    def _read(self, key: str) -> Any:
+        """Return what is kept under a key, or :data:`_NOTHING`."""
+        own = _own()
+        if not self._is_widget:
+            return own.get(key, _NOTHING)
+        if key in (waiting := own.setdefault(_WAITING, {})):
+            return waiting[key]
+        return st.session_state.get(key, _NOTHING)
+
+    def _write(self, key: str, value: Any) -> None:
+        if self._is_widget:
+            _own().setdefault(_WAITING, {})[key] = value
+        elif value is _NOTHING:
+            _own().pop(key, None)
+        else:
+            _own()[key] = value
+
+    def _shown(self, key: str) -> str:
+        """Return the key of a widget that is about to be drawn, and let it show what waits for it."""
+        waiting = _own().get(_WAITING, {})
+        if self._is_widget and key in waiting:
+            if waiting[key] is not _NOTHING:
+                st.session_state[key] = waiting[key]
+            elif key in st.session_state:
+                del st.session_state[key]
+            del waiting[key]
+        return key
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A file that was read, but could not be opened with the target and columns guessed for it.
-
-    `frame` is the digest of its cells, `suggested` the fixes that were not made.
-    """
+    """A file that was read, but could not be opened with the target and columns guessed for it."""
 
     name: str
     frame: str
@@ -56,23 +94,23 @@ class Refused:
     suggested: list[Fix]
 
 
-class Entry(Generic[T]):
-    """One thing kept for the visitor; declared on :class:`Session`, whose attribute names it.
+class Entry(_Kept, Generic[T]):
+    """One thing kept for the visitor; declared on :class:`Session`, whose attribute names it."""
 
-    Parameters
-    ----------
-    default : object
-        Returned where nothing is kept.
-    make : callable or None, default=None
-        Makes what is kept from then on where nothing is; for things that are changed in place.
-    """
-
-    def __init__(self, default: T = None, *, make: Callable[[], T] | None = None) -> None:  # type: ignore[assignment]
+    def __init__(
+        self, default: T = None, *, make: Callable[[], T] | None = None, widget: bool = False,  # type: ignore[assignment]
+    ) -> None:  # fmt: skip
+        super().__init__(widget=widget)
         self._default, self._make = default, make
-        self.key = ""
+        self._name = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.key = name
+        self._name = name
+
+    @property
+    def key(self) -> str:
+        """Key of the widget that is about to be drawn."""
+        return self._shown(self._name)
 
     @overload
     def __get__(self, instance: None, owner: type) -> Entry[T]: ...
@@ -81,72 +119,80 @@ class Entry(Generic[T]):
     def __get__(self, instance: object | None, owner: type) -> Entry[T] | T:
         if instance is None:
             return self
-        if self._make is not None and not self.is_kept:
-            _state()[self.key] = self._make()
-        kept: T = _kept(self.key, self._default)
-        return kept
+        kept = self._read(self._name)
+        if kept is _NOTHING:
+            if self._make is None:
+                return self._default
+            self._write(self._name, kept := self._make())
+        return kept  # type: ignore[no-any-return]
 
     def __set__(self, instance: object, value: T) -> None:
-        _state()[self.key] = value
+        self._write(self._name, value)
+
+    @property
+    def lasting(self) -> dict[str, Any]:
+        """Options of the widget that is about to be drawn: its key, and that its value outlasts the page."""
+        return {"key": self.key, "persist_state": "session"}
 
     @property
     def is_kept(self) -> bool:
         """Whether anything is kept."""
-        return self.key in _state()
+        return self._read(self._name) is not _NOTHING
 
     def forget(self) -> None:
         """Keep nothing any longer."""
-        if self.is_kept:
-            del _state()[self.key]
+        self._write(self._name, _NOTHING)
 
     def take(self) -> T:
         """Return what is kept and keep it no longer."""
-        taken: T = _kept(self.key, self._default)
+        taken = self._read(self._name)
         self.forget()
-        return taken
+        return self._default if taken is _NOTHING else taken
 
 
-class Family(Generic[T]):
-    """Entries of one kind that differ by a part of their name, such as the model chosen for a task.
+class Family(_Kept, Generic[T]):
+    """Entries of one kind that differ by a part of their name, such as the model chosen for a task."""
 
-    Parameters
-    ----------
-    prefix : str
-        What their keys begin with.
-    """
-
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, *, widget: bool = False) -> None:
+        super().__init__(widget=widget)
         self._prefix = prefix
 
     def key(self, name: str) -> str:
-        """Key of a member."""
+        """Key of the widget of a member that is about to be drawn."""
+        return self._shown(self.name(name))
+
+    def lasting(self, name: str) -> dict[str, Any]:
+        """Options of the widget of a member: its key, and that its value outlasts the page."""
+        return {"key": self.key(name), "persist_state": "session"}
+
+    def name(self, name: str) -> str:
+        """Name of a member among all entries."""
         return f"{self._prefix}_{name}"
 
     def get(self, name: str) -> T | None:
         """Return what is kept for a member, or None."""
-        kept: T | None = _kept(self.key(name), None)
-        return kept
+        kept = self._read(self.name(name))
+        return None if kept is _NOTHING else kept
 
     def set(self, name: str, value: T) -> None:
         """Keep a value for a member."""
-        _state()[self.key(name)] = value
+        self._write(self.name(name), value)
 
     def fill(self, name: str, value: T) -> None:
         """Keep a value for a member that has none."""
-        if self.key(name) not in _state():
+        if self._read(self.name(name)) is _NOTHING:
             self.set(name, value)
 
     def forget(self, name: str) -> None:
         """Keep nothing for a member any longer."""
-        if self.key(name) in _state():
-            del _state()[self.key(name)]
+        self._write(self.name(name), _NOTHING)
 
     def forget_all(self) -> None:
         """Keep nothing for any member any longer."""
-        context = get_script_run_ctx(suppress_warning=True)
-        kept = st.session_state if context is None else _state().filtered_state
-        for key in [key for key in kept if str(key).startswith(f"{self._prefix}_")]:
-            del _state()[key]
+        own = _own()
+        kept = [*st.session_state, *own.get(_WAITING, {})] if self._is_widget else [*own]
+        for key in {str(key) for key in kept if str(key).startswith(self.name(""))}:
+            self._write(key, _NOTHING)
 
 
 class Session:
@@ -157,9 +203,9 @@ class Session:
     opening = Entry[Job | None]()
     complaint = Entry[str]("")
     refused = Entry[Refused | None]()
-    refused_target = Entry[str]("")
-    refused_excluded = Entry[list[str]]([])
-    upload = Entry[Any]()
+    refused_target = Entry[str]("", widget=True)
+    refused_excluded = Entry[list[str]]([], widget=True)
+    upload = Entry[Any](widget=True)
     # Run
     run_id = Entry[str | None]()
     earlier_run = Entry[str | None]()
@@ -169,62 +215,63 @@ class Session:
     importing = Entry[Job | None]()
     run_complaint = Entry[str]("")
     import_complaint = Entry[str]("")
-    run_upload = Entry[Any]()
+    run_upload = Entry[Any](widget=True)
     left_job = Entry[str | None]()
     weighted_run = Entry[tuple[tuple[str, float, str], Run] | None]()
     lead_to_map = Entry[bool](False)
     start_at_once = Entry[bool](False)
-    granularity = Entry[int | None]()
+    granularity = Entry[int | None](widget=True)
     granularity_of = Entry[tuple[str, int] | None]()
-    value_seed = Entry[int](0)
-    every_row = Entry[bool](False)
-    balanced_classes = Entry[bool](False)
+    value_seed = Entry[int](0, widget=True)
+    max_val_samples = Entry[int](MAX_VAL_SAMPLES, widget=True)
+    every_row = Entry[bool](False, widget=True)
+    balanced_classes = Entry[bool](False, widget=True)
     balance_of = Entry[str]()
-    curve_measure = Entry[str | None]()
+    curve_measure = Entry[str | None](widget=True)
     # Selection
     selected_ids = Entry[list[int]]([])
     picked_id = Entry[int | None]()
-    filter_labels = Entry[list[Any]]([])
-    filter_negative = Entry[bool](False)
-    filter_planted = Entry[bool](False)
-    filter_column = Entry[str]("")
-    search_rows = Entry[str]("")
+    filter_labels = Entry[list[Any]]([], widget=True)
+    filter_negative = Entry[bool](False, widget=True)
+    filter_planted = Entry[bool](False, widget=True)
+    filter_column = Entry[str]("", widget=True)
+    search_rows = Entry[str]("", widget=True)
     search_missed = Entry[str]("")
     go_to_prune = Entry[bool](False)
     # Map
-    projection = Entry[str](Filters().projection)
-    map_color = Entry[str](Filters().color)
+    projection = Entry[str](Filters().projection, widget=True)
+    map_color = Entry[str](Filters().color, widget=True)
     # Prune list
     prune_list = Entry[PruneList](PruneList())
     prune_past = Entry[list[PruneList]](make=list)
     prune_future = Entry[list[PruneList]](make=list)
     prune_reasons = Entry[tuple[Any, Any] | None]()
     prune_widgets_are_old = Entry[bool](False)
-    prune_share = Entry[float | None]()
-    prune_quota = Entry[int | None]()
+    prune_share = Entry[float | None](widget=True)
+    prune_quota = Entry[int | None](widget=True)
     # Labels
     label_decisions = Entry[dict[int, Verdict]](make=dict)
     label_past = Entry[list[dict[int, Verdict]]](make=list)
-    label_threshold = Entry[float](0.5)
-    label_undecided = Entry[bool](False)
-    prune_by_threshold = Entry[bool | None]()
+    label_list = Entry[str]("issues", widget=True)
+    label_threshold = Entry[float](0.5, widget=True)
+    label_undecided = Entry[bool](False, widget=True)
+    prune_by_threshold = Entry[bool | None](widget=True)
     # Compare
-    compare_with = Entry[str]("")
-    compare_by = Entry[str]("ranks")
-    compare_balanced = Entry[bool](False)
+    compare_with = Entry[str]("", widget=True)
+    compare_by = Entry[str]("ranks", widget=True)
+    compare_balanced = Entry[bool](False, widget=True)
     # New data
-    new_upload = Entry[Any]()
+    new_upload = Entry[Any](widget=True)
     new_reading = Entry[Job | None]()
     new_file = Entry[tuple[str, str] | None]()
     new_complaint = Entry[str]("")
     # Review
-    review_queue = Entry[Any]("values")
+    review_queue = Entry[Any]("values", widget=True)
     review_row = Entry[int | None]()
     review_log = Entry[list[tuple[int, tuple[int, int], tuple[int, int]]]](make=list)
-    review_cluster = Entry[int | None]()
     # Everywhere
-    unit = Entry[UnitKind]("share")
-    extrinsic_weight = Entry[float](DEFAULT_EXTRINSIC_WEIGHT)
+    unit = Entry[UnitKind]("share", widget=True)
+    extrinsic_weight = Entry[float](DEFAULT_EXTRINSIC_WEIGHT, widget=True)
     visitor = Entry[str]("")
     restored = Entry[bool](False)
     view_to_show = Entry[tuple[float, UnitKind] | None]()
@@ -234,60 +281,30 @@ class Session:
 
 
 session = Session()
-data_choices: Family[Any] = Family("data")
-model_choices: Family[str] = Family("model")
-scoring_choices: Family[str] = Family("scoring")
+data_choices: Family[Any] = Family("data", widget=True)
+model_choices: Family[str] = Family("model", widget=True)
+scoring_choices: Family[str] = Family("scoring", widget=True)
 jobs: Family[str] = Family("job")
-run_notes: Family[str] = Family("run")
-filter_ranges: Family[tuple[float, float]] = Family("filter_range")
-filter_values: Family[list[str]] = Family("filter_values")
-prune_thresholds: Family[float] = Family("prune_threshold")
+run_notes: Family[str] = Family("run", widget=True)
+filter_ranges: Family[tuple[float, float]] = Family("filter_range", widget=True)
+filter_values: Family[list[str]] = Family("filter_values", widget=True)
+prune_thresholds: Family[float] = Family("prune_threshold", widget=True)
 
 
 def selected_points(key: str) -> list[dict[str, Any]]:
-    """Return the points selected on a chart.
-
-    Parameters
-    ----------
-    key : str
-        Key of the chart.
-
-    Returns
-    -------
-    list of dict
-        As :func:`streamlit.plotly_chart` reports them.
-    """
-    points: list[dict[str, Any]] = _state()[key]["selection"]["points"]
+    """Return the points selected on a chart."""
+    points: list[dict[str, Any]] = st.session_state[key]["selection"]["points"]
     return points
 
 
 def selected_positions(key: str) -> list[int]:
-    """Return the positions of the rows marked in a table.
-
-    Parameters
-    ----------
-    key : str
-        Key of the table.
-
-    Returns
-    -------
-    list of int
-        Positions in the frame that was drawn.
-    """
-    positions: list[int] = _state()[key]["selection"]["rows"]
+    """Return the positions of the rows marked in a table."""
+    positions: list[int] = st.session_state[key]["selection"]["rows"]
     return positions
 
 
 def fill_widgets(shown: dict[str, Any], *, replace: bool) -> None:
-    """Give widgets that are new, or all of them, a value before they are drawn.
-
-    Parameters
-    ----------
-    shown : dict of str to object
-        Value by key of the widget.
-    replace : bool
-        Whether a value that is kept already is replaced.
-    """
+    """Give widgets that are new, or all of them, a value before they are drawn."""
     for key, value in shown.items():
-        if replace or key not in _state():
-            _state()[key] = value
+        if replace or key not in st.session_state:
+            st.session_state[key] = value

@@ -22,14 +22,9 @@ from pages.shared import reviews, server
 from pages.shared.session import Session, session
 
 
-def opened() -> Opened | None:
-    """Return the table that is open, or None."""
-    return session.opened
-
-
 def open_table(new: Opened) -> None:
     """Make a table the current one; the run that was open stays one click away."""
-    old = opened()
+    old = session.opened
     is_another = old is None or old.key != new.key
     if is_another:
         # While its table is still there, whose columns the filters name.
@@ -43,11 +38,6 @@ def open_table(new: Opened) -> None:
 
 
 # --- The run ---------------------------------------------------------------------------------
-
-
-def run_id() -> str | None:
-    """Id of the run that is open, None before there is one."""
-    return session.run_id
 
 
 def run_record() -> RunRecord | None:
@@ -89,10 +79,7 @@ def _value(run: str) -> None:
 
 
 def open_run(run: str, *, keep_table: bool = False, review: str | None = None) -> bool:
-    """Open a run with its table and the review changed last; return whether it is there.
-
-    `review` is the id of another review, which the address names with the view.
-    """
+    """Open a run with its table and the review changed last; return whether it is there."""
     workspace = server.workspace()
     record = find_record(run)
     if record is None:
@@ -105,13 +92,13 @@ def open_run(run: str, *, keep_table: bool = False, review: str | None = None) -
     save_review()
     session.run_id = run
     reviews.clear()
-    kept = (
+    latest = (
         history.find_review(workspace, review) if review else history.latest_review(workspace, run)
     )
-    if kept is not None and kept.run == run:
-        reviews.show(kept.review, with_view=review is None)
+    if latest is not None and latest.run == run:
+        reviews.show(latest.review, with_view=review is None)
     # A session writes to a review of its own, lest two windows with one address overwrite each other.
-    session.review, session.review_is_own = review or ("" if kept is None else kept.id), False
+    session.review, session.review_is_own = review or ("" if latest is None else latest.id), False
     session.review_written = reviews.current()
     return True
 
@@ -138,7 +125,7 @@ def run_job() -> Job | None:
     job = None if record is None else job_of(record)
     if job is None or not job.is_active or session.left_job == job.id:
         return None
-    # Whoever opens the address of a running valuation waits for it too.
+    # A visitor who opens the address of a running valuation waits for it too.
     server.engine().jobs.join(job, server.visitor())
     return job
 
@@ -147,27 +134,27 @@ def run() -> Run | None:
     """Return the finished run at the extrinsic weight chosen above the page, or None."""
     if session.run_id is None:
         return None
-    weight = extrinsic_weight()
+    weight = float(session.extrinsic_weight)
     # The same rows may have been opened under another name since.
     asked = (session.run_id, weight, "" if session.opened is None else session.opened.table.name)
-    kept = session.weighted_run
-    if kept is None or kept[0] != asked:
+    weighted = session.weighted_run
+    if weighted is None or weighted[0] != asked:
         record = run_record()
         found = None if record is None else load_run(record)
         if found is None:
             return None
-        kept = (asked, found.reweight(weight))
-        session.weighted_run = kept
-    return kept[1]
+        weighted = (asked, found.reweight(weight))
+        session.weighted_run = weighted
+    return weighted[1]
 
 
 def read(task: Task) -> Any | None:
-    """Return the kept result of a task, or None."""
+    """Return the stored result of a task, or None."""
     return server.workspace().load(task.key, task.definition.returns)
 
 
 def result(task: Task) -> Result | None:
-    """Return what is noted of the kept result of a task, or None."""
+    """Return what is noted of the stored result of a task, or None."""
     return server.workspace().result(task.key)
 
 
@@ -178,27 +165,12 @@ def has_left(record: RunRecord) -> bool:
     return job is not None and session.left_job == job.id
 
 
-def extrinsic_weight() -> float:
-    """Extrinsic weight in force, 0 to 1."""
-    return float(session.extrinsic_weight)
-
-
 # --- Selection -------------------------------------------------------------------------------
-
-
-def selected_ids() -> list[int]:
-    """Row ids selected on the map or in a table, in no particular order."""
-    return session.selected_ids
 
 
 def select(ids: list[int]) -> None:
     """Replace the selection."""
     session.selected_ids = ids
-
-
-def picked_id() -> int | None:
-    """Row id of the point whose story is shown, or None."""
-    return session.picked_id
 
 
 def pick(row_id: int | None) -> None:
@@ -207,11 +179,6 @@ def pick(row_id: int | None) -> None:
 
 
 # --- What lasts ------------------------------------------------------------------------------
-
-
-def complain(sentence: str) -> None:
-    """Have a sentence shown on the Data screen."""
-    session.complaint = sentence
 
 
 def save_review() -> None:
@@ -251,7 +218,7 @@ def restore_from_address() -> None:
 def write_address() -> None:
     """Name the current table, run and review in the address, and write the review."""
     save_review()
-    current, run = opened(), session.run_id
+    current, run = session.opened, session.run_id
     wanted = {
         "data": None if current is None else current.key,
         "run": run,

@@ -20,78 +20,37 @@ _EFFECTS = {
 
 
 def about_cluster(run: Run, row_id: int) -> str:
-    """Sentence on the cluster of a row, and on how the row stands to it.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    row_id : int
-        A valued row.
-
-    Returns
-    -------
-    str
-        What the cluster is worth, whether that is sure, and where the row goes another way than its cluster.
-    """
+    """Sentence on the cluster of a row, and on how the row stands to it."""
     frame, unit, ecoval = run.frame, formats.unit_of(run), run.ecoval
     row = frame.loc[[row_id]].iloc[0]
     cluster = int(row["cluster"])
     worth = float(ecoval.cluster_values_[cluster])
     error = float(ecoval.cluster_standard_errors_[cluster])
     n_members = int((frame["cluster"] == cluster).sum())
-    told = (
+    sentence = (
         f"**Its cluster** ({cluster}) has {count_of(n_members, 'row')} and is worth "
         f"{unit.number(worth)} ± {unit.size(error)} {unit.label}"
     )
     if abs(worth) <= 2 * error:
-        return f"{told}: with or without it the model scores about the same."
-    told += f": without it the model scores {'worse' if worth > 0 else 'better'}."
+        return f"{sentence}: with or without it the model scores about the same."
+    sentence += f": without it the model scores {'worse' if worth > 0 else 'better'}."
     kinds = {name: kind for kind, name in charts.QUADRANTS.items()}
     _, effect = kinds[charts.quadrant_of(frame)[row_id]]
     if effect * worth < 0:
         gains, does = ("helps", "harms") if worth > 0 else ("harms", "helps")
-        told += f" The cluster as a whole {gains}; this row among its members {does}."
-    return told
+        sentence += f" The cluster as a whole {gains}; this row among its members {does}."
+    return sentence
 
 
 def neighbors_of(run: Run, row_id: int) -> list[int]:
-    """Row ids of the nearest other valued rows, nearest first.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    row_id : int
-        A valued row.
-
-    Returns
-    -------
-    list of int
-        At most ten row ids.
-    """
+    """Row ids of the nearest other valued rows, nearest first."""
     positions = nearest_neighbors(run.X, N_NEIGHBORS + 1, run.X[run.ids == row_id])[0]
     found = [int(run.ids[position]) for position in positions]
     return [other for other in found if other != row_id][:N_NEIGHBORS]
 
 
 def why(run: Run, row_id: int, n_alike: int, n_neighbors: int) -> str:
-    """Reason for a row's value, in plain words.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    row_id : int
-        A valued row.
-    n_alike, n_neighbors : int
-        Neighbours with the same label, and neighbours looked at.
-
-    Returns
-    -------
-    str
-        Two or three sentences.
-    """
+    """Reason for a row's value, in plain words."""
     row = run.frame.loc[[row_id]].iloc[0]
     kinds = {name: kind for kind, name in charts.QUADRANTS.items()}
     is_typical, effect = kinds[charts.quadrant_of(run.frame)[row_id]]
@@ -116,23 +75,15 @@ def why(run: Run, row_id: int, n_alike: int, n_neighbors: int) -> str:
 
 
 def draw(run: Run, row_id: int) -> None:
-    """Draw the story of a row.
-
-    Parameters
-    ----------
-    run : Run
-        The run.
-    row_id : int
-        A valued row.
-    """
+    """Draw the story of a row."""
     frame, unit = run.frame, formats.unit_of(run)
     row = frame.loc[[row_id]].iloc[0]
     rank = int((frame["value"] < row["value"]).sum()) + 1
     label, original = formats.plain(row["label"]), formats.plain(row["original_label"])
     planted = f", planted: it was **{original}**" if row["flipped"] else ""
     noun = formats.target_word(run)
-    named = f"labelled {label}" if noun == "label" else f"target {label}"
-    st.subheader(f"Row {row_id}: {named}", anchor=False)
+    title = f"labelled {label}" if noun == "label" else f"target {label}"
+    st.subheader(f"Row {row_id}: {title}", anchor=False)
     text, table = st.columns([1, 1.4], gap="large")
     near = neighbors_of(run, row_id)
     n_alike = int((frame.loc[near, "label"] == row["label"]).sum())

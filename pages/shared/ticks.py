@@ -16,25 +16,13 @@ _shown: Family[int] = Family("ticks_of")
 
 
 def key_of(name: str) -> str:
-    """Key under which a table was drawn last.
-
-    Parameters
-    ----------
-    name : str
-        Name of the table.
-    """
+    """Key under which a table was drawn last."""
     n_before = _draws.get(name) or 0
     return f"{name}_{n_before}" if n_before else name
 
 
 def positions(key: str) -> list[int] | None:
-    """Positions that are ticked in a table; None where it is not drawn, or no longer.
-
-    Parameters
-    ----------
-    key : str
-        The key that it was drawn under.
-    """
+    """Positions that are ticked in a table; None where it is not drawn, or no longer."""
     try:
         return selected_positions(key)
     except KeyError:
@@ -44,25 +32,7 @@ def positions(key: str) -> list[int] | None:
 def place(
     name: str, shown: Sequence[Hashable], wanted: Iterable[Hashable] | None = None
 ) -> tuple[str, list[int]]:
-    """Key to draw a table under, and the positions that are ticked if it is new.
-
-    Parameters
-    ----------
-    name : str
-        Name of the table.
-    shown : sequence of hashable
-        Ids of its rows, in their order.
-    wanted : iterable of hashable or None, default=None
-        Ids that are to be ticked; those that are not shown are left out. None leaves it to the visitor what
-        is ticked, until other rows are shown.
-
-    Returns
-    -------
-    key : str
-        The one before where its ticks are right.
-    ticked : list of int
-        Positions.
-    """
+    """Key to draw a table under, and the positions that are ticked if it is new."""
     ids = set(() if wanted is None else wanted)
     ticked = [position for position, row in enumerate(shown) if row in ids]
     now = hash(tuple(shown))

@@ -1,26 +1,10 @@
 // A Plotly chart as a Streamlit component: its marks take clicks and boxes, and its zoom outlasts a new
 // figure, a change of the page and a reload. What is selected is drawn by the server, never by Plotly.
 
-import { loadPlotly } from "./wire.js";
+import { loadPlotly, mounting, nextNumber } from "./wire.js";
 import { Memory } from "./memory.js";
 
-const charts = new WeakMap();
 const AXIS = /^([xy]axis\d*)\./;
-let lastNumber = 0;
-
-export default function mount(component) {
-  const parent = component.parentElement;
-  let chart = charts.get(parent);
-  if (!chart) {
-    chart = new Chart(parent);
-    charts.set(parent, chart);
-  }
-  chart.update(component);
-  return () => {
-    chart.destroy();
-    charts.delete(parent);
-  };
-}
 
 class Chart {
   constructor(parent) {
@@ -147,10 +131,8 @@ class Chart {
   }
 
   #tell(keys, event) {
-    // Larger than any before, also of a chart that stood here earlier.
-    lastNumber = Math.max(lastNumber + 1, Date.now());
     const mode = event?.shiftKey ? "add" : event?.altKey ? "remove" : "replace";
-    this.gestures.push({ number: lastNumber, keys, mode });
+    this.gestures.push({ number: nextNumber(), keys, mode });
     this.send("gestures", this.gestures);
   }
 
@@ -179,3 +161,5 @@ function isSame(one, other) {
   const width = Math.abs(other[1] - other[0]) || 1;
   return one.every((end, i) => Math.abs(end - other[i]) < 1e-6 * width);
 }
+
+export default mounting(Chart);

@@ -7,50 +7,23 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 
 from ecoval_core.charts.points import PointData
 from ecoval_core.charts.shades import Shade
 from ecoval_core.charts.style import ThemeName, palette_of, translucent
 from ecoval_core.text import count_of
-from pages.shared.pointmap.gestures import Gesture, unanswered
-from pages.shared.pointmap.wire import PREFIX, LatePackage, Package, texts_package, version
-from pages.shared.session import Family
+from pages.shared.pointmap.component import Element
+from pages.shared.pointmap.gestures import Gesture
+from pages.shared.pointmap.wire import LatePackage, Package, texts_package
 
-# Small enough to travel with every run; it fetches the rest once.
-_LOADER = """
-const address = new URL("%s/%s/pointmap.js", document.baseURI).href;
-export default async function (component) {
-  let map;
-  try {
-    map = await import(address);
-  } catch (error) {
-    component.parentElement.textContent =
-      "The map could not be loaded. Start the app with “streamlit run app.py”, then reload this page.";
-    throw error;
-  }
-  return map.default(component);
-}
-"""
-
-_component = st.components.v2.component(
-    "ecoval_pointmap", js=_LOADER % (PREFIX, version()), isolate_styles=False
-)
 # Fainter than the grey of a value of zero, from which they must be told.
 _FADED = {"light": "#d9dce1", "dark": "#39404a"}
-_states: Family[Any] = Family("pointmap")
-_seen: Family[int] = Family("pointmap_seen")
+_element = Element("pointmap", "map", Gesture.read)
 
 
 class PackedPoints:
-    """Points, packed for the browser; make it once and keep it.
-
-    Parameters
-    ----------
-    points : PointData
-        The points.
-    """
+    """Points, packed for the browser; make it once and keep it."""
 
     def __init__(self, points: PointData) -> None:
         self.points = points
@@ -79,13 +52,7 @@ class PackedPoints:
 
 
 class PackedShade:
-    """Colours, packed for the browser; make it once and keep it.
-
-    Parameters
-    ----------
-    shade : Shade
-        The colours of the drawn points.
-    """
+    """Colours of the drawn points, packed for the browser; make it once and keep it."""
 
     def __init__(self, shade: Shade) -> None:
         self.n_points = len(shade.codes)
@@ -104,11 +71,6 @@ def _bits(mask: NDArray[np.bool_]) -> str:
     return b64encode(np.packbits(mask, bitorder="little").tobytes()).decode()
 
 
-def key_of(name: str) -> str:
-    """Key of the element of a map."""
-    return _states.key(name)
-
-
 def point_map(
     name: str,
     points: PackedPoints,
@@ -118,57 +80,22 @@ def point_map(
     theme: ThemeName,
     on_select: Callable[[Gesture], None],
     on_pick: Callable[[int | None], None],
+    # The others turn grey; None colours all.
     selected_ids: Iterable[int] | None = None,
+    # The others do not pass the filters: they are hardly seen and cannot be clicked.
     shown_ids: Iterable[int] | None = None,
+    # These have a ring, a thin ring, and a cross.
     picked_id: int | None = None,
     neighbor_ids: Iterable[int] = (),
     pruned_ids: Iterable[int] = (),
+    # The zoom is kept as long as this stays the same; by default as long as the coordinates do.
     view: str = "",
+    # Plotly's layout of what is drawn behind the points.
     layout: dict[str, Any] | None = None,
+    # Pixels beside the map, which gets the rest of the window's height.
     above: int = 340,
 ) -> None:
-    """Draw a map of points.
-
-    Parameters
-    ----------
-    name : str
-        Name of the map, one on a page.
-    points : PackedPoints
-        The points.
-    shade : PackedShade
-        Their colours.
-    label : str
-        What the map shows, for those who cannot see it.
-    theme : {"light", "dark"}
-        Palette of the page.
-    on_select : callable
-        Called before the next run with each gesture that changes the selection;
-        :meth:`Gesture.selects` tells what is selected after it.
-    on_pick : callable
-        Called before the next run with the row that was clicked; with None if Escape let go of it.
-    selected_ids : iterable of int or None, default=None
-        Row ids that keep their colour while the others turn grey; None colours all.
-    shown_ids : iterable of int or None, default=None
-        Row ids that pass the filters. The others are hardly seen and cannot be clicked; None for all.
-    picked_id : int or None, default=None
-        Row id that has a ring.
-    neighbor_ids : iterable of int, default=()
-        Row ids that have a thin ring.
-    pruned_ids : iterable of int, default=()
-        Row ids that have a cross.
-    view : str, default=""
-        The zoom is kept as long as this stays the same; by default as long as the coordinates do.
-    layout : dict or None, default=None
-        Plotly's layout of what is drawn behind the points: axes, lines, words, margins.
-    above : int, default=340
-        Pixels that the page needs above and below the map, which gets the rest of the window's height
-        (between 340 and 760).
-
-    Raises
-    ------
-    ValueError
-        If the colours are of other points.
-    """
+    """Draw a map of points; `on_select` and `on_pick` are called before the next run, None for Escape."""
     drawn, n_rows = points.points.drawn, len(points.points.ids)
     if shade.n_points != len(drawn):
         raise ValueError(f"{len(drawn):,} points are drawn, but {shade.n_points:,} have a colour.")
@@ -178,7 +105,6 @@ def point_map(
     palette = palette_of(theme)
     published = points.publish()
     data = published | {
-        "seen": _seen.get(name) or 0,
         "shade": shade.publish(),
         "selected": None if selected is None else points.bits(selected),
         "shown": None if shown is None else points.bits(shown),
@@ -189,7 +115,6 @@ def point_map(
         "note": f"showing {len(drawn):,} of {n_rows:,} rows" if len(drawn) < n_rows else "",
         "label": label,
         "view": view or published["points"],
-        "name": name,
         "layout": layout,
         "above": above,
         "palette": {
@@ -199,17 +124,13 @@ def point_map(
         },
     }  # fmt: skip
 
-    def answer() -> None:
-        state = _states.get(name) or {}
-        for gesture in unanswered(state.get("gestures"), _seen.get(name) or 0, Gesture.read):
-            # Noted first: a gesture that fails must not fail again at every run.
-            _seen.set(name, gesture.number)
-            if gesture.kind == "pick":
-                on_pick(gesture.row_id)
-            else:
-                on_select(gesture)
+    def answer(gesture: Gesture) -> None:
+        if gesture.kind == "pick":
+            on_pick(gesture.row_id)
+        else:
+            on_select(gesture)
 
-    _component(key=key_of(name), data=data, on_gestures_change=answer)
+    _element.draw(name, data, answer)
 
 
 def _status(n_rows: int, shown: list[int] | None, selected: list[int] | None) -> str:

@@ -1,6 +1,6 @@
 // The map as a Streamlit component: keeps what it was given, what the visitor sees, and what was done.
 
-import { bits, fetchPackage, loadPlotly, loadStyle, textAt } from "./wire.js";
+import { bits, fetchPackage, loadPlotly, loadStyle, mounting, nextNumber, textAt } from "./wire.js";
 import { Plot, levelsOf, marginOf } from "./plot.js";
 import { Pointer } from "./pointer.js";
 import { TOOLS, fillLegend, fillRings, fillTip, make, makeTools, sketch } from "./furniture.js";
@@ -10,22 +10,6 @@ import { View, extentOf } from "./view.js";
 const NEAR = 12;
 const NEAR_FINGER = 22;
 const PATIENCE = [500, 2000, 5000];
-const maps = new WeakMap();
-let lastNumber = 0;
-
-export default function mount(component) {
-  const parent = component.parentElement;
-  let map = maps.get(parent);
-  if (!map) {
-    map = new PointMap(parent);
-    maps.set(parent, map);
-  }
-  map.update(component);
-  return () => {
-    map.destroy();
-    maps.delete(parent);
-  };
-}
 
 class PointMap {
   constructor(parent) {
@@ -270,12 +254,10 @@ class PointMap {
   // ---- What the visitor does
 
   #tell(gesture) {
-    // Larger than any before, also of a map that stood here earlier.
-    lastNumber = Math.max(lastNumber + 1, Date.now());
-    gesture.number = lastNumber;
+    gesture.number = nextNumber();
     this.gestures.push(gesture);
     this.send("gestures", this.gestures);
-    return lastNumber;
+    return gesture.number;
   }
 
   #click(spot, mode, near) {
@@ -387,3 +369,5 @@ class PointMap {
     this.root.remove();
   }
 }
+
+export default mounting(PointMap);

@@ -3,6 +3,28 @@
 const KEPT = 12;
 const packages = new Map();
 let plotly = null;
+let lastNumber = 0;
+
+/** Make the entry of a component: each element of the page has one object of a class. */
+export function mounting(Kind) {
+  const mounted = new WeakMap();
+  return (component) => {
+    const parent = component.parentElement;
+    if (!mounted.has(parent)) mounted.set(parent, new Kind(parent));
+    const element = mounted.get(parent);
+    element.update(component);
+    return () => {
+      element.destroy();
+      mounted.delete(parent);
+    };
+  };
+}
+
+/** Number of a gesture: larger than any before, also of an element that stood here earlier. */
+export function nextNumber() {
+  lastNumber = Math.max(lastNumber + 1, Date.now());
+  return lastNumber;
+}
 
 /** Load plotly.js, once for the whole page. */
 export function loadPlotly() {

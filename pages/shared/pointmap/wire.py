@@ -64,11 +64,9 @@ class _Shelf:
 
 
 def _process() -> Any:
-    """Shelf and secret of this process.
-
-    Streamlit imports the app's modules anew when one of their files is saved, while the routes go on with
-    those they were made from: what both use must not belong to a module of the app.
-    """
+    """Shelf and secret of this process."""
+    # Streamlit imports the app's modules anew when one of their files is saved, while the routes go on with
+    # those they were made from: what both use must not belong to a module of the app.
     name = "ecoval_pointmap_process"
     kept = sys.modules.setdefault(name, ModuleType(name)).__dict__
     kept.setdefault("shelf", _Shelf(MAX_PACKAGES))
@@ -83,20 +81,7 @@ def forget() -> None:
 
 
 class Package:
-    """Arrays and a few words, packed for the browser.
-
-    Parameters
-    ----------
-    words : dict
-        Anything that JSON can hold.
-    **arrays : ndarray or bytes
-        Numbers of at most 32 bits, or double precision; bytes as they are.
-
-    Attributes
-    ----------
-    address : str
-        Name of the content.
-    """
+    """Arrays (of at most 32 bits, or doubles) and a few words that JSON can hold, packed for the browser."""
 
     def __init__(self, words: dict[str, Any], **arrays: NDArray | bytes) -> None:
         sections, blocks, at = {}, [], 0
@@ -127,18 +112,7 @@ class Package:
 
 
 class LatePackage:
-    """A package that is made when the browser asks for it, so that no page waits for it.
-
-    Parameters
-    ----------
-    make : callable
-        Makes the package; called once.
-
-    Attributes
-    ----------
-    address : str
-        A name of its own, whatever the content will be.
-    """
+    """A package that is made when the browser asks for it, so that no page waits for it."""
 
     def __init__(self, make: Callable[[], Package]) -> None:
         self.address = secrets.token_hex(16)
@@ -159,18 +133,7 @@ class LatePackage:
 
 
 def texts_package(texts: Sequence[str]) -> Package:
-    """Pack texts, one a point.
-
-    Parameters
-    ----------
-    texts : sequence of str
-        Plain text.
-
-    Returns
-    -------
-    Package
-        `utf8` holds all of them on end, `ends` where each one ends.
-    """
+    """Pack texts, one a point: `utf8` holds all of them on end, `ends` where each one ends."""
     encoded = [text.encode() for text in texts]
     ends = np.cumsum([len(text) for text in encoded], dtype=np.uint32)
     return Package({}, utf8=b"".join(encoded), ends=ends)
@@ -193,13 +156,7 @@ def _script(path: Path, stamp: int) -> bytes:  # noqa: ARG001 - a file that was 
 
 
 def routes() -> list[Route]:
-    """Routes of the map, for :class:`streamlit.App`.
-
-    Returns
-    -------
-    list of Route
-        One for scripts, one for data, under the base path of the server.
-    """
+    """Return the routes of scripts and of data, under the base path of the server."""
     from starlette.routing import Route
 
     base = (st.get_option("server.baseUrlPath") or "").strip("/")

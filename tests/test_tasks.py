@@ -1,0 +1,145 @@
+"""Tasks: what makes two of them equal, what their functions get, and how little a new one takes."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from data_files import make_frame
+from odd_tasks import counts
+from streamlit.testing.v1 import AppTest
+
+from ecoval_core.tables import Fix, suggest_fixes
+from ecoval_core.tables.table import content_digest
+from ecoval_core.workspace import runs, slow
+from ecoval_core.workspace.schema import Settings, SplitSpec, key_of
+from ecoval_core.workspace.tasks import DEFAULT_MB, READING, Work, plain, task
+from ecoval_core.workspace.worker import ForkServer
+from pages.shared import server
+from pages.shared.engine import Engine
+
+DIGEST = "0" * 32
+SETTINGS = Settings(model="logistic_regression", n_clusters=8, scoring="probability")
+
+
+def test_key_follows_from_name_and_arguments_without_defaults():
+    asked = slow.curves("a", weight=0.25)
+    assert asked.key == key_of("curves", {"run": "a", "weight": 0.25})
+    equal = [
+        slow.curves(run="a", weight=0.25),
+        slow.curves("a", weight=np.float64(0.25), balanced=False, baseline=None),
+    ]
+    assert {one.key for one in equal} == {asked.key}
+    others = [
+        slow.curves("b", weight=0.25), slow.curves("a"), slow.curves("a", weight=0.25, balanced=True),
+        slow.repeats("a"),
+    ]  # fmt: skip
+    assert len({asked.key, *(one.key for one in others)}) == 5
+
+
+def test_new_argument_with_a_default_keeps_the_keys():
+    @task("Counting {column}")
+    def counts(
+        work: Work, frame: str, column: str, *, normalized: bool = False, rare: int = 0
+    ) -> pd.DataFrame: ...
+
+    later, now = counts("f", "label"), slow.key_of("counts", {"frame": "f", "column": "label"})
+    assert later.key == now
+    assert counts("f", "label", rare=2).key != now
+
+
+def test_values_have_the_key_that_their_run_carries():
+    asked = slow.value(DIGEST, "split", SETTINGS)
+    assert asked.key == DIGEST
+    assert slow.value(DIGEST, "split", SETTINGS.replace(random_state=3)).key == DIGEST
+
+
+def test_arguments_are_plain_json_and_come_back_as_their_types():
+    fixes = suggest_fixes(make_frame(60).assign(rate=[f"{n}%" for n in range(60)]))
+    asked = slow.open_table(
+        {"frame": DIGEST}, "rates.csv", fixes=fixes, split=SplitSpec(noise=0.1), excluded={"a": "id"}
+    )  # fmt: skip
+    assert asked.arguments["split"] == {"noise": 0.1}
+    assert isinstance(asked.arguments["fixes"][0], dict)
+    typed = asked.typed_arguments()
+    assert typed["split"] == SplitSpec(noise=0.1)
+    assert [type(one) for one in typed["fixes"]] == [Fix] * len(fixes)
+    assert list(typed["fixes"]) == list(fixes)
+    effect = slow.effect("a", [1, 2], [(3, "yes")])
+    assert effect.arguments["relabelled"] == [[3, "yes"]]
+    assert effect.typed_arguments()["relabelled"] == [(3, "yes")]
+
+
+def test_rows_of_a_change_may_come_in_any_order():
+    class Named:
+        key = "a"
+
+    one = slow.change_effect(Named, [3, 1], {9: "no", 2: "yes"})
+    other = slow.change_effect(Named, [1, np.int64(3)], {np.int64(2): "yes", 9: "no"})
+    assert one.key == other.key
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.float32(0.5), 0.5), ((1, np.int64(2)), [1, 2]), ({3: "a"}, {"3": "a"}),
+        (SplitSpec(random_state=4), {"random_state": 4}), (None, None),
+    ],
+)  # fmt: skip
+def test_plain_values_are_what_json_gives_back(value, expected):
+    assert plain(value) == expected
+
+
+def test_label_names_what_is_worked_on_even_with_braces_in_its_name():
+    assert slow.read_file(DIGEST, "a{b}.csv").label == "Reading a{b}.csv"
+
+
+def test_limits_of_long_work_come_from_the_environment(monkeypatch):
+    asked = slow.repeats("a")
+    monkeypatch.setenv("ECOVAL_JOB_MINUTES", "0.5")
+    monkeypatch.setenv("ECOVAL_JOB_MB", "")
+    assert (asked.limits.seconds, asked.limits.megabytes) == (30, DEFAULT_MB)
+    assert slow.read_file(DIGEST, "a.csv").limits == READING
+
+
+def test_unknown_argument_is_refused_where_the_task_is_asked_for():
+    with pytest.raises(TypeError, match="wait"):
+        slow.curves("a", wait=0.1)
+
+
+# --- A new task -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def engine(monkeypatch, tmp_path):
+    monkeypatch.setenv("ECOVAL_WORKSPACE", str(tmp_path))
+    engine = Engine(warm_up=False)
+    engine._forks = ForkServer("odd_tasks:ready")
+    monkeypatch.setattr(server, "_engine", engine)
+    yield engine
+    engine.close()
+
+
+def page(digest):
+    import streamlit as st
+    from odd_tasks import counts
+
+    from pages.shared import progress
+
+    found = progress.fetch("counts", counts(digest, "label"), "Counting labels")
+    if found is not None:
+        st.write(", ".join(f"{row.label}: {row.n}" for row in found.itertuples()))
+
+
+def test_new_task_is_one_function_and_one_call_in_a_page(engine, tmp_path):
+    frame = make_frame(60)
+    workspace, digest = engine.workspace(tmp_path), content_digest(frame)
+    runs.save_frame(workspace, frame, digest)
+    app = AppTest.from_function(page, args=(digest,), default_timeout=60).run()
+    deadline = time.monotonic() + 60
+    while "yes: 40, no: 20" not in [one.value for one in app.markdown]:
+        assert not app.exception
+        assert time.monotonic() < deadline
+        app.run()
+    kept = workspace.result(counts(digest, "label").key)
+    assert (kept.kind, kept.arguments) == ("counts", {"frame": digest, "column": "label"})
