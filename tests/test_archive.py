@@ -277,7 +277,7 @@ NO_ARCHIVES = {
         lambda c: packed({n: m for n, m in members_of(c).items() if n != "values"}), "of one piece",
     ),
     "a member changed": (
-        lambda c: packed({**members_of(c), "table": b"x"}), "'table' in this file is damaged",
+        lambda c: packed({**members_of(c), "table": b"x"}), "This file is damaged: the digest of 'table'",
     ),
     "too many members": (
         lambda c: packed({str(n): b"" for n in range(1001)}), "has 1,001 members, and at most 1,000",

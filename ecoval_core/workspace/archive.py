@@ -205,7 +205,7 @@ def _unpack(path: Path) -> tuple[Manifest, dict[str, bytes]]:
     for name, content in members.items():
         if sha256(content).hexdigest() != manifest.digests[name]:
             raise ArchiveError(
-                f"{name!r} in this file is damaged: its digest is not that of the manifest."
+                f"This file is damaged: the digest of {name!r} is not that of its manifest."
             )
     return manifest, members
 
