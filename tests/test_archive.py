@@ -360,7 +360,7 @@ CONTENTS = {
         lambda m, _: m.update(values=write_result(drawn_values(larger_table()))), "not of the rows",
     ),
     "fewer values": (finding(quality=lambda a: a[1:]), "not of the rows of its table"),
-    "values of objects": (finding(quality=lambda a: a.astype(object)), "neither numbers nor text"),
+    "values of objects": (finding(quality=lambda a: a.astype(object)), "are neither numbers nor text"),
     "no moments": (finding(sampling=lambda s: type(s)(s.moments[:, :1], s.totals)), "one piece"),
     "values that are none": (member("values", write_result(frames()["text"])), "one piece"),
     "values that are no archive": (member("values", b"PK\x03\x04"), "one piece"),

@@ -241,7 +241,7 @@ def _check_values(values: Values, n_rows: int) -> None:
         for f in fields(Findings):
             array = getattr(found, f.name)
             if isinstance(array, np.ndarray) and array.dtype.kind not in "biufU":
-                raise ArchiveError(f"{f.name} in this file holds neither numbers nor text.")
+                raise ArchiveError(f"The {f.name} in this file are neither numbers nor text.")
     values.at(0.0)  # which raises where the arrays do not go together
 
 
