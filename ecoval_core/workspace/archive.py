@@ -40,6 +40,8 @@ from ecoval_core.workspace.workspace import Workspace
 
 VERSION = 2
 MAX_MEMBERS, MAX_MEMBER_BYTES, MAX_TOTAL_BYTES = 1_000, 900 * 2**20, 2 * 2**30
+# Where memory ends while pydantic reads JSON, it may wait for ever instead of raising an error.
+MAX_DOCUMENT_BYTES = 16 * 2**20
 _MANIFEST, _TABLE, _VALUES, _REVIEW = "manifest.json", "table", "values", "review.json"
 # Results that go with a run. Those of other runs, and models, do not.
 _OF_RUN = ("curves", "effect", "baseline", "method_curves", "repeats")
@@ -196,6 +198,8 @@ def _unpack(path: Path) -> tuple[Manifest, dict[str, bytes]]:
             raise ArchiveError(
                 "This file is not a run exported by EcoVal: it has no manifest.json."
             )
+        if max(sizes[_MANIFEST], sizes.get(_REVIEW, 0)) > MAX_DOCUMENT_BYTES:
+            raise ArchiveError("The documents in this file are too long.")
         manifest = Manifest.model_validate_json(archive.read(_MANIFEST))
         if strangers := set(sizes) - {_MANIFEST, *manifest.digests}:
             raise ArchiveError(
