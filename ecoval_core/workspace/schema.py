@@ -60,7 +60,7 @@ def explain(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     # The name of a field that is not ours may be anything.
     parts = [str(part) for part in first["loc"]]
-    place = ".".join(p if len(p) < 60 and p.isascii() else f"{ascii(p)[:60]}…" for p in parts)
+    place = ".".join(p if len(p) < 60 and p.isprintable() else f"{ascii(p)[:60]}…" for p in parts)
     reason = first["msg"].removeprefix("Value error, ").rstrip(".")
     if first["type"] == "missing":
         return f"{place} is missing."
