@@ -351,7 +351,8 @@ def test_example_is_sound():
 
 
 WRONG = [
-    ("ecoval_recipe", "x"), ("name", 3), ("note", None), ("run.table.name", []),  ("run.table.content", "G" * 32), ("run.table.fixes", {}),
+    ("ecoval_recipe", "x"), ("name", 3), ("note", None), ("run.table.name", []),
+    ("run.table.content", "G" * 32), ("run.table.fixes", {}),
     ("run.split.noise", 1), ("run.settings.scoring", None), ("rows", 0), ("rows", 1.5), ("columns", []),
     ("prune.share", "x"), ("prune.threshold", "low"), ("prune.picked", [1.5]), ("labels", []),
     ("labels.3", {"decision": "accept"}), ("labels.3", {"decision": "keep", "label": "b"}),
