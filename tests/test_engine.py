@@ -19,6 +19,7 @@ import pytest
 from data_files import csv_bytes, make_frame
 
 from ecoval_core.tables import load_sample, prepare
+from ecoval_core.tables.table import content_digest
 from ecoval_core.workspace import archive, history, runs, slow
 from ecoval_core.workspace.schema import RunSpec, Settings, SplitSpec, key_of
 from ecoval_core.workspace.tasks import TASKS, Work
@@ -28,6 +29,8 @@ from pages.shared.engine import Engine
 
 PATIENCE = 120
 FRAME = make_frame(60)
+# The last of them have no label.
+NEW = make_frame(30, label=["yes", "no"] * 12 + [None] * 6)
 SETTINGS = Settings(model="logistic_regression", n_clusters=8, scoring="probability")
 # As many clusters as rows, of a model whose fits take a while.
 ENDLESS = SETTINGS.replace(model="random_forest", n_clusters=1000)
@@ -95,10 +98,11 @@ def run(engine, workspace, opened):
     """Its rows, valued by a worker."""
     record = start_run(workspace, opened)
     done(engine, workspace, slow.value_run(record))
+    runs.save_frame(workspace, NEW, content_digest(NEW))
     return runs.load_run(workspace, record.key, record.split, record.settings)
 
 
-def begun(job, process=True):
+def begun(job):
     """Wait until the worker of a job has reported progress, and return its process."""
     deadline = time.monotonic() + PATIENCE
     while job.total == 0:
@@ -167,8 +171,8 @@ OF_RUN = {
     "umap": lambda run: slow.umap(run.opened.key),
     "baseline": lambda run: slow.baseline(run.key, "knn_shapley"),
     "method_curves": lambda run: slow.method_curves(run.key, {"baseline": "knn_shapley"}),
-    "new_rows": lambda run: slow.new_rows(run.key, run.spec.table.content, "new.csv", weight=0.5),
-    "acquisition": lambda run: slow.acquisition(run.key, run.spec.table.content, "new.csv"),
+    "new_rows": lambda run: slow.new_rows(run.key, content_digest(NEW), "new.csv", weight=0.5),
+    "acquisition": lambda run: slow.acquisition(run.key, content_digest(NEW), "new.csv"),
 }
 
 
