@@ -72,10 +72,10 @@ class EcoVal(BaseEstimator):
     n_clusters : int or "auto", default="auto"
         Granularity K, held between the number of classes (regression: five target bins) and the number
         of points, where every point is its own cluster (leave-one-out). "auto" is
-        ``min(300, round(2 * sqrt(n_samples)))``, and ``min(1500, n_samples // 2)`` if that is more and the
-        model is one that needs no refits: logistic regression, ridge, least squares, naive Bayes and nearest
-        neighbours, also behind scalers, at their usual settings. What these are without a cluster follows
-        from the model on all rows, exactly or by Newton steps (see Notes).
+        ``min(300, round(2 * sqrt(n_samples)))``, and ``min(1500, n_samples // 2)`` if that is more,
+        there is no `class_weight`, and the model needs no refits: logistic regression, ridge, least squares,
+        naive Bayes and nearest neighbours, also behind scalers, at their usual settings. What these are
+        without a cluster follows from the model on all rows, exactly or by Newton steps (see Notes).
     scoring : str or None, default=None
         Per-sample score, the unit of all values: "probability" (default), "log_loss", "brier" or
         "accuracy" (default without ``predict_proba``); regression "squared_error" (default) or

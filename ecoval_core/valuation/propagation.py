@@ -258,7 +258,10 @@ def attribute(
         groups = target_groups(problem.codes, edges)
         monitor = monitor or Monitor()
         monitor.check()
-        is_free = has_short_way(problem.estimator, Z.shape[1], problem.scale.n_classes)
+        # Where classes count alike, single rows of a rare one weigh so much that fine clusters hand on noise.
+        is_free = problem.class_weights is None and has_short_way(
+            problem.estimator, Z.shape[1], problem.scale.n_classes
+        )
         while True:
             k = (
                 auto_n_clusters(n_samples, is_free=is_free)

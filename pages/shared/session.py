@@ -22,6 +22,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import Fix
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES
 from ecoval_core.workspace.jobs import Job
 from ecoval_core.workspace.runs import Opened, Run
 from ecoval_core.workspace.schema import Filters, Review, UnitKind, Verdict
@@ -129,6 +130,11 @@ class Entry(_Kept, Generic[T]):
         self._write(self._name, value)
 
     @property
+    def lasting(self) -> dict[str, Any]:
+        """Options of the widget that is about to be drawn: its key, and that its value outlasts the page."""
+        return {"key": self.key, "persist_state": "session"}
+
+    @property
     def is_kept(self) -> bool:
         """Whether anything is kept."""
         return self._read(self._name) is not _NOTHING
@@ -154,6 +160,10 @@ class Family(_Kept, Generic[T]):
     def key(self, name: str) -> str:
         """Key of the widget of a member that is about to be drawn."""
         return self._shown(self.name(name))
+
+    def lasting(self, name: str) -> dict[str, Any]:
+        """Options of the widget of a member: its key, and that its value outlasts the page."""
+        return {"key": self.key(name), "persist_state": "session"}
 
     def name(self, name: str) -> str:
         """Name of a member among all entries."""
@@ -213,6 +223,7 @@ class Session:
     granularity = Entry[int | None](widget=True)
     granularity_of = Entry[tuple[str, int] | None]()
     value_seed = Entry[int](0, widget=True)
+    max_val_samples = Entry[int](MAX_VAL_SAMPLES, widget=True)
     every_row = Entry[bool](False, widget=True)
     balanced_classes = Entry[bool](False, widget=True)
     balance_of = Entry[str]()
@@ -241,6 +252,7 @@ class Session:
     # Labels
     label_decisions = Entry[dict[int, Verdict]](make=dict)
     label_past = Entry[list[dict[int, Verdict]]](make=list)
+    label_list = Entry[str]("issues", widget=True)
     label_threshold = Entry[float](0.5, widget=True)
     label_undecided = Entry[bool](False, widget=True)
     prune_by_threshold = Entry[bool | None](widget=True)
@@ -257,7 +269,6 @@ class Session:
     review_queue = Entry[Any]("values", widget=True)
     review_row = Entry[int | None]()
     review_log = Entry[list[tuple[int, tuple[int, int], tuple[int, int]]]](make=list)
-    review_cluster = Entry[int | None]()
     # Everywhere
     unit = Entry[UnitKind]("share", widget=True)
     extrinsic_weight = Entry[float](DEFAULT_EXTRINSIC_WEIGHT, widget=True)

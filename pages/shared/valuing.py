@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
-from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.models import make_model, models_for
 from ecoval_core.valuation.planning import cluster_bounds
 from ecoval_core.valuation.scoring import (
@@ -15,7 +16,7 @@ from ecoval_core.valuation.scoring import (
     rarest_of_even_share,
 )
 from ecoval_core.workspace import slow
-from ecoval_core.workspace.runs import Opened, rows_per_fit
+from ecoval_core.workspace.runs import Opened, automatic_clusters, rows_per_fit
 from ecoval_core.workspace.schema import Settings
 from ecoval_core.workspace.tasks import Task
 from pages.shared import formats, progress, state
@@ -32,11 +33,14 @@ _SHORT_SCORES = {
 }
 
 
-def granularities(opened: Opened, *, every_row: bool) -> tuple[list[int], int]:
+def granularities(
+    opened: Opened, model: Any, *, balanced: bool, every_row: bool
+) -> tuple[list[int], int]:
     """Granularities on offer, about evenly spaced in ratio, and the automatic one among them."""
     low, _ = cluster_bounds(opened.split.y_train, opened.table.task)
     high = rows_per_fit(opened.split, every_row)
-    automatic = min(max(auto_n_clusters(high), low), high)
+    chosen = automatic_clusters(opened.split, model, high, balanced=balanced)
+    automatic = min(max(chosen, low), high)
     steps = np.unique(np.geomspace(low, high, MAX_STEPS).round().astype(int))
     return sorted({*steps.tolist(), automatic}), automatic
 
@@ -69,6 +73,7 @@ def _recall_settings(opened: Opened) -> None:
         session.every_row = settings.every_row
         session.balanced_classes = settings.balanced
         session.balance_of = opened.table.content
+        session.max_val_samples = settings.max_val_samples
 
 
 def forget_granularity() -> None:
@@ -97,8 +102,7 @@ def _choose_balance(opened: Opened) -> bool:
         session.balance_of, session.balanced_classes = table, share < EVEN_SHARE
     is_balanced = st.toggle(
         "Weigh classes equally",
-        key=Session.balanced_classes.key,
-        persist_state="session",
+        **Session.balanced_classes.lasting,
         help="Every class then counts alike in the score, in the effects and in the model, however few its "
         "rows. Without it a row is valued for the overall score, in which a rare class hardly "
         "counts: its rows get the lowest values, and pruning them removes the class.",
@@ -121,8 +125,7 @@ def choose(opened: Opened) -> Settings:
     _recall_settings(opened)
     every_row = st.toggle(
         "Value every row",
-        key=Session.every_row.key,
-        persist_state="session",
+        **Session.every_row.lasting,
         help="Otherwise only the training rows are valued. With this switch training and validation rows "
         "are put together and split in five; each fifth in turn validates the other four, and values are "
         "averaged. The test rows stay apart, for the curves and the effect of pruning.",
@@ -133,14 +136,23 @@ def choose(opened: Opened) -> Settings:
         if every_row
         else f"{n_train:,} training rows are valued; every row: {n_all:,}, at 5 times the fits."
     )
-    steps, automatic = granularities(opened, every_row=every_row)
+    on_offer = models_for(opened.table.task)
+    model = st.selectbox(
+        "Model",
+        list(on_offer),
+        format_func=on_offer.__getitem__,
+        **model_choices.lasting(opened.table.task),
+        help="The model whose rows are valued. A row's value is its value for this model.",
+    )
+    estimator = make_model(model, opened.table.task)
+    balanced = _choose_balance(opened)
+    steps, automatic = granularities(opened, estimator, balanced=balanced, every_row=every_row)
     n_rows = rows_per_fit(opened.split, every_row)
     _settle_granularity(opened, steps, automatic)
     n_clusters = st.select_slider(
         "Granularity: number of clusters",
         steps,
-        key=Session.granularity.key,
-        persist_state="session",
+        **Session.granularity.lasting,
         format_func=lambda k: f"{k:,} (automatic)" if k == automatic else f"{k:,}",
         help="A **cluster** is a group of similar rows with the same label or target. Each is left out once. "
         "Few clusters: quick and coarse. As many as rows: leave-one-out.",
@@ -148,24 +160,12 @@ def choose(opened: Opened) -> Settings:
     size = n_rows / n_clusters
     note = "automatic" if n_clusters == automatic else f"automatic would be {automatic:,}"
     st.caption(f"About {size:.3g} rows a cluster; {note}.")
-    on_offer = models_for(opened.table.task)
-    model = st.selectbox(
-        "Model",
-        list(on_offer),
-        format_func=on_offer.__getitem__,
-        key=model_choices.key(opened.table.task),
-        persist_state="session",
-        help="The model whose rows are valued. A row's value is its value for this model.",
-    )
-    estimator = make_model(model, opened.table.task)
-    balanced = _choose_balance(opened)
     scorings = available_scorings(opened.table.task, hasattr(estimator, "predict_proba"))
     scoring = st.selectbox(
         "Score of one validation row",
         scorings,
         format_func=lambda name: _SHORT_SCORES.get(name, SCORINGS[name].title),
-        key=scoring_choices.key(opened.table.task),
-        persist_state="session",
+        **scoring_choices.lasting(opened.table.task),
         help="Values are measured in this score, averaged over the validation rows.",
     )
     if scoring in _SHORT_SCORES:
@@ -176,10 +176,22 @@ def choose(opened: Opened) -> Settings:
             0,
             2**31 - 1,
             step=1,
-            key=Session.value_seed.key,
-            persist_state="session",
+            **Session.value_seed.lasting,
             help="The same seed gives the same values to the last bit.",
         )
+        if not Session.max_val_samples.is_kept:
+            session.max_val_samples = session.max_val_samples
+        most = st.number_input(
+            "Validation rows used at most",
+            1,
+            step=500,
+            **Session.max_val_samples.lasting,
+            help="Effects are measured on a stratified sample of so many validation rows where there are "
+            "more. Beyond a few thousand they move values by less than their error.",
+        )
+    n_val = len(opened.split.y_val)
+    if n_val > most and not every_row:
+        st.caption(f"Effects are measured on {most:,} of {n_val:,} validation rows (Advanced).")
     return Settings(
         model=model,
         scoring=scoring,
@@ -187,4 +199,5 @@ def choose(opened: Opened) -> Settings:
         random_state=int(seed),
         every_row=every_row,
         balanced=balanced,
+        max_val_samples=int(most),
     )
