@@ -36,7 +36,7 @@ from ecoval_core.terminal import (
 )
 from ecoval_core.text import count_of
 from ecoval_core.valuation.clustering import auto_n_clusters
-from ecoval_core.valuation.leave_out import has_short_way
+from ecoval_core.valuation.leave_out import prefers_fine_clusters
 from ecoval_core.valuation.models import MODELS, make_model, models_for
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import (
@@ -322,9 +322,11 @@ def _value(
     balanced = _is_balanced(class_weight, opened.split)
     X, y = opened.split.X_train, opened.split.y_train
     n_classes = len(set(y)) if table.task == "classification" else 1
-    is_free = not balanced and has_short_way(make_model(model, table.task), X.shape[1], n_classes)
+    is_fine = prefers_fine_clusters(
+        make_model(model, table.task), X.shape[1], n_classes, is_weighted=balanced
+    )
     settings = Settings(
-        model=model, n_clusters=n_clusters or auto_n_clusters(len(y), is_free=is_free),
+        model=model, n_clusters=n_clusters or auto_n_clusters(len(y), is_fine=is_fine),
         scoring=scoring, extrinsic_weight=extrinsic_weight, random_state=seed, balanced=balanced,
     )  # fmt: skip
     print_table(table)
