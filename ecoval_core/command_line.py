@@ -316,8 +316,13 @@ def _value(
         spec = OpenSpec(
             table=describe_table(table), split=SplitSpec(proportions=proportions, random_state=seed)
         )
+        settings = Settings(
+            model=model, n_clusters=n_clusters or 1, scoring=scoring, random_state=seed,
+            extrinsic_weight=extrinsic_weight,
+        )  # fmt: skip
     except ValidationError as error:
-        raise ValueError(f"--{explain(error).removeprefix('split.')}") from error
+        option, _, problem = explain(error).removeprefix("split.").partition(" ")
+        raise ValueError(f"--{option.replace('_', '-')} {problem}") from error
     opened = Opened(spec.key, spec, split_table(table, spec.split))
     balanced = _is_balanced(class_weight, opened.split)
     X, y = opened.split.X_train, opened.split.y_train
@@ -325,10 +330,9 @@ def _value(
     is_fine = prefers_fine_clusters(
         make_model(model, table.task), X.shape[1], n_classes, is_weighted=balanced
     )
-    settings = Settings(
-        model=model, n_clusters=n_clusters or auto_n_clusters(len(y), is_fine=is_fine),
-        scoring=scoring, extrinsic_weight=extrinsic_weight, random_state=seed, balanced=balanced,
-    )  # fmt: skip
+    settings = settings.replace(
+        n_clusters=n_clusters or auto_n_clusters(len(y), is_fine=is_fine), balanced=balanced
+    )
     print_table(table)
     with valuing(jobs) as progress:
         run = value_split(opened, settings, n_jobs=jobs, progress=progress)

@@ -66,8 +66,7 @@ def choose(run: Run) -> str:
         "Compare this run with",
         list(names),
         format_func=names.__getitem__,
-        key=Session.compare_with.key,
-        persist_state="session",
+        **Session.compare_with.lasting,
         help="Another method values the same rows for the same model. Other runs are those of the same "
         "file, with whatever model, seed or split.",
     )
@@ -189,8 +188,7 @@ def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
     st.subheader("Curves of both", anchor=False)
     balanced = st.toggle(
         "Class-balanced: remove the same share of every class",
-        key=Session.compare_balanced.key,
-        persist_state="session",
+        **Session.compare_balanced.lasting,
         disabled=run.split.task == "regression",
     )
     weight = run.settings.extrinsic_weight
@@ -242,11 +240,7 @@ if other is not None:
     left, right = st.columns([1.5, 1], gap="large")
     with left:
         by = st.segmented_control(
-            "Axes",
-            ["ranks", "values"],
-            key=Session.compare_by.key,
-            required=True,
-            persist_state="session",
+            "Axes", ["ranks", "values"], required=True, **Session.compare_by.lasting
         )
         scatter = charts.agreement_scatter(
             compared,

@@ -142,8 +142,7 @@ def draw(found: Curves, run: Run, classes: pd.Series | None) -> None:
         "Test score drawn",
         on_offer,
         format_func=effects.title,
-        key=Session.curve_measure.key,
-        persist_state="session",
+        **Session.curve_measure.lasting,
         help="Look at the recall of each class as well: an overall score hides what a rare class pays.",
     )
     metric = effects.title(chosen)

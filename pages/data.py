@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from ecoval_core import charts
@@ -48,7 +50,7 @@ def draw_sources() -> None:
         key=Session.upload.key,
         on_change=loading.open_upload,
         max_upload_size=MAX_BYTES // 2**20,
-        help="CSV with any common separator (UTF-8 or Latin-1; .gz too), Parquet or Excel. It stays on this "
+        help="CSV with any common separator and encoding (.gz too), Parquet or Excel. It stays on this "
         "machine.",
     )
     draw_recent()
@@ -68,7 +70,7 @@ def draw_sources() -> None:
 
 def draw_refused() -> None:
     """Draw the choices that could open the file last refused, if there is one."""
-    refused = loading.refused()
+    refused = session.refused
     if refused is None:
         return
     with st.container(border=True, key="refused"):
@@ -109,6 +111,13 @@ def draw_refused() -> None:
             )
 
 
+def choice(name: str, changed: str = "") -> dict[str, Any]:
+    """Options of a widget whose value the table is opened with; `changed` is what it says has changed."""
+    return {
+        "key": data_choices.key(name), "on_change": loading.apply_choices, "args": (changed or name,)
+    }  # fmt: skip
+
+
 def draw_fixes(opened: Opened) -> None:
     """Draw what was noticed in the cells of the table, each to be fixed by a click."""
     suggested = loading.suggested_fixes(opened)
@@ -120,9 +129,7 @@ def draw_fixes(opened: Opened) -> None:
         for number, one in enumerate(suggested[:N_FIXES]):
             st.checkbox(
                 f"**{formats.plain(one.column)}**: {formats.plain(one.sentence)}",
-                key=data_choices.key(f"fix_{number}"),
-                on_change=loading.apply_choices,
-                args=("fixes",),
+                **choice(f"fix_{number}", "fixes"),
             )
         st.button(
             "Fix all of them",
@@ -141,13 +148,7 @@ def draw_choices(opened: Opened) -> None:
     draw_fixes(opened)
     columns = [str(column) for column in opened.table.frame.columns]
     left, right = st.columns(2, gap="medium")
-    left.selectbox(
-        "Target: the column to predict",
-        columns,
-        key=data_choices.key("target"),
-        on_change=loading.apply_choices,
-        args=("target",),
-    )
+    left.selectbox("Target: the column to predict", columns, **choice("target"))
     right.segmented_control(
         "Task",
         ["classification", "regression"],
@@ -160,9 +161,7 @@ def draw_choices(opened: Opened) -> None:
     st.multiselect(
         "Columns left out",
         [column for column in columns if column != opened.table.target],
-        key=data_choices.key("excluded"),
-        on_change=loading.apply_choices,
-        args=("excluded",),
+        **choice("excluded"),
         placeholder="None: every column is used",
     )
     if opened.table.excluded:
@@ -176,26 +175,20 @@ def draw_choices(opened: Opened) -> None:
         "Split in percent: train up to the first handle, validate up to the second, test the rest",
         5,
         95,
-        key=data_choices.key("split"),
-        on_change=loading.apply_choices,
-        args=("split",),
+        **choice("split"),
     )
     right.number_input(
         "Seed",
         0,
         2**31 - 1,
         step=1,
-        key=data_choices.key("seed"),
-        on_change=loading.apply_choices,
-        args=("seed",),
+        **choice("seed"),
         help="The same seed gives the same split and the same planted errors.",
     )
     left, right = st.columns([1, 2], gap="medium", vertical_alignment="center")
     left.toggle(
         "Plant label noise",
-        key=data_choices.key("noisy"),
-        on_change=loading.apply_choices,
-        args=("noisy",),
+        **choice("noisy"),
         help="For demonstrations: makes some training labels wrong and remembers which, so that "
         "you can see whether low values find them.",
     )
@@ -203,9 +196,7 @@ def draw_choices(opened: Opened) -> None:
         "Share of the training labels made wrong, percent",
         1,
         40,
-        key=data_choices.key("noise"),
-        on_change=loading.apply_choices,
-        args=("noise",),
+        **choice("noise"),
         disabled=opened.spec.split.noise == 0,
     )
 

@@ -36,7 +36,7 @@ def draw_point_of_it(run: Run) -> bool:
     """Say how many planted errors are among the lowest values, offer to prune these; return whether."""
     planted = run.frame.index[run.frame["flipped"]]
     share = round(run.opened.spec.split.noise, 3)
-    if not len(planted) or not share or prunelist.current().share:
+    if not len(planted) or not share or session.prune_list.share:
         return False
     n_lowest = round(share * len(run.frame))
     lowest = run.frame["value"].sort_values(kind="stable").index[:n_lowest]

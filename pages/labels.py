@@ -25,12 +25,11 @@ def list_suspects(run: Run) -> list[int]:
         0.05,
         1.0,
         step=0.05,
-        key=Session.label_threshold.key,
-        persist_state="session",
+        **Session.label_threshold.lasting,
         help=f"{noun.capitalize()} quality: how likely the given {noun} is in the eyes of three judges that "
         "have not seen it, in [0, 1]: the row's neighbours, the model fitted without the row, and a forest.",
     )
-    right.toggle("Undecided only", key=Session.label_undecided.key, persist_state="session")
+    right.toggle("Undecided only", **Session.label_undecided.lasting)
     found = labelling.suspects(run, session.label_threshold, undecided_only=session.label_undecided)
     ids = [int(row) for row in found.index[:MAX_LISTED]]
     if not ids:

@@ -114,7 +114,7 @@ def draw_effect(run: Run, ids: list[int]) -> None:
 
 def draw_rules(run: Run) -> None:
     """Draw share, threshold, picks; undo, redo, clear."""
-    rules, unit = prunelist.current(), formats.unit_of(run)
+    rules, unit = session.prune_list, formats.unit_of(run)
     kind = "score" if unit.factor == 1 else "share"
     threshold_key = prune_thresholds.key(kind)
     prunelist.fill_widgets(
@@ -176,14 +176,14 @@ def draw_rules(run: Run) -> None:
     with picks:
         menu.link("explore", "Pick rows on the map")
     with st.container(horizontal=True):
-        st.button("Undo", key="undo", on_click=prunelist.undo, disabled=not prunelist.can_undo())
-        st.button("Redo", key="redo", on_click=prunelist.redo, disabled=not prunelist.can_redo())
+        st.button("Undo", key="undo", on_click=prunelist.undo, disabled=not session.prune_past)
+        st.button("Redo", key="redo", on_click=prunelist.redo, disabled=not session.prune_future)
         st.button("Clear", key="clear", on_click=prunelist.clear, disabled=rules == type(rules)())
 
 
 def draw_list(run: Run, ids: list[int]) -> None:
     """Draw the list itself, restorable row by row."""
-    rules = prunelist.current()
+    rules = session.prune_list
     if not ids:
         st.info("The list is empty. Move the share, set a threshold, or pick rows on the map.")
     else:
@@ -246,7 +246,7 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
     record = state.run_record()
     documents.draw(
         run,
-        prunelist.current(),
+        session.prune_list,
         session.label_decisions,
         gather=_gatherer(run, pruned_ids, new_labels),
         unit=session.unit,

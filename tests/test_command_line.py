@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner
 from data_files import loan_csv
 from sklearn.datasets import load_diabetes, load_wine
+from valued import settings_of, value_table
 
 from ecoval_core.command_line import main
 from ecoval_core.evaluation.curves import removal_curves
-from ecoval_core.tables import TableError, make_table, prepare, read_frame
+from ecoval_core.tables import TableError, make_table, read_frame
 from ecoval_core.workspace.exports import exported_frame
-from ecoval_core.workspace.runs import Settings, value_prepared
 
 # Without it the last bit of a number may be lost in reading.
 read_csv = partial(pd.read_csv, float_precision="round_trip")
@@ -44,9 +44,9 @@ def value(folder, name, *options, out, target="target"):
     return run("value", folder / name, "--target", target, "--out", out, *options)
 
 
-def expected_run(folder, name, settings, *, excluded=None, seed=0, **kinds):
+def expected_run(folder, name, settings, *, excluded=None, **split):
     table = make_table(read_frame(folder / name), name, "target", excluded=excluded)
-    return value_prepared(prepare(table, random_state=seed, **kinds), settings)
+    return value_table(table, settings, **split)
 
 
 @pytest.mark.parametrize(("suffix", "read"), [("csv", read_csv), ("parquet", pd.read_parquet)])
@@ -55,7 +55,7 @@ def test_value_writes_every_row_with_part_and_values(folder, tmp_path, suffix, r
     assert (done.exit_code, done.exception) == (0, None)
     found = read(tmp_path / f"values.{suffix}")
     expected = expected_run(
-        folder, "wine.csv", Settings("logistic_regression", 21, "probability")
+        folder, "wine.csv", settings_of("logistic_regression", 21)
     )  # 2 sqrt(n_train), 106 rows
     pd.testing.assert_frame_equal(
         found, exported_frame(expected, "all_values"), check_dtype=False, check_exact=True
@@ -70,13 +70,8 @@ def test_value_writes_every_row_with_part_and_values(folder, tmp_path, suffix, r
     ]  # fmt: skip
     assert "Values            in per mille of the surplus\n" in done.stdout
     assert found["value"].sum() == pytest.approx(1000)
-
-
-def test_the_summary_goes_to_stdout_and_the_rest_to_stderr(folder, tmp_path):
-    done = value(folder, "wine.csv", out=tmp_path / "values.csv")
-    ecoval = expected_run(
-        folder, "wine.csv", Settings("logistic_regression", 21, "probability")
-    ).ecoval
+    # The summary goes to stdout, the rest to stderr.
+    ecoval = expected.ecoval
     n_harmful = (ecoval.cluster_values_ < 0).sum()
     assert (
         f"Surplus           {ecoval.surplus_:+.4f}, from {ecoval.prior_score_:.4f}" in done.stdout
@@ -84,7 +79,7 @@ def test_the_summary_goes_to_stdout_and_the_rest_to_stderr(folder, tmp_path):
     assert f"Intrinsic share   {ecoval.intrinsic_share_:.0%}\n" in done.stdout
     assert f"Harmful clusters  {n_harmful} of 21 (" in done.stdout
     assert f"Rows below zero   {(ecoval.values_ < 0).sum()} of 106\n" in done.stdout
-    assert done.stdout.endswith(f"Written           {tmp_path / 'values.csv'}\n")
+    assert done.stdout.endswith(f"Written           {tmp_path / f'values.{suffix}'}\n")
     assert done.stderr.splitlines() == [
         "wine.csv: classification of 'target' from 13 columns, 176 rows.",
         "Set aside: 2 rows without a target.",
@@ -103,19 +98,14 @@ def test_every_option_reaches_the_engine(folder, tmp_path):
     )  # fmt: skip
     assert (done.exit_code, done.exception) == (0, None)
     expected = expected_run(
-        folder, "diabetes.csv", Settings("k_neighbors", 9, "absolute_error", 0.2, 3),
-        excluded=["age", "sex"], seed=3, proportions=(0.5, 0.3, 0.2),
+        folder, "diabetes.csv",
+        settings_of("k_neighbors", 9, "absolute_error", extrinsic_weight=0.2, random_state=3),
+        excluded=["age", "sex"], random_state=3, proportions=(0.5, 0.3, 0.2),
     )  # fmt: skip
     table = read_csv(tmp_path / "values.csv").set_index("row_id")
     assert np.array_equal(table["value"].dropna(), expected.frame["value"])
     assert set(table["unit"]) == {"units of the target's standard deviation"}
     assert "from 8 columns" in done.stderr
-
-
-def test_a_column_left_out_can_be_included(folder, tmp_path):
-    done = value(folder, "wine.csv", "--include", "wine_id", out=tmp_path / "values.csv")
-    assert done.exit_code == 0
-    assert "from 14 columns" in done.stderr
 
 
 def test_a_rare_class_counts_alike_by_itself_and_that_is_said(tmp_path):
@@ -140,7 +130,10 @@ def test_values_not_to_be_trusted_come_with_a_warning(folder, tmp_path):
     done = value(tmp_path, "noise.csv", "--extrinsic-weight", 50, out=tmp_path / "values.csv")
     assert done.exit_code == 0
     assert "Warning: These values are not reliable:" in done.stderr
-    assert "not reliable" not in value(folder, "wine.csv", out=tmp_path / "values.csv").stderr
+    # A column that would be left out can be included.
+    done = value(folder, "wine.csv", "--include", "wine_id", out=tmp_path / "values.csv")
+    assert "not reliable" not in done.stderr
+    assert "from 14 columns" in done.stderr
 
 
 @pytest.mark.parametrize("balanced", [False, True])
@@ -152,8 +145,8 @@ def test_curves_writes_every_refit_and_tells_the_means(folder, tmp_path, balance
         "--n-random", 2, *["--class-balanced"] * balanced,
     )  # fmt: skip
     assert (done.exit_code, done.exception) == (0, None)
-    of = expected_run(folder, "wine.csv", Settings("naive_bayes", 8, "probability"))
-    data = of.prepared
+    of = expected_run(folder, "wine.csv", settings_of("naive_bayes", 8))
+    data = of.split
     expected = removal_curves(
         of.make_estimator(), data.X_train, data.y_train, data.X_test, data.y_test,
         of.ecoval.values_, clusters=of.ecoval.labels_, strategies=("lowest", "random_clusters"),
@@ -175,19 +168,19 @@ def test_curves_writes_every_refit_and_tells_the_means(folder, tmp_path, balance
 
 BAD_INPUT = [
     (["nowhere.csv"], "nowhere.csv cannot be opened (No such file or directory): check its path."),
-    (
-        ["wine.csv", "--target", "grape"],
-        "wine.csv has no column 'grape': choose one of ",
-    ),
-    (
-        ["wine.csv", "--exclude", "hue2"],
-        "wine.csv has no column 'hue2': choose one of ",
-    ),
+    (["wine.csv", "--target", "grape"], "wine.csv has no column 'grape': choose one of "),
+    (["wine.csv", "--exclude", "hue2"], "wine.csv has no column 'hue2': choose one of "),
     (["wine.csv", "--include", "hue2"], "wine.csv has no column 'hue2' to include."),
     (["wine.csv", "--model", "ridge"], "No model 'ridge' for classification; choose from "),
     (["wine.csv", "--scoring", "squared_error"], "scoring='squared_error' does not fit "),
-    (["wine.csv", "--proportions", "1", "1", "1"], "The proportions of training, validation and "),
-    (["wine.csv", "--extrinsic-weight", "nan"], "The 'extrinsic_weight' parameter of EcoVal must "),
+    (
+        ["wine.csv", "--proportions", "1", "1", "1"],
+        "--proportions is (1.0, 1.0, 1.0): three numbers above 0 that ",
+    ),
+    (
+        ["wine.csv", "--extrinsic-weight", "nan"],
+        "--extrinsic-weight is nan: Input should be a finite number.",
+    ),
     (["wine.csv", "--jobs", "0"], "--jobs is 0: give the number of fits at once, or -1 for every "),
     (["wine.csv", "--target", "cellar"], "The target 'cellar' has one class only (north): choose "),
     (["diabetes.csv", "--task", "classification"], "The target 'target' has "),
@@ -232,13 +225,14 @@ def test_wrong_usage_is_exit_code_2_and_names_the_option(arguments, words):
     assert words in done.stderr
 
 
-def test_class_balance_is_refused_for_amounts(folder, tmp_path):
+@pytest.mark.parametrize("option", ["--class-balanced", "--class-weight balanced"])
+def test_class_balance_is_refused_for_amounts(folder, tmp_path, option):
+    out = tmp_path / "c.csv"
     done = run(
-        "curves", folder / "diabetes.csv", "--target", "target", "--out", tmp_path / "c.csv",
-        "--class-balanced",
-    )  # fmt: skip
+        "curves", folder / "diabetes.csv", "--target", "target", "--out", out, *option.split()
+    )
     assert done.exit_code == 2
-    assert done.stderr == "Error: --class-balanced needs classes, and the task is regression.\n"
+    assert done.stderr == f"Error: {option} needs classes, and the task is regression.\n"
 
 
 def test_a_result_that_cannot_be_written_is_refused_before_the_work(folder, tmp_path, monkeypatch):

@@ -6,11 +6,12 @@ from html import unescape
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
-from valued import settings_of, value_table
 
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import load_sample
 from ecoval_core.workspace.recipe import open_table, read_recipe, replay
+from ecoval_core.workspace.runs import Opened, describe_table, split_table, value_split
+from ecoval_core.workspace.schema import OpenSpec, Settings
 from pages.shared import documents
 
 pytestmark = pytest.mark.pages
@@ -18,7 +19,10 @@ pytestmark = pytest.mark.pages
 
 @pytest.fixture(scope="module")
 def run():
-    return value_table(load_sample("wine"), settings_of("naive_bayes", 6), spec={"sample": "wine"})
+    table = load_sample("wine")
+    spec = OpenSpec(table=describe_table(table, sample="wine"))
+    opened = Opened(spec.key, spec, split_table(table, spec.split))
+    return value_split(opened, Settings(model="naive_bayes", n_clusters=6, scoring="probability"))
 
 
 @pytest.fixture
@@ -40,11 +44,18 @@ def page(run, gather):
     from pages.shared import documents
 
     decisions = {int(run.frame.index[0]): "accept", int(run.frame.index[1]): "keep"}
-    words = {"unit": "score", "name": "Best <run>", "note": "why"}
-    documents.draw(run, PruneList(share=0.2), decisions, gather=gather, **words)
+    documents.draw(
+        run,
+        PruneList(share=0.2),
+        decisions,
+        gather=gather,
+        unit="score",
+        name="Best <run>",
+        note="why",
+    )
 
 
-def test_both_are_made_when_asked_for_and_fit_together(run, offered):
+def test_report_and_recipe_are_made_when_asked_for_and_fit_together(run, offered):
     asked = []
 
     def gather():
@@ -73,22 +84,9 @@ def test_both_are_made_when_asked_for_and_fit_together(run, offered):
     assert json.loads(embedded)["expected"] == json.loads(recipe())["expected"]
 
 
-def test_a_large_table_s_recipe_leaves_the_files_out(run, offered, monkeypatch):
+def test_recipe_of_a_large_table_leaves_the_files_out(run, offered, monkeypatch):
     monkeypatch.setattr(documents, "MAX_CELLS", 100)
     AppTest.from_function(page, args=(run, dict), default_timeout=60).run()
     read = read_recipe(offered["download_recipe"][0]())
     assert read.expected.files == {}
     assert replay(read, open_table(read)).has_same_values
-
-
-def test_two_runs_fit_on_one_page(run):
-    def both(run):
-        from ecoval_core.evaluation.pruning import PruneList
-        from pages.shared import documents
-
-        for key in ("_a", "_b"):
-            documents.draw(run, PruneList(), {}, key=key)
-
-    app = AppTest.from_function(both, args=(run,), default_timeout=60).run()
-    assert not app.exception
-    assert len(app.download_button) == 4

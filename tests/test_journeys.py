@@ -31,7 +31,7 @@ def download(page, key, path):
     return pd.read_csv(path)
 
 
-def test_the_demo_ends_with_its_point_and_a_click_tells_a_row_s_story(server, page, tmp_path):
+def test_demo_ends_with_its_point_and_a_click_tells_a_row_s_story(server, page, tmp_path):
     page.goto(server)
     press(page, "demo")
     expect(page.get_by_role("heading", name="Explore", exact=True)).to_be_visible()
@@ -80,7 +80,7 @@ def test_the_demo_ends_with_its_point_and_a_click_tells_a_row_s_story(server, pa
     expect(told).to_have_count(0)
 
 
-def test_a_table_as_people_have_them_is_mended_by_a_click(server, page, tmp_path):
+def test_table_as_people_have_them_is_fixed_by_a_click(server, page, tmp_path):
     rng = np.random.default_rng(0)
     n = 400
     months, charges = rng.integers(1, 60, n), rng.normal(60, 20, n).round(2)
@@ -113,12 +113,12 @@ def test_a_table_as_people_have_them_is_mended_by_a_click(server, page, tmp_path
         box = boxes.filter(has_text=re.compile(f"^{column}: '{column}'"))
         expect(box.locator("input")).not_to_be_checked()
 
-    press(page, "mend_all")
+    press(page, "fix_all")
     expect(classes).to_have_text(re.compile(r"^Classes\s*2$"))
     idle(page)
     page.reload()
     expect(classes).to_have_text(re.compile(r"^Classes\s*2$"))
-    page.get_by_text(re.compile(r"Noticed in the cells: \d+ things? to mend")).click()
+    page.get_by_text(re.compile(r"Noticed in the cells: \d+ things? to fix")).click()
     churn = boxes.filter(has_text=re.compile("^Churn: 'Churn'"))
     expect(churn.locator("input")).to_be_checked()
 

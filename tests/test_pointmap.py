@@ -1,113 +1,62 @@
 """The map in a real browser: clicks, lassos and keys against a server of its own (`pointmap_demo`)."""
 
 import json
-import os
 import re
-import socket
 import subprocess
 import sys
-import urllib.request
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import IN_CHROMIUM
+from browser import IN_CHROMIUM, ROOT, AppServer, idle, visiting
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-ROOT = Path(__file__).parents[1]
 DEMO = Path(__file__).parent / "pointmap_demo"
-PATIENCE = 60_000
+BASE = "some/where"
+TRIANGLE = [(0.15, 0.1), (0.75, 0.3), (0.35, 0.85)]
+LEFT, RIGHT = [(0.05, 0.05), (0.5, 0.95)], [(0.4, 0.05), (0.95, 0.95)]
 
 pytestmark = IN_CHROMIUM
 
 
-def start(folder, *options):
-    """Start the demo on a free port; return its process and address."""
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    log = (folder / "server.log").open("w")
-    command = [
-        sys.executable, "-m", "streamlit", "run", str(DEMO / "app.py"), f"--server.port={port}",
-        *options,
-    ]  # fmt: skip
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "ECOVAL_WORKSPACE": str(folder)}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
-    )
-    log.close()
-    return process, f"http://localhost:{port}"
+class DemoServer(AppServer):
+    """The demo under a base path, which all of its addresses then have."""
 
+    script = str(DEMO / "app.py")
 
-def wait_for(process, address, health="/_stcore/health"):
-    for _ in range(300):
-        try:
-            with urllib.request.urlopen(f"{address}{health}", timeout=5) as answer:  # noqa: S310
-                if answer.status == 200:
-                    return
-        except OSError:
-            if process.poll() is not None:
-                break
-            try:
-                process.wait(0.2)
-            except subprocess.TimeoutExpired:
-                continue
-    pytest.fail("The server did not start.")
+    def __init__(self, folder):
+        super().__init__(folder, PYTHONPATH=str(ROOT), STREAMLIT_SERVER_BASE_URL_PATH=BASE)
+        self.address += f"/{BASE}"
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pointmap")
-    process, address = start(folder)
+    server = DemoServer(tmp_path_factory.mktemp("pointmap"))
     try:
-        wait_for(process, address)
-        yield address
-        assert "Traceback" not in (folder / "server.log").read_text()
+        yield server.start().address
+        assert "Traceback" not in server.log.read_text()
     finally:
-        process.terminate()
-        process.wait(20)
-
-
-@pytest.fixture(scope="module")
-def window(browser):
-    """A browser window whose pages share a cache; each has a storage of its own."""
-    window = browser.new_context(viewport={"width": 1280, "height": 800})
-    yield window
-    window.close()
+        server.stop()
 
 
 @pytest.fixture
-def page(server, window):
-    """A page that notes whatever is asked of another host, and whatever goes wrong in it."""
-    page = window.new_page()
-    outside, wrong = [], []
-    page.on(
-        "request",
-        lambda request: (
-            outside.append(request.url)
-            if request.url.startswith("http") and not request.url.startswith(server)
-            else None
-        ),
-    )
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "console",
-        lambda message: (
-            wrong.append(message.text)
-            if message.type == "error"
-            # Pages are put together without graphics here, which reads every picture back.
-            or ("WebGL" in message.text and "GPU stall due to ReadPixels" not in message.text)
-            else None
-        ),
-    )
-    page.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
-    yield page
-    page.close()
-    assert outside == []
-    assert wrong == []
+def page(server, browser):
+    """A page in which nothing goes wrong, and that asks nothing of another host."""
+    with visiting(browser, server, viewport={"width": 1280, "height": 800}) as page:
+        wrong = []
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda message: is_wrong(message) and wrong.append(message.text))
+        yield page
+        assert wrong == []
+
+
+def is_wrong(message):
+    if message.type == "error":
+        return True
+    # Pages are put together without graphics here, which reads every picture back.
+    return "WebGL" in message.text and "GPU stall due to ReadPixels" not in message.text
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +85,15 @@ class Map:
 
     def open(self, address):
         self.page.goto(address)
+        return self.drawn()
+
+    def drawn(self):
         expect(self.picture).to_have_attribute("data-drawn", re.compile(r"\d+"))
         self.idle()
         return self
+
+    def visit(self, name):
+        self.page.get_by_role("link", name=name).click()
 
     @property
     def root(self):
@@ -152,10 +107,6 @@ class Map:
     def line(self):
         return self.page.get_by_text(re.compile(r"^Selected: [\d,]+ of"))
 
-    @property
-    def selected(self):
-        return int(re.search(r"Selected: ([\d,]+)", self.line.inner_text())[1].replace(",", ""))
-
     def tool(self, name):
         return self.page.locator(f".ecoval-map-tool[data-tool={name}]")
 
@@ -164,11 +115,13 @@ class Map:
 
     def idle(self):
         """Wait until the script has ended and the map shows what it said."""
-        self.page.wait_for_timeout(150)
-        expect(self.page.get_by_test_id("stApp")).to_have_attribute(
-            "data-test-script-state", "notRunning"
-        )
+        idle(self.page)
         self.page.wait_for_timeout(250)
+
+    def choose(self, color):
+        """Colour by a column."""
+        self.page.get_by_test_id("stSelectbox").locator("input").click()
+        self.page.get_by_role("option", name=color).click()
 
     def spot(self, share_x, share_y):
         box = self.page.locator(".ecoval-map-pad").bounding_box()
@@ -238,10 +191,6 @@ def demo(server, page, rows):
     return Map(page, rows[0]).open(f"{server}/?rows=2000")
 
 
-TRIANGLE = [(0.15, 0.1), (0.75, 0.3), (0.35, 0.85)]
-LEFT, RIGHT = [(0.05, 0.05), (0.5, 0.95)], [(0.4, 0.05), (0.95, 0.95)]
-
-
 def inside(coords, polygon):
     """Even-odd rule by the letter, a point and an edge at a time."""
     found = []
@@ -307,22 +256,16 @@ def test_a_click_opens_a_row_whatever_tool_is_active(demo, tool):
     demo.expect(f"Selected: 0 of 2,000 · picked {first + 100} ")
     expect(demo.root.locator(".ecoval-map-picked")).to_have_count(1)
     expect(demo.root.locator(".ecoval-map-neighbor")).to_have_count(5)
+    demo.page.locator(".st-key-slow").get_by_role("button").click()
     demo.click(second)
+    # Shown before the server answers.
+    expect(demo.root).to_have_attribute("data-picked", str(second + 100))
     demo.expect(f"picked {second + 100} · gestures 0 · picks 2")
     expect(demo.root.locator(".ecoval-map-picked")).to_have_count(1)
     demo.page.keyboard.press("Escape")
     demo.expect("picked None")
     expect(demo.root.locator(".ecoval-map-picked")).to_have_count(0)
     expect(demo.root.locator(".ecoval-map-neighbor")).to_have_count(0)
-
-
-def test_a_click_is_shown_before_the_server_answers(demo):
-    (position,) = demo.alone(1)
-    demo.page.locator(".st-key-slow").get_by_role("button").click()
-    demo.click(position)
-    expect(demo.root).to_have_attribute("data-picked", str(position + 100))
-    demo.expect("picked None")
-    demo.expect(f"picked {position + 100}")
 
 
 def test_shift_click_adds_alt_click_takes_away_and_nothing_is_lost_by_accident(demo):
@@ -364,30 +307,25 @@ def test_zoom_tool_and_colour_survive_reruns_other_pages_and_a_reload(demo, serv
     demo.idle()
     zoomed = demo.view()
     assert zoomed[0][1] - zoomed[0][0] < 0.8 * (whole[0][1] - whole[0][0])
-    page.get_by_test_id("stSelectbox").locator("input").click()
-    page.get_by_role("option", name="label").click()
+    demo.choose("label")
     expect(demo.root.locator(".ecoval-map-title")).to_have_text("Label")
     demo.idle()
     assert demo.view() == zoomed
     page.keyboard.press("Escape")
 
-    page.reload()
-    expect(demo.picture).to_have_attribute("data-drawn", re.compile(r"\d+"))
-    demo.idle()
-    assert demo.view() == zoomed
-    expect(demo.tool("pan")).to_have_attribute("aria-pressed", "true")
-    expect(demo.root.locator(".ecoval-map-title")).to_have_text("Label")
+    def is_as_it_was():
+        demo.drawn()
+        assert demo.view() == zoomed
+        expect(demo.tool("pan")).to_have_attribute("aria-pressed", "true")
+        expect(demo.root.locator(".ecoval-map-title")).to_have_text("Label")
 
-    page.get_by_role("link", name="Nothing").click()
+    page.reload()
+    is_as_it_was()
+    demo.visit("Nothing")
     expect(page.get_by_role("heading", name="Nothing here")).to_be_visible()
     expect(demo.root).to_have_count(0)
-    page.get_by_role("link", name="Map").click()
-    expect(demo.picture).to_have_attribute("data-drawn", re.compile(r"\d+"))
-    demo.idle()
-    assert demo.view() == zoomed
-    expect(demo.tool("pan")).to_have_attribute("aria-pressed", "true")
-    expect(demo.root.locator(".ecoval-map-title")).to_have_text("Label")
-
+    demo.visit("Map")
+    is_as_it_was()
     demo.root.focus()
     page.keyboard.press("0")
     demo.idle()
@@ -430,7 +368,6 @@ def test_keys_choose_tools_and_zoom(demo):
 
 
 def test_a_new_colour_leaves_selection_and_picked_row(demo):
-    page = demo.page
     demo.drag(TRIANGLE)
     demo.idle()
     before = demo.traces()
@@ -441,20 +378,18 @@ def test_a_new_colour_leaves_selection_and_picked_row(demo):
     demo.idle()
     # A ring moves without the points being drawn again.
     assert demo.picture.get_attribute("data-drawn") == drawn
-    page.get_by_test_id("stSelectbox").locator("input").click()
-    page.get_by_role("option", name="amount").click()
+    demo.choose("amount")
     expect(demo.root.locator(".ecoval-map-title")).to_have_text("amount")
     demo.idle()
     assert demo.traces() == before
     expect(demo.root).to_have_attribute("data-picked", str(position + 100))
     colors = demo.picture.evaluate("e => new Set(e.data[1].marker.color).size")
     assert colors > 30
-    page.get_by_test_id("stSelectbox").locator("input").click()
-    page.get_by_role("option", name="note").click()
+    demo.choose("note")
     expect(demo.root.locator(".ecoval-map-legend")).to_contain_text("missing (")
 
 
-def test_a_rerun_does_not_end_a_drag(demo):
+def test_escape_ends_a_drag_and_a_rerun_does_not(demo):
     page = demo.page
 
     def rerun():
@@ -464,8 +399,12 @@ def test_a_rerun_does_not_end_a_drag(demo):
             "data-test-script-state", "notRunning"
         )
 
-    polygon = demo.drag(TRIANGLE, hold=rerun)
-    demo.expect(f"Selected: {inside(demo.coords, polygon).sum():,} of")
+    n = inside(demo.coords, demo.drag(TRIANGLE, hold=rerun)).sum()
+    demo.expect(f"Selected: {n:,} of")
+    # Escape does, and leaves the selection as it is.
+    demo.drag([(0.2, 0.2), (0.3, 0.8)], hold=lambda: page.keyboard.press("Escape"))
+    demo.idle()
+    demo.expect(f"Selected: {n:,} of 2,000 · picked None · gestures 1 ·")
 
 
 def test_gestures_made_while_the_script_runs_are_all_applied_once(demo):
@@ -480,23 +419,13 @@ def test_gestures_made_while_the_script_runs_are_all_applied_once(demo):
     # Nor does any other run apply one again, nor the map of a page that was left.
     page.locator(".st-key-slow").get_by_role("button").click()
     demo.idle()
-    page.get_by_role("link", name="Nothing").click()
-    page.get_by_role("link", name="Map").click()
+    demo.visit("Nothing")
+    demo.visit("Map")
     demo.expect(f"Selected: {expected:,} of 2,000 · picked None · gestures 3 ·")
     demo.idle()
     demo.root.focus()
     page.keyboard.press("i")
     demo.expect(f"Selected: {2000 - expected:,} of 2,000 · picked None · gestures 4 ·")
-
-
-def test_escape_ends_a_drag_and_no_more(demo):
-    demo.drag(TRIANGLE)
-    demo.idle()
-    n_selected = demo.selected
-    demo.drag([(0.2, 0.2), (0.3, 0.8)], hold=lambda: demo.page.keyboard.press("Escape"))
-    demo.idle()
-    assert demo.selected == n_selected
-    demo.expect("gestures 1 ·")
 
 
 def test_filtered_rows_are_not_taken_and_not_clicked(demo, rows):
@@ -516,15 +445,10 @@ def test_filtered_rows_are_not_taken_and_not_clicked(demo, rows):
 
 
 def test_crosses_come_and_go_with_the_prune_list(demo, rows):
-    _, values = rows
-    n_pruned = int((values < -1).sum())
-    assert n_pruned
-    demo.page.get_by_text("Prune list").click()
-    demo.idle()
-    assert demo.traces()["pruned"] == n_pruned
-    demo.page.get_by_text("Prune list").click()
-    demo.idle()
-    assert demo.traces()["pruned"] == 0
+    for n_pruned in (int((rows[1] < -1).sum()), 0):
+        demo.page.get_by_text("Prune list").click()
+        demo.idle()
+        assert demo.traces()["pruned"] == n_pruned
 
 
 def test_a_lasso_on_a_sample_takes_all_rows_inside(server, page, rows):
@@ -535,17 +459,13 @@ def test_a_lasso_on_a_sample_takes_all_rows_inside(server, page, rows):
     demo.expect(f"Selected: {inside(demo.coords, polygon).sum():,} of")
 
 
-def test_scripts_and_data_travel_once_and_a_gesture_is_a_small_message(server, browser):
-    # A window of its own, which has fetched nothing yet.
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    page = context.new_page()
+def test_scripts_and_data_travel_once_and_a_gesture_is_a_small_message(server, page):
     fetched, frames = [], []
     page.on("response", lambda answer: "/pointmap/" in answer.url and fetched.append(answer.url))
     page.on(
         "websocket",
         lambda socket: socket.on("framereceived", lambda payload: frames.append(len(payload))),
     )
-    page.set_default_timeout(PATIENCE)
     demo = Map(page).open(f"{server}/?rows=20000")
     names = [address.rsplit("/", 1)[1] for address in fetched]
     assert names.count("plotly.min.js") == 1
@@ -564,15 +484,13 @@ def test_scripts_and_data_travel_once_and_a_gesture_is_a_small_message(server, b
     )
     assert sizes[0] < 1_600_000
     page.reload()
-    expect(demo.picture).to_have_attribute("data-drawn", re.compile(r"\d+"))
-    demo.idle()
+    demo.drawn()
     again = page.evaluate(
         """() => performance.getEntriesByType('resource')
             .filter(each => each.name.includes('/pointmap/')).map(each => each.transferSize)"""
     )
     assert again
     assert sum(again) == 0
-    context.close()
 
 
 def test_maps_that_were_left_give_their_graphics_back(server, page, rows):
@@ -590,14 +508,13 @@ def test_maps_that_were_left_give_their_graphics_back(server, page, rows):
     alive = "[...window.graphics].filter(each => !each.isContextLost()).length"
     assert page.evaluate(alive) > 0
     for _ in range(6):
-        page.get_by_role("link", name="Scatter").click()
+        demo.visit("Scatter")
         expect(page.get_by_text("Typical and needed")).to_be_visible()
-        page.get_by_role("link", name="Map").click()
+        demo.visit("Map")
         expect(page.get_by_text("Typical and needed")).to_have_count(0)
-        expect(demo.picture).to_have_attribute("data-drawn", re.compile(r"\d+"))
-    demo.idle()
+        demo.drawn()
     assert demo.traces()["points"] == 2000
-    page.get_by_role("link", name="Nothing").click()
+    demo.visit("Nothing")
     expect(demo.root).to_have_count(0)
     page.wait_for_function(f"{alive} === 0")
     assert page.evaluate("window.graphics.size") > 12
@@ -612,17 +529,6 @@ def test_a_map_whose_graphics_were_taken_away_is_drawn_again(demo):
     expect(demo.picture).to_have_attribute("data-drawn", str(drawn + 1))
     polygon = demo.drag(TRIANGLE)
     demo.expect(f"Selected: {inside(demo.coords, polygon).sum():,} of")
-
-
-def test_the_scatter_of_both_parts_has_axes_and_selects_by_its_own_coordinates(demo):
-    page = demo.page
-    page.get_by_role("link", name="Scatter").click()
-    expect(page.get_by_text("Typical and needed")).to_be_visible()
-    demo.idle()
-    (left, right), (bottom, top) = demo.view()
-    assert left <= 0 < right
-    assert bottom < 0 < top
-    expect(page.locator(".ecoval-map-picture .xtick").first).to_be_attached()
 
 
 def test_the_picture_that_is_saved_has_the_size_of_the_map_and_its_legend(demo, tmp_path):
@@ -652,17 +558,3 @@ def test_the_map_is_wholly_visible_and_nothing_runs_over(server, page, width, he
     pad = page.locator(".ecoval-map-pad").bounding_box()
     assert pad["height"] >= 320
     assert pad["width"] >= 300
-
-
-def test_a_map_under_a_base_path_finds_its_scripts(tmp_path, browser):
-    process, address = start(tmp_path, "--server.baseUrlPath=some/where")
-    page = browser.new_page()
-    page.set_default_timeout(PATIENCE)
-    try:
-        wait_for(process, address, "/some/where/_stcore/health")
-        Map(page).open(f"{address}/some/where/?rows=2000")
-        Map(page).open(f"{address}/some/where/scatter?rows=2000")
-    finally:
-        page.close()
-        process.terminate()
-        process.wait(20)

@@ -1,20 +1,20 @@
 """One selection everywhere: what takes it, what shows it, and that it, the filters and the colour last."""
 
 import re
+import sqlite3
 
 import numpy as np
 import pandas as pd
 import pytest
 from browser import IN_CHROMIUM, idle, menu, press, running_server, visiting, widget
-from ecoval_core.evaluation.standing import rows_removed, standing_of
 from playwright.sync_api import expect
 
 from ecoval_core import charts
 from ecoval_core.charts import curves as curve_charts
 from ecoval_core.charts.selection import bar_key, rows_behind, value_bins
-from ecoval_core.workspace import bundle_fields
+from ecoval_core.evaluation.curves import rows_removed, standing_of
+from ecoval_core.workspace.store import DATABASE
 from pages.shared.pointmap.chart import Touch
-from pages.shared.pointmap.component import unanswered
 
 
 def make_frame(n=200, *, regression=False, seed=0):
@@ -35,7 +35,7 @@ def make_frame(n=200, *, regression=False, seed=0):
 
 @pytest.mark.parametrize("regression", [False, True])
 @pytest.mark.parametrize("by", ["label", "cluster"])
-def test_the_rows_behind_a_bar_are_those_it_sums(by, regression):
+def test_rows_behind_a_bar_are_those_it_sums(by, regression):
     frame = make_frame(regression=regression)
     figure = charts.totals_by(frame, by=by, theme="light")
     total = figure.data[2]
@@ -44,7 +44,7 @@ def test_the_rows_behind_a_bar_are_those_it_sums(by, regression):
     assert sorted(rows_behind(frame, total.ids)) == frame.index.tolist()
 
 
-def test_the_rows_behind_the_bars_of_the_histogram_are_those_it_counts():
+def test_rows_behind_the_bars_of_the_histogram_are_those_it_counts():
     frame = make_frame()
     frame.iloc[0, 0], frame.iloc[1, 0] = -1e4, 1e4
     bars = charts.value_distribution(frame, theme="light").data[0]
@@ -52,22 +52,12 @@ def test_the_rows_behind_the_bars_of_the_histogram_are_those_it_counts():
     assert [len(rows) for rows in behind] == list(bars.y)
     assert frame.index[0] in behind[0]
     assert frame.index[1] in behind[-1]
+    assert 0.0 in value_bins(frame["value"].to_numpy())[0]
     for x, rows in zip(bars.x, behind, strict=True):
         assert ((frame.loc[rows, "value"] < 0) == (x < 0)).all()
 
 
-def test_bins_agree_with_numpy():
-    values = make_frame()["value"].to_numpy()
-    edges, bins = value_bins(values)
-    clipped = np.clip(values, edges[0], np.nextafter(edges[-1], edges[0]))
-    assert (
-        np.bincount(bins, minlength=len(edges) - 1).tolist()
-        == np.histogram(clipped, edges)[0].tolist()
-    )
-    assert 0.0 in edges
-
-
-def test_bars_that_there_are_not_hold_no_row():
+def test_unknown_bars_hold_no_row():
     frame = make_frame()
     assert rows_behind(frame, ["label:gnu", "cluster:99", "bin:500", "nonsense", ""]) == []
     assert rows_behind(frame.iloc[:0], [bar_key("bin", 0)]) == []
@@ -76,7 +66,7 @@ def test_bars_that_there_are_not_hold_no_row():
 # --- What a chart shows of it -----------------------------------------------------------------
 
 
-def test_the_histogram_shows_the_selected_part_of_each_bar():
+def test_histogram_shows_the_selected_part_of_each_bar():
     frame = make_frame()
     selected = frame.index[frame["value"] > 1]
     figure = charts.value_distribution(frame, theme="light", selected=selected)
@@ -125,13 +115,13 @@ def test_marks_stand_on_their_curve_at_their_share():
 
 
 @pytest.mark.parametrize("key", ["x", "lowest", "lowest:nan", "random:0.100000", "lowest:1.500000"])
-def test_what_is_no_point_of_a_curve_is_passed_over(key):
+def test_unknown_point_of_a_curve_is_passed_over(key):
     assert curve_charts.point_of(key) is None
     at_a_third = curve_charts.key_of("highest", 1 / 3)
     assert curve_charts.point_of(at_a_third) == ("highest", 0.333333)
 
 
-def test_the_rows_removed_are_the_lowest_or_highest_of_all_or_of_each_class():
+def test_rows_removed_are_the_lowest_or_highest_of_all_or_of_each_class():
     frame = make_frame()
     ranked = frame["value"].sort_values(kind="stable").index.tolist()
     assert rows_removed(frame["value"], "lowest", 0.1) == ranked[:20]
@@ -144,7 +134,7 @@ def test_the_rows_removed_are_the_lowest_or_highest_of_all_or_of_each_class():
         rows_removed(frame["value"], "random", 0.1)
 
 
-def test_a_set_stands_on_the_curve_that_removes_more_of_it():
+def test_set_stands_on_the_curve_that_removes_more_of_it():
     values = make_frame()["value"]
     highest = rows_removed(values, "highest", 0.2)
     found = standing_of([*highest, 10**6], values)
@@ -153,47 +143,19 @@ def test_a_set_stands_on_the_curve_that_removes_more_of_it():
     assert standing_of([10**6], values) is None
 
 
-# --- What the browser sends -------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     "message",
     [
-        None, {}, {"number": 1}, {"number": "x", "keys": [], "mode": "add"},
-        {"number": 1, "keys": "bin:1", "mode": "add"}, {"number": 1, "keys": [], "mode": "dance"},
+        {},
+        {"number": 1, "keys": "bin:1", "mode": "add"},
+        {"number": 1, "keys": [], "mode": "dance"},
         {"number": float("inf"), "keys": [], "mode": "add"},
         {"number": 1, "keys": ["a"] * 10_000, "mode": "add"},
     ],
     ids=repr,
-)  # fmt: skip
-def test_what_is_no_touch_is_passed_over(message):
-    assert unanswered([message], 0, Touch.read) == []
-
-
-def test_each_touch_is_answered_once_and_in_its_order():
-    messages = [{"number": n, "keys": [f"bin:{n}"], "mode": "replace"} for n in (5, 3, 4)]
-    assert unanswered(messages, 3, Touch.read) == [
-        Touch(4, ("bin:4",), "replace"), Touch(5, ("bin:5",), "replace"),
-    ]  # fmt: skip
-    assert unanswered("nothing", 0, Touch.read) == []
-
-
-@pytest.mark.parametrize(
-    "filters",
-    [
-        [1],
-        {"labels": [[1]]},
-        {"negative": "yes"},
-        {"range": [1]},
-        {"target": ["a", "b"]},
-        {"color": 3},
-    ],
-    ids=repr,
 )
-def test_a_bundle_with_filters_that_are_none_is_refused(filters):
-    desk = {"selection": {"filters": filters}, "decisions": {}}
-    with pytest.raises(ValueError, match="filters"):
-        bundle_fields.check_desk(desk, np.arange(3))
+def test_message_that_is_no_touch_is_passed_over(message):
+    assert Touch.read(message) is None
 
 
 # --- In a browser -----------------------------------------------------------------------------
@@ -216,29 +178,37 @@ _SPOT = """([name, key]) => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def kept_server(valuations, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("selection")
+    run, _ = valuations.copy("wine planted", folder / "workspace")
+    with running_server(folder) as server:
+        yield server, run
+
+
 @pytest.fixture
-def server(tmp_path):
-    with running_server(tmp_path) as server:
-        yield server
+def server(kept_server):
+    """A server with a run of wine with planted errors, on which nothing is selected or decided."""
+    server, _ = kept_server
+    with sqlite3.connect(server.workspace / DATABASE) as db:
+        db.execute("DELETE FROM reviews")
+    return server
 
 
-def valued(page, server, target=None):
-    page.goto(server.address)
-    press(page, "sample_wine")
-    expect(widget(page, "status")).to_contain_text("178 rows")
-    idle(page)
-    if target:
-        widget(page, "data_target").locator("input").click()
-        page.get_by_role("option", name=target, exact=True).click()
-        expect(widget(page, "status")).to_contain_text(f"target {target}")
+@pytest.fixture
+def page(browser, server, kept_server):
+    with visiting(browser, server.address) as page:
+        page.goto(f"{server.address}/value?run={kept_server[1]}")
+        expect(page.get_by_text("What came out")).to_be_visible()
         idle(page)
-    widget(page, "data_noisy").locator("label").first.click()
-    expect(widget(page, "status")).to_contain_text("planted errors")
-    idle(page)
-    menu(page, "Value")
-    press(page, "start")
-    expect(page.get_by_text("What came out")).to_be_visible()
-    idle(page)
+        yield page
+
+
+def in_chromium(test):
+    """Mark a test that needs a browser."""
+    for mark in IN_CHROMIUM:
+        test = mark(test)
+    return test
 
 
 def chart(page, name):
@@ -283,233 +253,227 @@ def touch(page, name, key, **how):
     idle(page)
 
 
-class TestBrowser:
-    pytestmark = IN_CHROMIUM
+@in_chromium
+def test_bar_of_the_histogram_selects_its_rows_shows_them_and_lets_go(page):
+    bars = traces(page, "distribution")["all rows"]
+    full = [i for i, n in enumerate(bars["y"]) if n]
+    first, second = full[0], full[-1]
+    touch(page, "distribution", bars["ids"][first])
+    expect_selected(page, bars["y"][first])
+    assert traces(page, "distribution")["selected rows"]["y"][first] == bars["y"][first]
+    touch(page, "distribution", bars["ids"][second], shift=True)
+    expect_selected(page, bars["y"][first] + bars["y"][second])
+    menu(page, "Decompose")
+    shown = traces(page, "distribution_by_label")["selected rows"]["y"]
+    assert sum(shown) == bars["y"][first] + bars["y"][second]
+    # A box takes whole bars; its outline goes.
+    left, right = (spot(page, "distribution_by_label", bars["ids"][i]) for i in full[:2])
+    page.mouse.move(left[0] - 8, left[1])
+    page.mouse.down()
+    page.mouse.move(right[0] + 8, right[1] + 9, steps=6)
+    page.mouse.up()
+    expect_selected(page, bars["y"][full[0]] + bars["y"][full[1]])
+    page.wait_for_timeout(500)
+    assert page.locator(".st-key-chart_distribution_by_label .selectionlayer path").count() == 0
+    # The class of a bar replaces it; that bar again, and nothing is selected.
+    touch(page, "totals_by_label", "label:class_1")
+    touch(page, "totals_by_label", "label:class_1")
+    expect_selected(page, 0)
+    assert "selected rows" not in traces(page, "distribution_by_label")
 
-    def test_a_bar_of_the_histogram_selects_its_rows_shows_them_and_lets_go(self, browser, server):
-        with visiting(browser, server.address) as page:
-            valued(page, server)
-            bars = traces(page, "distribution")["all rows"]
-            full = [i for i, n in enumerate(bars["y"]) if n]
-            first, second = full[0], full[-1]
-            touch(page, "distribution", bars["ids"][first])
-            expect_selected(page, bars["y"][first])
-            assert traces(page, "distribution")["selected rows"]["y"][first] == bars["y"][first]
-            touch(page, "distribution", bars["ids"][second], shift=True)
-            expect_selected(page, bars["y"][first] + bars["y"][second])
-            menu(page, "Decompose")
-            shown = traces(page, "distribution_by_label")["selected rows"]["y"]
-            assert sum(shown) == bars["y"][first] + bars["y"][second]
-            # A box takes whole bars; its outline goes.
-            left, right = (spot(page, "distribution_by_label", bars["ids"][i]) for i in full[:2])
-            page.mouse.move(left[0] - 8, left[1])
-            page.mouse.down()
-            page.mouse.move(right[0] + 8, right[1] + 9, steps=6)
-            page.mouse.up()
-            expect_selected(page, bars["y"][full[0]] + bars["y"][full[1]])
-            page.wait_for_timeout(500)
-            assert (
-                page.locator(".st-key-chart_distribution_by_label .selectionlayer path").count()
-                == 0
-            )
-            # The class of a bar replaces it; that bar again, and nothing is selected.
-            touch(page, "totals_by_label", "label:class_1")
-            touch(page, "totals_by_label", "label:class_1")
-            expect_selected(page, 0)
-            assert "selected rows" not in traces(page, "distribution_by_label")
 
-    def test_zoom_outlasts_gestures_the_page_and_a_reload(self, browser, server):
-        def ends():
-            return chart(page, "totals_by_cluster").evaluate(
-                "chart => chart._fullLayout.xaxis.range"
-            )
+@in_chromium
+def test_zoom_outlasts_gestures_the_page_and_a_reload(page):
+    def ends():
+        return chart(page, "totals_by_cluster").evaluate("chart => chart._fullLayout.xaxis.range")
 
-        with visiting(browser, server.address) as page:
-            valued(page, server)
-            menu(page, "Decompose")
-            clusters = traces(page, "totals_by_cluster")["value (sum)"]["ids"]
-            x, y = spot(page, "totals_by_cluster", clusters[-1])
-            whole = ends()
-            page.mouse.move(x - 60, y - 40)
-            page.mouse.down()
-            page.mouse.move(x + 60, y + 4, steps=6)
-            page.mouse.up()
-            page.wait_for_timeout(500)
-            zoomed = ends()
-            assert zoomed[1] - zoomed[0] < 0.9 * (whole[1] - whole[0])
-            touch(page, "totals_by_cluster", clusters[-1])
-            expect(widget(page, "status")).not_to_contain_text("Selected: 0")
-            assert ends() == pytest.approx(zoomed)
-            menu(page, "Explore")
-            menu(page, "Decompose")
-            assert ends() == pytest.approx(zoomed)
-            page.reload()
-            page.wait_for_timeout(500)
-            assert ends() == pytest.approx(zoomed)
+    menu(page, "Decompose")
+    clusters = traces(page, "totals_by_cluster")["value (sum)"]["ids"]
+    x, y = spot(page, "totals_by_cluster", clusters[-1])
+    whole = ends()
+    page.mouse.move(x - 60, y - 40)
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 4, steps=6)
+    page.mouse.up()
+    page.wait_for_timeout(500)
+    zoomed = ends()
+    assert zoomed[1] - zoomed[0] < 0.9 * (whole[1] - whole[0])
+    touch(page, "totals_by_cluster", clusters[-1])
+    expect(widget(page, "status")).not_to_contain_text("Selected: 0")
+    assert ends() == pytest.approx(zoomed)
+    menu(page, "Explore")
+    menu(page, "Decompose")
+    assert ends() == pytest.approx(zoomed)
+    page.reload()
+    page.wait_for_timeout(500)
+    assert ends() == pytest.approx(zoomed)
 
-    def test_a_neighbour_is_picked_by_a_click(self, browser, server):
-        def click_row(key, number):
-            box = page.locator(
-                f"[class*=st-key-{key}] [data-testid=stDataFrame]"
-            ).first.bounding_box()
-            page.mouse.click(box["x"] + 16, box["y"] + 35 * number + 52)
-            idle(page)
 
-        with visiting(browser, server.address) as page:
-            valued(page, server)
-            menu(page, "Explore")
-            expect(page.get_by_text("Shown by PCA")).to_have_count(0)
-            idle(page)
-            click_row("explore_rows", 0)
-            heading = page.get_by_role("heading", name=re.compile(r"^Row \d+:"))
-            expect(heading).to_be_visible()
-            first = heading.inner_text()
-            page.locator("[class*=st-key-neighbors]").first.scroll_into_view_if_needed()
-            page.wait_for_timeout(300)
-            click_row("neighbors", 2)
-            expect(heading).not_to_have_text(first)
-            row = re.search(r"\d+", heading.inner_text())[0]
-            expect(page.locator(f".ecoval-map-root[data-picked='{row}']")).to_have_count(1)
-            page.reload()
-            expect(heading).to_contain_text(f"Row {row}:")
+@in_chromium
+def test_neighbour_is_picked_by_a_click(page):
+    def click_row(key, number):
+        box = page.locator(f"[class*=st-key-{key}] [data-testid=stDataFrame]").first.bounding_box()
+        page.mouse.click(box["x"] + 16, box["y"] + 35 * number + 52)
+        idle(page)
 
-    def test_a_point_of_a_curve_and_a_mark_select_the_rows_removed_up_to_there(
-        self, browser, server
-    ):
-        with visiting(browser, server.address) as page:
-            valued(page, server)
-            menu(page, "Prune")
-            widget(page, "prune_share").get_by_role("slider").focus()
-            for _ in range(26):
-                page.keyboard.press("ArrowRight")
-            expect(widget(page, "status")).to_contain_text("To prune: 14")
-            idle(page)
-            menu(page, "Curves")
-            press(page, "measure")
-            expect(page.get_by_text("Every score before and after")).to_be_visible()
-            idle(page)
-            mark = traces(page, "curve_lowest_accuracy")["prune list"]
-            assert mark["x"][0] == pytest.approx(14 / 107, abs=1e-4)
-            touch(page, "curve_lowest_accuracy", mark["ids"][0])
-            expect_selected(page, 14)
-            assert traces(page, "curve_lowest_accuracy")["selection"]["x"] == mark["x"]
-            touch(page, "curve_highest_accuracy", "highest:0.200000")
-            expect_selected(page, 21)
-            assert "selection" in traces(page, "curve_highest_accuracy")
-            assert "selection" not in traces(page, "curve_lowest_accuracy"), (
-                "it stands elsewhere now"
-            )
+    menu(page, "Explore")
+    expect(page.get_by_text("Shown by PCA")).to_have_count(0)
+    idle(page)
+    click_row("explore_rows", 0)
+    heading = page.get_by_role("heading", name=re.compile(r"^Row \d+:"))
+    expect(heading).to_be_visible()
+    first = heading.inner_text()
+    page.locator("[class*=st-key-neighbors]").first.scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    click_row("neighbors", 2)
+    expect(heading).not_to_have_text(first)
+    row = re.search(r"\d+", heading.inner_text())[0]
+    expect(page.locator(f".ecoval-map-root[data-picked='{row}']")).to_have_count(1)
+    page.reload()
+    expect(heading).to_contain_text(f"Row {row}:")
 
-    def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
-        self, browser, server
-    ):
-        def look():
-            expect(page.locator(".ecoval-map-root[data-seen]")).to_be_visible()
-            idle(page)
-            return (
-                page.locator(".ecoval-map-title").inner_text(),
-                page.locator(".ecoval-map-status").inner_text(),
-                widget(page, "map_color").locator("input").input_value(),
-                widget(page, "projection").locator("[aria-checked=true]").inner_text(),
-                widget(page, "filter_column").locator("input").input_value(),
-                widget(page, "filter_negative").locator("input").is_checked(),
-                widget(page, "filter_labels").inner_text(),
-                n_selected(page),
-            )
 
-        with visiting(browser, server.address) as page:
-            valued(page, server)
-            touch(page, "distribution", "bin:2")
-            menu(page, "Explore")
-            widget(page, "filter_labels").locator("input").click()
-            page.get_by_role("option", name="class_0").click()
-            page.keyboard.press("Escape")
-            idle(page)
-            widget(page, "filter_negative").locator("label").first.click()
-            idle(page)
-            for key, option in (("map_color", "Quality"), ("filter_column", "ash")):
-                widget(page, key).locator("input").click()
-                widget(page, key).locator("input").fill(option)
-                page.get_by_role("option", name=option, exact=True).click()
-                idle(page)
-            widget(page, "filter_range_ash").get_by_role("slider").first.focus()
-            for _ in range(20):
-                page.keyboard.press("ArrowRight")
-            idle(page)
-            widget(page, "projection").get_by_text("PCA", exact=True).click()
-            idle(page)
-            page.wait_for_timeout(500)
-            before = look()
-            low = (
-                widget(page, "filter_range_ash")
-                .get_by_role("slider")
-                .first.get_attribute("aria-valuenow")
-            )
-            assert before[0] == "Quality"
-            assert before[-1] > 0
-            for name in ("Prune", "Explore"):
-                menu(page, name)
-            page.wait_for_timeout(500)
-            assert look() == before
-            menu(page, "Runs")
-            page.reload()
-            expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
-            idle(page)
-            menu(page, "Explore")
-            page.wait_for_timeout(500)
-            assert look() == before
-            address = page.url
-        server.restart()
-        with visiting(browser, server.address) as page:
-            page.goto(address)
-            page.wait_for_timeout(500)
-            assert look() == before
-            slider = widget(page, "filter_range_ash").get_by_role("slider").first
-            assert slider.get_attribute("aria-valuenow") == low
+@in_chromium
+def test_point_of_a_curve_and_mark_on_it_select_the_rows_removed_up_to_there(page):
+    menu(page, "Prune")
+    widget(page, "prune_share").get_by_role("slider").focus()
+    for _ in range(26):
+        page.keyboard.press("ArrowRight")
+    expect(widget(page, "status")).to_contain_text("To prune: 14")
+    idle(page)
+    menu(page, "Curves")
+    press(page, "measure")
+    expect(page.get_by_text("Every score before and after")).to_be_visible()
+    idle(page)
+    mark = traces(page, "curve_lowest_accuracy")["prune list"]
+    assert mark["x"][0] == pytest.approx(14 / 107, abs=1e-4)
+    touch(page, "curve_lowest_accuracy", mark["ids"][0])
+    expect_selected(page, 14)
+    assert traces(page, "curve_lowest_accuracy")["selection"]["x"] == mark["x"]
+    touch(page, "curve_highest_accuracy", "highest:0.200000")
+    expect_selected(page, 21)
+    assert "selection" in traces(page, "curve_highest_accuracy")
+    assert "selection" not in traces(page, "curve_lowest_accuracy"), "it stands elsewhere now"
 
-    def test_a_regression_has_a_filter_of_its_target_and_bars_that_select(self, browser, server):
-        with visiting(browser, server.address) as page:
-            valued(page, server, target="alcohol")
-            menu(page, "Decompose")
-            bars = traces(page, "totals_by_label")["value (sum)"]
-            assert len(bars["ids"]) == 5
-            touch(page, "totals_by_label", bars["ids"][1])
-            expect(widget(page, "status")).to_contain_text(re.compile(r"Selected: 2\d"))
-            n = n_selected(page)
-            assert sum(traces(page, "distribution_by_label")["selected rows"]["y"]) == n
-            menu(page, "Explore")
-            press(page, "clear_selection")
-            expect_selected(page, 0)
-            assert widget(page, "filter_labels").count() == 0
-            widget(page, "filter_target_alcohol").get_by_role("slider").first.focus()
-            for _ in range(60):
-                page.keyboard.press("ArrowRight")
-            status = page.locator(".ecoval-map-status")
-            expect(status).to_contain_text("pass the filters")
-            idle(page)
-            page.wait_for_timeout(500)
-            told = status.inner_text()
-            page.reload()
-            expect(status).to_have_text(told)
 
-    def test_restored_rows_leave_no_tick(self, browser, server):
-        with visiting(browser, server.address) as page:
-            valued(page, server)
-            menu(page, "Prune")
-            widget(page, "prune_share").get_by_role("slider").focus()
-            for _ in range(20):
-                page.keyboard.press("ArrowRight")
-            expect(page.get_by_text("90 % interval").first).to_be_visible()
-            idle(page)
-            table = page.locator("[class*=st-key-pruned_rows] [data-testid=stDataFrame]")
-            table.scroll_into_view_if_needed()
-            page.wait_for_timeout(300)
-            box = table.bounding_box()
-            for number in (0, 1):
-                page.mouse.click(box["x"] + 16, box["y"] + 35 * number + 52)
-                idle(page)
-            expect(widget(page, "restore")).to_contain_text("Restore 2 selected rows")
-            press(page, "restore")
-            expect(page.get_by_text("2 rows kept whatever the rules")).to_be_visible()
-            idle(page)
-            expect(widget(page, "restore")).to_contain_text("Select rows to restore them")
+@in_chromium
+def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
+    page, browser, server
+):
+    def look():
+        expect(page.locator(".ecoval-map-root[data-seen]")).to_be_visible()
+        idle(page)
+        return (
+            page.locator(".ecoval-map-title").inner_text(),
+            page.locator(".ecoval-map-status").inner_text(),
+            widget(page, "map_color").locator("input").input_value(),
+            widget(page, "projection").locator("[aria-checked=true]").inner_text(),
+            widget(page, "filter_column").locator("input").input_value(),
+            widget(page, "filter_negative").locator("input").is_checked(),
+            widget(page, "filter_labels").inner_text(),
+            n_selected(page),
+        )
+
+    touch(page, "distribution", "bin:2")
+    menu(page, "Explore")
+    widget(page, "filter_labels").locator("input").click()
+    page.get_by_role("option", name="class_0").click()
+    page.keyboard.press("Escape")
+    idle(page)
+    widget(page, "filter_negative").locator("label").first.click()
+    idle(page)
+    for key, option in (("map_color", "Quality"), ("filter_column", "ash")):
+        widget(page, key).locator("input").click()
+        widget(page, key).locator("input").fill(option)
+        page.get_by_role("option", name=option, exact=True).click()
+        idle(page)
+    widget(page, "filter_range_ash").get_by_role("slider").first.focus()
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    idle(page)
+    widget(page, "projection").get_by_text("PCA", exact=True).click()
+    idle(page)
+    page.wait_for_timeout(500)
+    before = look()
+    low = (
+        widget(page, "filter_range_ash").get_by_role("slider").first.get_attribute("aria-valuenow")
+    )
+    assert before[0] == "Quality"
+    assert before[-1] > 0
+    for name in ("Prune", "Explore"):
+        menu(page, name)
+    page.wait_for_timeout(500)
+    assert look() == before
+    menu(page, "Runs")
+    page.reload()
+    expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
+    idle(page)
+    menu(page, "Explore")
+    page.wait_for_timeout(500)
+    assert look() == before
+    address = page.url
+    server.restart()
+    with visiting(browser, server.address) as page:
+        page.goto(address)
+        page.wait_for_timeout(500)
+        assert look() == before
+        slider = widget(page, "filter_range_ash").get_by_role("slider").first
+        assert slider.get_attribute("aria-valuenow") == low
+
+
+@in_chromium
+def test_regression_has_a_filter_of_its_target_and_bars_that_select(page):
+    menu(page, "Data")
+    press(page, "sample_wine")
+    idle(page)
+    widget(page, "data_target").locator("input").click()
+    page.get_by_role("option", name="alcohol", exact=True).click()
+    expect(widget(page, "status")).to_contain_text("target alcohol")
+    idle(page)
+    menu(page, "Value")
+    press(page, "start")
+    expect(page.get_by_text("What came out")).to_be_visible()
+    idle(page)
+    menu(page, "Decompose")
+    bars = traces(page, "totals_by_label")["value (sum)"]
+    assert len(bars["ids"]) == 5
+    touch(page, "totals_by_label", bars["ids"][1])
+    expect(widget(page, "status")).to_contain_text(re.compile(r"Selected: 2\d"))
+    n = n_selected(page)
+    assert sum(traces(page, "distribution_by_label")["selected rows"]["y"]) == n
+    menu(page, "Explore")
+    press(page, "clear_selection")
+    expect_selected(page, 0)
+    assert widget(page, "filter_labels").count() == 0
+    widget(page, "filter_target_alcohol").get_by_role("slider").first.focus()
+    for _ in range(60):
+        page.keyboard.press("ArrowRight")
+    status = page.locator(".ecoval-map-status")
+    expect(status).to_contain_text("pass the filters")
+    idle(page)
+    page.wait_for_timeout(500)
+    told = status.inner_text()
+    page.reload()
+    expect(status).to_have_text(told)
+
+
+@in_chromium
+def test_restored_rows_leave_no_tick(page):
+    menu(page, "Prune")
+    widget(page, "prune_share").get_by_role("slider").focus()
+    for _ in range(20):
+        page.keyboard.press("ArrowRight")
+    expect(page.get_by_text("90 % interval").first).to_be_visible()
+    idle(page)
+    table = page.locator("[class*=st-key-pruned_rows] [data-testid=stDataFrame]")
+    table.scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    box = table.bounding_box()
+    for number in (0, 1):
+        page.mouse.click(box["x"] + 16, box["y"] + 35 * number + 52)
+        idle(page)
+    expect(widget(page, "restore")).to_contain_text("Restore 2 selected rows")
+    press(page, "restore")
+    expect(page.get_by_text("2 rows kept whatever the rules")).to_be_visible()
+    idle(page)
+    expect(widget(page, "restore")).to_contain_text("Select rows to restore them")

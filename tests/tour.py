@@ -13,12 +13,12 @@ from sklearn.datasets import load_diabetes
 
 from ecoval_core.tables import load_sample
 
-# A line of every kind that a page may have to hold: long names, cells to mend, a target without a value.
+# A line of every kind that a page may have to hold: long names, cells to fix, a target without a value.
 _LONG_NAME = "number_of_days_between_the_first_and_the_last_visit"
 
 
 def messy_csv() -> bytes:
-    """A table with cells to mend, long column names, missing cells and rows without a target."""
+    """A table with cells to fix, long column names, missing cells and rows without a target."""
     frame = make_frame(120)
     frame[_LONG_NAME] = frame["width"] * 10
     frame.loc[frame.index[::7], _LONG_NAME] = None
@@ -113,7 +113,7 @@ def begin(page: Page, address: str, folder: Path) -> Iterator[str]:
     _upload(page, folder / "messy.csv", messy_csv())
     expect(widget(page, "status")).to_contain_text("messy.csv")
     _settle(page)
-    yield "data, to be mended"
+    yield "data, to be fixed"
 
 
 def classify(page: Page, folder: Path) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from ecoval_core.workspace.schema import Review, RunSpec, Settings
-from ecoval_core.workspace.store import Store, WorkspaceError
+from ecoval_core.workspace.store import Store, WorkspaceError, reason_of
 from ecoval_core.workspace.workspace import Workspace
 
 RunState = Literal["started", "cancelled", "error", "done", "missing"]
@@ -202,8 +202,9 @@ def _change(workspace: Workspace, run_id: str, columns: Any) -> bool:
                     db.execute(f"UPDATE runs SET {name} = ? WHERE id = ?", (value, run_id))
                 return True
         except (OSError, sqlite3.OperationalError) as error:
+            reason = reason_of(error, store.root)
             raise WorkspaceError(
-                f"Not changed: {store.root} cannot be written ({error})."
+                f"Not changed: {store.root} cannot be written ({reason})."
             ) from error
     return False
 

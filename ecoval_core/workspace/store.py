@@ -6,7 +6,9 @@ no renames and no sweeping. A connection is opened for each use: threads, forks 
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
@@ -79,8 +81,6 @@ class Store:
             if db.execute("PRAGMA user_version").fetchone()[0] == 0:
                 self._create(db)
             self._check_version(db)
-        # Keeps the log's index in being, without which nothing can be read on a full disk.
-        self._held = self._connect()
 
     def _create(self, db: sqlite3.Connection) -> None:
         if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
@@ -109,10 +109,10 @@ class Store:
             )
 
     @contextmanager
-    def connect(self) -> Iterator[sqlite3.Connection]:
+    def connect(self, *, to_write: bool = False) -> Iterator[sqlite3.Connection]:
         """Open a connection in autocommit mode; a disk that cannot be written can still be read."""
         try:
-            with closing(self._connect()) as db:
+            with closing(self._connect(to_write)) as db:
                 db.row_factory = sqlite3.Row
                 yield db
         except sqlite3.DatabaseError as error:
@@ -124,9 +124,12 @@ class Store:
                 f"{ENVIRONMENT} to another folder."
             ) from error
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, to_write: bool) -> sqlite3.Connection:
         address = self.path.absolute().as_uri()
-        for mode in ("rwc", "ro&immutable=1"):
+        # Without the index of its log, which a full disk has no room for, the file is read as it is: whoever
+        # closed it last has brought in what was in the log.
+        modes = ("rwc",) if to_write else ("rwc", "ro", "ro&immutable=1")
+        for mode in modes:
             db = sqlite3.connect(
                 f"{address}?mode={mode}", timeout=BUSY_SECONDS, isolation_level=None, uri=True
             )
@@ -135,7 +138,8 @@ class Store:
                 db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
             except sqlite3.OperationalError as error:
                 db.close()
-                if mode != "rwc" or code_of(error) not in _UNWRITABLE or not self.path.exists():
+                is_last = mode == modes[-1] or not self.path.exists()
+                if is_last or code_of(error) not in _UNWRITABLE:
                     raise
             else:
                 break
@@ -144,7 +148,7 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Open a connection and hold the right to write: what is done is kept whole or not at all."""
-        with self.connect() as db, _transaction(db):
+        with self.connect(to_write=True) as db, _transaction(db):
             yield db
 
     def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
@@ -228,7 +232,8 @@ class Store:
                     db.execute("DELETE FROM results WHERE key = ?", (row["key"],))
                     freed += row["bytes"]
         with self.connect() as db:
-            db.execute("PRAGMA incremental_vacuum").fetchall()
+            # `execute` would free one page and no more.
+            db.executescript("PRAGMA incremental_vacuum")
         return freed
 
     def make_room(self, n_bytes: int, max_bytes: int) -> None:
@@ -253,6 +258,15 @@ def _result(row: sqlite3.Row) -> Result:
     found = dict(row)
     arguments, summary = json.loads(found.pop("arguments")), json.loads(found.pop("summary"))
     return Result(**found | {"n_bytes": found.pop("bytes")}, arguments=arguments, summary=summary)
+
+
+def reason_of(error: Exception, root: Path) -> str:
+    """Say why a folder cannot be written."""
+    if code_of(error) in FULL or getattr(error, "errno", None) == errno.ENOSPC:
+        return "the disk is full"
+    if root.exists() and not os.access(root, os.W_OK):
+        return "it is read-only"
+    return getattr(error, "strerror", None) or str(error)
 
 
 def code_of(error: Exception) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import itertools
 import math
 import os
@@ -26,6 +25,7 @@ from ecoval_core.workspace.store import (
     Store,
     WorkspaceError,
     code_of,
+    reason_of,
 )
 
 T = TypeVar("T")
@@ -122,9 +122,7 @@ class Workspace:
         if isinstance(error, WorkspaceError):
             reason = str(error).rstrip(".")
         else:
-            full = code_of(error) in FULL or getattr(error, "errno", None) == errno.ENOSPC
-            why = "the disk is full" if full else getattr(error, "strerror", None) or str(error)
-            reason = f"{self.root} cannot be written ({why})"
+            reason = f"{self.root} cannot be written ({reason_of(error, self.root)})"
         self.trouble = f"Not kept beyond this session: {reason}."
 
     def read(self, work: Callable[[Store], T]) -> list[T]:

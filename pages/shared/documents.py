@@ -22,28 +22,30 @@ Parts = Mapping[str, Any]
 
 
 def draw(
-    run: Run, rules: PruneList, decisions: Mapping[int, Verdict], *, key: str = "",
+    run: Run, rules: PruneList, decisions: Mapping[int, Verdict], *,
     gather: Callable[[], Parts] | None = None, unit: UnitKind = "share", name: str = "", note: str = "",
 ) -> None:  # fmt: skip
     """Draw a button for the report and one for the recipe; neither is made before its button is pressed."""
     # Where a button is pressed, the visitor's browser is no longer asked.
     zone, table = formats.time_zone(), run.table
 
-    def words() -> Parts:
+    def naming() -> Parts:
         created = datetime.now(zone).isoformat(" ", "minutes")
         return {"unit": unit, "name": name, "note": note, "created": created}
 
-    def make(said: Parts) -> Recipe:
+    def make(words: Parts) -> Recipe:
         is_small = table.n_rows * table.frame.shape[1] <= MAX_CELLS
-        return make_recipe(run, rules, decisions, with_files=is_small, **said)
+        return make_recipe(run, rules, decisions, with_files=is_small, **words)
 
     def report() -> bytes:
-        said = words()
+        words = naming()
         more = {} if gather is None else gather()
-        return make_report(run, rules=rules, decisions=decisions, recipe=make(said), **said, **more)
+        return make_report(
+            run, rules=rules, decisions=decisions, recipe=make(words), **words, **more
+        )
 
     def recipe() -> bytes:
-        return recipe_bytes(make(words()))
+        return recipe_bytes(make(naming()))
 
     stem = PurePath(table.name).stem
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -51,7 +53,7 @@ def draw(
             "Report (HTML)",
             report,
             f"{stem}_report.html",
-            f"download_report{key}",
+            "download_report",
             mime="text/html",
             icon=":material/description:",
             help="Figures, settings, decisions and measured effects in one file that opens without a "
@@ -61,7 +63,7 @@ def draw(
             "Recipe (JSON)",
             recipe,
             f"{stem}.recipe.json",
-            f"download_recipe{key}",
+            "download_recipe",
             mime="application/json",
             icon=":material/receipt_long:",
             help="What was chosen and decided, from which the command “ecoval replay RECIPE TABLE --out "

@@ -106,8 +106,7 @@ def draw_column_filter(run: Run) -> None:
         "Filter by a column",
         names,
         format_func=lambda name: name or "none",
-        key=Session.filter_column.key,
-        persist_state="session",
+        **Session.filter_column.lasting,
     )
     name = session.filter_column
     if name == NO_COLUMN:
@@ -129,8 +128,7 @@ def draw_column_filter(run: Run) -> None:
             st.multiselect(
                 f"Categories of {formats.plain(name)}",
                 values,
-                key=filter_values.key(name),
-                persist_state="session",
+                **filter_values.lasting(name),
                 placeholder="All of them",
             )
 
@@ -144,13 +142,7 @@ def draw_target_filter(run: Run) -> None:
     labels = sorted(run.frame["label"].unique().tolist())
     if not set(session.filter_labels) <= set(labels):
         session.filter_labels = [label for label in session.filter_labels if label in labels]
-    st.multiselect(
-        "Labels",
-        labels,
-        key=Session.filter_labels.key,
-        persist_state="session",
-        placeholder="All labels",
-    )
+    st.multiselect("Labels", labels, **Session.filter_labels.lasting, placeholder="All labels")
 
 
 def draw_filters(run: Run) -> None:
@@ -159,11 +151,9 @@ def draw_filters(run: Run) -> None:
     with labels:
         draw_target_filter(run)
     with others.container(gap=None):
-        st.toggle("Below zero only", key=Session.filter_negative.key, persist_state="session")
+        st.toggle("Below zero only", **Session.filter_negative.lasting)
         if run.frame["flipped"].any():
-            st.toggle(
-                "Planted errors only", key=Session.filter_planted.key, persist_state="session"
-            )
+            st.toggle("Planted errors only", **Session.filter_planted.lasting)
 
 
 def draw_projection() -> None:
@@ -174,8 +164,7 @@ def draw_projection() -> None:
         "Projection",
         PROJECTIONS,
         required=True,
-        key=Session.projection.key,
-        persist_state="session",
+        **Session.projection.lasting,
         help="Both draw similar rows close together. PCA is a straight view from one side; UMAP "
         "bends the space to keep neighbours together.",
     )
@@ -194,7 +183,7 @@ def _draw_range(
     chosen = ranges.get(name)
     if chosen is None or not (low <= chosen[0] <= chosen[1] <= high):
         ranges.set(name, (low, high))
-    st.slider(title, low, high, step=step, key=ranges.key(name), persist_state="session")
+    st.slider(title, low, high, step=step, **ranges.lasting(name))
 
 
 # --- The selection ---------------------------------------------------------------------------
@@ -257,7 +246,7 @@ def clear() -> None:
 
 def prune(ids: list[int]) -> None:
     """Put rows on the prune list."""
-    prunelist.change(prunelist.current().pick(ids))
+    prunelist.change(session.prune_list.pick(ids))
 
 
 def draw_actions(run: Run, focus: list[int]) -> None:

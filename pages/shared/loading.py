@@ -23,17 +23,10 @@ from pages.shared.session import Refused, Session, data_choices, session
 UPLOAD_TYPES = ["csv", "tsv", "txt", "gz", "parquet", "xlsx"]
 DEMO_SAMPLE = "digits"
 DEMO_NOISE = 0.15
-# Suggestions whose choices are forgotten when another table opens.
-MAX_FIXES = 500
 DEFAULT_NOISE = 0.15
 LEFT_OUT_BY_HAND = "left out by you"
 
 _CHOICES = ("target", "task", "excluded", "split", "noisy", "noise", "seed")
-
-
-def refused() -> Refused | None:
-    """Return the file last refused that another choice of columns may open, or None."""
-    return session.refused
 
 
 def _attempt(task: Task) -> None:
@@ -83,8 +76,7 @@ def _take(job: Job) -> None:
         else:
             state.open_table(opened)
             Session.refused.forget()
-    for name in (*_CHOICES, *(f"fix_{number}" for number in range(MAX_FIXES))):
-        data_choices.forget(name)
+    data_choices.forget_all()
 
 
 def open_sample(key: str, name: str, noise: float = 0.0) -> None:
@@ -122,16 +114,18 @@ def open_refused(
 
 def _offer_again(file: Refused) -> None:
     """Keep a file for another try, where another choice of columns can make a difference."""
-    if refused() is None or refused() != file:
+    if session.refused != file:
         Session.refused_target.forget()
         Session.refused_excluded.forget()
     session.refused = file
 
 
 def suggested_fixes(opened: Opened) -> list[Fix]:
-    """Return what was noticed in the cells of the open table, done or not."""
+    """Return what was noticed in the cells of the open table, and what was fixed in them."""
     key = slow.suggestions_key(opened.spec.table.content)
-    return server.workspace().load(key, list[Fix]) or []
+    noticed = server.workspace().load(key, list[Fix]) or []
+    # An imported run comes without what was noticed.
+    return [*noticed, *(one for one in opened.spec.table.fixes if one not in noticed)]
 
 
 def remember_choices(opened: Opened) -> None:

@@ -146,7 +146,6 @@ def draw_color_choice(run: Run) -> None:
         "Colour by",
         list(names),
         format_func=names.__getitem__,
-        key=Session.map_color.key,
-        persist_state="session",
+        **Session.map_color.lasting,
         help="Any column of the table, too.",
     )

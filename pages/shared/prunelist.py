@@ -16,14 +16,9 @@ from pages.shared.session import session
 MAX_UNDO = 200
 
 
-def current() -> PruneList:
-    """Return the rules in force."""
-    return session.prune_list
-
-
 def decide(run: Run) -> Decision:
     """Decide which rows go and which a quota spares; once for each run, weight and set of rules."""
-    rules, decided = current(), session.prune_reasons
+    rules, decided = session.prune_list, session.prune_reasons
     asked = (session.run_id, session.extrinsic_weight, rules)
     if decided is None or decided[0] != asked:
         decided = (asked, rules.decide(run.frame["value"], run.class_labels))
@@ -43,10 +38,10 @@ def _show(rules: PruneList) -> None:
 
 def change(rules: PruneList) -> None:
     """Put new rules in force; the old ones can be had back by `undo`."""
-    if rules == current():
+    if rules == session.prune_list:
         return
     past = session.prune_past
-    past.append(current())
+    past.append(session.prune_list)
     del past[:-MAX_UNDO]
     session.prune_future = []
     session.prune_list = rules
@@ -54,7 +49,7 @@ def change(rules: PruneList) -> None:
 
 def change_by(**rule: Any) -> None:
     """Change one rule, for example ``share=0.1``, as the widget that calls back already shows."""
-    change(replace(current(), **rule))
+    change(replace(session.prune_list, **rule))
 
 
 def fill_widgets(shown: dict[str, Any]) -> None:
@@ -68,31 +63,21 @@ def fill_widgets(shown: dict[str, Any]) -> None:
 def clear() -> None:
     """Empty the list; can be undone."""
     change(PruneList())
-    _show(current())
+    _show(session.prune_list)
 
 
 def undo() -> None:
     """Go one change back."""
-    if can_undo():
-        session.prune_future.append(current())
+    if session.prune_past:
+        session.prune_future.append(session.prune_list)
         _show(session.prune_past.pop())
 
 
 def redo() -> None:
     """Go one change forward again."""
-    if can_redo():
-        session.prune_past.append(current())
+    if session.prune_future:
+        session.prune_past.append(session.prune_list)
         _show(session.prune_future.pop())
-
-
-def can_undo() -> bool:
-    """Whether there is a change to take back."""
-    return bool(session.prune_past)
-
-
-def can_redo() -> bool:
-    """Whether there is a change to bring back."""
-    return bool(session.prune_future)
 
 
 def effect(

@@ -46,7 +46,7 @@ def decision(row_id: int) -> str:
     verdict = session.label_decisions.get(row_id)
     if verdict == "accept":
         return "relabel"
-    rules = prunelist.current()
+    rules = session.prune_list
     if row_id in rules.picked:
         return "prune"
     return "keep" if row_id in rules.restored or verdict == "keep" else ""
@@ -60,7 +60,7 @@ def go(rows: list[int], row_id: int, steps: int) -> None:
 
 def decide(rows: list[int], row_id: int, verdict: str) -> None:
     """Decide on a row and go on to the next that nothing was decided on."""
-    rules, before = prunelist.current(), _depths()
+    rules, before = session.prune_list, _depths()
     if verdict == "prune":
         prunelist.change(rules.pick([row_id]))
     else:

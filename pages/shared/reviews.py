@@ -22,7 +22,6 @@ _FILTERS: tuple[Entry[Any], ...] = (
 _OF_RUN: tuple[Entry[Any], ...] = (
     Session.selected_ids, Session.picked_id, Session.prune_list, Session.prune_past, Session.prune_future,
     Session.label_decisions, Session.label_past, Session.review_row, Session.review_log,
-    Session.review_cluster,
 )  # fmt: skip
 
 

@@ -129,6 +129,11 @@ class Entry(_Kept, Generic[T]):
         self._write(self._name, value)
 
     @property
+    def lasting(self) -> dict[str, Any]:
+        """Options of the widget that is about to be drawn: its key, and that its value outlasts the page."""
+        return {"key": self.key, "persist_state": "session"}
+
+    @property
     def is_kept(self) -> bool:
         """Whether anything is kept."""
         return self._read(self._name) is not _NOTHING
@@ -154,6 +159,10 @@ class Family(_Kept, Generic[T]):
     def key(self, name: str) -> str:
         """Key of the widget of a member that is about to be drawn."""
         return self._shown(self.name(name))
+
+    def lasting(self, name: str) -> dict[str, Any]:
+        """Options of the widget of a member: its key, and that its value outlasts the page."""
+        return {"key": self.key(name), "persist_state": "session"}
 
     def name(self, name: str) -> str:
         """Name of a member among all entries."""
@@ -257,7 +266,6 @@ class Session:
     review_queue = Entry[Any]("values", widget=True)
     review_row = Entry[int | None]()
     review_log = Entry[list[tuple[int, tuple[int, int], tuple[int, int]]]](make=list)
-    review_cluster = Entry[int | None]()
     # Everywhere
     unit = Entry[UnitKind]("share", widget=True)
     extrinsic_weight = Entry[float](DEFAULT_EXTRINSIC_WEIGHT, widget=True)

@@ -97,8 +97,7 @@ def _choose_balance(opened: Opened) -> bool:
         session.balance_of, session.balanced_classes = table, share < EVEN_SHARE
     is_balanced = st.toggle(
         "Weigh classes equally",
-        key=Session.balanced_classes.key,
-        persist_state="session",
+        **Session.balanced_classes.lasting,
         help="Every class then counts alike in the score, in the effects and in the model, however few its "
         "rows. Without it a row is valued for the overall score, in which a rare class hardly "
         "counts: its rows get the lowest values, and pruning them removes the class.",
@@ -121,8 +120,7 @@ def choose(opened: Opened) -> Settings:
     _recall_settings(opened)
     every_row = st.toggle(
         "Value every row",
-        key=Session.every_row.key,
-        persist_state="session",
+        **Session.every_row.lasting,
         help="Otherwise only the training rows are valued. With this switch training and validation rows "
         "are put together and split in five; each fifth in turn validates the other four, and values are "
         "averaged. The test rows stay apart, for the curves and the effect of pruning.",
@@ -139,8 +137,7 @@ def choose(opened: Opened) -> Settings:
     n_clusters = st.select_slider(
         "Granularity: number of clusters",
         steps,
-        key=Session.granularity.key,
-        persist_state="session",
+        **Session.granularity.lasting,
         format_func=lambda k: f"{k:,} (automatic)" if k == automatic else f"{k:,}",
         help="A **cluster** is a group of similar rows with the same label or target. Each is left out once. "
         "Few clusters: quick and coarse. As many as rows: leave-one-out.",
@@ -153,8 +150,7 @@ def choose(opened: Opened) -> Settings:
         "Model",
         list(on_offer),
         format_func=on_offer.__getitem__,
-        key=model_choices.key(opened.table.task),
-        persist_state="session",
+        **model_choices.lasting(opened.table.task),
         help="The model whose rows are valued. A row's value is its value for this model.",
     )
     estimator = make_model(model, opened.table.task)
@@ -164,8 +160,7 @@ def choose(opened: Opened) -> Settings:
         "Score of one validation row",
         scorings,
         format_func=lambda name: _SHORT_SCORES.get(name, SCORINGS[name].title),
-        key=scoring_choices.key(opened.table.task),
-        persist_state="session",
+        **scoring_choices.lasting(opened.table.task),
         help="Values are measured in this score, averaged over the validation rows.",
     )
     if scoring in _SHORT_SCORES:
@@ -176,8 +171,7 @@ def choose(opened: Opened) -> Settings:
             0,
             2**31 - 1,
             step=1,
-            key=Session.value_seed.key,
-            persist_state="session",
+            **Session.value_seed.lasting,
             help="The same seed gives the same values to the last bit.",
         )
     return Settings(
