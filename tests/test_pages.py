@@ -35,7 +35,7 @@ from screens import (
 from ecoval_core import charts
 from ecoval_core.tables import load_sample
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.workspace import slow
+from ecoval_core.work import slow
 from ecoval_core.workspace.exports import unit_of
 from ecoval_core.workspace.store import DATABASE
 from ecoval_core.workspace.workspace import default_root, forget
