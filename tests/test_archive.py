@@ -278,7 +278,7 @@ NO_ARCHIVES = {
         lambda c: packed({n: m for n, m in members_of(c).items() if n != "values"}), "of one piece",
     ),
     "a member changed": (
-        lambda c: packed({**members_of(c), "table": b"x"}), "'table' in this file is damaged",
+        lambda c: packed({**members_of(c), "table": b"x"}), "This file is damaged: the digest of 'table'",
     ),
     "too many members": (
         lambda c: packed({str(n): b"" for n in range(1001)}), "has 1,001 members, and at most 1,000",
@@ -361,7 +361,7 @@ CONTENTS = {
         lambda m, _: m.update(values=write_result(drawn_values(larger_table()))), "not of the rows",
     ),
     "fewer values": (finding(quality=lambda a: a[1:]), "not of the rows of its table"),
-    "values of objects": (finding(quality=lambda a: a.astype(object)), "neither numbers nor text"),
+    "values of objects": (finding(quality=lambda a: a.astype(object)), "are neither numbers nor text"),
     "no moments": (finding(sampling=lambda s: type(s)(s.moments[:, :1], s.totals)), "one piece"),
     "values that are none": (member("values", write_result(frames()["text"])), "one piece"),
     "values that are no archive": (member("values", b"PK\x03\x04"), "one piece"),
