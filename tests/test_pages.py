@@ -410,7 +410,7 @@ def test_run_under_way_shows_its_settings_after_a_refresh_and_is_cancelled():
 def test_damaged_values_are_offered_to_be_made_again(visit):
     app = visit("value")
     with sqlite3.connect(default_root() / DATABASE) as db:
-        db.execute("UPDATE results SET content = 'nothing' WHERE kind = 'value'")
+        db.execute("UPDATE results SET content = x'00' WHERE kind = 'value'")
     forget()
     app = open_app(dict(app.query_params), "value")
     assert "value the rows again" in app.warning[0].value
