@@ -35,12 +35,11 @@ from ecoval_core.terminal import (
     warn,
 )
 from ecoval_core.text import count_of
-from ecoval_core.valuation.clustering import auto_n_clusters
-from ecoval_core.valuation.leave_out import has_short_way
 from ecoval_core.valuation.models import MODELS, make_model, models_for
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import (
     EVEN_SHARE,
+    MAX_VAL_SAMPLES,
     SCORINGS,
     check_scoring,
     has_probabilities,
@@ -57,7 +56,14 @@ from ecoval_core.workspace.recipe import (
     recipe_bytes,
 )
 from ecoval_core.workspace.recipe import replay as follow
-from ecoval_core.workspace.runs import Opened, Run, describe_table, split_table, value_split
+from ecoval_core.workspace.runs import (
+    Opened,
+    Run,
+    automatic_clusters,
+    describe_table,
+    split_table,
+    value_split,
+)
 from ecoval_core.workspace.schema import (
     UNIT_KINDS,
     OpenSpec,
@@ -115,6 +121,8 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         ("--class-weight", {"type": click.Choice(["auto", "none", "balanced"]), "default": "auto"},
          "Let every class count alike (balanced); auto does so where the rarest class has less than a third "
          "of its even share, and says so."),
+        ("--max-val-samples", {"type": click.IntRange(min=1), "default": MAX_VAL_SAMPLES},
+         "Validation rows that effects are measured on, a stratified sample where there are more."),
         ("--seed", {"type": click.IntRange(0, 2**32 - 1), "default": 0},
          "The same seed gives the same values to the last bit."),
     ]  # fmt: skip
@@ -293,7 +301,7 @@ def _value(
     path: Path, out: Path, *, target: str, task: Task | None, exclude: Sequence[str],
     include: Sequence[str], proportions: tuple[float, float, float], model: str | None,
     n_clusters: int | None, scoring: str | None, extrinsic_weight: float, class_weight: str, seed: int,
-    jobs: int, class_balanced: bool = False,
+    max_val_samples: int, jobs: int, class_balanced: bool = False,
 ) -> Run:  # fmt: skip
     """Value a table from its file, after refusing whatever could only fail once it is valued."""
     _check_out(out, [path], FORMATS)
@@ -318,19 +326,21 @@ def _value(
         )
         settings = Settings(
             model=model, n_clusters=n_clusters or 1, scoring=scoring, random_state=seed,
-            extrinsic_weight=extrinsic_weight,
+            extrinsic_weight=extrinsic_weight, max_val_samples=max_val_samples,
         )  # fmt: skip
     except ValidationError as error:
         option, _, problem = explain(error).removeprefix("split.").partition(" ")
         raise ValueError(f"--{option.replace('_', '-')} {problem}") from error
     opened = Opened(spec.key, spec, split_table(table, spec.split))
     balanced = _is_balanced(class_weight, opened.split)
-    X, y = opened.split.X_train, opened.split.y_train
-    n_classes = len(set(y)) if table.task == "classification" else 1
-    is_free = not balanced and has_short_way(make_model(model, table.task), X.shape[1], n_classes)
-    settings = settings.replace(
-        n_clusters=n_clusters or auto_n_clusters(len(y), is_free=is_free), balanced=balanced
-    )
+    if n_clusters is None:
+        n_clusters = automatic_clusters(
+            opened.split,
+            make_model(model, table.task),
+            len(opened.split.y_train),
+            balanced=balanced,
+        )
+    settings = settings.replace(n_clusters=n_clusters, balanced=balanced)
     print_table(table)
     with valuing(jobs) as progress:
         run = value_split(opened, settings, n_jobs=jobs, progress=progress)

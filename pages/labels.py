@@ -5,35 +5,56 @@ from __future__ import annotations
 import streamlit as st
 
 from ecoval_core.evaluation.pruning import Effect
-from ecoval_core.text import count_of
+from ecoval_core.text import count_of, join
 from ecoval_core.workspace.runs import Run
 from pages.shared import effects, formats, labelling, layout, menu, prunelist, rows, ticks
 from pages.shared.session import Session, session
 
 TABLE_KEY = "suspect_rows"
+ISSUES, RANKED = "issues", "ranked"
+N_CLASSES_NAMED = 6
 MAX_LISTED = 2_000
 
 
 def list_suspects(run: Run) -> list[int]:
     """Draw the doubtful rows and return the ids of those that are marked, or of all if none is."""
     noun = formats.target_word(run)
+    if not Session.label_list.is_kept:
+        session.label_list = ISSUES
     if not Session.label_threshold.is_kept:
         session.label_threshold = session.label_threshold
     left, right = st.columns([2, 1], gap="large", vertical_alignment="bottom")
-    left.slider(
-        f"Rows whose {noun} quality is below",
-        0.05,
-        1.0,
-        step=0.05,
-        **Session.label_threshold.lasting,
-        help=f"{noun.capitalize()} quality: how likely the given {noun} is in the eyes of three judges that "
-        "have not seen it, in [0, 1]: the row's neighbours, the model fitted without the row, and a forest.",
+    left.segmented_control(
+        "Rows listed",
+        [ISSUES, RANKED],
+        format_func={
+            ISSUES: f"{noun.capitalize()} issues ({int(run.frame['label_issue'].sum()):,})",
+            RANKED: f"Every row by {noun} quality",
+        }.__getitem__,
+        required=True,
+        **Session.label_list.lasting,
+        help=f"An issue is a {noun} that the judges find unlikely, and less likely than is usual for its "
+        "class, while another is likelier than usual. The other list ranks every row: in a rare class many "
+        "rows look doubtful that are right.",
     )
     right.toggle("Undecided only", **Session.label_undecided.lasting)
-    found = labelling.suspects(run, session.label_threshold, undecided_only=session.label_undecided)
+    threshold = None
+    if session.label_list == RANKED:
+        threshold = st.slider(
+            f"Rows whose {noun} quality is below",
+            0.05,
+            1.0,
+            step=0.05,
+            **Session.label_threshold.lasting,
+            help=f"{noun.capitalize()} quality: how likely the given {noun} is in the eyes of three judges "
+            "that have not seen it, in [0, 1]: the row's neighbours, the model fitted without the row, and a "
+            "forest.",
+        )
+    found = labelling.suspects(run, threshold, undecided_only=session.label_undecided)
     ids = [int(row) for row in found.index[:MAX_LISTED]]
     if not ids:
-        st.info(f"No row is left whose {noun} quality is below {session.label_threshold:.2f}.")
+        low = f"No row is left whose {noun} quality is below {threshold or 0:.2f}."
+        st.info(low if threshold is not None else f"No {noun} issue is left to decide.")
         return []
     table = found.loc[ids, ["label", "suggested_label", "label_quality", "decision"]]
     original = rows.with_original(run, ids)
@@ -74,11 +95,12 @@ def draw_decisions(run: Run, ids: list[int]) -> None:
     """Draw the buttons that decide."""
     noun = formats.target_word(run)
     n = len(ids)
+    if n:
+        st.caption(_what_accepting_does(run, ids))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             f"Accept the suggestion for {count_of(n, 'row')}",
             key="accept_labels",
-            type="primary",
             icon=":material/check:",
             disabled=not n,
             on_click=labelling.decide,
@@ -105,6 +127,18 @@ def draw_decisions(run: Run, ids: list[int]) -> None:
         f"**Accepted: {labelling.count('accept'):,}** · kept: {labelling.count('keep'):,}. Accepted rows "
         f"get their new {noun} in the column *corrected_label* of every download on *Prune*."
     )
+
+
+def _what_accepting_does(run: Run, ids: list[int]) -> str:
+    """Say what accepting the suggestions of some rows does, class by class."""
+    if run.split.task == "regression":
+        return f"Accepting gives {count_of(len(ids), 'row')} the target that the judges expect."
+    moves = labelling.changes_by_class(run, ids)
+    told = [
+        f"**{formats.plain(name)}** loses {lost:,} and gains {gained:,} of its {count_of(size, 'row')}"
+        for name, size, lost, gained in moves[:N_CLASSES_NAMED]
+    ]
+    return f"Accepting {count_of(len(ids), 'suggestion')}: {join(told, len(moves))}."
 
 
 def draw_effects(run: Run) -> None:

@@ -6,11 +6,12 @@ import streamlit as st
 
 from ecoval_core.evaluation.stability import Stability, count_surely_harmful, stability_of
 from ecoval_core.text import count_of, known
+from ecoval_core.valuation.models import make_model
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace import slow
 from ecoval_core.workspace.history import RunRecord
-from ecoval_core.workspace.runs import Opened, Run, rows_per_fit
+from ecoval_core.workspace.runs import Opened, Run, follows_without_refits, rows_per_fit
 from ecoval_core.workspace.schema import Settings
 from ecoval_core.workspace.slow import N_REPEATS
 from pages.shared import formats, layout, menu, progress, rows, selecting, state, valuing
@@ -21,7 +22,9 @@ N_EXTREMES = 10
 
 def draw_plan(opened: Opened, settings: Settings) -> None:
     """Draw one sentence on what will happen, and the button."""
-    n_fits = count_fits(settings.n_clusters, settings.n_folds)
+    model = make_model(settings.model, opened.table.task)
+    is_free = follows_without_refits(opened.split, model)
+    n_fits = count_fits(0 if is_free else settings.n_clusters, settings.n_folds)
     seconds = valuing.timing(opened, settings)
     cost = "time not known yet" if seconds is None else f"about {formats.seconds(seconds)}"
     size = rows_per_fit(opened.split, settings.every_row) / settings.n_clusters
@@ -32,6 +35,11 @@ def draw_plan(opened: Opened, settings: Settings) -> None:
         help="One fit on all rows, one without each cluster, five for the quality of the rows; all of "
         "that five times over if every row is valued. The time is estimated from a few timed fits.",
     )
+    if is_free:
+        st.caption(
+            "Clusters cost no fit: this model without a cluster follows from the one on all rows, so the "
+            "granularity can be fine."
+        )
     st.button(
         "Value the rows",
         key="start",
@@ -119,7 +127,9 @@ def draw_stability(found: Stability, run: Run) -> None:
 
 def draw_repeats(run: Run) -> None:
     """Draw how stable the values are, or the button that finds out."""
-    n_fits = N_REPEATS * count_fits(run.settings.n_clusters, run.settings.n_folds)
+    is_free = follows_without_refits(run.split, run.make_estimator())
+    n_clusters = 0 if is_free else run.settings.n_clusters
+    n_fits = N_REPEATS * count_fits(n_clusters, run.settings.n_folds)
     repeats = layout.offer(
         slow.repeats(run.key),
         f"Repeat with {N_REPEATS} seeds: {count_of(n_fits, 'fit')}",

@@ -82,6 +82,22 @@ def test_importing_the_core_brings_in_neither_streamlit_nor_what_is_slow():
     assert done.stdout.strip() == "[]"
 
 
+def test_command_line_needs_nothing_that_windows_lacks():
+    code = (
+        "import sys\n"
+        "class Windows:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name in {'fcntl', 'resource', 'pwd', 'grp', 'termios'}:\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "for name in {'fcntl', 'resource', 'pwd', 'grp', 'termios'} & set(sys.modules):\n"
+        "    del sys.modules[name]\n"
+        "sys.meta_path.insert(0, Windows())\n"
+        "import ecoval_core.command_line, ecoval_core.workspace.slow"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     "path", sorted((CORE.parent / "pages").rglob("*.py")), ids=lambda path: path.stem
 )

@@ -21,7 +21,9 @@ MAX_STEPS = 12
 # Conjugate gradients end where the residual is this part of the gradient.
 SYSTEM_TOLERANCE = 1e-3
 # Where a step moves the members' logits by no more, the Hessian changes by less than that part.
-SMALL_MOVE = 0.5
+SMALL_MOVE, SMALL_MOVE_OF_LARGE = 0.1, 0.5
+# Rows times parameters: beyond it a look at all rows costs more than solving for the step.
+LARGE_PROBLEM = 1_000_000
 # A step by the former Hessian that leaves more of the gradient is followed by one with that at hand.
 WORTHWHILE = 0.3
 # Part of the first gradient, both in the metric of the Hessian, that may remain.
@@ -39,10 +41,10 @@ class LogisticWithout:
 
     H is inverted once. The system is solved by conjugate gradients preconditioned with it, many clusters
     at once: 3 to 6 products with the inverse, and with the members' own rows. Where the step moves the
-    members' logits by more than 0.5, the gradient on the remaining rows is computed, and further steps
-    follow until 0.5 % of it are left, with the same Hessian while that is good enough and then with the one
-    at hand. With balanced class weights, those of the
-    remaining rows count: gradients and Hessians are held by class and weighted anew.
+    members' logits by more than 0.1 (0.5 on large data), the gradient on the remaining rows is computed, and
+    further steps follow until 0.5 % of it are left, with the same Hessian while that is good enough and then
+    with the one at hand. With balanced class weights, those of the remaining rows count: gradients and
+    Hessians are held by class and weighted anew.
 
     Parameters
     ----------
@@ -92,6 +94,8 @@ class LogisticWithout:
         if model.fit_intercept:
             self._penalty[-1] = 0.0
             self._theta = np.column_stack([self._theta, model.intercept_])
+        is_large = self._theta.size * len(self._Z) > LARGE_PROBLEM
+        self._small_move = SMALL_MOVE_OF_LARGE if is_large else SMALL_MOVE
         self._minimise()
         self.parameters = self._theta
         # From here on the model is that of the minimum, which the effects are differences from.
@@ -303,7 +307,8 @@ class _Part:
         """Take a step; it is the last if it is the first and moves the members' logits by little."""
         is_first = self.theta is self.whole._theta
         self.former, self.theta = self.theta, self.theta - step
-        self.is_done = bool(is_first and np.abs(self.Z @ step.T).max() <= SMALL_MOVE)
+        is_small = np.abs(self.Z @ step.T).max() <= self.whole._small_move
+        self.is_done = bool(is_first and is_small)
         if not self.is_done:
             self._look_around()
 

@@ -12,8 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecoval_core.tables import Split, Table, clean, load_sample, make_table, prepare
+from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS, CrossValuation, cross_value
 from ecoval_core.valuation.estimator import EcoVal
+from ecoval_core.valuation.leave_out import has_short_way, prefers_fine_clusters
 from ecoval_core.valuation.models import make_model, weigh_classes
 from ecoval_core.valuation.parallel import Progress, ShouldStop
 from ecoval_core.valuation.planning import estimate_seconds
@@ -320,6 +322,22 @@ def make_estimator(split: Split, settings: Settings) -> Any:
     return weigh_classes(model, "balanced") if settings.balanced else model
 
 
+def _size_of(split: Split) -> tuple[int, int]:
+    n_classes = len(np.unique(split.y_train)) if split.task == "classification" else 1
+    return split.X_train.shape[1], n_classes
+
+
+def follows_without_refits(split: Split, model: Any) -> bool:
+    """Whether the model without a cluster follows from the one on all rows, so that clusters cost no fit."""
+    return has_short_way(model, *_size_of(split))
+
+
+def automatic_clusters(split: Split, model: Any, n_rows: int, *, balanced: bool) -> int:
+    """Return the granularity that EcoVal chooses for so many rows: fine where it costs nothing and helps."""
+    is_fine = prefers_fine_clusters(model, *_size_of(split), is_weighted=balanced)
+    return auto_n_clusters(n_rows, is_fine=is_fine)
+
+
 def make_ecoval(split: Split, settings: Settings, n_jobs: int | None = None) -> EcoVal:
     """Make the unfitted EcoVal of some settings."""
     model = make_model(settings.model, split.task, settings.random_state)
@@ -332,6 +350,7 @@ def make_ecoval(split: Split, settings: Settings, n_jobs: int | None = None) -> 
         random_state=settings.random_state,
         class_weight="balanced" if settings.balanced else None,
         task=split.task,
+        max_val_samples=settings.max_val_samples,
     )
 
 

@@ -29,7 +29,7 @@ from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS
 from ecoval_core.valuation.estimator import MAX_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.models import models_for
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.valuation.scoring import SCORINGS
+from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES, SCORINGS
 
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -135,6 +135,7 @@ class Settings(Document):
     random_state: Seed = 0
     every_row: bool = False
     balanced: bool = False
+    max_val_samples: int = Field(default=MAX_VAL_SAMPLES, ge=1)
 
     @property
     def n_folds(self) -> int:

@@ -13,16 +13,33 @@ from pages.shared.session import session
 MAX_UNDO = 200
 
 
-def suspects(run: Run, threshold: float, *, undecided_only: bool = False) -> pd.DataFrame:
-    """Rows whose label the judges doubt, the most doubtful first."""
+def suspects(
+    run: Run, threshold: float | None = None, *, undecided_only: bool = False
+) -> pd.DataFrame:
+    """Return the label issues, or every row whose label quality is below a threshold, most doubtful first."""
     frame = run.frame
-    is_doubted = frame["label_quality"] < threshold
-    if run.split.task == "classification":
-        is_doubted &= frame["suggested_label"] != frame["label"]
+    if threshold is None:
+        is_doubted = frame["label_issue"].astype(bool)
+    else:
+        is_doubted = frame["label_quality"] < threshold
+        if run.split.task == "classification":
+            is_doubted &= frame["suggested_label"] != frame["label"]
     found = frame[is_doubted].sort_values("label_quality", kind="stable")
     decided = found.index.map(lambda row: session.label_decisions.get(int(row), "")).astype("str")
     found = found.assign(decision=decided)
     return found[found["decision"] == ""] if undecided_only else found
+
+
+def changes_by_class(run: Run, ids: list[int]) -> list[tuple[Any, int, int, int]]:
+    """Return each class with its rows and those it loses and gains if suggestions are accepted."""
+    rows = run.frame.loc[ids]
+    rows = rows[rows["label"] != rows["suggested_label"]]
+    lost, gained = rows["label"].value_counts(), rows["suggested_label"].value_counts()
+    sizes = run.frame["label"].value_counts()
+    moved = lost.add(gained, fill_value=0).sort_values(ascending=False, kind="stable")
+    return [
+        (c, int(sizes.get(c, 0)), int(lost.get(c, 0)), int(gained.get(c, 0))) for c in moved.index
+    ]
 
 
 def relabelled(run: Run) -> dict[int, Any]:

@@ -22,6 +22,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import Fix
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES
 from ecoval_core.workspace.jobs import Job
 from ecoval_core.workspace.runs import Opened, Run
 from ecoval_core.workspace.schema import Filters, Review, UnitKind, Verdict
@@ -222,6 +223,7 @@ class Session:
     granularity = Entry[int | None](widget=True)
     granularity_of = Entry[tuple[str, int] | None]()
     value_seed = Entry[int](0, widget=True)
+    max_val_samples = Entry[int](MAX_VAL_SAMPLES, widget=True)
     every_row = Entry[bool](False, widget=True)
     balanced_classes = Entry[bool](False, widget=True)
     balance_of = Entry[str]()
@@ -250,6 +252,7 @@ class Session:
     # Labels
     label_decisions = Entry[dict[int, Verdict]](make=dict)
     label_past = Entry[list[dict[int, Verdict]]](make=list)
+    label_list = Entry[str]("issues", widget=True)
     label_threshold = Entry[float](0.5, widget=True)
     label_undecided = Entry[bool](False, widget=True)
     prune_by_threshold = Entry[bool | None](widget=True)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
-from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.models import make_model, models_for
 from ecoval_core.valuation.planning import cluster_bounds
 from ecoval_core.valuation.scoring import (
@@ -15,7 +16,7 @@ from ecoval_core.valuation.scoring import (
     rarest_of_even_share,
 )
 from ecoval_core.workspace import slow
-from ecoval_core.workspace.runs import Opened, rows_per_fit
+from ecoval_core.workspace.runs import Opened, automatic_clusters, rows_per_fit
 from ecoval_core.workspace.schema import Settings
 from ecoval_core.workspace.tasks import Task
 from pages.shared import formats, progress, state
@@ -32,11 +33,14 @@ _SHORT_SCORES = {
 }
 
 
-def granularities(opened: Opened, *, every_row: bool) -> tuple[list[int], int]:
+def granularities(
+    opened: Opened, model: Any, *, balanced: bool, every_row: bool
+) -> tuple[list[int], int]:
     """Granularities on offer, about evenly spaced in ratio, and the automatic one among them."""
     low, _ = cluster_bounds(opened.split.y_train, opened.table.task)
     high = rows_per_fit(opened.split, every_row)
-    automatic = min(max(auto_n_clusters(high), low), high)
+    chosen = automatic_clusters(opened.split, model, high, balanced=balanced)
+    automatic = min(max(chosen, low), high)
     steps = np.unique(np.geomspace(low, high, MAX_STEPS).round().astype(int))
     return sorted({*steps.tolist(), automatic}), automatic
 
@@ -69,6 +73,7 @@ def _recall_settings(opened: Opened) -> None:
         session.every_row = settings.every_row
         session.balanced_classes = settings.balanced
         session.balance_of = opened.table.content
+        session.max_val_samples = settings.max_val_samples
 
 
 def forget_granularity() -> None:
@@ -131,7 +136,17 @@ def choose(opened: Opened) -> Settings:
         if every_row
         else f"{n_train:,} training rows are valued; every row: {n_all:,}, at 5 times the fits."
     )
-    steps, automatic = granularities(opened, every_row=every_row)
+    on_offer = models_for(opened.table.task)
+    model = st.selectbox(
+        "Model",
+        list(on_offer),
+        format_func=on_offer.__getitem__,
+        **model_choices.lasting(opened.table.task),
+        help="The model whose rows are valued. A row's value is its value for this model.",
+    )
+    estimator = make_model(model, opened.table.task)
+    balanced = _choose_balance(opened)
+    steps, automatic = granularities(opened, estimator, balanced=balanced, every_row=every_row)
     n_rows = rows_per_fit(opened.split, every_row)
     _settle_granularity(opened, steps, automatic)
     n_clusters = st.select_slider(
@@ -145,16 +160,6 @@ def choose(opened: Opened) -> Settings:
     size = n_rows / n_clusters
     note = "automatic" if n_clusters == automatic else f"automatic would be {automatic:,}"
     st.caption(f"About {size:.3g} rows a cluster; {note}.")
-    on_offer = models_for(opened.table.task)
-    model = st.selectbox(
-        "Model",
-        list(on_offer),
-        format_func=on_offer.__getitem__,
-        **model_choices.lasting(opened.table.task),
-        help="The model whose rows are valued. A row's value is its value for this model.",
-    )
-    estimator = make_model(model, opened.table.task)
-    balanced = _choose_balance(opened)
     scorings = available_scorings(opened.table.task, hasattr(estimator, "predict_proba"))
     scoring = st.selectbox(
         "Score of one validation row",
@@ -174,6 +179,19 @@ def choose(opened: Opened) -> Settings:
             **Session.value_seed.lasting,
             help="The same seed gives the same values to the last bit.",
         )
+        if not Session.max_val_samples.is_kept:
+            session.max_val_samples = session.max_val_samples
+        most = st.number_input(
+            "Validation rows used at most",
+            1,
+            step=500,
+            **Session.max_val_samples.lasting,
+            help="Effects are measured on a stratified sample of so many validation rows where there are "
+            "more. Beyond a few thousand they move values by less than their error.",
+        )
+    n_val = len(opened.split.y_val)
+    if n_val > most and not every_row:
+        st.caption(f"Effects are measured on {most:,} of {n_val:,} validation rows (Advanced).")
     return Settings(
         model=model,
         scoring=scoring,
@@ -181,4 +199,5 @@ def choose(opened: Opened) -> Settings:
         random_state=int(seed),
         every_row=every_row,
         balanced=balanced,
+        max_val_samples=int(most),
     )
