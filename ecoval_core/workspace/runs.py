@@ -377,16 +377,16 @@ def value_split(opened: Opened, settings: Settings, **watch: Any) -> Run:
 
 def estimate_run(split: Split, settings: Settings) -> float:
     """Estimate the seconds that valuing will take."""
-    model = make_estimator(split, settings)
+    model, n_val = make_estimator(split, settings), settings.max_val_samples
     if not settings.every_row:
         return estimate_seconds(
-            model, split.X_train, split.y_train, split.X_val, settings.n_clusters
+            model, split.X_train, split.y_train, split.X_val[:n_val], settings.n_clusters
         )
     rows = rows_to_value(split, every_row=True)
     order = np.random.default_rng(0).permutation(len(rows.ids))
     n_fitted = rows_per_fit(split, every_row=True)
     train, held = order[:n_fitted], order[n_fitted:]
     return estimate_seconds(
-        model, rows.X[train], rows.y[train], rows.X[held], settings.n_clusters,
+        model, rows.X[train], rows.y[train], rows.X[held[:n_val]], settings.n_clusters,
         n_folds=N_VALIDATION_FOLDS,
     )  # fmt: skip
