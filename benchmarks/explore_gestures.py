@@ -11,7 +11,6 @@ import os
 import statistics
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +19,14 @@ from map_gestures import CHROMIUM, FLAGS, WATCH, drag, noter
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from browser import running_server  # noqa: E402 - found on the path set above
-from ecoval_core.workspace.parquet import write_arrays  # noqa: E402
-from small_runs import SETTINGS, drawn_valuation, keep_run  # noqa: E402
+from small_runs import SETTINGS, keep, keep_run, open_table  # noqa: E402
 
-from ecoval_core.tables import make_table, prepare  # noqa: E402
-from ecoval_core.workspace import orders  # noqa: E402
-from ecoval_core.workspace.runs import Run  # noqa: E402
-from ecoval_core.workspace.store import Store  # noqa: E402
+from ecoval_core.tables import make_table  # noqa: E402
+from ecoval_core.workspace import slow  # noqa: E402
+from ecoval_core.workspace.workspace import Workspace  # noqa: E402
 
 # The line above the page; when its script ends is told by an attribute.
 WATCH_APP = (
@@ -52,7 +49,7 @@ WATCH_APP = (
 )
 
 
-def keep(store, n_rows):
+def keep_table(workspace, n_rows):
     """Put a run of so many valued rows into a workspace, and return its id."""
     random = np.random.default_rng(n_rows)
     n = round(n_rows / 0.6)
@@ -67,16 +64,10 @@ def keep(store, n_rows):
             "status": random.choice(["paid", "late", "lost"], n, p=[0.7, 0.2, 0.1]),
         }
     )
-    prepared = prepare(make_table(frame, f"{n_rows} rows", "status"))
-    settings = replace(SETTINGS, n_clusters=n_rows // 30)
-    valuation = drawn_valuation(prepared, settings=settings)
-    run, _ = keep_run(store, prepared, settings=settings, valuation=valuation)
-    coordinates = places[prepared.ids_train].astype(np.float32)
-    order = orders.projection(Run(prepared, settings, valuation, 1.5))
-    store.save_result(
-        order.key, order.kind, order.parameters, {},
-        lambda folder: write_arrays({"coordinates": coordinates}, folder / "umap.parquet"),
-    )  # fmt: skip
+    opened = open_table(make_table(frame, f"{n_rows} rows", "status"))
+    settings = SETTINGS.replace(n_clusters=n_rows // 30)
+    run, _ = keep_run(workspace, opened, settings=settings)
+    keep(workspace, slow.umap(opened.key), places[opened.split.ids_train].astype(np.float32))
     return run
 
 
@@ -104,8 +95,8 @@ def main():
     parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, running_server(Path(folder)) as server:
-        store = Store(server.workspace)
-        runs = {n_rows: keep(store, n_rows) for n_rows in options.rows}
+        workspace = Workspace(server.workspace, Path(folder) / "temporary")
+        runs = {n_rows: keep_table(workspace, n_rows) for n_rows in options.rows}
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             print(f"load of the machine before: {os.getloadavg()[0]:.1f}")

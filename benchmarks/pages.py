@@ -13,14 +13,14 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from browser import running_server  # noqa: E402 - found on the path set above
-from ecoval_core.workspace.engine import Engine  # noqa: E402
 from visitor import Visitor  # noqa: E402
 
-from ecoval_core.workspace import orders  # noqa: E402
-from ecoval_core.workspace.runs import Settings  # noqa: E402
+from ecoval_core.workspace import slow  # noqa: E402
+from ecoval_core.workspace.schema import Settings, key_of  # noqa: E402
+from pages.shared.engine import Engine  # noqa: E402
 
 SCREENS = ("value", "explore", "prune")
 N_RERUNS = 15
@@ -55,12 +55,14 @@ def main() -> None:
         # The same work as the server's own workers do, beside it on the same cores.
         engine = Engine(warm_up=False)
         workspace = engine.workspace(Path(folder) / "beside")
-        job = engine.submit(workspace, orders.open_table({"sample": "digits"}, "digits"), "ada")
+        job = engine.submit(workspace, slow.open_table({"sample": "digits"}, "digits"), "ada")
         job.wait()
-        prepared = engine.prepared(workspace, job.result["preparation"])
         for seed, name in enumerate(("ada", "bob")):
-            settings = Settings("random_forest", 1000, "probability", random_state=seed)
-            engine.submit(workspace, orders.value(prepared, settings), name)
+            settings = Settings(
+                model="random_forest", n_clusters=1000, scoring="probability", random_state=seed
+            )
+            key = key_of("benchmark", seed)
+            engine.submit(workspace, slow.value(key, job.result["split"], settings), name)
         time.sleep(3)
         busy = time_reruns(visitor)
         running = len(engine.jobs.active())

@@ -12,10 +12,11 @@ from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect, PruneList
 from ecoval_core.tables import clean, make_table, suggest_fixes
 from ecoval_core.valuation.record import Findings, Sampling
-from ecoval_core.workspace import history, runs, slow
+from ecoval_core.work import slow
+from ecoval_core.work.slow import Curves
+from ecoval_core.workspace import history, runs
 from ecoval_core.workspace.runs import Opened, Values
 from ecoval_core.workspace.schema import OpenSpec, Review, RunSpec, Settings, SplitSpec
-from ecoval_core.workspace.slow import Curves
 from ecoval_core.workspace.workspace import Workspace
 
 SETTINGS = Settings(model="logistic_regression", n_clusters=4, scoring="probability")

@@ -26,7 +26,8 @@ from small_runs import (
 from test_results import same
 
 from ecoval_core.tables import make_table
-from ecoval_core.workspace import archive, history, runs, slow, workspace
+from ecoval_core.work import slow
+from ecoval_core.workspace import archive, history, runs, workspace
 from ecoval_core.workspace.archive import ArchiveError, export_run
 from ecoval_core.workspace.results import read_result, write_result
 from ecoval_core.workspace.runs import Values

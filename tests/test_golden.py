@@ -10,7 +10,8 @@ from pydantic import create_model
 
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import read_frame
-from ecoval_core.workspace import archive, history, recipe, runs, schema, slow, workspace
+from ecoval_core.work import slow
+from ecoval_core.workspace import archive, history, recipe, runs, schema, workspace
 from ecoval_core.workspace.store import DATABASE
 from ecoval_core.workspace.workspace import Workspace
 

@@ -8,9 +8,10 @@ from test_results import same
 
 from ecoval_core.tables import load_sample, make_table
 from ecoval_core.valuation.models import models_for
-from ecoval_core.workspace import archive, history, runs, slow, tasks, workspace
+from ecoval_core.work import slow
+from ecoval_core.work.slow import NewRows, perform
+from ecoval_core.workspace import archive, history, runs, tasks, workspace
 from ecoval_core.workspace.schema import RunSpec, Settings, key_of
-from ecoval_core.workspace.slow import NewRows, perform
 from ecoval_core.workspace.tasks import Work
 from ecoval_core.workspace.workspace import Workspace
 

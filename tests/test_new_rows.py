@@ -9,10 +9,11 @@ from ecoval_core.evaluation.baselines import BASELINES, baseline_values, cross_b
 from ecoval_core.tables import load_sample, make_table
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.cross_valuation import CrossValuation
-from ecoval_core.workspace import runs, slow
+from ecoval_core.work import slow
+from ecoval_core.work.slow import N_REPEATS
+from ecoval_core.workspace import runs
 from ecoval_core.workspace.runs import value_split, values_of
 from ecoval_core.workspace.schema import Settings
-from ecoval_core.workspace.slow import N_REPEATS
 from ecoval_core.workspace.tasks import TASKS, Work
 from ecoval_core.workspace.workspace import Workspace
 

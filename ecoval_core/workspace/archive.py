@@ -23,7 +23,6 @@ from pydantic import Field, ValidationError, model_validator
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.record import Findings
 from ecoval_core.workspace import history, runs
-from ecoval_core.workspace.recipe import Sha256, versions
 from ecoval_core.workspace.results import read_result
 from ecoval_core.workspace.runs import Opened, Values
 from ecoval_core.workspace.schema import (
@@ -32,8 +31,10 @@ from ecoval_core.workspace.schema import (
     OpenSpec,
     Review,
     RunSpec,
+    Sha256,
     explain,
     key_of,
+    versions,
 )
 from ecoval_core.workspace.tasks import TASKS, Task
 from ecoval_core.workspace.workspace import Workspace

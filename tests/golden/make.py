@@ -15,7 +15,8 @@ from pathlib import Path
 from small_runs import cleaned_table, curves, keep
 
 from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.workspace import archive, history, recipe, runs, slow
+from ecoval_core.work import slow
+from ecoval_core.workspace import archive, history, recipe, runs
 from ecoval_core.workspace.runs import value_split, values_of
 from ecoval_core.workspace.schema import Review, RunSpec, Settings
 from ecoval_core.workspace.store import DATABASE

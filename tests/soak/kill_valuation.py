@@ -2,7 +2,7 @@
 
     python tests/soak/kill_valuation.py --kills 20
 
-One run is finished first, with decisions on its desk. Then a table after another is valued by a new server
+One run is finished first, with decisions on its rows. Then a table after another is valued by a new server
 that is killed (``kill -9``) at moments spread from the click to a little beyond the end. After each kill the
 address of the finished run must show what it showed, the address of the killed one must show its values or
 offer to run it again, and no process of the server may be left. In the end all of them are run again: their
@@ -27,13 +27,11 @@ import psutil
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from browser import AppServer, running_server
-from ecoval_core.workspace.valuations import read_valuation
-from kill_points import leftovers
 from visitor import Visitor
 
-from ecoval_core.workspace import history
-from ecoval_core.workspace.runs import value_prepared
-from ecoval_core.workspace.store import Store
+from ecoval_core.workspace import history, runs
+from ecoval_core.workspace.store import DATABASE
+from ecoval_core.workspace.workspace import Workspace
 
 INTERRUPTED = "This valuation was interrupted"
 DONE = "What came out"
@@ -132,27 +130,31 @@ def main() -> int:
                     visitor.press("run_again")
                 visitor.wait_for(DONE)
         server.stop()
-        wrong += compare(Store(server.workspace), options.kills + 1)
+        workspace = Workspace(server.workspace, Path(folder) / "temporary")
+        wrong += compare(workspace, options.kills + 1)
     for fault in wrong:
         print(fault)
     return 1 if wrong else 0
 
 
-def compare(store: Store, n_runs: int) -> list[str]:
-    """Value every table again here, and return what differs, is missing or lies about."""
-    wrong = [f"{name} is left over" for name in leftovers(store)]
-    runs = history.list_runs(store)
-    if len(runs) != n_runs:
-        wrong.append(f"{len(runs)} runs instead of {n_runs}")
-    for run in runs:
-        prepared, kept = store.load_prepared(run.preparation), store.find_result(run.valuation)
-        if prepared is None or kept is None:
-            wrong.append(f"{run.name} is half there")
+def compare(workspace: Workspace, n_runs: int) -> list[str]:
+    """Value every table again here, and return what differs, is missing or is left over."""
+    others = [one.name for one in workspace.root.iterdir() if not one.name.startswith(DATABASE)]
+    wrong = [f"{name} is left over" for name in others]
+    with workspace.stores()[0].connect() as db:
+        wrong += [row[0] for row in db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+    found = history.list_runs(workspace)
+    if len(found) != n_runs:
+        wrong.append(f"{len(found)} runs instead of {n_runs}")
+    for record in found:
+        run = runs.load_run(workspace, record.key, record.split, record.settings)
+        if run is None:
+            wrong.append(f"{record.name} is half there")
             continue
-        expected = value_prepared(prepared, run.settings).ecoval.values_
-        if read_valuation(kept.folder).values_.tobytes() != expected.tobytes():
-            wrong.append(f"{run.name} has other values")
-    print(f"{len(runs)} runs valued again in this process", flush=True)
+        expected = runs.value_split(run.opened, run.settings).ecoval.values_
+        if run.ecoval.values_.tobytes() != expected.tobytes():
+            wrong.append(f"{record.name} has other values")
+    print(f"{len(found)} runs valued again in this process", flush=True)
     return wrong
 
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any
 from uuid import uuid4
 
+from ecoval_core.work.worker import Worker, WorkerLost
 from ecoval_core.workspace.tasks import Task
-from ecoval_core.workspace.worker import Worker, WorkerLost
 
 # Starts the process that does a job.
 Start = Callable[["Job"], Worker]
@@ -198,7 +198,8 @@ class Jobs:
 
     # --- Turns ----------------------------------------------------------------------------
 
-    def _of(self, key: str) -> Any:
+    def _of(self, key: str) -> Iterator[Job]:
+        """Find the jobs of a key, the latest first."""
         return (job for job in reversed(self._jobs.values()) if job.key == key)
 
     def _line(self, queue: list[Job]) -> list[Job]:
