@@ -117,6 +117,10 @@ def main() -> int:
                 wrong.append(f"kill {number}: the finished run shows something else")
             [text] = shown(server, addresses[-1])
             n_done += DONE in text
+            print(
+                f"kill {number} after {point:.1f} s: {'done' if DONE in text else 'offered again'}",
+                flush=True,
+            )
             if (INTERRUPTED in text) == (DONE in text):
                 wrong.append(f"kill {number}: its address shows {text[:300]!r}")
         print(
