@@ -967,7 +967,10 @@ def test_runs_of_one_file_are_compared_whatever_was_fixed_in_it():
     check(app.selectbox(key="compare_with").set_value(f"run {first}").run())
     assert figure(wait(app), "Rows compared") == str(len(run_of(app).frame))
     go(press(go(app, "data"), f"recent_{first}"), "compare")
-    assert any("cells" in option and "(2)" in option for option in app.selectbox[0].options)
+    assert any(
+        "cells" in option and "(2)" in option
+        for option in app.selectbox(key="compare_with").options
+    )
 
 
 # --- New data -------------------------------------------------------------------------------
