@@ -24,6 +24,8 @@ def test_allocation_hands_out_all_and_no_group_gets_too_many(sizes, n_clusters):
 
 def test_auto_granularity_follows_the_stated_formula():
     assert [auto_n_clusters(n) for n in (1, 100, 22_500, 10**6)] == [1, 20, 300, 300]
+    fine = [auto_n_clusters(n, is_fine=True) for n in (1, 40, 100, 1_000, 10**6)]
+    assert fine == [1, 13, 25, 250, 1_500]
 
 
 def test_clusters_are_label_pure_complete_and_centred(digits):

@@ -55,8 +55,8 @@ def test_value_writes_every_row_with_part_and_values(folder, tmp_path, suffix, r
     assert (done.exit_code, done.exception) == (0, None)
     found = read(tmp_path / f"values.{suffix}").astype({"label_issue": "boolean"})
     expected = expected_run(
-        folder, "wine.csv", settings_of("logistic_regression", 53)
-    )  # half of 106 rows: leaving clusters out takes no refits
+        folder, "wine.csv", settings_of("logistic_regression", 26)
+    )  # a quarter of 106 rows: leaving clusters out takes no refits
     pd.testing.assert_frame_equal(
         found, exported_frame(expected, "all_values"), check_dtype=False, check_exact=True
     )
@@ -77,7 +77,7 @@ def test_value_writes_every_row_with_part_and_values(folder, tmp_path, suffix, r
         f"Surplus           {ecoval.surplus_:+.4f}, from {ecoval.prior_score_:.4f}" in done.stdout
     )
     assert f"Intrinsic share   {ecoval.intrinsic_share_:.0%}\n" in done.stdout
-    assert f"Harmful clusters  {n_harmful} of 53 (" in done.stdout
+    assert f"Harmful clusters  {n_harmful} of 26 (" in done.stdout
     assert f"Rows below zero   {(ecoval.values_ < 0).sum()} of 106\n" in done.stdout
     assert done.stdout.endswith(f"Written           {tmp_path / f'values.{suffix}'}\n")
     assert done.stderr.splitlines() == [

@@ -207,6 +207,26 @@ def test_values_are_those_of_refits(cancer, model, monkeypatch):
     assert np.corrcoef(one.extrinsic, other.extrinsic)[0, 1] > 0.95
 
 
+@pytest.mark.parametrize(
+    ("model", "class_weight", "n_clusters"),
+    [
+        (LogisticRegression(max_iter=1000), None, 62),
+        (make_pipeline(StandardScaler(), LogisticRegression()), None, 62),
+        (LogisticRegression(max_iter=1000), "balanced", 32),
+        (LogisticRegression(max_iter=3), None, 32),
+        (KNeighborsClassifier(), None, 32),
+    ],
+    ids=["logistic", "pipeline", "balanced", "cut_short", "neighbors"],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_automatic_granularity_is_fine_where_measured_to_help(
+    cancer, model, class_weight, n_clusters
+):
+    ecoval = EcoVal(model, class_weight=class_weight, random_state=0)
+    ecoval.fit(cancer.X, cancer.y, cancer.X_val, cancer.y_val)
+    assert ecoval.n_clusters_ == n_clusters
+
+
 def test_the_table_lists_what_the_documentation_says():
     assert {kind.__name__ for kind in leave_out.SHORT_WAYS} == {
         "LogisticRegression", "Ridge", "LinearRegression", "GaussianNB", "KNeighborsClassifier",

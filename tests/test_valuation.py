@@ -243,3 +243,16 @@ def test_a_label_that_training_lacks_is_named(digits, valued_digits):
         valued_digits.value_samples(digits.X_test[:2], [1, 42])
     with pytest.raises(ValueError, match="y_val has a label that was never seen in training: 11"):
         EcoVal().fit(digits.X, digits.y, digits.X_val[:2], [1, 11])
+
+
+def test_validation_rows_beyond_the_cap_are_a_stratified_sample(cancer):
+    data = cancer.X, cancer.y, cancer.X_val, cancer.y_val
+    capped = EcoVal(max_val_samples=50, n_clusters=8, random_state=0).fit(*data)
+    whole = EcoVal(max_val_samples=None, n_clusters=8, random_state=0).fit(*data)
+    used = capped._attribution.problem.codes_val
+    assert len(used) == pytest.approx(50, abs=1)
+    assert used.mean() == pytest.approx(cancer.y_val.mean(), abs=0.02)
+    assert len(whole._attribution.problem.codes_val) == len(cancer.y_val)
+    # Without validation rows of one's own no more are set aside, and so are valued.
+    alone = EcoVal(max_val_samples=20, n_clusters=8, random_state=0).fit(cancer.X, cancer.y)
+    assert np.isnan(alone.values_).sum() == 20
