@@ -1,7 +1,6 @@
 """Refits on a real cluster: a scheduler and two worker processes on this machine, some of them killed."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -163,23 +162,6 @@ def test_model_that_fails_in_a_worker_is_named_and_the_cluster_usable(client, ca
 # --- What is lost ----------------------------------------------------------------------------
 
 
-def kill(process_id):
-    os.kill(process_id, signal.SIGKILL)
-
-
-@pytest.mark.parametrize("at", [1, 4, 10])
-def test_run_survives_a_worker_lost_midway_with_the_same_bits(client, cancer, at):
-    def progress(done, _):
-        if done == at:
-            kill(next(iter(client.run(_process_id).values())))
-
-    address = client.scheduler.address
-    with cluster(address):
-        found = value(cancer, progress=progress)
-    assert_same_bits(found, value(cancer))
-    client.wait_for_workers(2)
-
-
 @contextmanager
 def own_cluster(folder):
     """A scheduler and two workers that nobody starts again: their processes, and the address."""
@@ -204,6 +186,19 @@ def own_cluster(folder):
         with Client(scheduler_file=str(address), timeout=60) as client:
             client.wait_for_workers(2, timeout=60)
             yield processes, client.scheduler.address
+
+
+@pytest.mark.parametrize("at", [1, 4, 10])
+def test_run_survives_a_worker_lost_midway_with_the_same_bits(cancer, tmp_path, at):
+    with own_cluster(tmp_path) as ((_, worker, _), address):
+
+        def progress(done, _):
+            if done == at:
+                worker.kill()
+
+        with cluster(address):
+            found = value(cancer, progress=progress)
+    assert_same_bits(found, value(cancer))
 
 
 @pytest.mark.parametrize("lost", ["scheduler", "workers"])
