@@ -37,8 +37,7 @@ def draw_plan(opened: Opened, settings: Settings) -> None:
     )
     if is_free:
         st.caption(
-            "Clusters cost no fit: this model without a cluster follows from the one on all rows, so the "
-            "granularity can be fine."
+            "Clusters cost no fit: this model without a cluster follows from the one on all rows."
         )
     st.button(
         "Value the rows",

@@ -8,7 +8,7 @@ from ecoval_core.text import shorten
 MAX_BYTES = 200 * 2**20  # of a file, and of what it unpacks to
 MAX_ROWS = 2_000_000
 MAX_COLUMNS = 5_000
-MAX_CELLS = 20_000_000
+MAX_CELLS = 25_000_000
 MAX_NAME_LENGTH = 2_000
 
 
