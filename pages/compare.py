@@ -15,7 +15,7 @@ from ecoval_core.evaluation.comparison import CLASS_SHARE, Comparison, compare_v
 from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.text import count_of, known
-from ecoval_core.workspace import slow
+from ecoval_core.work import slow
 from ecoval_core.workspace.exports import Unit, to_csv
 from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.runs import Run

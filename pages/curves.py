@@ -16,10 +16,10 @@ from ecoval_core.evaluation.curves import (
 )
 from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.text import count_of
-from ecoval_core.workspace import slow
+from ecoval_core.work import slow
+from ecoval_core.work.slow import N_RANDOM, Curves
 from ecoval_core.workspace.exports import to_csv
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.slow import N_RANDOM, Curves
 from ecoval_core.workspace.tasks import Task
 from pages.shared import effects, formats, layout, prunelist, selecting, server, state
 from pages.shared.pointmap.chart import Touch

@@ -13,11 +13,12 @@ from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.new_rows import advantages
 from ecoval_core.tables import MAX_BYTES
 from ecoval_core.text import count_of
-from ecoval_core.workspace import runs, slow
+from ecoval_core.work import slow
+from ecoval_core.work.jobs import JobState
+from ecoval_core.work.slow import BY_VALUE, RECOMMENDED, Acquisition, NewRows
+from ecoval_core.workspace import runs
 from ecoval_core.workspace.exports import to_csv, unique_name
-from ecoval_core.workspace.jobs import JobState
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.slow import BY_VALUE, RECOMMENDED, Acquisition, NewRows
 from pages.shared import effects, formats, layout, loading, progress, server, uploads
 from pages.shared.session import Session, session
 

@@ -12,7 +12,7 @@ import streamlit as st
 from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.pruning import detection
 from ecoval_core.text import count_of
-from ecoval_core.workspace import slow
+from ecoval_core.work import slow
 from ecoval_core.workspace.exports import Format, Which, check_parquet, export_table
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.tasks import Task

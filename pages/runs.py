@@ -10,9 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.workspace import archive, history, slow
+from ecoval_core.work import slow
+from ecoval_core.work.jobs import JobState
+from ecoval_core.workspace import archive, history
 from ecoval_core.workspace.history import RunRecord
-from ecoval_core.workspace.jobs import JobState
 from pages.shared import formats, layout, menu, runlist, server, state, ticks, uploads
 from pages.shared.session import Session, run_notes, session
 

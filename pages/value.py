@@ -9,11 +9,11 @@ from ecoval_core.text import count_of, known
 from ecoval_core.valuation.models import make_model
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.workspace import slow
+from ecoval_core.work import slow
+from ecoval_core.work.slow import N_REPEATS
 from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.runs import Opened, Run, follows_without_refits, rows_per_fit
 from ecoval_core.workspace.schema import Settings
-from ecoval_core.workspace.slow import N_REPEATS
 from pages.shared import formats, layout, menu, progress, rows, selecting, state, valuing
 from pages.shared.session import Session, session
 

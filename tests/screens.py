@@ -60,7 +60,7 @@ def open_app(query=None, screen=None):
     app = AppTest.from_file(ENTRY, default_timeout=300)
     for name, value_ in (query or {}).items():
         app.query_params[name] = value_
-    if screen is not None:
+    if screen not in (None, "data"):
         app.switch_page(f"{screen}.py")
     return check(app.run())
 

@@ -12,10 +12,11 @@ from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect, PruneList
 from ecoval_core.tables import clean, make_table, suggest_fixes
 from ecoval_core.valuation.record import Findings, Sampling
-from ecoval_core.workspace import history, runs, slow
+from ecoval_core.work import slow
+from ecoval_core.work.slow import Curves
+from ecoval_core.workspace import history, runs
 from ecoval_core.workspace.runs import Opened, Values
 from ecoval_core.workspace.schema import OpenSpec, Review, RunSpec, Settings, SplitSpec
-from ecoval_core.workspace.slow import Curves
 from ecoval_core.workspace.workspace import Workspace
 
 SETTINGS = Settings(model="logistic_regression", n_clusters=4, scoring="probability")
@@ -55,7 +56,7 @@ def drawn_values(opened, seed=0, settings=SETTINGS):
         labels=np.r_[np.arange(k), random.integers(0, k, n - k)],
         quality=random.random(n), label_quality=random.random(n),
         raw_extrinsic=random.normal(0, 0.01, n), judged=random.random((n, n_outputs)),
-        suggested_labels=random.permutation(y),
+        suggested_labels=random.permutation(y), label_issues=random.random(n) < 0.1,
         sampling=Sampling(random.random((n, 4)), random.random((20, 3))),
         cluster_values=random.normal(0, 0.01, k), cluster_standard_errors=random.random(k),
         full_score=0.9, prior_score=0.4, surplus_standard_error=0.01,

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "valuation": {"target_type"},
     "evaluation": {"target_type", "valuation"},
     "workspace": {"target_type", "text", "tables", "valuation", "evaluation"},
+    "work": {"target_type", "text", "tables", "valuation", "evaluation", "workspace"},
     "charts": {"target_type", "text"},
     "reporting": {"target_type", "text", "valuation", "evaluation", "workspace", "charts"},
     "terminal": {"tables", "text", "valuation", "workspace"},
@@ -92,7 +93,7 @@ def test_command_line_needs_nothing_that_windows_lacks():
         "for name in {'fcntl', 'resource', 'pwd', 'grp', 'termios'} & set(sys.modules):\n"
         "    del sys.modules[name]\n"
         "sys.meta_path.insert(0, Windows())\n"
-        "import ecoval_core.command_line, ecoval_core.workspace.slow"
+        "import ecoval_core.command_line, ecoval_core.work.slow"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from data_files import make_frame
 from small_runs import (
     cleaned_table,
     curves,
@@ -25,7 +26,8 @@ from small_runs import (
 from test_results import same
 
 from ecoval_core.tables import make_table
-from ecoval_core.workspace import archive, history, runs, slow, workspace
+from ecoval_core.work import slow
+from ecoval_core.workspace import archive, history, runs, workspace
 from ecoval_core.workspace.archive import ArchiveError, export_run
 from ecoval_core.workspace.results import read_result, write_result
 from ecoval_core.workspace.runs import Values
@@ -276,7 +278,7 @@ NO_ARCHIVES = {
         lambda c: packed({n: m for n, m in members_of(c).items() if n != "values"}), "of one piece",
     ),
     "a member changed": (
-        lambda c: packed({**members_of(c), "table": b"x"}), "'table' in this file is damaged",
+        lambda c: packed({**members_of(c), "table": b"x"}), "This file is damaged: the digest of 'table'",
     ),
     "too many members": (
         lambda c: packed({str(n): b"" for n in range(1001)}), "has 1,001 members, and at most 1,000",
@@ -289,14 +291,14 @@ def test_what_is_no_archive_is_refused(make, match, content, there):
     check_refused(there, make(content), match)
 
 
-@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "C:\\evil", "values/../../evil"])
+@pytest.mark.parametrize("name", ["../../evil", "/evil-ecoval", "C:\\evil", "values/../../evil"])
 def test_path_that_leads_out_writes_nothing(name, content, there, tmp_path):
     before = sorted(tmp_path.rglob("*"))
     check_refused(there, packed({**members_of(content), name: b"x"}), "which its manifest")
     named = forged(content, member(name, b"x"))
     import_run(there, named)
     assert [one.name for one in sorted(tmp_path.rglob("*")) if one not in before] == ["upload"]
-    assert not Path("/tmp/evil").exists()  # noqa: S108
+    assert not Path("/evil-ecoval").exists()
 
 
 def declared(content, size):
@@ -315,6 +317,10 @@ def test_archive_that_says_it_unpacks_to_too_much_is_refused_before(content, the
 
 def test_member_that_unpacks_to_more_than_it_says_is_refused(content, there):
     check_refused(there, declared(content, 10), "of one piece")
+
+
+def larger_table():
+    return open_table(make_table(make_frame(90), "small.csv", "label"))
 
 
 def put(path, value):
@@ -352,11 +358,10 @@ CONTENTS = {
     "another table": (member("table", write_result(frames()["numbers"])), "not the one"),
     "a table that is none": (member("table", write_result({"a": 1})), "one piece"),
     "values of other rows": (
-        member("values", write_result(drawn_values(cleaned_table()[1]))), None,
+        lambda m, _: m.update(values=write_result(drawn_values(larger_table()))), "not of the rows",
     ),
     "fewer values": (finding(quality=lambda a: a[1:]), "not of the rows of its table"),
-    "clusters that there are not": (finding(cluster_values=lambda a: a[:0]), None),
-    "values of objects": (finding(quality=lambda a: a.astype(object)), "neither numbers nor text"),
+    "values of objects": (finding(quality=lambda a: a.astype(object)), "are neither numbers nor text"),
     "no moments": (finding(sampling=lambda s: type(s)(s.moments[:, :1], s.totals)), "one piece"),
     "values that are none": (member("values", write_result(frames()["text"])), "one piece"),
     "values that are no archive": (member("values", b"PK\x03\x04"), "one piece"),
@@ -386,10 +391,7 @@ def test_manifest_that_does_not_describe_the_run_is_refused(change, match, conte
     check_refused(there, forged(content, change), match)
 
 
-REFUSED = {name: case for name, case in CONTENTS.items() if case[1] is not None}
-
-
-@pytest.mark.parametrize(("change", "match"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("change", "match"), CONTENTS.values(), ids=CONTENTS)
 def test_contents_that_are_not_of_one_piece_are_refused(change, match, content, there):
     check_refused(there, forged(content, change), match)
 
@@ -397,7 +399,7 @@ def test_contents_that_are_not_of_one_piece_are_refused(change, match, content, 
 def test_bits_that_flip_and_pieces_that_miss_are_a_sentence_or_change_nothing(content, there):
     random = np.random.default_rng(3)
     run = import_run(there, content)
-    before, n_refused = counts(there), 0
+    before, sentences = counts(there), []
     for number in range(60):
         spoilt = bytearray(content)
         place = int(random.integers(len(spoilt)))
@@ -408,10 +410,10 @@ def test_bits_that_flip_and_pieces_that_miss_are_a_sentence_or_change_nothing(co
         try:
             assert import_run(there, bytes(spoilt)) == run
         except ArchiveError as error:
-            n_refused += 1
-            assert "\n" not in str(error)
+            sentences.append(str(error))
     assert counts(there) == before
-    assert n_refused > 40
+    assert len(sentences) > 40
+    assert not any("\n" in sentence for sentence in sentences)
 
 
 # --- Nothing forged stands for what is computed here -----------------------------------------

@@ -14,7 +14,6 @@ from browser import (
     visiting,
     widget,
 )
-from data_files import loan_csv
 from playwright.sync_api import expect
 
 from ecoval_core.tables import load_sample
@@ -140,62 +139,6 @@ def test_the_whole_trip(server, page, tmp_path):
     assert pruned["row_id"].is_monotonic_increasing
     expected = original.loc[pruned["row_id"]].reset_index(drop=True)
     pd.testing.assert_frame_equal(pruned.drop(columns="row_id"), expected, check_dtype=False)
-
-
-def test_a_rare_class_is_left_standing_and_the_page_says_what_it_pays(server, page, tmp_path):
-    loans = tmp_path / "loans.csv"
-    loans.write_bytes(loan_csv())
-    page.goto(server)
-    page.set_input_files("input[type=file]", loans)
-    expect(widget(page, "status")).to_contain_text("target status")
-    idle(page)
-
-    menu(page, "Value")
-    expect(page.get_by_text(re.compile("Below a third this is on by itself"))).to_be_visible()
-    idle(page)
-    widget(page, "start").get_by_role("button").click()
-    expect(page.get_by_text("What came out")).to_be_visible()
-    idle(page)
-
-    menu(page, "Wrong labels")
-    doubted = page.get_by_role("button", name=re.compile(r"Accept the suggestion for \d+ rows"))
-    n_doubted = int(re.search(r"\d+", doubted.inner_text())[0])
-    doubted.click()
-    expect(page.get_by_text(f"Relabelling {n_doubted} rows")).to_be_visible()
-    expect(page.get_by_text(f"Removing the same {n_doubted} rows")).to_be_visible()
-    expect(page.get_by_test_id("stAlert")).to_have_count(2)
-    widget(page, "undo_labels").get_by_role("button").click()
-    expect(page.get_by_text("Accepted: 0")).to_be_visible()
-    idle(page)
-
-    menu(page, "Prune")
-    widget(page, "prune_by_threshold").locator("label").first.click()
-    expect(page.get_by_text("90 % interval").first).to_be_visible()
-    idle(page)
-    frame = pd.read_csv(loans)
-    with page.expect_download() as download:
-        widget(page, "download_kept").get_by_role("button").click()
-    kept_path = tmp_path / "kept.csv"
-    download.value.save_as(kept_path)
-    kept = pd.read_csv(kept_path)
-    rare = "charged off"
-    assert (kept["status"] == rare).sum() >= (frame["status"] == rare).sum() * 0.8
-    verdict = page.get_by_test_id("stAlert").inner_text()
-    # The measure that stands for all is the one in which every class counts alike.
-    assert "the balanced accuracy" in verdict
-
-    # Asked to prune everything, half of each class stays and the page counts what was spared.
-    threshold = widget(page, "prune_threshold_share").locator("input")
-    threshold.fill("100000")
-    threshold.press("Enter")
-    expect(page.get_by_text(re.compile(rf"{rare}: \d+ of \d+")).first).to_be_visible()
-    expect(page.get_by_text("Spared by the quota", exact=True)).to_be_visible()
-    idle(page)
-    with page.expect_download() as download:
-        widget(page, "download_kept").get_by_role("button").click()
-    download.value.save_as(kept_path)
-    left = pd.read_csv(kept_path)["status"].value_counts()
-    assert left[rare] > frame["status"].value_counts()[rare] / 2
 
 
 def test_rows_are_reviewed_by_the_keyboard(server, page):

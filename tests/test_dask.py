@@ -22,9 +22,9 @@ from threadpoolctl import threadpool_info
 from ecoval_core import Cancelled, EcoVal, RefitError
 from ecoval_core.evaluation.curves import removal_curves
 from ecoval_core.valuation.planning import count_fits
-from ecoval_core.workspace import cluster as module
-from ecoval_core.workspace import slow
-from ecoval_core.workspace.cluster import cluster
+from ecoval_core.work import cluster as module
+from ecoval_core.work import slow
+from ecoval_core.work.cluster import cluster
 from ecoval_core.workspace.schema import Settings
 
 # Workers inherit them: it must be the engine that holds its fits to one thread.

@@ -20,10 +20,11 @@ from data_files import csv_bytes, make_frame
 
 from ecoval_core.tables import load_sample, prepare
 from ecoval_core.tables.table import content_digest
-from ecoval_core.workspace import archive, history, runs, slow
+from ecoval_core.work import slow
+from ecoval_core.work.worker import ForkServer
+from ecoval_core.workspace import archive, history, runs
 from ecoval_core.workspace.schema import RunSpec, Settings, SplitSpec, key_of
 from ecoval_core.workspace.tasks import TASKS, Work
-from ecoval_core.workspace.worker import ForkServer
 from ecoval_core.workspace.workspace import Workspace, forget
 from pages.shared.engine import Engine
 

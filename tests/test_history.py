@@ -15,7 +15,8 @@ from small_runs import (
 )
 
 from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.workspace import history, runs, slow
+from ecoval_core.work import slow
+from ecoval_core.workspace import history, runs
 from ecoval_core.workspace.history import TABLE_GONE, VALUES_GONE
 from ecoval_core.workspace.schema import Filters, Review, RunSpec
 from ecoval_core.workspace.store import Store

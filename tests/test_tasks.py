@@ -11,10 +11,11 @@ from streamlit.testing.v1 import AppTest
 
 from ecoval_core.tables import Fix, suggest_fixes
 from ecoval_core.tables.table import content_digest
-from ecoval_core.workspace import runs, slow
+from ecoval_core.work import slow
+from ecoval_core.work.worker import ForkServer
+from ecoval_core.workspace import runs
 from ecoval_core.workspace.schema import Settings, SplitSpec, key_of
 from ecoval_core.workspace.tasks import DEFAULT_MB, READING, Work, plain, task
-from ecoval_core.workspace.worker import ForkServer
 from pages.shared import server
 from pages.shared.engine import Engine
 

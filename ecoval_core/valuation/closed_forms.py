@@ -125,6 +125,11 @@ class NaiveBayesWithout:
         Fitted on `X` and `y`.
     X, y : ndarray of shape (n_samples, n_features), (n_samples,)
         Rows that it was fitted on.
+
+    Raises
+    ------
+    LinAlgError
+        If a column has no variance in a class.
     """
 
     @staticmethod
@@ -147,7 +152,8 @@ class NaiveBayesWithout:
         self._center = self._X.mean(axis=0)
         self._total = ((self._X - self._center) ** 2).sum(axis=0)
         parameters = self._without(np.empty(0, dtype=np.int64))
-        assert parameters is not None  # noqa: S101 - every class has rows
+        if parameters is None:
+            raise LinAlgError("A class does not vary.")
         self.parameters = parameters
 
     def look(self, X: NDArray, n_left_out: int = 0) -> NDArray[np.float64]:  # noqa: ARG002

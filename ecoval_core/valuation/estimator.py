@@ -72,10 +72,8 @@ class EcoVal(BaseEstimator):
     n_clusters : int or "auto", default="auto"
         Granularity K, held between the number of classes (regression: five target bins) and the number
         of points, where every point is its own cluster (leave-one-out). "auto" is
-        ``min(300, round(2 * sqrt(n_samples)))``, and ``min(1500, n_samples // 2)`` if that is more,
-        there is no `class_weight`, and the model needs no refits: logistic regression, ridge, least squares,
-        naive Bayes and nearest neighbours, also behind scalers, at their usual settings. What these are
-        without a cluster follows from the model on all rows, exactly or by Newton steps (see Notes).
+        ``min(300, round(2 * sqrt(n_samples)))``; for logistic regression without `class_weight` it is
+        ``min(1500, n_samples // 4)`` if that is more, since a cluster left out takes no refit there.
     scoring : str or None, default=None
         Per-sample score, the unit of all values: "probability" (default), "log_loss", "brier" or
         "accuracy" (default without ``predict_proba``); regression "squared_error" (default) or
@@ -181,12 +179,13 @@ class EcoVal(BaseEstimator):
 
     Notes
     -----
-    Without a cluster, ridge, least squares, naive Bayes and nearest neighbours are exact; a logistic
-    regression is a Newton step away, and further ones where the step is large. Mean error of
-    :math:`\Phi_c` over its mean size, against refits at a tolerance of 1e-9: 0.1 to 0.7 % for clusters of 4
-    to 100 rows, 2 to 3 % for single rows or where there are hundreds of coefficients (7 % for single rows
-    at C = 100). Scalers in front stay as fitted on all rows, which matters where clusters are a tenth of
-    the rows. Any other model or setting is refitted.
+    What a logistic regression, ridge, least squares, Gaussian naive Bayes or nearest neighbours, also behind
+    scalers, are without a cluster follows from the model on all rows. All but the first are exact; a logistic
+    regression is a Newton step away, and further ones where the step is large. Its mean error of
+    :math:`\Phi_c`, over its mean size and against refits at a tolerance of 1e-9, is 0.1 to 0.7 % for clusters
+    of 4 to 100 rows, 1 to 3 % for single rows or hundreds of coefficients on many rows, at C = 100 up to 7 %.
+    Scalers stay as fitted on all rows, which matters where clusters are a tenth of the rows. Any other model
+    or setting is refitted.
 
     References
     ----------

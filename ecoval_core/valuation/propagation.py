@@ -41,7 +41,7 @@ from ecoval_core.valuation.kernels import (
     Predictions,
     make_kernels,
 )
-from ecoval_core.valuation.leave_out import has_short_way
+from ecoval_core.valuation.leave_out import prefers_fine_clusters
 from ecoval_core.valuation.models import single_threaded
 from ecoval_core.valuation.parallel import Monitor
 from ecoval_core.valuation.planning import count_fits
@@ -258,23 +258,23 @@ def attribute(
         groups = target_groups(problem.codes, edges)
         monitor = monitor or Monitor()
         monitor.check()
-        # Where classes count alike, single rows of a rare one weigh so much that fine clusters hand on noise.
-        is_free = problem.class_weights is None and has_short_way(
-            problem.estimator, Z.shape[1], problem.scale.n_classes
-        )
+        is_fine = prefers_fine_clusters(
+            problem.estimator, Z.shape[1], problem.scale.n_classes,
+            is_weighted=problem.class_weights is not None,
+        )  # fmt: skip
         while True:
             k = (
-                auto_n_clusters(n_samples, is_free=is_free)
+                auto_n_clusters(n_samples, is_fine=is_fine)
                 if n_clusters == "auto"
                 else int(n_clusters)
             )
             clustering = cluster_groups(Z, groups, k, seed)
             rows = sample_by_cluster(clustering.labels, max_fit_samples or n_samples, seed)
             fitted = fit_full(problem, rows)
-            if n_clusters != "auto" or not is_free or fitted[1] is not None:
+            if n_clusters != "auto" or not is_fine or fitted[1] is not None:
                 break
             # A fit that did not end, say, has no short way after all: refits want fewer clusters.
-            is_free = False
+            is_fine = False
         monitor.total = count_fits(clustering.n_clusters)
         refits = leave_clusters_out(
             problem, clustering.labels, rows=rows, n_jobs=n_jobs, monitor=monitor, fitted=fitted

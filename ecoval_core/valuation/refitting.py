@@ -46,6 +46,8 @@ from ecoval_core.valuation.scoring import (
 MAX_FIT_SAMPLES = 10_000
 # Unseen points are valued with the models without each cluster; large forests are not worth the memory.
 MAX_KEPT_BYTES = 128 * 2**20
+# The same of what they give at the validation points.
+MAX_OUTPUT_BYTES = 128 * 2**20
 # Clusters and members that a task of the short way takes at once.
 BLOCK_CLUSTERS, BLOCK_MEMBERS = 64, 2_000
 
@@ -126,7 +128,7 @@ class Refits:
     scores_full: NDArray[np.float64]  # s(f_D; v)
     effects: NDArray[np.float64]  # Delta_c(v), of shape (K, n_val)
     # f_-c at the validation points, (K, n_val, n_outputs); that of f_D, (1, ...), if larger than
-    # `MAX_KEPT_BYTES`: clusters are then so many that leaving one out changes little.
+    # `MAX_OUTPUT_BYTES`: clusters are then so many that leaving one out changes little.
     output_val: NDArray
     output_own: NDArray[np.float64]  # f_-c at the members of c: (n_samples, n_outputs)
     models: dict[
@@ -243,7 +245,7 @@ def leave_clusters_out(
     # Probabilities fit into half the memory; amounts can be too large for it.
     precision = np.float64 if problem.classes is None else np.float32
     output_val = output_full[None].astype(precision)
-    is_kept = output_val.nbytes * n_clusters <= MAX_KEPT_BYTES
+    is_kept = output_val.nbytes * n_clusters <= MAX_OUTPUT_BYTES
     if is_kept:
         output_val = np.repeat(output_val, n_clusters, axis=0)
     scores_full = problem.scores(output_full)

@@ -23,7 +23,6 @@ from pydantic import Field, ValidationError, model_validator
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.record import Findings
 from ecoval_core.workspace import history, runs
-from ecoval_core.workspace.recipe import Sha256, versions
 from ecoval_core.workspace.results import read_result
 from ecoval_core.workspace.runs import Opened, Values
 from ecoval_core.workspace.schema import (
@@ -32,8 +31,10 @@ from ecoval_core.workspace.schema import (
     OpenSpec,
     Review,
     RunSpec,
+    Sha256,
     explain,
     key_of,
+    versions,
 )
 from ecoval_core.workspace.tasks import TASKS, Task
 from ecoval_core.workspace.workspace import Workspace
@@ -205,7 +206,7 @@ def _unpack(path: Path) -> tuple[Manifest, dict[str, bytes]]:
     for name, content in members.items():
         if sha256(content).hexdigest() != manifest.digests[name]:
             raise ArchiveError(
-                f"{name!r} in this file is damaged: its digest is not that of the manifest."
+                f"This file is damaged: the digest of {name!r} is not that of its manifest."
             )
     return manifest, members
 
@@ -241,7 +242,7 @@ def _check_values(values: Values, n_rows: int) -> None:
         for f in fields(Findings):
             array = getattr(found, f.name)
             if isinstance(array, np.ndarray) and array.dtype.kind not in "biufU":
-                raise ArchiveError(f"{f.name} in this file holds neither numbers nor text.")
+                raise ArchiveError(f"The {f.name} in this file are neither numbers nor text.")
     values.at(0.0)  # which raises where the arrays do not go together
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from ecoval_core.evaluation.pruning import Decision, PruneList
 from ecoval_core.tables import Table, load_sample
@@ -28,18 +26,17 @@ from ecoval_core.workspace.schema import (
     RowId,
     Rules,
     RunSpec,
+    Sha256,
     UnitKind,
     Verdict,
     explain,
+    versions,
 )
 
 VERSION = 3
 MAX_BYTES = 64 * 2**20
-# What the numbers and the bytes of a file can depend on.
-PACKAGES = ("ecoval", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
 WHICH: tuple[Which, ...] = ("kept", "removed", "all_values")
 FORMATS: tuple[Format, ...] = ("csv", "parquet")
-Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 
 
 class RecipeError(ValueError):
@@ -120,17 +117,6 @@ def digest_of_values(run: Run) -> str:
     for column in ("value", "standard_error", "intrinsic", "extrinsic"):
         digest.update(np.ascontiguousarray(run.frame[column], dtype="<f8").tobytes())
     return digest.hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that numbers and bytes depend on."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    return found
 
 
 def new_labels(run: Run, decisions: Mapping[int, Verdict]) -> dict[int, Any]:

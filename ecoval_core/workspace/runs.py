@@ -15,7 +15,7 @@ from ecoval_core.tables import Split, Table, clean, load_sample, make_table, pre
 from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS, CrossValuation, cross_value
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.leave_out import has_short_way
+from ecoval_core.valuation.leave_out import has_short_way, prefers_fine_clusters
 from ecoval_core.valuation.models import make_model, weigh_classes
 from ecoval_core.valuation.parallel import Progress, ShouldStop
 from ecoval_core.valuation.planning import estimate_seconds
@@ -322,15 +322,20 @@ def make_estimator(split: Split, settings: Settings) -> Any:
     return weigh_classes(model, "balanced") if settings.balanced else model
 
 
+def _size_of(split: Split) -> tuple[int, int]:
+    n_classes = len(np.unique(split.y_train)) if split.task == "classification" else 1
+    return split.X_train.shape[1], n_classes
+
+
 def follows_without_refits(split: Split, model: Any) -> bool:
     """Whether the model without a cluster follows from the one on all rows, so that clusters cost no fit."""
-    n_classes = len(np.unique(split.y_train)) if split.task == "classification" else 1
-    return has_short_way(model, split.X_train.shape[1], n_classes)
+    return has_short_way(model, *_size_of(split))
 
 
 def automatic_clusters(split: Split, model: Any, n_rows: int, *, balanced: bool) -> int:
-    """Return the granularity that EcoVal chooses for so many rows: fine where it costs nothing."""
-    return auto_n_clusters(n_rows, is_free=not balanced and follows_without_refits(split, model))
+    """Return the granularity that EcoVal chooses for so many rows: fine where it costs nothing and helps."""
+    is_fine = prefers_fine_clusters(model, *_size_of(split), is_weighted=balanced)
+    return auto_n_clusters(n_rows, is_fine=is_fine)
 
 
 def make_ecoval(split: Split, settings: Settings, n_jobs: int | None = None) -> EcoVal:
@@ -372,16 +377,16 @@ def value_split(opened: Opened, settings: Settings, **watch: Any) -> Run:
 
 def estimate_run(split: Split, settings: Settings) -> float:
     """Estimate the seconds that valuing will take."""
-    model = make_estimator(split, settings)
+    model, n_val = make_estimator(split, settings), settings.max_val_samples
     if not settings.every_row:
         return estimate_seconds(
-            model, split.X_train, split.y_train, split.X_val, settings.n_clusters
+            model, split.X_train, split.y_train, split.X_val[:n_val], settings.n_clusters
         )
     rows = rows_to_value(split, every_row=True)
     order = np.random.default_rng(0).permutation(len(rows.ids))
     n_fitted = rows_per_fit(split, every_row=True)
     train, held = order[:n_fitted], order[n_fitted:]
     return estimate_seconds(
-        model, rows.X[train], rows.y[train], rows.X[held], settings.n_clusters,
+        model, rows.X[train], rows.y[train], rows.X[held[:n_val]], settings.n_clusters,
         n_folds=N_VALIDATION_FOLDS,
     )  # fmt: skip

@@ -7,7 +7,9 @@ digest of them without the fields at their default, so that a new field with a d
 from __future__ import annotations
 
 import json
+import platform
 from hashlib import blake2b
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -31,7 +33,10 @@ from ecoval_core.valuation.models import models_for
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES, SCORINGS
 
+# What the numbers and the bytes of a file can depend on.
+PACKAGES = ("ecoval", "numpy", "scipy", "scikit-learn", "skrub", "pandas", "pyarrow")
 Digest = Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
+Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 RowId = Annotated[int, Field(ge=0, le=2**53)]
 Verdict = Literal["accept", "keep"]
@@ -69,6 +74,17 @@ def explain(error: ValidationError) -> str:
     shown = ascii(first["input"])
     given = "" if not place or len(shown) > 60 else f" is {shown}"
     return f"{place}{given}: {reason}." if place else f"{reason}."
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that numbers and bytes depend on."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
 
 
 # --- A run ----------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from typing import Any
 import streamlit as st
 
 from ecoval_core.tables import Fix, Table
-from ecoval_core.workspace import runs, slow
-from ecoval_core.workspace.jobs import Job, JobState
+from ecoval_core.work import slow
+from ecoval_core.work.jobs import Job, JobState
+from ecoval_core.workspace import runs
 from ecoval_core.workspace.runs import Opened
 from ecoval_core.workspace.schema import SplitSpec
 from ecoval_core.workspace.tasks import Task

@@ -16,7 +16,7 @@ from ecoval_core.charts.style import palette_of
 from ecoval_core.evaluation.projection import pca_projection
 from ecoval_core.tables import Table
 from ecoval_core.text import count_of
-from ecoval_core.workspace import slow
+from ecoval_core.work import slow
 from ecoval_core.workspace.runs import Run
 from pages.shared import filtering, formats, layout, progress, prunelist, server, state, story
 from pages.shared.pointmap.element import PackedPoints, PackedShade, point_map

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from ecoval_core.workspace.jobs import Job, JobState, job_key
+from ecoval_core.work.jobs import Job, JobState, job_key
 from ecoval_core.workspace.tasks import Task
 from pages.shared import formats, server, state
 from pages.shared.session import jobs as slots

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ecoval_core.evaluation.pruning import Decision, Effect, PruneList
-from ecoval_core.workspace import slow
+from ecoval_core.work import slow
 from ecoval_core.workspace.runs import Run
 from pages.shared import progress
 from pages.shared.session import fill_widgets as session_widgets

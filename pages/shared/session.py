@@ -23,7 +23,7 @@ from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import Fix
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES
-from ecoval_core.workspace.jobs import Job
+from ecoval_core.work.jobs import Job
 from ecoval_core.workspace.runs import Opened, Run
 from ecoval_core.workspace.schema import Filters, Review, UnitKind, Verdict
 

@@ -11,9 +11,10 @@ from uuid import uuid4
 
 import streamlit as st
 
-from ecoval_core.workspace import history, runs, slow
+from ecoval_core.work import slow
+from ecoval_core.work.jobs import Job
+from ecoval_core.workspace import history, runs
 from ecoval_core.workspace.history import RunRecord
-from ecoval_core.workspace.jobs import Job
 from ecoval_core.workspace.runs import Opened, Run
 from ecoval_core.workspace.schema import RunSpec, Settings
 from ecoval_core.workspace.store import Result

@@ -15,7 +15,7 @@ from ecoval_core.valuation.scoring import (
     available_scorings,
     rarest_of_even_share,
 )
-from ecoval_core.workspace import slow
+from ecoval_core.work import slow
 from ecoval_core.workspace.runs import Opened, automatic_clusters, rows_per_fit
 from ecoval_core.workspace.schema import Settings
 from ecoval_core.workspace.tasks import Task

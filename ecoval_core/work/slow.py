@@ -53,8 +53,8 @@ from ecoval_core.valuation.cross_valuation import (
 from ecoval_core.valuation.models import make_model
 from ecoval_core.valuation.parallel import Monitor, Progress
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
+from ecoval_core.work.cluster import cluster
 from ecoval_core.workspace import archive, runs
-from ecoval_core.workspace.cluster import cluster
 from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.runs import Opened, Run, Values, values_of
 from ecoval_core.workspace.schema import DEFAULT_SPLIT, OpenSpec, Settings, SplitSpec, key_of

@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import uuid4
 
+from ecoval_core.work.worker import Worker, WorkerLost
 from ecoval_core.workspace.tasks import Task
-from ecoval_core.workspace.worker import Worker, WorkerLost
 
 # Starts the process that does a job.
 Start = Callable[["Job"], Worker]

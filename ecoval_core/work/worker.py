@@ -1,6 +1,6 @@
 """Worker processes: forked from one that has imported everything, so that each begins within milliseconds.
 
-``python -m ecoval_core.workspace.worker FD`` is the process they are forked from. multiprocessing's own
+``python -m ecoval_core.work.worker FD`` is the process they are forked from. multiprocessing's own
 forkserver would do, but its children run the parent's ``__main__`` again, which under Streamlit is the app's
 page. Messages are lines of JSON on a socket pair: nothing is pickled.
 """
@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-PRELOADED = ("pyarrow.parquet", "python_calamine", "skrub", "ecoval_core.workspace.slow")
+PRELOADED = ("pyarrow.parquet", "python_calamine", "skrub", "ecoval_core.work.slow")
 # Two BLAS threads on a busy machine were measured to make one fit 12 times slower.
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"
@@ -219,7 +219,7 @@ def _serve(channel: socket.socket) -> None:
             latest = now
             say({"progress": [done, total]})
 
-    from ecoval_core.workspace.slow import perform
+    from ecoval_core.work.slow import perform
 
     try:
         _limit(work["megabytes"], work["cpu_seconds"])

@@ -1,0 +1,1 @@
+"""Slow work: tasks done by processes of their own, in fair turns and within limits."""

@@ -1,0 +1,224 @@
+"""Runs and their downloads: values lined up with row ids, in the unit asked for, and why rows go."""
+
+import io
+from dataclasses import replace
+from itertools import count
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_runs import drawn_values, open_table, small_table
+
+from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.tables import load_sample, make_table
+from ecoval_core.valuation.planning import count_fits
+from ecoval_core.workspace.exports import export_table, exported_frame, to_csv, unit_of
+from ecoval_core.workspace.runs import Run, estimate_run, rows_per_fit, value_split
+from ecoval_core.workspace.schema import Settings
+
+SETTINGS = Settings(model="naive_bayes", n_clusters=12, scoring="probability")
+
+
+@pytest.fixture(scope="module")
+def run():
+    return value_split(open_table(load_sample("penguins"), noise=0.1), SETTINGS)
+
+
+def drawn_run(opened):
+    """A run whose values are drawn."""
+    return Run("k", opened, SETTINGS, drawn_values(opened).at(0.25))
+
+
+# --- Values by row ---------------------------------------------------------------------------
+
+
+def test_frame_lines_values_up_with_row_ids(run):
+    frame = run.frame
+    assert frame.index.name == "row_id"
+    assert frame.index.is_monotonic_increasing
+    order = np.argsort(run.split.ids_train)
+    np.testing.assert_array_equal(frame.index, run.split.ids_train[order])
+    np.testing.assert_array_equal(frame["label"], run.split.y_train[order])
+    species = run.table.frame["species"]
+    assert (frame["original_label"] == species.loc[frame.index]).all()
+    assert frame["flipped"].sum() == len(run.split.flipped_ids) > 0
+    assert ((frame["label"] != frame["original_label"]) == frame["flipped"]).all()
+
+
+def test_clusters_are_listed_worst_first_with_what_their_rows_are_paid(run):
+    clusters = run.clusters
+    assert clusters["value"].is_monotonic_increasing
+    assert clusters["n_rows"].sum() == len(run.frame)
+    paid = (clusters["intrinsic"] + clusters["extrinsic"]).sum()
+    assert paid == pytest.approx(run.ecoval.surplus_)
+
+
+def test_rows_surely_below_zero_are_those_beyond_two_errors(run):
+    frame = run.frame
+    sure = frame.index[frame["value"] + 2 * frame["standard_error"] < 0]
+    assert 0 < len(sure) < (frame["value"] < 0).sum()
+    assert set(run.surely_negative_ids) == set(sure)
+    assert run.surely_negative_ids[0] == frame["value"].idxmin()
+
+
+@pytest.fixture(scope="module")
+def steps():
+    return []
+
+
+@pytest.fixture(scope="module")
+def every_row(run, steps):
+    settings = SETTINGS.replace(every_row=True)
+    return value_split(run.opened, settings, progress=lambda *step: steps.append(step))
+
+
+def test_every_row_values_training_and_validation_rows(every_row, steps):
+    split = every_row.split
+    assert every_row.ids.tolist() == sorted([*split.ids_train, *split.ids_val])
+    assert every_row.frame["value"].sum() == pytest.approx(every_row.ecoval.surplus_)
+    assert steps[-1] == (count_fits(12, 5), count_fits(12, 5))
+    for rows, X, y in (
+        (split.ids_train, split.X_train, split.y_train),
+        (split.ids_val, split.X_val, split.y_val),
+    ):
+        places = np.searchsorted(every_row.ids, rows)
+        np.testing.assert_array_equal(every_row.X[places], X)
+        np.testing.assert_array_equal(every_row.y[places], y)
+    fitted = {len(one.values_) for one in every_row.ecoval.estimators_}
+    assert min(fitted) == rows_per_fit(split, every_row=True)
+
+
+@pytest.mark.parametrize("which", ["run", "every_row"])
+def test_reweighted_run_pays_another_extrinsic_part(which, request):
+    run = request.getfixturevalue(which)
+    other = run.reweight(1.0)
+    assert other.settings.extrinsic_weight == 1.0
+    np.testing.assert_allclose(
+        other.frame["extrinsic"], run.frame["extrinsic"] / run.settings.extrinsic_weight
+    )
+    assert other.frame["value"].sum() == pytest.approx(run.ecoval.surplus_)
+
+
+def test_estimate_counts_the_folds(run, monkeypatch):
+    clock = SimpleNamespace(perf_counter=count().__next__)
+    monkeypatch.setattr("ecoval_core.valuation.planning.time", clock)
+    folded, once = (estimate_run(run.split, SETTINGS.replace(every_row=e)) for e in (True, False))
+    # A fold has more rows than the training part, which some steps take longer for.
+    assert 5 <= folded / once < 6
+
+
+# --- Downloads -------------------------------------------------------------------------------
+
+
+def test_kept_and_removed_rows_together_are_the_table(run):
+    original = run.table.frame
+    pruned = run.frame["value"].nsmallest(15).index
+    decided = PruneList(picked=frozenset(pruned), quota=0).decide(run.frame["value"])
+    kept, removed = (exported_frame(run, which, decided) for which in ("kept", "removed"))
+    assert list(kept.columns) == ["row_id", *original.columns]
+    assert sorted([*kept["row_id"], *removed["row_id"]]) == list(original.index)
+    pd.testing.assert_frame_equal(
+        kept.drop(columns="row_id"), original.drop(pruned).reset_index(drop=True)
+    )
+    assert set(removed["row_id"]) == set(pruned)
+    assert removed["pruned"].all()
+    assert set(removed["reason"]) == {"picked"}
+
+
+@pytest.mark.parametrize("which", ["run", "every_row"])
+def test_all_rows_come_with_values_where_they_have_one(which, request):
+    run = request.getfixturevalue(which)
+    table = exported_frame(run, "all_values", unit="score").set_index("row_id")
+    assert len(table) == len(run.table.frame)
+    for column in ("value", "standard_error", "intrinsic", "extrinsic", "cluster"):
+        assert (table.loc[run.ids, column] == run.frame[column]).all()
+    assert table["value"].notna().sum() == len(run.frame)
+    assert (table["unit"] == "units of probability").all()
+    assert set(table["part"]) == {"train", "validation", "test"}
+    assert table["planted_noise"].sum() == len(run.split.flipped_ids)
+    assert not table["pruned"].any()
+    assert table["reason"].isna().all()
+
+
+def test_values_are_exported_in_the_unit_that_every_row_names(run):
+    table = exported_frame(run, "all_values").set_index("row_id")
+    assert (table["unit"] == "per mille of the surplus").all()
+    assert table["value"].sum() == pytest.approx(1000)
+    shown = unit_of(run, "share").scale(run.frame)
+    for column in ("value", "standard_error", "intrinsic", "extrinsic"):
+        assert (table.loc[shown.index, column] == shown[column]).all()
+    assert table["unit"].iloc[0].isascii(), "which Excel takes for another encoding"
+
+
+def test_unit_is_that_of_the_score_where_there_is_no_surplus():
+    run = drawn_run(small_table())
+    found = replace(run.ecoval.findings, full_score=0.3)
+    poor = replace(run, ecoval=type(run.ecoval)(found, 0.25))
+    table = exported_frame(poor, "all_values").set_index("row_id")
+    assert (table["unit"] == "units of probability").all()
+    assert (table.loc[poor.ids, "value"] == poor.frame["value"]).all()
+
+
+def test_each_row_says_whether_and_by_which_rules_it_goes(run):
+    ranked = run.frame["value"].sort_values(kind="stable")
+    rules = PruneList(share=0.4, threshold=ranked.iloc[5], quota=0.7)
+    rules = rules.pick([ranked.index[-1]]).restore([ranked.index[2]])
+    decided = rules.decide(run.frame["value"], run.class_labels)
+    assert len(decided.spared)
+    table = exported_frame(run, "all_values", decided).set_index("row_id")
+    assert set(table.index[table["pruned"]]) == set(decided.reasons.index)
+    assert table.loc[ranked.index[0], "reason"] == "share + threshold"
+    assert table.loc[ranked.index[-1], "reason"] == "picked"
+    assert (table.loc[decided.spared, "reason"] == "spared by the quota").all()
+    rest = table.index.difference([*decided.reasons.index, *decided.spared])
+    assert table.loc[rest, "reason"].isna().all()
+    removed = exported_frame(run, "removed", decided).set_index("row_id")
+    pd.testing.assert_frame_equal(removed, table[table["pruned"]])
+
+
+def test_names_that_the_table_has_already_are_kept_apart():
+    frame = small_table().table.frame.rename(columns={"width": "value", "colour": "row_id"})
+    run = drawn_run(open_table(make_table(frame, "mine", target="label")))
+    table = exported_frame(run, "all_values")
+    assert {"ecoval_row_id", "ecoval_value", "intrinsic", "reason"} <= set(table.columns)
+    pd.testing.assert_series_equal(table["value"], frame["value"])
+
+
+@pytest.mark.parametrize(
+    ("file_format", "read"), [("csv", pd.read_csv), ("parquet", pd.read_parquet)]
+)
+def test_files_read_back_as_exported(run, file_format, read):
+    rules = PruneList(picked=frozenset(map(int, run.split.flipped_ids)), quota=0)
+    decided = rules.decide(run.frame["value"], run.class_labels)
+    back = read(io.BytesIO(export_table(run, "kept", decided, file_format)))
+    assert back.columns.tolist() == ["row_id", *run.table.frame.columns]
+    assert len(back) == len(run.table.frame) - len(decided.reasons)
+    values = read(io.BytesIO(export_table(run, "all_values", decided, file_format)))
+    assert values["value"].sum() == pytest.approx(1000)
+    assert values["pruned"].sum() == len(decided.reasons)
+
+
+def test_corrected_labels_are_a_column_of_their_own():
+    run = drawn_run(small_table())
+    row = int(run.ids[0])
+    table = exported_frame(run, "all_values", relabelled={row: "perhaps"}).set_index("row_id")
+    assert table.loc[row, "corrected_label"] == "perhaps"
+    rest = table.drop(row)
+    assert (rest["corrected_label"] == rest["label"]).all()
+
+
+def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe():
+    frame = pd.DataFrame({"a": ["=1+1", "-x", "fine"], "b": [-1.5, 2, 3]})
+    assert to_csv(frame).decode().splitlines() == ["a,b", "'=1+1,-1.5", "'-x,2.0", "fine,3.0"]
+
+
+def test_column_of_text_and_numbers_is_refused_as_parquet_in_one_sentence():
+    frame = small_table().table.frame.astype({"width": object})
+    frame.loc[:2, "width"] = "unknown"
+    run = drawn_run(open_table(make_table(frame, "mixed", target="label")))
+    with pytest.raises(
+        ValueError, match=r"Column .width. mixes kinds of values.*choose CSV instead"
+    ):
+        export_table(run, "kept", None, "parquet")
+    assert len(pd.read_csv(io.BytesIO(export_table(run, "kept")))) == len(frame)
