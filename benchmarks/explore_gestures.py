@@ -25,7 +25,7 @@ from browser import running_server  # noqa: E402 - found on the path set above
 from small_runs import SETTINGS, keep, keep_run, open_table  # noqa: E402
 
 from ecoval_core.tables import make_table  # noqa: E402
-from ecoval_core.workspace import slow  # noqa: E402
+from ecoval_core.work import slow  # noqa: E402
 from ecoval_core.workspace.workspace import Workspace  # noqa: E402
 
 # The line above the page; when its script ends is told by an attribute.

@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from browser import running_server  # noqa: E402 - found on the path set above
 from visitor import Visitor  # noqa: E402
 
-from ecoval_core.workspace import slow  # noqa: E402
+from ecoval_core.work import slow  # noqa: E402
 from ecoval_core.workspace.schema import Settings, key_of  # noqa: E402
 from pages.shared.engine import Engine  # noqa: E402
 

@@ -35,23 +35,22 @@ from ecoval_core.workspace.workspace import Workspace
 
 INTERRUPTED = "This valuation was interrupted"
 DONE = "What came out"
-N_ROWS = 6000
 
 
-def table(number: int) -> bytes:
-    """A CSV file of its own for each number, whose valuation takes some seconds."""
+def table(number: int, n_rows: int) -> bytes:
+    """A CSV file of its own for each number."""
     rng = np.random.default_rng(number)
-    X = rng.normal(size=(N_ROWS, 24)).round(4)
-    score = X[:, :3].sum(axis=1) + rng.normal(size=N_ROWS)
+    X = rng.normal(size=(n_rows, 24)).round(4)
+    score = X[:, :3].sum(axis=1) + rng.normal(size=n_rows)
     label = np.array(["low", "middle", "high"])[np.digitize(score, [-0.7, 0.7])]
     frame = pd.DataFrame(X, columns=[f"feature_{i}" for i in range(X.shape[1])]).assign(label=label)
     return frame.to_csv(index=False).encode()
 
 
-def begin(server: AppServer, number: int) -> Visitor:
+def begin(server: AppServer, number: int, n_rows: int) -> Visitor:
     """Open a table and start its valuation."""
     visitor = Visitor(server.address, patience=600)
-    visitor.upload("upload", table(number), f"table-{number}.csv")
+    visitor.upload("upload", table(number, n_rows), f"table-{number}.csv")
     visitor.open("value")
     visitor.press("start")
     return visitor
@@ -90,10 +89,13 @@ def main() -> int:
     """Do it, print what was seen, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument(
+        "--rows", type=int, default=6000, help="of each table: some seconds of work"
+    )
     options = parser.parse_args()
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as folder, running_server(Path(folder)) as server:
-        with begin(server, 0) as visitor:
+        with begin(server, 0, options.rows) as visitor:
             began = time.monotonic()
             visitor.wait_for(DONE)
             seconds = time.monotonic() - began
@@ -105,7 +107,7 @@ def main() -> int:
         addresses, n_done = [], 0
         for number in range(1, options.kills + 1):
             point = 1.2 * seconds * (number - 0.5) / options.kills
-            visitor = begin(server, number)
+            visitor = begin(server, number, options.rows)
             time.sleep(max(0.0, point))
             addresses.append(visitor.query)
             alive = kill(server)
@@ -117,12 +119,11 @@ def main() -> int:
                 wrong.append(f"kill {number}: the finished run shows something else")
             [text] = shown(server, addresses[-1])
             n_done += DONE in text
-            print(
-                f"kill {number} after {point:.1f} s: {'done' if DONE in text else 'offered again'}",
-                flush=True,
-            )
             if (INTERRUPTED in text) == (DONE in text):
                 wrong.append(f"kill {number}: its address shows {text[:300]!r}")
+            print(
+                f"kill {number} after {point:.1f} s: {n_done} done, {len(wrong)} faults", flush=True
+            )
         print(
             f"{options.kills} kills within {seconds:.1f} s: {n_done} valuations were finished, the others "
             "are offered again",
