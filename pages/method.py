@@ -65,8 +65,8 @@ derived in this project from the paper's premises. Results may therefore differ 
 TWO_QUESTIONS = """
 **Label quality** says how credible a given label is to judges that have not seen it: sort by it to find wrong
 labels. A **label issue** is a label that they find unlikely, and less likely than is usual for its class,
-while another is likelier than usual: look at these first. **Value** says what a row, with the label it has, is
-worth to the model: sort by it to decide what to keep or to remove.
+while another is likelier than usual: look at these first. **Value** says what a row, with the label it has,
+is worth to the model: sort by it to decide what to keep or to remove.
 """
 MEASURED = """
 Three models (logistic regression, a random forest, nearest neighbours); rows are removed by value, accuracy
@@ -140,7 +140,7 @@ def draw_formulas() -> None:
     st.markdown(
         "Logistic regression, ridge, least squares, naive Bayes and nearest neighbours are not fitted again "
         "for $f_{-c}$: it follows from $f_D$, exactly or, for logistic regression, by Newton steps whose "
-        "error is 0.0005 to 0.03 of the size of the effects. Any other model is fitted without each cluster.\n\n"
+        "error is 0.0005 to 0.03 of the size of the effects. Any other model is fitted again.\n\n"
         "Where **classes weigh equally**, every mean over $v$ is weighted by one over the share of the class "
         "of $v$, the model gets the same weights, and the guess is the same for all classes.\n\n"
         "**Extrinsic.** Two kernels predict what each row $i$ contributes at $v$: *proximity*, the share of "

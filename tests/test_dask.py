@@ -189,7 +189,6 @@ def own_cluster(folder):
             yield processes, client.scheduler.address
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("at", [1, 4, 10])
 def test_run_survives_a_worker_lost_midway_with_the_same_bits(cancer, tmp_path, at):
     with own_cluster(tmp_path) as ((_, worker, _), address):
@@ -203,11 +202,9 @@ def test_run_survives_a_worker_lost_midway_with_the_same_bits(cancer, tmp_path, 
     assert_same_bits(found, value(cancer))
 
 
-=======
 # A client whose scheduler is gone leaves sockets to the collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
->>>>>>> outside
 @pytest.mark.parametrize("lost", ["scheduler", "workers"])
 def test_lost_cluster_ends_a_run_in_one_sentence(cancer, tmp_path, monkeypatch, lost):
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 3.0)
