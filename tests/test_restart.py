@@ -83,6 +83,8 @@ def test_a_killed_server_opens_the_same_view_again(browser, server):
         press(page, "measure")
         expect(page.get_by_text("Every score before and after")).to_be_visible()
         menu(page, "Wrong labels")
+        page.get_by_text("Every row by label quality").click()
+        idle(page)
         widget(page, "label_threshold").get_by_role("slider").focus()
         page.keyboard.press("End")
         idle(page)

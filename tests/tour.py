@@ -157,6 +157,8 @@ def classify(page: Page, folder: Path) -> Iterator[str]:
     _order(page, "measure", "Every score before and after")
     yield "curves"
     menu(page, "Wrong labels")
+    page.get_by_text("Every row by label quality").click()
+    idle(page)
     _move(page, "label_threshold", 6)
     press(page, "accept_labels")
     expect(page.get_by_text("Removing the same")).to_be_visible()
