@@ -9,7 +9,7 @@ import pytest
 from browser import WITHOUT_MAPS, AppServer
 from visitor import Visitor
 
-from ecoval_core.workspace import scratch
+from pages.shared import scratch
 from pages.shared.scratch import make_scratch, sweep_scratch
 
 # Without the rest of the package, which takes seconds to import.

@@ -102,7 +102,7 @@ def begin(page: Page, address: str, folder: Path) -> Iterator[str]:
     """
     page.goto(address)
     expect(widget(page, "demo")).to_be_visible()
-    idle(page)
+    _settle(page)
     yield "data, empty"
     menu(page, "Explore")
     yield "explore, without a table"
