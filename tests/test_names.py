@@ -24,7 +24,7 @@ from google.protobuf.message import Message
 from playwright.sync_api import expect
 from streamlit.testing.v1 import AppTest
 
-from pages.shared import server
+from ecoval_core.workspace.workspace import forget
 
 ENTRY = Path(__file__).parents[1] / "pages" / "main.py"
 ODD_NAMES = [
@@ -232,4 +232,4 @@ def test_no_page_hands_an_odd_name_to_markdown_or_to_a_chart(monkeypatch, tmp_pa
     go(app, "new_data")
     run(app.file_uploader(key="new_upload").set_value((f"{odd('g')}.csv", odd_csv(), "text/csv")))
     run(app.button(key="measure_acquisition").click())
-    server.engine().forget()
+    forget()
