@@ -115,8 +115,12 @@ def test_idle_server_frees_what_the_last_session_held(tmp_path):
             time.sleep(0.5)
 
 
+class Node:
+    """Something that can be referred to weakly."""
+
+
 def test_give_back_collects_reference_cycles():
-    node = SimpleNamespace()
+    node = Node()
     node.itself = node
     alive = weakref.ref(node)
     gc.disable()

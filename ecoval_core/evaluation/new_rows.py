@@ -91,7 +91,9 @@ def rank_unlabelled(
     output = _mean_output(folds, X)
     is_regression = folds[0].task_ == "regression"
     first = output[:, 0] if is_regression else np.repeat(folds[0].classes_[:1], len(X))
-    suggested = ecoval.value_samples(X, first).suggested_label
+    # A listed label has a suggestion of its own; of one that nobody doubts it is the likeliest label.
+    confident = ecoval.value_samples(X, first).suggested_label
+    suggested = ecoval.value_samples(X, confident).suggested_label
     judged = ecoval.value_samples(X, suggested)
     doubt = np.abs(output[:, 0] - suggested) if is_regression else 1 - judged.label_quality
     frame = pd.DataFrame(
