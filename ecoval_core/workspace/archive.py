@@ -2,7 +2,7 @@
 
 An archive is a zip file whose manifest names every member with its digest. It may come from anybody, so it is
 imported by a worker with limits; members are read into memory and never written under their own names. What
-was computed elsewhere gets a key of its own: it never stands for what this workspace would compute.
+was computed elsewhere gets a key of its own, the map aside, which follows from the table alone.
 """
 
 from __future__ import annotations

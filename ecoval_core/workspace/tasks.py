@@ -1,4 +1,4 @@
-"""Tasks: slow work as functions. Adding one is a function here and one call in a page.
+"""Tasks: slow work as functions. Adding one is a function in `work/slow.py` and one call in a page.
 
 A task takes a :class:`Work` and arguments that JSON holds, and returns a frame, arrays, or a small document.
 Calling the decorated function does not do the work: it returns a :class:`Task`, whose key is made of its name
