@@ -55,7 +55,7 @@ def start_long(page):
     granularity = widget(page, "granularity").get_by_role("slider")
     granularity.focus()
     page.keyboard.press("End")
-    expect(page.get_by_text("About 1 row a cluster")).to_be_visible()
+    expect(page.get_by_text("About 1 row per cluster")).to_be_visible()
     idle(page)
     press(page, "start")
     expect(page.get_by_test_id("stProgress")).to_contain_text(re.compile(r"Models fitted: \d+ of"))

@@ -157,9 +157,9 @@ def choose(opened: Opened) -> Settings:
         help="A **cluster** is a group of similar rows with the same label or target. Each is left out once. "
         "Few clusters: quick and coarse. As many as rows: leave-one-out.",
     )
-    size = n_rows / n_clusters
+    size = f"{n_rows / n_clusters:.3g}"
     note = "automatic" if n_clusters == automatic else f"automatic would be {automatic:,}"
-    st.caption(f"About {size:.3g} rows a cluster; {note}.")
+    st.caption(f"About {size} row{'' if size == '1' else 's'} per cluster; {note}.")
     scorings = available_scorings(opened.table.task, hasattr(estimator, "predict_proba"))
     scoring = st.selectbox(
         "Score of one validation row",
