@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from ecoval_core.evaluation.curves import STRATEGIES, removal_curves, summarise_curves
 from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.notebook import show_file
 from ecoval_core.tables import Split, make_table, read_frame, suggest_exclusions
 from ecoval_core.target_type import Task
 from ecoval_core.terminal import (
@@ -271,6 +272,22 @@ def replay(
         False in found.values() or set(plan.expected.files) - set(found)
     ):
         click.get_current_context().exit(OTHER_BYTES)
+
+
+@main.command("open")
+@click.argument("table", type=PATH)
+@click.option("--target", metavar="COLUMN", show_default="guessed", help="Column to predict.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to serve the app on.")
+def open_app(table: Path, target: str | None, port: int | None) -> None:
+    """Open TABLE in the app, print its address, and serve it until Ctrl-C.
+
+    Example: python -m ecoval_core open houses.csv --target price
+    """
+    app = show_file(table, target=target, port=port)
+    try:
+        app.wait()
+    finally:
+        app.stop()
 
 
 def _write_downloads(replayed: Replay, folder: Path) -> dict[str, bool | None]:

@@ -30,9 +30,11 @@ MAY_IMPORT = {
         "workspace",
         "reporting",
         "terminal",
+        "notebook",
     },
     "__main__": {"command_line"},
-    "__init__": {"valuation"},
+    "notebook": {"tables", "work", "workspace"},
+    "__init__": {"notebook", "valuation"},
 }
 
 

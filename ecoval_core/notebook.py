@@ -1,0 +1,218 @@
+"""From a notebook or a terminal into the app: it opens a table, and serves it on this machine."""
+
+from __future__ import annotations
+
+import atexit
+import socket
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ecoval_core.tables.limits import check_shape, column_names
+from ecoval_core.tables.read import index_to_columns
+from ecoval_core.tables.table import content_digest
+from ecoval_core.work.slow import perform
+from ecoval_core.workspace import runs
+from ecoval_core.workspace.store import WorkspaceError
+from ecoval_core.workspace.workspace import Workspace, default_root
+
+FIRST_PORT, START_SECONDS = 8501, 120
+# In a clone the app lies beside this package, in a wheel in a package of its own.
+_PLACES = (Path(__file__).parents[1], Path(__file__).parents[1] / "ecoval_app")
+# The pipe closes with the process that started the app, however that ends.
+_SERVE_UNTIL_INPUT_ENDS = """
+import os, signal, sys, threading
+def follow():
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=follow, daemon=True).start()
+from streamlit.web.cli import main
+main(prog_name="streamlit")
+"""
+
+
+class App:
+    """The app, served on this machine until `stop` or the end of the process that started it.
+
+    Attributes
+    ----------
+    address : str
+        Where a browser finds what was shown.
+    """
+
+    def __init__(self, port: int | None = None) -> None:
+        self.port = _free_port() if port is None else port
+        self.address = f"http://localhost:{self.port}"
+        self.folder = _app_folder()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server writes to it
+        command = [
+            sys.executable, "-c", _SERVE_UNTIL_INPUT_ENDS,
+            "run", "app.py", f"--server.port={self.port}",
+        ]  # fmt: skip
+        # In a session of its own, it does not hear the Ctrl-C that interrupts a cell.
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            command, cwd=self.folder, stdin=subprocess.PIPE, stdout=self._log, stderr=self._log,
+            start_new_session=True,
+        )  # fmt: skip
+        atexit.register(self.stop)
+        self._wait_until_it_answers()
+
+    def __repr__(self) -> str:
+        return f"EcoVal at {self.address}"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server is up."""
+        return self._process.poll() is None
+
+    def wait(self) -> None:
+        """Wait until the server ends."""
+        self._process.wait()
+
+    def stop(self) -> None:
+        """End the server; what was worked out stays in the workspace."""
+        if self.is_running:
+            self._process.terminate()
+            self._process.wait()
+
+    def _wait_until_it_answers(self) -> None:
+        for _ in range(10 * START_SECONDS):
+            try:
+                with urllib.request.urlopen(f"{self.address}/_stcore/health", timeout=5):  # noqa: S310
+                    return
+            except OSError:
+                # The port is polled until the server listens; there is no other signal.
+                try:
+                    self._process.wait(0.1)
+                except subprocess.TimeoutExpired:
+                    continue
+                break
+        self.stop()
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").strip().splitlines() or [
+            "no reason given"
+        ]
+        raise RuntimeError(f"The app did not start: {lines[-1].strip()}")
+
+
+def show(
+    data: pd.DataFrame, *, target: str | None = None, name: str = "table", port: int | None = None
+) -> App:
+    """Open a table in the app and print its address.
+
+    The app runs in a process of its own until this one ends; a second call uses the same server.
+
+    Parameters
+    ----------
+    data : DataFrame of shape (n_rows, n_columns)
+        A row per example. A named index becomes a column.
+    target : str, default=None
+        Column to predict; guessed without it, as when a file is opened in the app.
+    name : str, default="table"
+        Name of the table in the app.
+    port : int, default=None
+        Port to serve on; the first that is free from 8501 on without it.
+
+    Returns
+    -------
+    App
+        With the address, and `stop`.
+
+    Raises
+    ------
+    TypeError
+        If `data` is no DataFrame.
+    ValueError
+        If the frame cannot be valued: the sentence names the column and what to do.
+    WorkspaceError
+        If the workspace cannot be written.
+    RuntimeError
+        If the app does not start.
+    """
+    if not isinstance(data, pd.DataFrame):
+        raise TypeError(f"show takes a DataFrame, not {type(data).__name__}.")
+    frame = index_to_columns(data)
+    check_shape(*frame.shape, name)
+    frame.columns = pd.Index(column_names(frame.columns, name))
+    workspace = _workspace()
+    digest = content_digest(frame)
+    runs.save_frame(workspace, frame, digest)
+    return _serve(f"?data={open_in(workspace, {'frame': digest}, name, target=target)}", port)
+
+
+def show_file(path: Path, *, port: int | None = None, **options: Any) -> App:
+    """Open a file in the app; `options` are those of the task that opens tables."""
+    if not path.is_file():
+        raise ValueError(f"There is no file {path}.")
+    folder, source = path.absolute().parent, {"file": path.name}
+    key = open_in(_workspace(), source, path.name, folder, **options)
+    return _serve(f"?data={key}", port)
+
+
+def open_in(
+    workspace: Workspace,
+    source: Mapping[str, str],
+    name: str,
+    folder: Path = Path(),
+    **options: Any,
+) -> str:
+    """Open a table as the app does, in this process; return the key of its split."""
+    context = {"root": workspace.root, "temporary": workspace.temporary, "uploads": folder}
+    asked = {"source": dict(source), "name": name}
+    asked |= {option: value for option, value in options.items() if value is not None}
+    found = perform("open_table", asked, context, lambda _done, _total: None)
+    _check(found["trouble"])
+    if "refusal" in found["done"]:
+        raise ValueError(found["done"]["refusal"])
+    return str(found["done"]["split"])
+
+
+def _workspace() -> Workspace:
+    """Return the workspace that the app will open, which must outlast this process."""
+    workspace = Workspace(default_root(), Path(tempfile.gettempdir()) / "ecoval-unused")
+    _check(workspace.trouble)
+    return workspace
+
+
+def _check(trouble: str) -> None:
+    if trouble:
+        reason = trouble.partition(": ")[2]
+        raise WorkspaceError(f"The app would not find it: {reason}")
+
+
+_running: dict[Path, App] = {}
+
+
+def _serve(place: str, port: int | None) -> App:
+    """Return the app at a place, on the server of this process if that is up."""
+    root = default_root()
+    app = _running.get(root)
+    if app is None or not app.is_running or port not in (None, app.port):
+        app = _running[root] = App(port)
+    app.address = f"http://localhost:{app.port}/{place}"
+    print(f"EcoVal shows it at {app.address}")  # noqa: T201 - what the caller waits for
+    return app
+
+
+def _app_folder() -> Path:
+    for folder in _PLACES:
+        if (folder / "app.py").is_file():
+            return folder
+    raise RuntimeError(f"The app is not installed: there is no app.py in {_PLACES[0]}.")
+
+
+def _free_port() -> int:
+    for port in (*range(FIRST_PORT, FIRST_PORT + 100), 0):
+        with socket.socket() as taken:
+            try:
+                taken.bind(("localhost", port))
+            except OSError:
+                continue
+            return int(taken.getsockname()[1])
+    raise RuntimeError("No port is free.")
