@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.neighbors import NearestNeighbors
+from sklearn.utils.parallel import Parallel, delayed
 
 from ecoval_core.valuation.parallel import map_rows
 from ecoval_core.valuation.quality import mean_of_identical
@@ -66,7 +67,7 @@ class Forest:
         self, Z: NDArray, codes: NDArray, scale: Scale, rows: NDArray, seed: int,
         n_jobs: int | None = None,
     ) -> None:  # fmt: skip
-        self._scale, self._n_jobs = scale, n_jobs
+        self._scale, self.n_jobs = scale, n_jobs
         self.is_classifier = scale.task == "classification"
         settings: dict[str, Any] = {
             "n_estimators": N_TREES, "min_samples_leaf": MIN_LEAF_ROWS, "oob_score": True,
@@ -111,8 +112,8 @@ class Forest:
     def output(self, Z: NDArray) -> NDArray[np.float64]:
         """Judge unseen points by all trees."""
         if self.is_classifier:
-            return self._aligned(map_rows(self._model.predict_proba, Z, self._n_jobs))
-        return self._unscaled(map_rows(self._model.predict, Z, self._n_jobs))
+            return self._aligned(map_rows(self._model.predict_proba, Z, self.n_jobs))
+        return self._unscaled(map_rows(self._model.predict, Z, self.n_jobs))
 
     def nodes(self, Z: NDArray) -> NDArray[np.int32]:
         """Return the number of the leaf into which each point falls in each tree."""
@@ -120,7 +121,7 @@ class Forest:
         def number(part: NDArray) -> NDArray[np.int32]:
             return (self._model.apply(part) + self._offsets[:-1]).astype(np.int32)
 
-        return map_rows(number, Z, self._n_jobs)
+        return map_rows(number, Z, self.n_jobs)
 
     def leaves(self, nodes: NDArray[np.int32]) -> sparse.csr_matrix:
         """Mark numbered leaves: a product of two rows is the number of leaves that points share."""
@@ -190,31 +191,43 @@ class ProximityKernel:
     name = "proximity"
 
     def __init__(self, forest: Forest, Z: NDArray, Z_val: NDArray) -> None:
-        self._forest = forest
+        self._forest, self._n_jobs = forest, forest.n_jobs
         self._nodes = forest.nodes(Z)
         self._of_val = forest.leaves(forest.nodes(Z_val)).T.tocsr()
 
     def predict(self, left: LeftOut, columns: NDArray[np.int64]) -> Predictions:
-        """Predict for the training rows, block by block of those that share a leaf."""
+        """Predict for the training rows, block by block on threads."""
         n_clusters, n_val = left.effects.shape
         means, sums = np.empty(len(left.labels)), np.zeros((n_clusters, n_val))
         some = np.empty((len(left.labels), len(columns)), dtype=np.float32)
         order = left.order
         step = max(1, BLOCK_PAIRS // (n_val * left.own.shape[1]))
-        for start in range(0, len(order), step):
-            rows = order[start : start + step]
-            pairs = self._forest.leaves(self._nodes[rows]) @ self._of_val
-            i, v = np.repeat(np.arange(len(rows)), np.diff(pairs.indptr)), pairs.indices
-            shares = pairs.data / self._forest.n_trees * left.row_weights[v]
-            credit = shares * left.agreement(rows[i], v)
-            means[rows] = np.bincount(i, credit, len(rows)) / n_val
-            first, last = left.labels[rows[[0, -1]]]
-            cells = (left.labels[rows[i]] - first) * n_val + v
-            here = np.bincount(cells, credit, (last - first + 1) * n_val)
-            sums[first : last + 1] += here.reshape(-1, n_val)
-            pairs = sparse.csr_matrix((credit, v, pairs.indptr), pairs.shape)
-            some[rows] = pairs[:, columns].toarray()
+        blocks = [order[start : start + step] for start in range(0, len(order), step)]
+        with parallel_config("threading"):
+            found = Parallel(n_jobs=self._n_jobs, return_as="generator")(
+                delayed(self._predict_block)(left, columns, rows) for rows in blocks
+            )
+            # Sums are added in the order of the blocks: the same bits for any number of threads.
+            for rows, (of_rows, first, of_clusters, at_columns) in zip(blocks, found, strict=True):
+                means[rows], some[rows] = of_rows, at_columns
+                sums[first : first + len(of_clusters)] += of_clusters
         return Predictions(means, sums, some)
+
+    def _predict_block(
+        self, left: LeftOut, columns: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> tuple[NDArray, int, NDArray, NDArray]:
+        """Predict for rows of neighbouring clusters: means, the first cluster, sums from it on, and some."""
+        n_val = left.effects.shape[1]
+        pairs = self._forest.leaves(self._nodes[rows]) @ self._of_val
+        i, v = np.repeat(np.arange(len(rows)), np.diff(pairs.indptr)), pairs.indices
+        shares = pairs.data / self._forest.n_trees * left.row_weights[v]
+        credit = shares * left.agreement(rows[i], v)
+        first, last = left.labels[rows[[0, -1]]]
+        cells = (left.labels[rows[i]] - first) * n_val + v
+        sums = np.bincount(cells, credit, (last - first + 1) * n_val).reshape(-1, n_val)
+        pairs = sparse.csr_matrix((credit, v, pairs.indptr), pairs.shape)
+        means = np.bincount(i, credit, len(rows)) / n_val
+        return means, int(first), sums, pairs[:, columns].toarray()
 
     def of_new(self, new: Points, agreement: NDArray) -> NDArray:
         """Predict for unseen points."""
