@@ -7,23 +7,21 @@ result that cannot be written, 130 after Ctrl-C.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
-import pandas as pd
-from pydantic import ValidationError
 
+from ecoval_core.commands.options import JOBS, PATH, REPORT, table_options
+from ecoval_core.commands.output import check_out, make_folder, write_bytes, write_frame
+from ecoval_core.commands.valuing import value_file
 from ecoval_core.evaluation.curves import STRATEGIES, removal_curves, summarise_curves
 from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.notebook import show_file
-from ecoval_core.tables import Split, make_table, read_frame, suggest_exclusions
-from ecoval_core.target_type import Task
+from ecoval_core.tables import read_frame
 from ecoval_core.terminal import (
     OTHER_BYTES,
     Commands,
@@ -36,20 +34,8 @@ from ecoval_core.terminal import (
     warn,
 )
 from ecoval_core.text import count_of
-from ecoval_core.valuation.models import MODELS, make_model, models_for
-from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.valuation.scoring import (
-    EVEN_SHARE,
-    MAX_VAL_SAMPLES,
-    SCORINGS,
-    check_scoring,
-    has_probabilities,
-    rarest_of_even_share,
-)
-from ecoval_core.workspace.exports import check_parquet, exported_frame, to_csv
-from ecoval_core.workspace.recipe import FORMATS as DOWNLOAD_FORMATS
+from ecoval_core.workspace.exports import exported_frame
 from ecoval_core.workspace.recipe import (
-    WHICH,
     Replay,
     make_recipe,
     open_table,
@@ -57,32 +43,8 @@ from ecoval_core.workspace.recipe import (
     recipe_bytes,
 )
 from ecoval_core.workspace.recipe import replay as follow
-from ecoval_core.workspace.runs import (
-    Opened,
-    Run,
-    automatic_clusters,
-    describe_table,
-    split_table,
-    value_split,
-)
-from ecoval_core.workspace.schema import (
-    UNIT_KINDS,
-    OpenSpec,
-    Settings,
-    SplitSpec,
-    UnitKind,
-    explain,
-)
-
-FORMATS = (".csv", ".parquet")
-PATH = click.Path(readable=False, path_type=Path)
-_REPORT = click.option(
-    "--report", type=PATH, metavar="FILE",
-    help="Also write a report with figures, one .html file that needs no network.",
-)  # fmt: skip
-_JOBS = click.option(
-    "--jobs", type=int, default=1, show_default=True, help="Fits at once; -1 takes every core."
-)
+from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.schema import UNIT_KINDS, UnitKind
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -93,56 +55,9 @@ def main() -> None:
     """
 
 
-def _options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that choose the table, the model and the result."""
-    scores, tasks = click.Choice(list(SCORINGS)), click.Choice(["classification", "regression"])
-    said: list[tuple[str, dict[str, Any], str]] = [
-        ("--target", {"required": True, "metavar": "COLUMN"}, "Column to predict."),
-        ("--out", {"type": PATH, "required": True, "metavar": "FILE"},
-         "File to write, .csv or .parquet; replaced if it is there."),
-        ("--task", {"type": tasks, "show_default": "guessed"},
-         "What to predict: a class or an amount."),
-        ("--exclude", {"multiple": True, "metavar": "COLUMN"},
-         "Column not to predict from, besides ids and columns without information, which are left out and "
-         "named. May be repeated."),
-        ("--include", {"multiple": True, "metavar": "COLUMN"},
-         "Column to predict from although it looks like an id or carries no information. May be repeated."),
-        ("--proportions",
-         {"type": float, "nargs": 3, "default": (0.6, 0.2, 0.2), "metavar": "TRAIN VAL TEST"},
-         "Shares of the rows to learn from, to measure values on, and to test curves on."),
-        ("--model",
-         {"type": click.Choice(list(MODELS)), "show_default": "logistic_regression, or ridge for an amount"},
-         "Model whose rows are valued."),
-        ("--n-clusters", {"type": click.IntRange(min=1), "show_default": "by the number of rows"},
-         "Groups of similar rows to leave out in turn, at most one a row: more are finer and slower."),
-        ("--scoring", {"type": scores, "show_default": "probability, or squared_error for an amount"},
-         "Score of one validation row, the unit of all values."),
-        ("--extrinsic-weight", {"type": click.FloatRange(min=0), "default": DEFAULT_EXTRINSIC_WEIGHT},
-         "Pay for a unit of measured effect; the rest of the surplus pays for quality."),
-        ("--class-weight", {"type": click.Choice(["auto", "none", "balanced"]), "default": "auto"},
-         "Let every class count alike (balanced); auto does so where the rarest class has less than a third "
-         "of its even share, and says so."),
-        ("--max-val-samples", {"type": click.IntRange(min=1), "default": MAX_VAL_SAMPLES},
-         "Validation rows that effects are measured on, a stratified sample where there are more."),
-        ("--seed", {"type": click.IntRange(0, 2**32 - 1), "default": 0},
-         "The same seed gives the same values to the last bit."),
-    ]  # fmt: skip
-    options = [
-        click.argument("table", type=PATH),
-        *(
-            click.option(name, **{"show_default": True, **how}, help=text)
-            for name, how, text in said
-        ),
-        _JOBS,
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @main.command()
-@_options
-@_REPORT
+@table_options
+@REPORT
 @click.option(
     "--recipe", type=PATH, metavar="FILE",
     help='Also write the recipe, a .json file from which "replay" makes the same files.',
@@ -166,13 +81,13 @@ def value(
     """
     for extra, suffix in ((report, ".html"), (recipe, ".json")):
         if extra is not None:
-            _check_out(extra, [table], [suffix])
-    run = _value(table, out, **options)
-    _write(exported_frame(run, "all_values", unit=unit), out)
+            check_out(extra, [table], [suffix])
+    run = value_file(table, out, **options)
+    write_frame(exported_frame(run, "all_values", unit=unit), out)
     if recipe is not None:
-        _write_bytes(recipe_bytes(make_recipe(run, PruneList(), unit=unit)), recipe)
+        write_bytes(recipe_bytes(make_recipe(run, PruneList(), unit=unit)), recipe)
     if report is not None:
-        _write_bytes(_make_report(run, PruneList(), unit), report)
+        write_bytes(_make_report(run, PruneList(), unit), report)
     print_values(run, unit)
     click.echo(
         f"Written           {', '.join(str(path) for path in (out, recipe, report) if path)}"
@@ -180,7 +95,7 @@ def value(
 
 
 @main.command()
-@_options
+@table_options
 @click.option(
     "--strategy", "strategies", multiple=True, type=click.Choice(STRATEGIES),
     default=STRATEGIES, show_default="all four", help="Which rows to remove first. May be repeated.",
@@ -201,7 +116,7 @@ def curves(
 
     Example: python -m ecoval_core curves iris.csv --target species --out curves.csv
     """
-    run = _value(table, out, class_balanced=class_balanced, **options)
+    run = value_file(table, out, class_balanced=class_balanced, **options)
     split, ecoval = run.split, run.ecoval
     metric = main_measure(run.make_estimator(), balanced=run.settings.balanced)
     with progress_bar("Removing rows") as progress:
@@ -211,7 +126,7 @@ def curves(
             class_balanced=class_balanced, n_random=n_random, metric=metric,
             random_state=run.settings.random_state, n_jobs=options["jobs"], progress=progress,
         )  # fmt: skip
-    _write(found, out)
+    write_frame(found, out)
     click.echo(f"Mean test {metric.replace('_', ' ')} by share of the training rows removed")
     means = summarise_curves(found).pivot_table(index="share", columns="strategy", values="mean")
     means = means[list(dict.fromkeys(found["strategy"]))].rename("{:.0%}".format)
@@ -230,8 +145,8 @@ def curves(
     "--any-table", is_flag=True,
     help="Go on where TABLE is not the one that the recipe was made from.",
 )  # fmt: skip
-@_REPORT
-@_JOBS
+@REPORT
+@JOBS
 def replay(
     recipe: Path, table: Path | None, out: Path, any_table: bool, report: Path | None, jobs: int
 ) -> None:
@@ -246,9 +161,9 @@ def replay(
     plan = read_recipe(recipe)
     frame, name = (None, "") if table is None else (read_frame(table), table.name)
     opened = open_table(plan, frame, any_table=any_table, name=name)
-    _make_folder(out, sources)
+    make_folder(out, sources)
     if report is not None:
-        _check_out(report, sources, [".html"])
+        check_out(report, sources, [".html"])
     print_table(opened.table)
     with valuing(jobs) as progress:
         replayed = follow(plan, opened, n_jobs=jobs, progress=progress)
@@ -260,7 +175,7 @@ def replay(
             run, plan.prune, plan.unit, decisions=replayed.decisions, relabelled=replayed.relabelled,
             name=plan.name, note=plan.note,
         )  # fmt: skip
-        _write_bytes(page, report)
+        write_bytes(page, report)
     click.echo(
         f"{plain(opened.table.name)}: {count_of(len(run.frame), 'row')} valued, "
         f"{len(replayed.decision.reasons):,} go, {len(replayed.relabelled):,} get another "
@@ -298,7 +213,7 @@ def _write_downloads(replayed: Replay, folder: Path) -> dict[str, bool | None]:
         if made.content is None:
             refusals[made.refusal] = None
             continue
-        _write_bytes(made.content, folder / made.name)
+        write_bytes(made.content, folder / made.name)
         found[made.name] = replayed.is_as_expected(made)
     for refusal in refusals:
         click.echo(f"No Parquet: {refusal}", err=True)
@@ -312,121 +227,3 @@ def _make_report(run: Run, rules: PruneList, unit: UnitKind, **given: Any) -> by
     now = datetime.now().astimezone().isoformat(" ", "minutes")
     recipe = make_recipe(run, rules, unit=unit, **given)
     return make_report(run, rules=rules, recipe=recipe, unit=unit, created=now, **given)
-
-
-def _value(
-    path: Path, out: Path, *, target: str, task: Task | None, exclude: Sequence[str],
-    include: Sequence[str], proportions: tuple[float, float, float], model: str | None,
-    n_clusters: int | None, scoring: str | None, extrinsic_weight: float, class_weight: str, seed: int,
-    max_val_samples: int, jobs: int, class_balanced: bool = False,
-) -> Run:  # fmt: skip
-    """Value a table from its file, after refusing whatever could only fail once it is valued."""
-    _check_out(out, [path], FORMATS)
-    frame = read_frame(path)
-    for column in include:
-        if column not in frame:
-            raise ValueError(f"{path.name} has no column {column!r} to include.")
-    suggested = suggest_exclusions(frame, target).items()
-    excluded = {column: reason for column, reason in suggested if column not in include}
-    excluded.update(dict.fromkeys(exclude, "left out by choice"))
-    table = make_table(frame, path.name, target, task, excluded)
-    if out.suffix.lower() == ".parquet":
-        check_parquet(table.frame, out.with_suffix(".csv").name, out.name)
-    if class_balanced and table.task == "regression":
-        raise ValueError("--class-balanced needs classes, and the task is regression.")
-    model = model or next(iter(models_for(table.task)))
-    proba = has_probabilities(make_model(model, table.task))
-    scoring = check_scoring(scoring, table.task, proba)
-    try:
-        spec = OpenSpec(
-            table=describe_table(table), split=SplitSpec(proportions=proportions, random_state=seed)
-        )
-        settings = Settings(
-            model=model, n_clusters=n_clusters or 1, scoring=scoring, random_state=seed,
-            extrinsic_weight=extrinsic_weight, max_val_samples=max_val_samples,
-        )  # fmt: skip
-    except ValidationError as error:
-        option, _, problem = explain(error).removeprefix("split.").partition(" ")
-        raise ValueError(f"--{option.replace('_', '-')} {problem}") from error
-    opened = Opened(spec.key, spec, split_table(table, spec.split))
-    balanced = _is_balanced(class_weight, opened.split)
-    if n_clusters is None:
-        n_clusters = automatic_clusters(
-            opened.split,
-            make_model(model, table.task),
-            len(opened.split.y_train),
-            balanced=balanced,
-        )
-    settings = settings.replace(n_clusters=n_clusters, balanced=balanced)
-    print_table(table)
-    with valuing(jobs) as progress:
-        run = value_split(opened, settings, n_jobs=jobs, progress=progress)
-    warn(run)
-    return run
-
-
-def _is_balanced(class_weight: str, split: Split) -> bool:
-    """Decide whether every class counts alike, and say so where that was left open."""
-    if split.task == "regression":
-        if class_weight == "balanced":
-            raise ValueError("--class-weight balanced needs classes, and the task is regression.")
-        return False
-    if class_weight != "auto":
-        return class_weight == "balanced"
-    share = rarest_of_even_share(split.y_train)
-    if share < EVEN_SHARE:
-        click.echo(
-            f"Every class counts alike: the rarest has {share:.0%} of its even share "
-            "(--class-weight none to leave that out).",
-            err=True,
-        )
-    return share < EVEN_SHARE
-
-
-def _check_out(out: Path, sources: Iterable[Path], suffixes: Sequence[str]) -> None:
-    """Refuse a file that cannot be written, or that is one of those read."""
-    if out.suffix.lower() not in suffixes:
-        choice = "choose one of them" if len(suffixes) > 1 else "give the file that ending"
-        raise ValueError(f"{out} ends in none of {', '.join(suffixes)}: {choice}.")
-    if not out.parent.is_dir():
-        raise ValueError(f"{out} cannot be written: there is no folder {out.parent}.")
-    if out.is_dir():
-        raise ValueError(f"{out} cannot be written: it is a folder.")
-    for source in sources:
-        if out.exists() and source.exists() and out.samefile(source):
-            raise ValueError(f"{out} is the table itself: choose another file to write.")
-    if not os.access(out if out.exists() else out.parent, os.W_OK):
-        raise ValueError(f"{out} cannot be written (permission denied): choose another place.")
-
-
-def _make_folder(folder: Path, sources: Iterable[Path]) -> None:
-    """Make a folder to write into, and refuse one whose files are those read."""
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file: choose a folder to write into.")
-    with _explained(folder, "made"):
-        folder.mkdir(exist_ok=True)
-    for out in (folder / f"{which}.{kind}" for which in WHICH for kind in DOWNLOAD_FORMATS):
-        _check_out(out, sources, FORMATS)
-
-
-def _write_bytes(content: bytes, out: Path) -> None:
-    with _explained(out):
-        out.write_bytes(content)
-
-
-def _write(frame: pd.DataFrame, out: Path) -> None:
-    if out.suffix.lower() != ".parquet":
-        _write_bytes(to_csv(frame), out)
-        return
-    with _explained(out):
-        frame.to_parquet(out, index=False)
-
-
-@contextmanager
-def _explained(path: Path, verb: str = "written") -> Iterator[None]:
-    """Raise an error of the file system as a sentence."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise ValueError(f"{path} cannot be {verb} ({reason}): choose another place.") from error

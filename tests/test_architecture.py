@@ -21,7 +21,17 @@ MAY_IMPORT = {
     "charts": {"target_type", "text"},
     "reporting": {"target_type", "text", "valuation", "evaluation", "workspace", "charts"},
     "terminal": {"tables", "text", "valuation", "workspace"},
+    "commands": {
+        "target_type",
+        "text",
+        "tables",
+        "valuation",
+        "evaluation",
+        "workspace",
+        "terminal",
+    },
     "command_line": {
+        "commands",
         "target_type",
         "text",
         "tables",

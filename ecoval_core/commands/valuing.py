@@ -1,0 +1,100 @@
+"""Valuing a table from its file, as the options of a command say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from pydantic import ValidationError
+
+from ecoval_core.commands.output import FORMATS, check_out
+from ecoval_core.tables import Split, make_table, read_frame, suggest_exclusions
+from ecoval_core.target_type import Task
+from ecoval_core.terminal import print_table, valuing, warn
+from ecoval_core.valuation.models import make_model, models_for
+from ecoval_core.valuation.scoring import (
+    EVEN_SHARE,
+    check_scoring,
+    has_probabilities,
+    rarest_of_even_share,
+)
+from ecoval_core.workspace.exports import check_parquet
+from ecoval_core.workspace.runs import (
+    Opened,
+    Run,
+    automatic_clusters,
+    describe_table,
+    split_table,
+    value_split,
+)
+from ecoval_core.workspace.schema import OpenSpec, Settings, SplitSpec, explain
+
+
+def value_file(
+    path: Path, out: Path, *, target: str, task: Task | None, exclude: Sequence[str],
+    include: Sequence[str], proportions: tuple[float, float, float], model: str | None,
+    n_clusters: int | None, scoring: str | None, extrinsic_weight: float, class_weight: str, seed: int,
+    max_val_samples: int, jobs: int, class_balanced: bool = False,
+) -> Run:  # fmt: skip
+    """Value a table from its file, after refusing whatever could only fail once it is valued."""
+    check_out(out, [path], FORMATS)
+    frame = read_frame(path)
+    for column in include:
+        if column not in frame:
+            raise ValueError(f"{path.name} has no column {column!r} to include.")
+    suggested = suggest_exclusions(frame, target).items()
+    excluded = {column: reason for column, reason in suggested if column not in include}
+    excluded.update(dict.fromkeys(exclude, "left out by choice"))
+    table = make_table(frame, path.name, target, task, excluded)
+    if out.suffix.lower() == ".parquet":
+        check_parquet(table.frame, out.with_suffix(".csv").name, out.name)
+    if class_balanced and table.task == "regression":
+        raise ValueError("--class-balanced needs classes, and the task is regression.")
+    model = model or next(iter(models_for(table.task)))
+    proba = has_probabilities(make_model(model, table.task))
+    scoring = check_scoring(scoring, table.task, proba)
+    try:
+        spec = OpenSpec(
+            table=describe_table(table), split=SplitSpec(proportions=proportions, random_state=seed)
+        )
+        settings = Settings(
+            model=model, n_clusters=n_clusters or 1, scoring=scoring, random_state=seed,
+            extrinsic_weight=extrinsic_weight, max_val_samples=max_val_samples,
+        )  # fmt: skip
+    except ValidationError as error:
+        option, _, problem = explain(error).removeprefix("split.").partition(" ")
+        raise ValueError(f"--{option.replace('_', '-')} {problem}") from error
+    opened = Opened(spec.key, spec, split_table(table, spec.split))
+    balanced = _is_balanced(class_weight, opened.split)
+    if n_clusters is None:
+        n_clusters = automatic_clusters(
+            opened.split,
+            make_model(model, table.task),
+            len(opened.split.y_train),
+            balanced=balanced,
+        )
+    settings = settings.replace(n_clusters=n_clusters, balanced=balanced)
+    print_table(table)
+    with valuing(jobs) as progress:
+        run = value_split(opened, settings, n_jobs=jobs, progress=progress)
+    warn(run)
+    return run
+
+
+def _is_balanced(class_weight: str, split: Split) -> bool:
+    """Decide whether every class counts alike, and say so where that was left open."""
+    if split.task == "regression":
+        if class_weight == "balanced":
+            raise ValueError("--class-weight balanced needs classes, and the task is regression.")
+        return False
+    if class_weight != "auto":
+        return class_weight == "balanced"
+    share = rarest_of_even_share(split.y_train)
+    if share < EVEN_SHARE:
+        click.echo(
+            f"Every class counts alike: the rarest has {share:.0%} of its even share "
+            "(--class-weight none to leave that out).",
+            err=True,
+        )
+    return share < EVEN_SHARE
