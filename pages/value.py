@@ -12,7 +12,8 @@ from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.work import slow
 from ecoval_core.work.slow import N_REPEATS
 from ecoval_core.workspace.history import RunRecord
-from ecoval_core.workspace.runs import Opened, Run, follows_without_refits, rows_per_fit
+from ecoval_core.workspace.rows import rows_per_fit
+from ecoval_core.workspace.runs import Opened, Run, follows_without_refits
 from ecoval_core.workspace.schema import Settings
 from pages.shared import formats, layout, menu, progress, rows, selecting, state, valuing
 from pages.shared.session import Session, session

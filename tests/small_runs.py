@@ -15,6 +15,7 @@ from ecoval_core.valuation.record import Findings, Sampling
 from ecoval_core.work import slow
 from ecoval_core.work.slow import Curves
 from ecoval_core.workspace import history, runs
+from ecoval_core.workspace.rows import rows_to_value
 from ecoval_core.workspace.runs import Opened, Values
 from ecoval_core.workspace.schema import OpenSpec, Review, RunSpec, Settings, SplitSpec
 from ecoval_core.workspace.workspace import Workspace
@@ -48,7 +49,7 @@ def cleaned_table():
 def drawn_values(opened, seed=0, settings=SETTINGS):
     """Values of the rows of a table whose numbers are drawn, not computed."""
     random = np.random.default_rng(seed)
-    y = runs.rows_to_value(opened.split).y
+    y = rows_to_value(opened.split).y
     n, k = len(y), settings.n_clusters
     classes = np.unique(y) if opened.table.task == "classification" else None
     n_outputs = 1 if classes is None else len(classes)
@@ -109,7 +110,7 @@ def keep_everything(workspace, opened=None, *, seed=0, name="small"):
     opened = opened or small_table()
     run, key = keep_run(workspace, opened, seed=seed, name=name)
     random = np.random.default_rng(seed)
-    ids = runs.rows_to_value(opened.split).ids.tolist()
+    ids = rows_to_value(opened.split).ids.tolist()
     effect = Effect("accuracy", (Change("accuracy", 0.5, 0.6, float("nan"), 0.1, 9),))
     beside = {"baseline": "knn_shapley"}
     made = {

@@ -138,7 +138,7 @@ def test_document_comes_back_from_json(document):
 WRONG = [
     ("table.name", None), ("table.content", "0" * 31), ("table.content", "G" * 32), ("table.content", "../x"),
     ("table.target", 3), ("table.task", "ranking"), ("table.excluded", ["a"]), ("table.fixes", [{}]),
-    ("split.kind", "time"), ("split.proportions", [0.5, 0.5]), ("split.proportions", [0.9, 0.2, 0.2]),
+    ("split.kind", "by hand"), ("split.proportions", [0.5, 0.5]), ("split.proportions", [0.9, 0.2, 0.2]),
     ("split.proportions", [0.5, 0.5, 0]), ("split.noise", 1), ("split.noise", -0.1),
     ("split.noise", float("nan")), ("split.random_state", -1), ("split.random_state", 2**32),
     ("settings.model", None), ("settings.n_clusters", 0), ("settings.n_clusters", 1.5),

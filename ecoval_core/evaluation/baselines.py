@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,26 +161,31 @@ def _baseline(key: str, task: Task) -> Baseline:
 
 
 def cross_baseline_values(
-    key: str, estimator: Any, X: ArrayLike, y: ArrayLike, fold: ArrayLike, *,
-    progress: Progress | None = None, should_stop: ShouldStop | None = None, **settings: Any,
+    key: str, estimator: Any, X: ArrayLike, y: ArrayLike, fold: ArrayLike = (), *,
+    folds: Sequence[tuple[NDArray, NDArray]] | None = None, progress: Progress | None = None,
+    should_stop: ShouldStop | None = None, **settings: Any,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Value every row by a baseline, fold by fold, as :func:`ecoval_core.cross_value` does."""
+    """Value every row by a baseline, fold by fold, as :func:`ecoval_core.cross_value` does.
+
+    `fold` is the fold in which each row validates, unless `folds` names the rows that train and validate.
+    """
     X, y, fold = map(np.asarray, (X, y, fold))
     baseline = _baseline(key, "regression" if is_regressor(estimator) else "classification")
     if not baseline.needs_validation:
         return baseline_values(
             key, estimator, X, y, progress=progress, should_stop=should_stop, **settings
         )
-    numbers = np.unique(fold[fold >= 0])
+    if folds is None:
+        numbers = np.unique(fold[fold >= 0])
+        folds = [(np.flatnonzero(fold != one), np.flatnonzero(fold == one)) for one in numbers]
     monitor = Monitor(progress)
     total = np.zeros(len(y))
-    for part, number in enumerate(numbers):
-        train, held = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
+    for part, (train, held) in enumerate(folds):
         total[train] += baseline_values(
             key, estimator, X[train], y[train], X[held], y[held],
-            progress=monitor.part(part, len(numbers)), should_stop=should_stop, **settings,
+            progress=monitor.part(part, len(folds)), should_stop=should_stop, **settings,
         )  # fmt: skip
-    return total / len(numbers)
+    return total / len(folds)
 
 
 def estimate_baseline_seconds(

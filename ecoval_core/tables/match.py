@@ -261,21 +261,29 @@ def _renamed(pairs: dict[str, str]) -> str:
     return join([parts[0].replace(" as ", " is read as "), *parts[1:]], len(pairs))
 
 
+def _digests(table: Table, frame: pd.DataFrame, target: pd.Series | None) -> np.ndarray:
+    """Return a digest of the features of each row, and of the target where there is one."""
+    plain = {}
+    for column in table.features:
+        values = numeric_values(frame[column])
+        plain[column] = frame[column].astype("str") if values is None else values
+    if target is not None:
+        plain["\0target"] = target.astype("str").to_numpy()
+    return pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
+
+
 def _repeated(table: Table, matched: pd.DataFrame, labels: pd.Series | None) -> np.ndarray:
     """Return row ids whose features, and target where there is one, are those of a row of the table."""
-
-    def digests(frame: pd.DataFrame, target: pd.Series | None) -> np.ndarray:
-        plain = {}
-        for column in table.features:
-            values = numeric_values(frame[column])
-            plain[column] = frame[column].astype("str") if values is None else values
-        if target is not None:
-            plain["\0target"] = target.astype("str").to_numpy()
-        return pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
-
     rows = table.frame if labels is None else table.frame.iloc[table.labelled_ids]
-    known = digests(rows, None if labels is None else table.label_series)
-    same = np.isin(digests(matched, labels), known)
+    known = _digests(table, rows, None if labels is None else table.label_series)
+    same = np.isin(_digests(table, matched, labels), known)
     if labels is not None:
         same &= labels.notna().to_numpy()
     return np.flatnonzero(same).astype(np.int64)
+
+
+def count_repeats(table: Table, known: np.ndarray, ids: np.ndarray) -> int:
+    """Count the rows of a table that equal one of others, given by id, in all features and the target."""
+    labels = table.label_series
+    first, second = (_digests(table, table.frame.iloc[rows], labels[rows]) for rows in (ids, known))
+    return int(np.isin(first, second).sum())

@@ -16,11 +16,21 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from ecoval_core.tables.limits import TableError
+from ecoval_core.tables.match import Matched, count_repeats
+from ecoval_core.tables.split_columns import read_weights
+from ecoval_core.tables.splitting import (
+    PARTS,
+    RANDOM,
+    Rule,
+    check_known_classes,
+    check_rule,
+    deal_rows,
+    folds_by_rule,
+)
 from ecoval_core.tables.table import Table
 from ecoval_core.target_type import Task, numeric_values
 from ecoval_core.text import shorten
 
-PARTS = ("training", "validation", "test")
 MIN_PART_ROWS = 2
 # Each use of chance has its own stream, so that planting noise does not move the split.
 SPLIT_STREAM, NOISE_STREAM = 0, 1
@@ -40,7 +50,7 @@ class Split:
     y_train: np.ndarray
     y_val: np.ndarray
     y_test: np.ndarray
-    # Row ids into ``table.frame``, int64, ascending.
+    # Row ids into ``table.frame``, int64, ascending; none of a part that is a file of its own.
     ids_train: np.ndarray
     ids_val: np.ndarray
     ids_test: np.ndarray
@@ -54,11 +64,32 @@ class Split:
     proportions: tuple[float, float, float]
     noise: float
     random_state: int
+    rule: Rule = RANDOM
+    # Weights of the rows of each part; None where every row counts alike.
+    w_train: np.ndarray | None = None
+    w_val: np.ndarray | None = None
+    w_test: np.ndarray | None = None
+    # What the rule came upon, a sentence each.
+    notes: tuple[str, ...] = ()
+
+    @property
+    def has_given_validation(self) -> bool:
+        """Whether the validation rows were named by a column or a file, and not dealt."""
+        if self.rule.kind == "files":
+            return not len(self.ids_val)
+        return self.rule.kind == "column" and "validation" in self.rule.words.values()
+
+    def folds(
+        self, ids: np.ndarray, y: np.ndarray, n_folds: int, seed: int
+    ) -> list[tuple[np.ndarray, np.ndarray]] | None:
+        """Return folds of some rows by the rule of the split; None where chance decides."""
+        return folds_by_rule(self.table, self.rule, ids, y, n_folds, seed)
 
     @cached_property
     def parts(self) -> pd.Series:
-        """Part of each row of the table: "train", "validation", "test" or "no target"."""
+        """Part of each row: "train", "validation", "test", "set aside" by the rule, or "no target"."""
         part = pd.Series("no target", index=self.table.frame.index, dtype="str", name="part")
+        part[self.table.labelled_ids] = "set aside"
         part[self.ids_train] = "train"
         part[self.ids_val] = "validation"
         part[self.ids_test] = "test"
@@ -71,6 +102,9 @@ def prepare(
     proportions: Sequence[float] = (0.6, 0.2, 0.2),
     noise: float = 0.0,
     random_state: int = 0,
+    rule: Rule = RANDOM,
+    validation: Matched | None = None,
+    test: Matched | None = None,
 ) -> Split:
     """Split a table in three, vectorise it, and plant errors in the training targets if asked.
 
@@ -84,6 +118,10 @@ def prepare(
         Share of training rows to plant errors in, at least 0 and below 1.
     random_state : int, default=0
         Seed; the same seed gives the same bits.
+    rule : Rule, default=RANDOM
+        By what rows are dealt to the parts, and which column weighs them.
+    validation, test : Matched or None, default=None
+        Rows of files of their own, laid over the columns of the table.
 
     Returns
     -------
@@ -105,34 +143,85 @@ def prepare(
     the rest standardised.
     """
     shares = _check_proportions(proportions)
+    check_rule(table, rule)
     y = table.labels
-    parts = _split(y, table.task, shares, np.random.default_rng((random_state, SPLIT_STREAM)))
-    for name, rows in zip(PARTS, parts, strict=True):
-        if len(rows) < MIN_PART_ROWS:
+    rng = np.random.default_rng((random_state, SPLIT_STREAM))
+    own = {"validation": validation, "test": test}
+    is_given = (validation is not None, test is not None)
+    parts, notes = deal_rows(table, rule, shares, rng, is_given)
+    held = {
+        name: y[rows] if of is None else of.labels
+        for (name, of), rows in zip(own.items(), parts[1:], strict=True)
+    }
+    y_train = y[parts[0]]
+    sizes = {"training": len(y_train)} | {name: len(labels) for name, labels in held.items()}
+    for name, size in sizes.items():
+        if size < MIN_PART_ROWS:
             raise TableError(
-                f"The {name} part of {table.name} would hold {len(rows)} of {len(y)} rows and needs "
+                f"The {name} part of {table.name} would hold {size} of {len(y)} rows and needs "
                 f"{MIN_PART_ROWS}: raise its proportion or use a table with more rows."
             )
-    y_train, y_val, y_test = (y[rows] for rows in parts)
+    if rule != RANDOM:
+        check_known_classes(table, rule, y_train, held)
     if table.task == "regression" and np.ptp(y_train) == 0:
         raise TableError(
             f"The target {table.target!r} has the same value in every training row: "
             "choose another seed, other proportions or another target."
         )
+    if table.task == "classification" and len(np.unique(y_train)) == 1:
+        raise TableError(
+            f"The training rows are all of class {str(y_train[0])!r} of {table.target!r}: "
+            "split in another way."
+        )
     rng = np.random.default_rng((random_state, NOISE_STREAM))
     noisy, flipped = plant_label_noise(y_train, noise, task=table.task, random_state=rng)
-    ids_train, ids_val, ids_test = (table.labelled_ids[rows] for rows in parts)
+    ids = dict(zip(PARTS, (table.labelled_ids[rows] for rows in parts), strict=True))
     features = table.frame[table.features]
     vectorizer = _make_vectorizer(features, random_state)
-    X_train = _to_numbers(vectorizer.fit_transform, features.iloc[ids_train], table.name)
+    X = {
+        "training": _to_numbers(
+            vectorizer.fit_transform, features.iloc[ids["training"]], table.name
+        )
+    }
+    weights = {name: _weights(table, rule, ids[name]) for name in PARTS}
+    for name, of in own.items():
+        rows = features.iloc[ids[name]] if of is None else of.frame[table.features].iloc[of.ids]
+        X[name] = _to_numbers(vectorizer.transform, rows, table.name)
+        if of is not None:
+            weights[name] = _weights_of_file(of, rule, name)
+            notes += [f"{name.capitalize()} file: {note}" for note in (*of.notes, *of.warnings)]
+        elif rule.kind == "column":
+            n_same = count_repeats(table, ids["training"], ids[name])
+            if n_same:
+                notes.append(
+                    f"{n_same:,} {name} {'row is' if n_same == 1 else 'rows are'} equal to a training row in "
+                    "all features and the target: scores may be flattered."
+                )
     return Split(
-        table=table, task=table.task, X_train=X_train,
-        X_val=_to_numbers(vectorizer.transform, features.iloc[ids_val], table.name),
-        X_test=_to_numbers(vectorizer.transform, features.iloc[ids_test], table.name),
-        y_train=noisy, y_val=y_val, y_test=y_test, ids_train=ids_train, ids_val=ids_val,
-        ids_test=ids_test, vectorizer=vectorizer, flipped_ids=ids_train[flipped],
-        y_train_clean=y_train, proportions=shares, noise=noise, random_state=random_state,
+        table=table, task=table.task, X_train=X["training"], X_val=X["validation"], X_test=X["test"],
+        y_train=noisy, y_val=held["validation"], y_test=held["test"], ids_train=ids["training"],
+        ids_val=ids["validation"], ids_test=ids["test"], vectorizer=vectorizer,
+        flipped_ids=ids["training"][flipped], y_train_clean=y_train, proportions=shares, noise=noise,
+        random_state=random_state, rule=rule, w_train=weights["training"],
+        w_val=weights["validation"], w_test=weights["test"], notes=tuple(notes),
     )  # fmt: skip
+
+
+def _weights(table: Table, rule: Rule, ids: np.ndarray) -> np.ndarray | None:
+    if rule.weights is None or not len(ids):
+        return None
+    return read_weights(table.frame[rule.weights], ids)
+
+
+def _weights_of_file(of: Matched, rule: Rule, name: str) -> np.ndarray | None:
+    if rule.weights is None:
+        return None
+    if rule.weights not in of.frame:
+        raise TableError(
+            f"The {name} file has no column {rule.weights!r}, which weighs the rows: add it, with 1 in every "
+            "row to count them alike."
+        )
+    return read_weights(of.frame[rule.weights], of.ids, f"the {name} file")
 
 
 def vectorise_new(split: Split, frame: pd.DataFrame) -> np.ndarray:
@@ -185,54 +274,6 @@ def _check_proportions(proportions: Sequence[float]) -> tuple[float, float, floa
             "give three numbers above 0 that sum to 1."
         )
     return shares
-
-
-def _split(
-    y: np.ndarray, task: Task, shares: Sequence[float], rng: np.random.Generator
-) -> list[np.ndarray]:
-    """Return the ascending positions of each part."""
-    strata = (
-        np.unique(y, return_inverse=True)[1] if task == "classification" else np.zeros(len(y), int)
-    )
-    sizes = np.bincount(strata)
-    members = np.split(np.argsort(strata, kind="stable"), np.cumsum(sizes)[:-1])
-    counts = _allocate(sizes, shares)
-    pieces = [
-        np.split(rng.permutation(rows), np.cumsum(count)[:-1])
-        for rows, count in zip(members, counts, strict=True)
-    ]
-    return [np.sort(np.concatenate(part)) for part in zip(*pieces, strict=True)]
-
-
-def _allocate(sizes: Sequence[int] | np.ndarray, shares: Sequence[float]) -> np.ndarray:
-    """Share each stratum out in whole rows: int array of shape (n_strata, n_parts).
-
-    What rounding takes from a part in one stratum it gets back in the next, so that many
-    small classes do not add up to parts of the wrong size.
-    """
-    counts = np.zeros((len(sizes), len(shares)), dtype=int)
-    carry = np.zeros(len(shares))
-    for count, size in zip(counts, sizes, strict=True):
-        wanted = size * np.asarray(shares)
-        count += np.floor(wanted).astype(int)
-        carry += wanted - count
-        for _ in range(size - count.sum()):
-            part = carry.argmax()
-            count[part] += 1
-            carry[part] -= 1
-        _cover(count)
-    return counts
-
-
-def _cover(count: np.ndarray) -> None:
-    """Give each part a row; of too few rows, training the first, validation the next; in place."""
-    n_rows = count.sum()
-    if n_rows < len(count):
-        count[:] = np.arange(len(count)) < n_rows
-        return
-    for part in np.flatnonzero(count == 0):
-        count[count.argmax()] -= 1
-        count[part] = 1
 
 
 def _make_vectorizer(features: pd.DataFrame, random_state: int) -> Pipeline:

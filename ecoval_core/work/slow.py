@@ -45,9 +45,7 @@ from ecoval_core.tables.prepare import vectorise_new
 from ecoval_core.tables.table import content_digest
 from ecoval_core.target_type import Task as TableTask
 from ecoval_core.valuation.cross_valuation import (
-    N_VALIDATION_FOLDS,
     CrossValuation,
-    cross_value,
     repeat_value,
 )
 from ecoval_core.valuation.models import make_model
@@ -56,6 +54,7 @@ from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.work.cluster import cluster
 from ecoval_core.workspace import archive, runs
 from ecoval_core.workspace.history import RunRecord
+from ecoval_core.workspace.rows import cross_value_rows, rows_in_folds, rows_to_value
 from ecoval_core.workspace.runs import Opened, Run, Values, values_of
 from ecoval_core.workspace.schema import DEFAULT_SPLIT, OpenSpec, Settings, SplitSpec, key_of
 from ecoval_core.workspace.tasks import (
@@ -114,6 +113,10 @@ def open_table(
     try:
         if left_out:
             excluded = suggest_exclusions(fixed, target) | dict(left_out)
+        if reserved := split.rule.reserved():
+            if excluded is None:
+                excluded = suggest_exclusions(fixed, target or detect_target(fixed))
+            excluded = dict(excluded) | reserved
         table = make_table(fixed, name, target, task, excluded)
         spec = runs.describe_table(table, content=content, fixes=tuple(fixes), sample=sample)
         return _open(work, OpenSpec(table=spec, split=split), table)
@@ -135,7 +138,9 @@ def suggestions_key(content: str) -> str:
 
 
 def _open(work: Work, spec: OpenSpec, table: Any) -> dict[str, Any]:
-    opened = Opened(spec.key, spec, runs.split_table(table, spec.split))
+    files = {part: work.frame(file.content) for part, file in spec.split.files.items()}
+    split = runs.split_table(table, spec.split, files, spec.table.fixes)
+    opened = Opened(spec.key, spec, split)
     runs.save_opened(work.workspace, opened)
     return {"split": opened.key}
 
@@ -196,7 +201,7 @@ def repeats(work: Work, run: str) -> list[Values]:
     for repeat in range(N_REPEATS):
         ecoval.set_params(random_state=of.settings.random_state + 1 + repeat)
         watch = monitor.part(repeat, N_REPEATS)
-        made.append(values_of(cross_value(ecoval, of.X, of.y, N_VALIDATION_FOLDS, progress=watch)))
+        made.append(values_of(cross_value_rows(ecoval, of.split, progress=watch)))
     return made
 
 
@@ -264,7 +269,7 @@ def change_effect(
 @task("Computing the UMAP projection")
 def umap(work: Work, split: str, *, every_row: bool = False) -> NDArray[np.float32]:
     """Project the rows that a run values to two dimensions."""
-    return umap_projection(runs.rows_to_value(work.split(split), every_row).X, random_state=0)
+    return umap_projection(rows_to_value(work.split(split), every_row).X, random_state=0)
 
 
 # --- Beside other methods and runs ----------------------------------------------------------
@@ -287,6 +292,10 @@ def _baseline(work: Work, of: Run, method: str) -> NDArray[np.float64]:
     }  # fmt: skip
     model = of.make_estimator()
     if isinstance(of.ecoval, CrossValuation):
+        rows, folds = rows_in_folds(split)
+        if folds is not None:
+            found = cross_baseline_values(method, model, rows.X, rows.y, folds=folds, **more)
+            return found[np.isin(rows.ids, of.ids)]
         return cross_baseline_values(method, model, of.X, of.y, of.ecoval.fold_, **more)
     return baseline_values(method, model, of.X, of.y, split.X_val, split.y_val, **more)
 
@@ -335,18 +344,7 @@ class NewRows:
 
 def _match(work: Work, of: Run, frame: str, name: str) -> tuple[Matched, NDArray[np.float64]]:
     """Return a second file in the columns of a run's table, cleaned as that was, and as numbers."""
-    found = work.frame(frame)
-    # Headers that differ in case and spaces alone are taken for the same when columns are matched.
-    spelled = {str(column).strip().casefold(): str(column) for column in found.columns}
-    fixes = [
-        one
-        if one.column in found.columns
-        else one.model_copy(
-            update={"column": spelled.get(one.column.strip().casefold(), one.column)}
-        )
-        for one in of.opened.spec.table.fixes
-    ]
-    fixed = clean(found, fixes)
+    fixed = runs.fix_second_file(work.frame(frame), of.opened.spec.table.fixes)
     matched = match_columns(of.table, fixed, name=name, train_ids=of.split.ids_train)
     return matched, vectorise_new(of.split, matched.frame)
 

@@ -24,6 +24,7 @@ from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.record import Findings
 from ecoval_core.workspace import history, runs
 from ecoval_core.workspace.results import read_result
+from ecoval_core.workspace.rows import rows_to_value
 from ecoval_core.workspace.runs import Opened, Values
 from ecoval_core.workspace.schema import (
     Digest,
@@ -99,6 +100,8 @@ def export_run(workspace: Workspace, run_id: str) -> bytes:
         why = record.error or "it has not finished."
         raise ValueError(f"{record.name} cannot be exported: {why[0].lower()}{why[1:]}")
     members = {_TABLE: _content(workspace, record.spec.table.content)}
+    for part, own in record.spec.split.files.items():
+        members[part] = _content(workspace, own.content)
     members[_VALUES] = _content(workspace, record.key)
     results: list[Member] = []
     for one in _results_of(workspace, record):
@@ -162,10 +165,17 @@ def import_run(workspace: Workspace, path: Path, *, visitor: str = "") -> str:
             raise ArchiveError("The table in this file is not the one that its run was made from.")
         spec = OpenSpec(table=manifest.run.table, split=manifest.run.split)
         table = runs.make_spec_table(spec.table, frame)
-        opened = Opened(manifest.run.opened_key, spec, runs.split_table(table, spec.split))
+        files = {part: read_result(members[part], pd.DataFrame) for part in spec.split.files}
+        for part, file in spec.split.files.items():
+            if content_digest(files[part]) != file.content:
+                raise ArchiveError(
+                    f"The {part} rows in this file are not those that its run was made with."
+                )
+        split = runs.split_table(table, spec.split, files, spec.table.fixes)
+        opened = Opened(manifest.run.opened_key, spec, split)
         manifest.run.settings.check(table.task)
         values: Values = read_result(members[_VALUES], Values)
-        ids = runs.rows_to_value(opened.split, manifest.run.settings.every_row).ids
+        ids = rows_to_value(opened.split, manifest.run.settings.every_row).ids
         _check_values(values, len(ids))
         results = [_read(one, members[one.file], len(ids)) for one in manifest.results]
         review = Review.model_validate_json(members.get(_REVIEW, b"{}"))
@@ -178,7 +188,9 @@ def import_run(workspace: Workspace, path: Path, *, visitor: str = "") -> str:
     except Exception as error:  # whatever the libraries that read it raise
         reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
         raise ArchiveError(f"This file does not hold a run of one piece ({reason}).") from error
-    return _save(workspace, manifest, opened, frame, members, values, results, review, visitor)
+    frames = {manifest.run.table.content: frame}
+    frames |= {file.content: files[part] for part, file in spec.split.files.items()}
+    return _save(workspace, manifest, opened, frames, members, values, results, review, visitor)
 
 
 def _unpack(path: Path) -> tuple[Manifest, dict[str, bytes]]:
@@ -259,12 +271,14 @@ def _key_here(workspace: Workspace, manifest: Manifest, content: bytes) -> str:
 
 
 def _save(
-    workspace: Workspace, manifest: Manifest, opened: Opened, frame: Any, members: dict[str, bytes],
+    workspace: Workspace, manifest: Manifest, opened: Opened, frames: dict[str, Any],
+    members: dict[str, bytes],
     values: Values, results: list[tuple[Member, Any]], review: Review, visitor: str,
 ) -> str:  # fmt: skip
     """Keep what an archive holds, and return the id of its run."""
     key = _key_here(workspace, manifest, members[_VALUES])
-    runs.save_frame(workspace, frame, manifest.run.table.content)
+    for digest, frame in frames.items():
+        runs.save_frame(workspace, frame, digest)
     if workspace.result(opened.key) is None:
         runs.save_opened(workspace, opened)
     settings = manifest.run.settings.dump()

@@ -95,7 +95,8 @@ def start_run(
     they follow from its document.
     """
     key, split = key or spec.key, split or spec.opened_key
-    frames = sorted({spec.table.content, frame or spec.table.content})
+    own = (file.content for file in spec.split.files.values())
+    frames = sorted({spec.table.content, frame or spec.table.content, *own})
 
     def start(store: Store) -> str:
         with store.transaction() as db:

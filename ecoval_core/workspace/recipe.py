@@ -14,7 +14,7 @@ import pandas as pd
 from pydantic import Field, ValidationError, model_validator
 
 from ecoval_core.evaluation.pruning import Decision, PruneList
-from ecoval_core.tables import Table, load_sample
+from ecoval_core.tables import Split, Table, load_sample
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.parallel import Progress
 from ecoval_core.workspace import runs
@@ -215,16 +215,21 @@ def downloads(
 
 
 class RecipeTable(NamedTuple):
-    """A table that a recipe can be followed with, and whether its cells are those of the recipe."""
+    """A table and split that a recipe can be followed with, and whether the cells are those of the recipe."""
 
     table: Table
+    split: Split
     is_same: bool
 
 
 def open_table(
-    recipe: Recipe, frame: pd.DataFrame | None = None, *, any_table: bool = False, name: str = ""
-) -> RecipeTable:
-    """Take the table of a recipe, or the bundled sample that it names; refuse another one."""
+    recipe: Recipe, frame: pd.DataFrame | None = None, *, any_table: bool = False, name: str = "",
+    files: Mapping[str, pd.DataFrame] | None = None,
+) -> RecipeTable:  # fmt: skip
+    """Take the table of a recipe, or the bundled sample that it names; refuse another one.
+
+    `files` are the validation and test file that the recipe names, as read.
+    """
     spec = recipe.run.table
     if frame is None:
         if spec.sample is None:
@@ -237,7 +242,19 @@ def open_table(
             f"({len(frame):,} rows, {frame.shape[1]:,} columns), that of {spec.name!r} had "
             f"{spec.content} ({recipe.rows:,} rows, {recipe.columns:,} columns)."
         )
-    return RecipeTable(runs.make_spec_table(spec, frame, name), content == spec.content)
+    is_same, how = content == spec.content, recipe.run.split
+    for part, given in (files or {}).items():
+        if part not in how.files:
+            raise RecipeError(f"The recipe was made without a {part} file: leave it out.")
+        found, wanted = content_digest(given), how.files[part]
+        if found != wanted.content and not any_table:
+            raise RecipeError(
+                f"This is not the {part} file of the recipe: its content has the digest {found} "
+                f"({len(given):,} rows), that of {wanted.name!r} had {wanted.content}."
+            )
+        is_same &= found == wanted.content
+    table = runs.make_spec_table(spec, frame, name)
+    return RecipeTable(table, runs.split_table(table, how, files, spec.fixes), is_same)
 
 
 @dataclass(frozen=True)
@@ -297,8 +314,7 @@ def replay(
 ) -> Replay:  # fmt: skip
     """Value a table again as a recipe says."""
     spec = OpenSpec(table=recipe.run.table, split=recipe.run.split)
-    split = runs.split_table(opened.table, spec.split)
     run = runs.value_split(
-        Opened(spec.key, spec, split), recipe.run.settings, n_jobs=n_jobs, progress=progress
+        Opened(spec.key, spec, opened.split), recipe.run.settings, n_jobs=n_jobs, progress=progress
     )
     return Replay(recipe, run, opened.is_same)

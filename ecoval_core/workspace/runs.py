@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ecoval_core.tables import Split, Table, clean, load_sample, make_table, prepare
+from ecoval_core.tables import Fix, Split, Table, clean, load_sample, make_table, prepare
+from ecoval_core.tables.match import match_columns
 from ecoval_core.valuation.clustering import auto_n_clusters
-from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS, CrossValuation, cross_value
+from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS, CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.leave_out import has_short_way, prefers_fine_clusters
 from ecoval_core.valuation.models import make_model, weigh_classes
 from ecoval_core.valuation.parallel import Progress, ShouldStop
 from ecoval_core.valuation.planning import estimate_seconds
 from ecoval_core.valuation.record import Findings, Valuation, findings_of
+from ecoval_core.workspace.rows import Rows, cross_value_rows, rows_per_fit, rows_to_value
 from ecoval_core.workspace.schema import OpenSpec, RunSpec, Settings, SplitSpec, TableSpec
 from ecoval_core.workspace.workspace import Workspace
 
@@ -46,10 +49,40 @@ def make_spec_table(spec: TableSpec, frame: pd.DataFrame | None = None, name: st
     return make_table(fixed, name or spec.name, spec.target, spec.task, spec.excluded)
 
 
-def split_table(table: Table, spec: SplitSpec) -> Split:
-    """Split and vectorise a table as a document says."""
+def split_table(
+    table: Table, spec: SplitSpec, files: Mapping[str, pd.DataFrame] | None = None,
+    fixes: Sequence[Fix] = (),
+) -> Split:  # fmt: skip
+    """Split and vectorise a table as a document says.
+
+    `files` are the cells, as read, of the validation and test file that the document names; the `fixes` of
+    the table are applied to them.
+    """
+    own = {}
+    for part, file in spec.files.items():
+        if files is None or part not in files:
+            raise ValueError(f"The {part} rows are in the file {file.name!r}: give that as well.")
+        fixed = fix_second_file(files[part], fixes)
+        own[part] = match_columns(table, fixed, name=file.name)
     return prepare(
-        table, proportions=spec.proportions, noise=spec.noise, random_state=spec.random_state
+        table, proportions=spec.proportions, noise=spec.noise, random_state=spec.random_state,
+        rule=spec.rule, **own,
+    )  # fmt: skip
+
+
+def fix_second_file(frame: pd.DataFrame, fixes: Sequence[Fix]) -> pd.DataFrame:
+    """Apply the fixes of a table to another file, whose headers may differ in case and outer spaces."""
+    spelled = {str(column).strip().casefold(): str(column) for column in frame.columns}
+    return clean(
+        frame,
+        [
+            one
+            if one.column in frame.columns
+            else one.model_copy(
+                update={"column": spelled.get(one.column.strip().casefold(), one.column)}
+            )
+            for one in fixes
+        ],
     )
 
 
@@ -68,7 +101,7 @@ class Opened:
 
 
 _ARRAYS = tuple(
-    f.name for f in fields(Split) if f.name.partition("_")[0] in {"X", "y", "ids", "flipped"}
+    f.name for f in fields(Split) if f.name.partition("_")[0] in {"X", "y", "w", "ids", "flipped"}
 )
 
 
@@ -87,10 +120,13 @@ def load_frame(workspace: Workspace, digest: str) -> pd.DataFrame | None:
 def save_opened(workspace: Workspace, opened: Opened) -> None:
     """Keep an opened table: its cells after the fixes, and its split arrays, under the latest name."""
     save_frame(workspace, opened.table.frame, opened.table.content)
-    arguments = {"spec": opened.spec.dump(), "frame": opened.table.content}
+    arguments: dict[str, Any] = {"spec": opened.spec.dump(), "frame": opened.table.content}
+    if opened.split.notes:
+        arguments["notes"] = list(opened.split.notes)
     kept = workspace.result(opened.key)
     if kept is None or kept.arguments != arguments:
         arrays = {name: getattr(opened.split, name) for name in _ARRAYS}
+        arrays = {name: array for name, array in arrays.items() if array is not None}
         workspace.save(opened.key, "split", arrays, arguments=arguments)
 
 
@@ -111,41 +147,12 @@ def load_opened(workspace: Workspace, key: str) -> Opened | None:
         how = spec.split
         split = Split(
             table=table, task=table.task, vectorizer=None, proportions=how.proportions, noise=how.noise,
-            random_state=how.random_state, **arrays,
+            random_state=how.random_state, rule=how.rule,
+            notes=tuple(kept.arguments.get("notes", ())), **arrays,
         )  # fmt: skip
         return 0, Opened(key, spec, split)
 
     return workspace.derive(("opened", key, spec.table.name), load)
-
-
-# --- Rows -----------------------------------------------------------------------------------
-
-
-class Rows(NamedTuple):
-    """Rows that a run values, in the order of the table; noise is in `y` and not in `y_clean`."""
-
-    ids: NDArray[np.int64]
-    X: NDArray[np.float64]
-    y: NDArray
-    y_clean: NDArray
-
-
-def rows_to_value(split: Split, every_row: bool = False) -> Rows:
-    """Return the training rows of a split, or its training and validation rows."""
-    if not every_row:
-        return Rows(split.ids_train, split.X_train, split.y_train, split.y_train_clean)
-    ids = np.concatenate([split.ids_train, split.ids_val])
-    order = np.argsort(ids)
-    X = np.concatenate([split.X_train, split.X_val])
-    y = np.concatenate([split.y_train, split.y_val])
-    y_clean = np.concatenate([split.y_train_clean, split.y_val])
-    return Rows(ids[order], X[order], y[order], y_clean[order])
-
-
-def rows_per_fit(split: Split, every_row: bool = False) -> int:
-    """Count the rows that one valuation clusters: four folds of five if every row is valued."""
-    n_train, n_rows = len(split.y_train), len(split.y_train) + len(split.y_val)
-    return n_rows - -(-n_rows // N_VALIDATION_FOLDS) if every_row else n_train
 
 
 # --- Values ---------------------------------------------------------------------------------
@@ -362,8 +369,7 @@ def fit_values(
     ecoval = make_ecoval(split, settings, n_jobs)
     watch: dict[str, Any] = {"progress": progress, "should_stop": should_stop}
     if settings.every_row:
-        rows = rows_to_value(split, every_row=True)
-        return cross_value(ecoval, rows.X, rows.y, N_VALIDATION_FOLDS, **watch)
+        return cross_value_rows(ecoval, split, **watch)
     return ecoval.fit(split.X_train, split.y_train, split.X_val, split.y_val, **watch)
 
 

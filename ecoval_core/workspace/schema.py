@@ -26,7 +26,10 @@ from pydantic import (
 
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import SAMPLES, Fix
+from ecoval_core.tables.split_columns import Part
+from ecoval_core.tables.splitting import Kind, Rule
 from ecoval_core.target_type import Task
+from ecoval_core.text import join
 from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS
 from ecoval_core.valuation.estimator import MAX_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.models import models_for
@@ -126,15 +129,81 @@ def _check_proportions(shares: tuple[float, float, float]) -> tuple[float, float
     return shares
 
 
-class SplitSpec(Document):
-    """How rows are dealt to the training, validation and test part."""
+class OwnFile(Document):
+    """A file with the validation or test rows: its name, and the digest of its cells as read."""
 
-    kind: Literal["random"] = "random"
+    name: str
+    content: Digest
+
+
+class SplitSpec(Document):
+    """How rows are dealt to the training, validation and test part, and what they weigh.
+
+    `column` holds the times or the parts, and `words` says which part each of its values names. Rows with the
+    same value in `groups` stay in one part wherever chance decides.
+    """
+
+    kind: Kind = "random"
+    column: str | None = None
+    words: dict[str, Part] = {}
+    groups: str | None = None
+    weights: str | None = None
+    validation: OwnFile | None = None
+    test: OwnFile | None = None
     proportions: Annotated[tuple[float, float, float], AfterValidator(_check_proportions)] = (
         0.6, 0.2, 0.2,
     )  # fmt: skip
     noise: float = Field(default=0.0, ge=0, lt=1)
     random_state: Seed = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> SplitSpec:
+        if (self.column is not None) != (self.kind in ("time", "column")):
+            raise ValueError("a column goes with the kinds time and column, and with no other")
+        if bool(self.files) != (self.kind == "files"):
+            raise ValueError(
+                "a validation or test file goes with the kind files, and with no other"
+            )
+        if self.kind == "time" and self.groups is not None:
+            raise ValueError(
+                "time and groups exclude each other, since rows of one group may be of many times"
+            )
+        used = [name for name in (self.column, self.groups, self.weights) if name is not None]
+        if len(set(used)) < len(used):
+            raise ValueError(
+                "the columns that split, group and weigh the rows must be different ones"
+            )
+        return self
+
+    @property
+    def files(self) -> dict[str, OwnFile]:
+        """Files with validation and test rows, by the name of the part."""
+        pairs = {"validation": self.validation, "test": self.test}
+        return {part: file for part, file in pairs.items() if file is not None}
+
+    @property
+    def rule(self) -> Rule:
+        """The rule by which rows are dealt."""
+        return Rule(self.kind, self.column, self.words, self.groups, self.weights)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what values depend on: of files, their cells and not their names."""
+        dumped = self.dump()
+        return dumped | {part: file.content for part, file in self.files.items()}
+
+    def describe(self) -> str:
+        """Say in plain words how rows are split."""
+        how = "at random"
+        if self.kind == "time":
+            how = f"in order of time, by {self.column!r}"
+        elif self.kind == "column":
+            how = f"by the column {self.column!r}"
+        elif self.kind == "files":
+            files = [f"{part} rows from {file.name}" for part, file in self.files.items()]
+            how = join(files)
+        if self.groups is not None:
+            how += f", rows of the same {self.groups!r} together"
+        return how + (f", weighted by {self.weights!r}" if self.weights is not None else "")
 
 
 DEFAULT_SPLIT = SplitSpec()
@@ -186,7 +255,7 @@ class OpenSpec(Document):
     @property
     def key(self) -> str:
         """Digest that names the split rows of the table."""
-        return key_of("split", self.table.identity(), self.split.dump())
+        return key_of("split", self.table.identity(), self.split.identity())
 
 
 class RunSpec(OpenSpec):
@@ -204,7 +273,7 @@ class RunSpec(OpenSpec):
         """Digest that names the values, the same at every extrinsic weight."""
         settings = self.settings.dump()
         settings.pop("extrinsic_weight", None)
-        return key_of("value", self.table.identity(), self.split.dump(), settings)
+        return key_of("value", self.table.identity(), self.split.identity(), settings)
 
 
 # --- What was decided -----------------------------------------------------------------------

@@ -16,7 +16,8 @@ from ecoval_core.valuation.scoring import (
     rarest_of_even_share,
 )
 from ecoval_core.work import slow
-from ecoval_core.workspace.runs import Opened, automatic_clusters, rows_per_fit
+from ecoval_core.workspace.rows import rows_per_fit
+from ecoval_core.workspace.runs import Opened, automatic_clusters
 from ecoval_core.workspace.schema import Settings
 from ecoval_core.workspace.tasks import Task
 from pages.shared import formats, progress, state

@@ -1,0 +1,331 @@
+"""Splitting: which rows teach, which measure values and which test, and folds by the same rule."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+import numpy as np
+from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, TimeSeriesSplit
+
+from ecoval_core.tables.columns import is_present
+from ecoval_core.tables.limits import TableError
+from ecoval_core.tables.split_columns import Part, read_groups, read_times
+from ecoval_core.tables.table import Table
+from ecoval_core.text import count_of
+
+Kind = Literal["random", "time", "column", "files"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+PARTS = ("training", "validation", "test")
+# StratifiedGroupKFold looks at every group in turn; of more, chance balances the classes well enough.
+MAX_BALANCED_GROUPS = 2_000
+# Folds of groups that are dealt to the parts, so that a part can have a twentieth of the rows.
+N_GROUP_FOLDS, N_DEALS = 20, 20
+GROUPS_REASON = "says which rows belong together"
+TIME_REASON = "says when a row was made"
+PARTS_REASON = "says which part a row is in"
+WEIGHTS_REASON = "weighs the rows"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """By what rows are dealt to the parts: chance, time, a column of the table, or files of their own.
+
+    Wherever chance decides, rows with the same value in the column `groups` stay in one part.
+    """
+
+    kind: Kind = "random"
+    column: str | None = None
+    # Part of each value of the column with the parts.
+    words: Mapping[str, Part] = field(default_factory=dict)
+    groups: str | None = None
+    weights: str | None = None
+
+    def reserved(self) -> dict[str, str]:
+        """Return the columns that are no features because they split, group or weigh, with the reason."""
+        reason = TIME_REASON if self.kind == "time" else PARTS_REASON
+        pairs = {
+            self.column: reason,
+            self.groups: GROUPS_REASON,
+            self.weights: WEIGHTS_REASON,
+        }
+        return {column: why for column, why in pairs.items() if column is not None}
+
+
+RANDOM = Rule()
+
+
+def check_rule(table: Table, rule: Rule) -> None:
+    """Refuse a rule by a column that the table lacks, predicts, or predicts from."""
+    for column, reason in rule.reserved().items():
+        if column not in table.frame:
+            raise TableError(f"{table.name} has no column {column!r}, which {reason}.")
+        if column == table.target:
+            raise TableError(
+                f"Column {column!r} is the target: it cannot be the column that {reason} as well."
+            )
+        if column in table.features:
+            raise TableError(
+                f"Column {column!r} {reason}: leave it out of the columns to predict from."
+            )
+
+
+# --- Dealing --------------------------------------------------------------------------------
+
+
+def deal_rows(
+    table: Table, rule: Rule, shares: Sequence[float], rng: np.random.Generator,
+    is_given: tuple[bool, bool] = (False, False),
+) -> tuple[list[np.ndarray], list[str]]:  # fmt: skip
+    """Return the ascending positions, among the rows with a target, of each part, and what to say.
+
+    `is_given` tells whether validation and test rows come in files of their own: no row of the table is in
+    those parts. What neither a file nor the column gives is dealt out of the training rows.
+    """
+    notes: list[str] = []
+    n_rows = len(table.labels)
+    pool = np.arange(n_rows)
+    parts = [np.arange(0), np.arange(0), np.arange(0)]
+    frame = table.frame.iloc[table.labelled_ids]
+    missing = [0] + [part for part in (1, 2) if not is_given[part - 1]]
+    if rule.kind == "time":
+        column = frame[str(rule.column)]
+        times = read_times(column)
+        pool = np.flatnonzero(~np.isnan(times))
+        if len(pool) < n_rows:
+            notes.append(_set_aside(n_rows - len(pool), f"no time in {rule.column!r}"))
+        order = cut_by_time(times[pool], shares, str(rule.column))
+        return [pool[order == number] for number in range(3)], notes
+    if rule.kind == "column":
+        column = frame[str(rule.column)]
+        named = (
+            column.astype("str").map(rule.words).where(is_present(column), "none").fillna("none")
+        )
+        parts = [np.flatnonzero(named == name) for name in ("train", "validation", "test")]
+        n_left = n_rows - sum(map(len, parts))
+        if n_left:
+            notes.append(_set_aside(n_left, f"no part in {rule.column!r}"))
+        pool = parts[0]
+        if not len(pool):
+            raise TableError(
+                f"No row with a target is a training row by column {rule.column!r}: choose another column."
+            )
+        missing = [0] + [part for part in (1, 2) if not len(parts[part])]
+    if len(missing) > 1:
+        wanted = [shares[part] for part in missing]
+        wanted = [share / sum(wanted) for share in wanted] if len(wanted) < len(shares) else wanted
+        is_class = table.task == "classification"
+        y = table.labels[pool]
+        strata = np.unique(y, return_inverse=True)[1] if is_class else np.zeros(len(y), int)
+        if rule.groups is None:
+            dealt = _deal(strata, wanted, rng)
+        else:
+            groups = read_groups(frame[rule.groups].iloc[pool])
+            dealt = _deal_groups(strata, groups, wanted, rng, rule.groups)
+        for part, rows in zip(missing, dealt, strict=True):
+            parts[part] = pool[rows]
+        if len(missing) < 3 or rule.kind != "random":
+            names = " and ".join(PARTS[part] for part in missing[1:])
+            how = "at random" if rule.groups is None else f"by {rule.groups!r}"
+            notes.append(
+                f"No {names} rows were given: they are taken from the training rows, {how}."
+            )
+    else:
+        parts[0] = pool
+    return parts, notes
+
+
+def _set_aside(n: int, why: str) -> str:
+    return f"{n:,} {'row has' if n == 1 else 'rows have'} {why} and {'is' if n == 1 else 'are'} set aside."
+
+
+def check_known_classes(
+    table: Table, rule: Rule, y_train: np.ndarray, held: Mapping[str, np.ndarray]
+) -> None:
+    """Refuse validation or test rows of a class that no training row has."""
+    if table.task == "regression":
+        return
+    for name, y in held.items():
+        unknown = np.setdiff1d(y, y_train)
+        if len(unknown):
+            by = {"time": f" by {rule.column!r}", "column": f" by {rule.column!r}"}.get(
+                rule.kind, ""
+            )
+            by = f" by {rule.groups!r}" if rule.groups and not by else by
+            n = int((y == unknown[0]).sum())
+            raise TableError(
+                f"Class {str(unknown[0])!r} of {table.target!r} has {count_of(n, f'{name} row')} "
+                f"and no training row{by}, so that no model can know it: split in another way, or empty "
+                "these labels to set the rows aside."
+            )
+
+
+def cut_by_time(times: np.ndarray, shares: Sequence[float], column: str) -> np.ndarray:
+    """Return the part of each row, earlier parts first; rows of one time are never parted."""
+    steps, code, counts = np.unique(times, return_inverse=True, return_counts=True)
+    n_parts = len(shares)
+    if len(steps) < n_parts:
+        raise TableError(
+            f"Column {column!r} has {len(steps)} different {'time' if len(steps) == 1 else 'times'}: "
+            f"{n_parts} at least are needed for parts that follow each other, so choose another column."
+        )
+    ends = np.cumsum(counts)
+    cuts: list[int] = []
+    for number, wanted in enumerate(np.cumsum(shares)[:-1] * len(times)):
+        low = cuts[-1] + 1 if cuts else 0
+        high = len(steps) - n_parts + number
+        cuts.append(int(np.clip(np.abs(ends - wanted).argmin(), low, high)))
+    part: np.ndarray = np.searchsorted(cuts, code)
+    return part
+
+
+def _deal_groups(
+    strata: np.ndarray, groups: np.ndarray, shares: Sequence[float], rng: np.random.Generator,
+    column: str,
+) -> list[np.ndarray]:  # fmt: skip
+    """Deal whole groups out, with all classes among the training rows if any of some deals has them."""
+    n_groups = len(np.unique(groups))
+    if n_groups < len(shares):
+        raise TableError(
+            f"Column {column!r} has {n_groups} {'group' if n_groups == 1 else 'groups'} of rows with a "
+            f"target, and each of {len(shares)} parts needs one: choose another column."
+        )
+    dealt = []
+    for _ in range(N_DEALS):
+        seed = int(rng.integers(2**31))
+        dealt = _deal_groups_once(strata, groups, shares, n_groups, seed)
+        if len(np.unique(strata[dealt[0]])) == len(np.unique(strata)):
+            break
+    return dealt
+
+
+def _deal_groups_once(
+    strata: np.ndarray, groups: np.ndarray, shares: Sequence[float], n_groups: int, seed: int
+) -> list[np.ndarray]:
+    if n_groups > MAX_BALANCED_GROUPS:
+        rest, parts = np.arange(len(groups)), []
+        # The last part first: what is left of the rows is the training part.
+        for number in range(len(shares) - 1, 0, -1):
+            share = shares[number] / sum(shares[: number + 1])
+            deal = GroupShuffleSplit(1, test_size=share, random_state=seed)
+            left, taken = next(deal.split(rest, groups=groups[rest]))
+            parts.append(rest[taken])
+            rest = rest[left]
+        return [rest, *parts[::-1]]
+    n_folds = min(N_GROUP_FOLDS, n_groups)
+    folds = group_folds(strata, groups, n_folds, seed)
+    part_of = np.empty(len(folds), int)
+    wanted = np.asarray(shares) * len(strata)
+    # The largest first, each to the part that lacks most; an empty part is served before the others.
+    sizes = np.array([len(fold) for fold in folds])
+    n_folds_of = np.zeros(len(shares), int)
+    for left, number in enumerate(np.argsort(-sizes, kind="stable")):
+        is_empty = n_folds_of == 0
+        must = len(folds) - left <= is_empty.sum()
+        part = int(np.where(is_empty | (not must), wanted, -np.inf).argmax())
+        part_of[number] = part
+        wanted[part] -= sizes[number]
+        n_folds_of[part] += 1
+    return [
+        np.sort(
+            np.concatenate([fold for fold, of in zip(folds, part_of, strict=True) if of == part])
+        )
+        for part in range(len(shares))
+    ]
+
+
+def group_folds(
+    strata: np.ndarray, groups: np.ndarray, n_folds: int, seed: int
+) -> list[np.ndarray]:
+    """Return folds of whole groups, of about one size, with about the same share of each class."""
+    n_folds = min(n_folds, int(np.bincount(strata).max()))
+    deal = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        return [held for _, held in deal.split(strata, strata, groups) if len(held)]
+
+
+def folds_by_rule(
+    table: Table, rule: Rule, ids: np.ndarray, y: np.ndarray, n_folds: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]] | None:
+    """Return the rows that train and validate in each fold, as positions in `ids`; None where chance decides.
+
+    By group, no group stands on both sides; in the order of time each fold trains on earlier rows only. Rows
+    of a class that a fold does not train on do not validate in it.
+    """
+    frame = table.frame.iloc[ids]
+    everything = np.arange(len(ids))
+    if rule.kind == "time":
+        times = read_times(frame[str(rule.column)])
+        n_steps = min(n_folds + 1, len(np.unique(times)))
+        step = cut_by_time(times, [1 / n_steps] * n_steps, str(rule.column))
+        deals = TimeSeriesSplit(n_steps - 1).split(np.arange(n_steps))
+        pairs = [
+            (everything[np.isin(step, before)], everything[np.isin(step, then)])
+            for before, then in deals
+        ]
+    elif rule.groups is not None:
+        groups = read_groups(frame[rule.groups])
+        is_class = table.task == "classification"
+        strata = np.unique(y, return_inverse=True)[1] if is_class else np.zeros(len(y), int)
+        held_out = group_folds(strata, groups, min(n_folds, len(np.unique(groups))), seed)
+        pairs = [(np.setdiff1d(everything, held), held) for held in held_out]
+    else:
+        return None
+    if table.task == "classification":
+        pairs = [(train, held[np.isin(y[held], y[train])]) for train, held in pairs]
+        pairs = [(train, held) for train, held in pairs if len(np.unique(y[train])) > 1]
+    pairs = [(train, held) for train, held in pairs if len(held) and len(train) > 1]
+    if not pairs:
+        raise TableError(
+            f"No fold by {rule.column if rule.kind == 'time' else rule.groups!r} can be made in which every "
+            "class that validates is learnt: value the training rows only."
+        )
+    return pairs
+
+
+def _deal(
+    strata: np.ndarray, shares: Sequence[float], rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Return the ascending positions of each part, every class shared out alike."""
+    sizes = np.bincount(strata)
+    members = np.split(np.argsort(strata, kind="stable"), np.cumsum(sizes)[:-1])
+    counts = _allocate(sizes, shares)
+    pieces = [
+        np.split(rng.permutation(rows), np.cumsum(count)[:-1])
+        for rows, count in zip(members, counts, strict=True)
+    ]
+    return [np.sort(np.concatenate(part)) for part in zip(*pieces, strict=True)]
+
+
+def _allocate(sizes: Sequence[int] | np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    """Share each stratum out in whole rows: int array of shape (n_strata, n_parts).
+
+    What rounding takes from a part in one stratum it gets back in the next, so that many
+    small classes do not add up to parts of the wrong size.
+    """
+    counts = np.zeros((len(sizes), len(shares)), dtype=int)
+    carry = np.zeros(len(shares))
+    for count, size in zip(counts, sizes, strict=True):
+        wanted = size * np.asarray(shares)
+        count += np.floor(wanted).astype(int)
+        carry += wanted - count
+        for _ in range(size - count.sum()):
+            part = carry.argmax()
+            count[part] += 1
+            carry[part] -= 1
+        _cover(count)
+    return counts
+
+
+def _cover(count: np.ndarray) -> None:
+    """Give each part a row; of too few rows, training the first, validation the next; in place."""
+    n_rows = count.sum()
+    if n_rows < len(count):
+        count[:] = np.arange(len(count)) < n_rows
+        return
+    for part in np.flatnonzero(count == 0):
+        count[count.argmax()] -= 1
+        count[part] = 1
