@@ -17,18 +17,40 @@ from sklearn.preprocessing import StandardScaler
 
 from ecoval_core import EcoVal
 
+# From the slowest on, each a minute or more.
+SLOW = (
+    "accessibility",
+    "selection",
+    "pages",
+    "engine",
+    "hostile_input",
+    "dask",
+    "restart",
+    "pointmap",
+    "browser",
+)
+
 
 def pytest_collection_modifyitems(items):
     """Begin with the files that take longest, so that neither process waits for the other in the end."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+    def place(item):
+        name = item.path.stem.removeprefix("test_")
+        is_in_chromium = item.get_closest_marker("browser") is not None
+        return SLOW.index(name) if name in SLOW else len(SLOW) + (not is_in_chromium)
+
+    items.sort(key=place)
+
+
+MAIN = sys.modules["__main__"]
 
 
 @pytest.fixture(autouse=True)
 def unchanged_main():
     """AppTest leaves the page as ``__main__``, which a process that Dask or joblib starts would run again."""
-    main = sys.modules["__main__"]
+    # Not the one found here: fixtures of the module or the session, which come first, use AppTest too.
     yield
-    sys.modules["__main__"] = main
+    sys.modules["__main__"] = MAIN
 
 
 @pytest.fixture(scope="module")

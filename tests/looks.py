@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Page
+from browser import idle
+from playwright.sync_api import Page, expect
 
 WIDTHS = (390, 768, 1280, 1920)
 IMPACTS = {"serious", "critical"}
@@ -100,6 +102,17 @@ def violations(page: Page, seen: str, theme: str) -> Iterator[Flaw]:
             if not exempt or not page.locator(selector).first.evaluate(_MATCHES, exempt):
                 reason = " ".join(node["failureSummary"].split())
                 yield Flaw(seen, theme, f"{rule['id']}: {selector} {node['html'][:150]} {reason}")
+
+
+@contextmanager
+def dark(page: Page) -> Iterator[None]:
+    """Show a page that is light as a dark one meanwhile."""
+    for theme in ("dark", "light"):
+        page.emulate_media(color_scheme=theme)
+        expect(page.get_by_test_id("stApp")).to_have_css("color-scheme", theme)
+        idle(page)
+        if theme == "dark":
+            yield
 
 
 def cut_off(page: Page, seen: str) -> Iterator[Flaw]:

@@ -8,7 +8,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from data_files import make_frame
 from small_runs import (
@@ -107,8 +106,7 @@ def test_curves_beside_another_run_and_models_stay(tmp_path):
     assert json.loads(members_of(export_run(here, run))["manifest.json"])["results"] == []
 
 
-@pytest.mark.parametrize("every_row", [False, True])
-def test_cleaned_table_comes_with_its_fixes(there, tmp_path, every_row):
+def test_cleaned_table_comes_with_its_fixes(there, tmp_path):
     frame, opened = cleaned_table()
     here = make_workspace(tmp_path / "here")
     run, _ = keep_run(here, opened, frame=frame)
@@ -116,16 +114,6 @@ def test_cleaned_table_comes_with_its_fixes(there, tmp_path, every_row):
     assert open_run(there, imported).opened.spec == opened.spec
     assert same(open_run(there, imported).table.frame, opened.table.frame)
     assert same(runs.load_frame(there, opened.spec.table.content), frame)
-
-
-@pytest.mark.parametrize("name", [n for n, frame in frames().items() if len(frame.columns) > 1])
-def test_table_of_every_kind_of_column_comes_back(name, there, tmp_path):
-    columns = pd.concat([frames()[name].add_prefix("x ")] * 10, ignore_index=True)
-    table = make_table(columns.assign(label=list("ab") * 30, n=range(60)), "t", "label")
-    here = make_workspace(tmp_path / "here")
-    run, _ = keep_run(here, open_table(table))
-    imported = import_run(there, export_run(here, run))
-    assert same(open_run(there, imported).table.frame, table.frame)
 
 
 def test_same_run_gives_the_same_bytes(here, content):

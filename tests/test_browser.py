@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 from browser import (
     IN_CHROMIUM,
-    WITHOUT_MAPS,
     idle,
     menu,
     press,
@@ -27,17 +26,10 @@ PAGES = {
 pytestmark = IN_CHROMIUM
 
 
-@pytest.fixture
-def server(tmp_path):
-    """Address of a server started as the README says, on a free port."""
-    with running_server(tmp_path) as running:
-        yield running.address
-
-
 @pytest.fixture(scope="module")
-def old_server(tmp_path_factory):
-    """Address of a server that others have been at."""
-    with running_server(tmp_path_factory.mktemp("old"), **WITHOUT_MAPS) as running:
+def server(tmp_path_factory):
+    """Address of a server started as the README says, on a free port."""
+    with running_server(tmp_path_factory.mktemp("server")) as running:
         yield running.address
 
 
@@ -47,22 +39,14 @@ def page(browser, server):
         yield page
 
 
-def open_by_address(page, server, path):
+# The first of them is on a fresh server.
+@pytest.mark.parametrize("path", ["explore", *PAGES])
+def test_every_page_opens_by_its_address_in_a_fresh_browser(server, page, path):
     page.goto(f"{server}/{path}")
     expect(page.get_by_role("heading", name=PAGES[path], exact=True)).to_be_visible()
     idle(page)
     expect(page.get_by_test_id("stException")).to_have_count(0)
     expect(page.get_by_text("Page not found")).to_have_count(0)
-
-
-def test_a_page_opens_by_its_address_on_a_fresh_server(server, page):
-    open_by_address(page, server, "explore")
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_every_page_opens_by_its_address_in_a_fresh_browser(browser, old_server, path):
-    with visiting(browser, old_server) as page:
-        open_by_address(page, old_server, path)
 
 
 def test_the_whole_trip(server, page, tmp_path):

@@ -15,9 +15,6 @@ from ecoval_core.charts.points import MAX_LOWEST, MAX_POINTS
 from ecoval_core.charts.style import (
     CATEGORIES,
     PALETTES,
-    aligned,
-    clip_limit,
-    label_groups,
     number,
     palette_of,
     safe,
@@ -271,12 +268,6 @@ class TestMap:
         assert list(trace.marker.colorbar.ticktext) == list("9876543210")
         drawn = dict(zip(trace.customdata, trace.marker.color, strict=True))
         assert all(9 - drawn[row] == frame.loc[row, "label"] for row in frame.index)
-
-    def test_continuous_target_has_a_sequential_scale(self):
-        marker = pressed(draw_map(regression(make_frame())), "Target").data[0].marker
-        assert marker.color.dtype == np.float32
-        assert dict(marker.colorscale)[1] == LIGHT.amounts[-1]
-        assert len(marker.colorbar.ticktext) == 3
 
     def test_clusters_beyond_the_colours_repeat_them_and_say_so(self):
         figure = pressed(draw_map(make_frame(n=600, n_clusters=300)), "Cluster")
@@ -532,12 +523,6 @@ class TestRemoval:
         summary.loc[summary["strategy"] == "lowest", "mean"] = [np.nan, 0.9, 0.7, 0.9]
         assert charts.peak_of(summary.sample(frac=1, random_state=0))["share"] == 0.1
 
-    def test_scores_that_do_not_move_are_drawn_flat(self, summary):
-        low, high = removal(summary.assign(mean=0.9, low=0.9, high=0.9), 0.9)[0].layout.yaxis.range
-        assert (low + high) / 2 == pytest.approx(0.9)
-        assert high - low > 0.018
-        assert removal(summary)[0].layout.yaxis.range is None
-
     def test_only_what_was_measured_is_drawn(self, summary):
         part = summary[summary["strategy"].isin(["lowest", "random"])]
         assert set(removal(part)[1]) == {
@@ -654,11 +639,6 @@ class TestStyle:
     def test_numbers_have_three_digits_and_a_true_minus(self, value, signed, written):
         assert number(value, signed=signed) == written
 
-    def test_aligned_numbers_share_their_decimals(self):
-        assert aligned([-1.92, 0.0, 0.96], signed=True) == ["−1.92", "0", "+0.96"]
-        assert aligned([0.00001, 250.0]) == ["0", "250"]
-        assert aligned([]) == []
-
     def test_names_are_cut_safe_and_apart(self):
         assert safe("a\n b  c") == "a b c"
         assert safe("<b>" + "x" * 50, 10) == "&lt;b&gt;xxxxxx…"
@@ -666,17 +646,6 @@ class TestStyle:
         assert short_names(["a" * 30 + "1", "a" * 30 + "2", "b"], 9) == [
             "aaaa…aaa1", "aaaa…aaa2", "b",
         ]  # fmt: skip
-
-    def test_clip_limit_ignores_what_is_missing_and_is_never_zero(self):
-        assert clip_limit([np.nan, -2.0, 1.0]) == pytest.approx(1.98)
-        assert clip_limit([0.0, 0.0]) == clip_limit([]) == clip_limit([np.nan]) == 1.0
-        assert clip_limit([0.0] * 999 + [5.0]) == 5.0
-
-    def test_groups_of_amounts_and_of_classes(self):
-        assert label_groups(pd.Series(np.arange(100.0))).value_counts().tolist() == [20] * 5
-        assert label_groups(pd.Series([1.0, 2.5, 1.0])).tolist() == ["1.00", "2.50", "1.00"]
-        assert label_groups(pd.Series([0.0] * 90 + [1.0, 2, 3, 4, 5, 6])).notna().all()
-        assert label_groups(pd.Series(["b", "a"])).cat.categories.tolist() == ["a", "b"]
 
     def test_config_offers_no_upload(self):
         assert charts.CHART_CONFIG["showSendToCloud"] is False

@@ -263,7 +263,3 @@ def test_a_curve_that_does_not_move_is_drawn_flat_around_its_score(score):
     assert low < score < high
     assert (low + high) / 2 == pytest.approx(score)
     assert high - low == pytest.approx(0.024 * (abs(score) or 1))
-
-
-def test_a_curve_that_moves_finds_its_own_range():
-    assert lines().layout.yaxis.range is None

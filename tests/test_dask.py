@@ -164,13 +164,13 @@ def test_model_that_fails_in_a_worker_is_named_and_the_cluster_usable(client, ca
 
 
 @contextmanager
-def own_cluster(folder):
-    """A scheduler and two workers that nobody starts again: their processes, and the address."""
+def own_cluster(folder, n_workers):
+    """A scheduler and workers that nobody starts again: their processes, and the address."""
     address = folder / "scheduler.json"
     commands = [
         ["dask_scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(address)]
     ]
-    commands += 2 * [
+    commands += n_workers * [
         ["dask_worker", "--scheduler-file", str(address), "--no-nanny", "--nthreads", "1",
          "--no-dashboard", "--local-directory", str(folder)]
     ]  # fmt: skip
@@ -185,39 +185,48 @@ def own_cluster(folder):
             stack.callback(process.kill)
             processes.append(process)
         with Client(scheduler_file=str(address), timeout=60) as client:
-            client.wait_for_workers(2, timeout=60)
+            client.wait_for_workers(n_workers, timeout=60)
             yield processes, client.scheduler.address
 
 
-@pytest.mark.parametrize("at", [1, 4, 10])
-def test_run_survives_a_worker_lost_midway_with_the_same_bits(cancer, tmp_path, at):
-    with own_cluster(tmp_path) as ((_, worker, _), address):
+def killing(process, at):
+    """Progress that kills a process once so many fits are done."""
 
-        def progress(done, _):
-            if done == at:
-                worker.kill()
+    def progress(done, _):
+        if done == at:
+            process.kill()
 
-        with cluster(address):
-            found = value(cancer, progress=progress)
-    assert_same_bits(found, value(cancer))
+    return progress
+
+
+LOST = "The Dask cluster at {} lost its .*, then run it again."
+
+
+def test_runs_survive_workers_lost_midway_with_the_same_bits_up_to_the_last(
+    cancer, tmp_path, monkeypatch
+):
+    expected = value(cancer)
+    with own_cluster(tmp_path, 4) as ((_, *workers, last), address):
+        for worker, at in zip(workers, (1, 4, 10), strict=True):
+            with cluster(address):
+                assert_same_bits(value(cancer, progress=killing(worker, at)), expected)
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 3.0)
+        with pytest.raises(ValueError, match=LOST.format(address)), cluster(address):
+            value(cancer, progress=killing(last, 4))
+    gc.collect()
 
 
 # A client whose scheduler is gone leaves sockets to the collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.parametrize("lost", ["scheduler", "workers"])
-def test_lost_cluster_ends_a_run_in_one_sentence(cancer, tmp_path, monkeypatch, lost):
+def test_lost_scheduler_ends_a_run_in_one_sentence(cancer, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PATIENCE_SECONDS", 3.0)
-    with own_cluster(tmp_path) as ((scheduler, *workers), address):
-
-        def progress(done, _):
-            if done == 4:
-                for process in [scheduler] if lost == "scheduler" else workers:
-                    process.kill()
-
-        sentence = f"The Dask cluster at {address} lost its .*, then run it again."
-        with pytest.raises(ValueError, match=sentence), cluster(address):
-            value(cancer, progress=progress)
+    with (
+        own_cluster(tmp_path, 1) as ((scheduler, _), address),
+        pytest.raises(ValueError, match=LOST.format(address)),
+        cluster(address),
+    ):
+        value(cancer, progress=killing(scheduler, 4))
     gc.collect()
 
 

@@ -22,8 +22,8 @@ from ecoval_core.tables import load_sample, prepare
 from ecoval_core.tables.table import content_digest
 from ecoval_core.work import slow
 from ecoval_core.work.worker import ForkServer
-from ecoval_core.workspace import archive, history, runs
-from ecoval_core.workspace.schema import RunSpec, Settings, SplitSpec, key_of
+from ecoval_core.workspace import history, runs
+from ecoval_core.workspace.schema import RunSpec, Settings, SplitSpec
 from ecoval_core.workspace.tasks import TASKS, Work
 from ecoval_core.workspace.workspace import Workspace, forget
 from pages.shared.engine import Engine
@@ -209,38 +209,6 @@ def test_file_read_by_a_worker_is_kept_under_its_digest(engine, workspace):
     pd.testing.assert_frame_equal(runs.load_frame(workspace, job.result["frame"]), frame)
 
 
-def test_run_imported_by_a_worker_has_the_same_values(engine, workspace, run, tmp_path):
-    [record] = [one for one in history.list_runs(workspace) if one.key == run.key]
-    content = archive.export_run(workspace, record.id)
-    there = engine.workspace(tmp_path)
-    make = partial(slow.import_run, name="run.ecoval", visitor="ada")
-    job = upload(engine, there, content, make)
-    assert job.error is None
-    found = history.find_run(there, job.result["run"])
-    imported = runs.load_run(there, found.key, found.split, found.settings)
-    pd.testing.assert_frame_equal(imported.frame, run.frame, check_exact=True)
-
-
-@pytest.mark.parametrize("every_row", [False, True])
-def test_models_that_cannot_be_read_are_fitted_again_to_the_same_bits(
-    engine, workspace, opened, tmp_path, every_row
-):
-    """Such as after an upgrade of scikit-learn."""
-    record = start_run(workspace, opened, SETTINGS.replace(every_row=every_row, random_state=4))
-    done(engine, workspace, slow.value_run(record))
-    models, steps = key_of("models", record.key), []
-    work = Work(workspace, tmp_path, lambda done, total: steps.append((done, total)))
-    asked = slow.new_rows(record.key, opened.spec.table.content, "new.csv")
-    of_kept = asked.definition.function(work, **asked.typed_arguments())
-    assert workspace.result(models) is not None
-    assert steps == []
-    workspace.save(models, "models", np.frombuffer(b"another version", np.uint8))
-    forget()
-    found = asked.definition.function(work, **asked.typed_arguments())
-    assert_same(found, of_kept)
-    assert steps[-1][0] == steps[-1][1] > 0
-
-
 # --- Results --------------------------------------------------------------------------------
 
 
@@ -258,15 +226,6 @@ def test_two_servers_share_the_results_of_a_workspace(engine, workspace, run):
     finally:
         other.close()
     assert_same(workspace.load(opposite.key, opposite.definition.returns), expected)
-
-
-def test_evicted_result_is_made_again(engine, workspace, run):
-    task = slow.effect(run.key, run.ids[:4].tolist())
-    first = done(engine, workspace, task)
-    workspace.stores()[0].remove(task.key)
-    forget()
-    assert workspace.load(task.key, task.definition.returns) is None
-    assert_same(done(engine, workspace, task), first)
 
 
 def test_values_that_somebody_deletes_meanwhile_are_a_sentence(engine, workspace):

@@ -165,15 +165,6 @@ def test_plotly_comes_from_its_package_and_nothing_else_from_the_disk():
     assert ask("/pointmap/before/pointmap.js")[1]["cache-control"] == "no-store"
 
 
-def test_the_shelf_lets_go_of_what_was_longest_unused():
-    shelf = wire._Shelf(2)
-    first, second, third = (wire.Package({"n": n}) for n in range(3))
-    for package in (first, second, first, third):
-        shelf.put(package)
-    kept = [shelf.get(package.address) for package in (first, second, third)]
-    assert kept == [first, None, third]
-
-
 def test_texts_are_made_once_and_not_before_they_are_asked_for():
     made = []
 

@@ -135,12 +135,6 @@ def test_run_that_never_finished_is_not_said_to_miss_anything(here):
     assert history.find_run(here, run).state == "cancelled"
 
 
-def test_latest_run_comes_first(here):
-    for number in range(4):
-        start(here, number, f"run {number}")
-    assert names(here) == ["run 3", "run 2", "run 1", "run 0"]
-
-
 def test_search_finds_words_in_name_note_table_target_and_model(here):
     keep_run(here, name="Erste Prüfung")
     second, _ = keep_run(here, seed=1, name="second")

@@ -1,8 +1,6 @@
 """Sessions whose tab is gone are closed in time, and what they held goes."""
 
-import gc
 import time
-import weakref
 from types import SimpleNamespace
 
 import pytest
@@ -113,21 +111,3 @@ def test_idle_server_frees_what_the_last_session_held(tmp_path):
         while '"UploadedFileManager"' in watcher.get("/_stcore/metrics"):
             assert time.monotonic() < deadline, "the file of a closed tab is still there"
             time.sleep(0.5)
-
-
-class Node:
-    """Something that can be referred to weakly."""
-
-
-def test_give_back_collects_reference_cycles():
-    node = Node()
-    node.itself = node
-    alive = weakref.ref(node)
-    gc.disable()
-    try:
-        del node
-        assert alive() is not None
-        housekeeping.give_back()
-        assert alive() is None
-    finally:
-        gc.enable()

@@ -182,11 +182,6 @@ def test_visitors_may_join_from_threads_while_others_look_at_the_queue(make_farm
     assert farm.finish(jobs[0]) in farm.ended
 
 
-def test_job_that_ended_is_made_anew(farm):
-    job = farm.finish(farm.submit())
-    assert farm.submit() is not job
-
-
 # --- Leaving --------------------------------------------------------------------------------
 
 

@@ -12,9 +12,9 @@ from playwright.sync_api import expect
 pytestmark = IN_CHROMIUM
 
 
-@pytest.fixture
-def server(tmp_path):
-    with running_server(tmp_path) as running:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running_server(tmp_path_factory.mktemp("server")) as running:
         yield running.address
 
 

@@ -22,7 +22,7 @@ from ecoval_core.evaluation.curves import removal_curves
 from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect, PruneList, measure_effect
 from ecoval_core.reporting import make_report
-from ecoval_core.reporting.figures import MAX_LOWEST, MAX_POINTS, drawn, points_drawn, thin_out
+from ecoval_core.reporting.figures import MAX_LOWEST, MAX_POINTS, points_drawn, thin_out
 from ecoval_core.tables import load_sample, make_table, read_frame
 from ecoval_core.tables.clean import clean, suggest_fixes
 from ecoval_core.valuation.record import reliability_warning
@@ -340,48 +340,7 @@ def test_regression_by_folds_speaks_of_targets(tmp_path):
     assert len(rows_of(page, f"Values by target, lowest mean first, in units {unit}")) == 6
 
 
-def test_units_are_those_of_the_app(loans):
-    run = loans[0]
-    share, score = unit_of(run), unit_of(run, "score")
-    assert (share.label, score.label) == ("‰ of the surplus", "of probability")
-    assert (share.name, score.name) == ("per mille of the surplus", "units of probability")
-    assert share.factor * run.ecoval.surplus_ == pytest.approx(1000)
-    n = score.decimals
-    assert [score.number(value) for value in (0.5, -1e-9, -2)] == [
-        f"+{0.5:.{n}f}", f"{0:.{n}f}", f"−{2:.{n}f}",
-    ]  # fmt: skip
-    assert (score.size(0.25), score.number(float("nan"))) == (f"{0.25:.{score.decimals}f}", "–")
-    scaled = share.scale(run.frame)
-    np.testing.assert_allclose(scaled["value"].sum(), 1000)
-    np.testing.assert_array_equal(scaled["quality"], run.frame["quality"])
-
-
 # --- Figures -------------------------------------------------------------------------------
-
-
-def test_the_dark_figure_is_the_light_one_with_its_changes(loans):
-    frame = loans[0].frame
-    for make in (charts.value_distribution, charts.decomposition_scatter):
-        data, height = drawn(lambda theme, make=make: make(frame, theme=theme), titled=True)
-        kept = json.loads(data)
-        light, dark = (
-            json.loads(
-                make(frame, theme=theme).to_json(engine="json").replace('"scattergl"', '"scatter"')
-            )
-            for theme in ("light", "dark")
-        )
-        light["layout"]["dragmode"] = dark["layout"]["dragmode"] = "zoom"
-        assert kept["figure"] == light
-        for path, value in kept["dark"]:
-            at = kept["figure"]
-            for step in path[:-1]:
-                at = at[step]
-            at[path[-1]] = value
-        assert kept["figure"] == dark != light
-        assert height == light["layout"]["height"]
-    # What both share is there once: of the points, only their colours' scale differs.
-    assert not any("bdata" in path for path, _ in kept["dark"])
-    assert len(json.dumps(kept["dark"])) < len(json.dumps(light)) / 5
 
 
 def test_beyond_5000_rows_the_lowest_are_drawn_and_that_is_said():

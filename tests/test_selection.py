@@ -66,18 +66,6 @@ def test_unknown_bars_hold_no_row():
 # --- What a chart shows of it -----------------------------------------------------------------
 
 
-def test_histogram_shows_the_selected_part_of_each_bar():
-    frame = make_frame()
-    selected = frame.index[frame["value"] > 1]
-    figure = charts.value_distribution(frame, theme="light", selected=selected)
-    (part,) = [trace for trace in figure.data if trace.name == "selected rows"]
-    assert part.y.sum() == len(selected)
-    assert (np.asarray(part.y) <= np.asarray(figure.data[0].y)).all()
-    assert figure.data[0].marker.opacity < 1
-    plain = charts.value_distribution(frame, theme="light")
-    assert "selected rows" not in {trace.name for trace in plain.data}
-
-
 def test_bars_without_a_selected_row_are_fainter():
     frame = make_frame()
     selected = frame.index[frame["label"] == "dog"]
@@ -425,6 +413,8 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
 def test_regression_has_a_filter_of_its_target_and_bars_that_select(page):
     menu(page, "Data")
     press(page, "sample_wine")
+    # A list that is open when the table arrives is closed by it.
+    expect(widget(page, "status")).not_to_contain_text("planted errors")
     idle(page)
     widget(page, "data_target").locator("input").click()
     page.get_by_role("option", name="alcohol", exact=True).click()

@@ -71,12 +71,6 @@ def test_result_saved_again_takes_the_place_of_the_first(store):
     assert len(store.results_of("v")) == 1
 
 
-def test_removed_result_is_missing(store):
-    store.save("a", "curves", b"one")
-    store.remove("a")
-    assert store.find("a") is store.content("a") is None
-
-
 def test_blob_beyond_the_limit_is_refused_in_one_sentence(store, monkeypatch):
     monkeypatch.setattr(store_module, "MAX_BLOB_BYTES", 2**20)
     with pytest.raises(
@@ -86,24 +80,11 @@ def test_blob_beyond_the_limit_is_refused_in_one_sentence(store, monkeypatch):
     assert keys(store) == set()
 
 
-def test_values_that_arrive_end_the_waiting_of_a_run(store):
-    run_row(store)
-    store.save("v", "value", b"")
-    assert store.rows("SELECT state FROM runs")[0]["state"] == "done"
-
-
 def test_folder_is_made_for_its_owner_alone(store):
     assert store.root.stat().st_mode & 0o077 == 0
 
 
 # --- Quota -----------------------------------------------------------------------------------
-
-
-def test_used_bytes_are_those_of_all_results(store):
-    assert store.used_bytes() == 0
-    store.save("a", "curves", bytes(1000))
-    store.save("b", "curves", bytes(500))
-    assert store.used_bytes() == 1500
 
 
 def test_longest_unused_result_goes_first_and_no_more_than_must(store):
@@ -197,30 +178,6 @@ def test_database_of_another_program_is_refused_and_left_alone(tmp_path):
         Store(tmp_path)
     assert (tmp_path / DATABASE).read_bytes() == before
     assert [one.name for one in tmp_path.iterdir()] == [DATABASE]
-
-
-def test_later_version_is_refused_in_a_sentence(store):
-    store.rows("PRAGMA user_version = 99")
-    with pytest.raises(WorkspaceError, match=r"later EcoVal \(version 99 .*knows 1\)"):
-        Store(store.root)
-
-
-@pytest.mark.parametrize("content", [b"no database" * 100, b"SQLite format 3\0" + b"\xff" * 4000])
-def test_file_that_is_no_database_is_refused_in_a_sentence(tmp_path, content):
-    (tmp_path / DATABASE).write_bytes(content)
-    with pytest.raises(WorkspaceError, match="not a workspace of EcoVal or is damaged"):
-        Store(tmp_path)
-
-
-def test_damage_that_shows_later_is_said_in_a_sentence(store):
-    for number in range(200):
-        store.save(f"k{number}", "curves", b"x" * 500)
-    store.rows("PRAGMA wal_checkpoint(TRUNCATE)")
-    content = bytearray(store.path.read_bytes())
-    content[4096:] = b"\xa5" * (len(content) - 4096)
-    store.path.write_bytes(content)
-    with pytest.raises(WorkspaceError, match="is damaged"):
-        store.find("k7")
 
 
 def test_empty_file_left_by_a_kill_becomes_a_workspace(tmp_path):

@@ -15,7 +15,7 @@ from ecoval_core.work import slow
 from ecoval_core.work.worker import ForkServer
 from ecoval_core.workspace import runs
 from ecoval_core.workspace.schema import Settings, SplitSpec, key_of
-from ecoval_core.workspace.tasks import DEFAULT_MB, READING, Work, plain, task
+from ecoval_core.workspace.tasks import DEFAULT_MB, READING, Work, task
 from pages.shared import server
 from pages.shared.engine import Engine
 
@@ -80,17 +80,6 @@ def test_rows_of_a_change_may_come_in_any_order():
     assert one.key == other.key
 
 
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (np.float32(0.5), 0.5), ((1, np.int64(2)), [1, 2]), ({3: "a"}, {"3": "a"}),
-        (SplitSpec(random_state=4), {"random_state": 4}), (None, None),
-    ],
-)  # fmt: skip
-def test_plain_values_are_what_json_gives_back(value, expected):
-    assert plain(value) == expected
-
-
 def test_label_names_what_is_worked_on_even_with_braces_in_its_name():
     assert slow.read_file(DIGEST, "a{b}.csv").label == "Reading a{b}.csv"
 
@@ -101,11 +90,6 @@ def test_limits_of_long_work_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("ECOVAL_JOB_MB", "")
     assert (asked.limits.seconds, asked.limits.megabytes) == (30, DEFAULT_MB)
     assert slow.read_file(DIGEST, "a.csv").limits == READING
-
-
-def test_unknown_argument_is_refused_where_the_task_is_asked_for():
-    with pytest.raises(TypeError, match="wait"):
-        slow.curves("a", wait=0.1)
 
 
 # --- A new task -----------------------------------------------------------------------------

@@ -94,15 +94,6 @@ def test_unreadable_result_is_missing_and_can_be_made_again(here, content):
     check_whole(here, run)
 
 
-def test_evicted_result_is_missing(here):
-    here.save("k", "curves", {"n": 1})
-    store = Store(here.root)
-    store.rows("UPDATE results SET used = 0")
-    store.evict(1)
-    workspace.forget()
-    assert here.load("k") is None
-
-
 # --- A disk that is full or read-only --------------------------------------------------------
 
 
