@@ -34,15 +34,7 @@ ARGUMENTS = [
 
 
 class AppServer:
-    """The app, started as the README says, on a free port, with a workspace of its own.
-
-    Parameters
-    ----------
-    folder : Path
-        For the log and the workspace.
-    **environment : str
-        Further variables.
-    """
+    """The app, started as the README says, on a free port, with a workspace and a log in a folder."""
 
     script = "app.py"
 
@@ -104,12 +96,7 @@ class Conversation:
     """What a page and the server say to each other: whether the last gesture has been answered.
 
     The state that the page shows does not tell: until the server begins, which takes its time on a busy
-    machine, it is still the one of the script before.
-
-    Parameters
-    ----------
-    page : Page
-        New, as what was said before is not known.
+    machine, it is still the one of the script before. The page is new: what was said before is not known.
     """
 
     def __init__(self, page: Page):

@@ -22,7 +22,7 @@ import zipfile
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -637,13 +637,19 @@ def check():
 
     warnings.simplefilter("error")
     warnings.simplefilter("ignore", DeprecationWarning)
-    outcomes = Counter()
-    for name, content in hostile_files():
-        print(name, file=sys.stderr, flush=True)  # noqa: T201
-        said = in_limited_process(lambda name=name, content=content: outcome(name, content))
-        if said.startswith("trouble"):
-            print(json.dumps({"file": name, "trouble": said}))  # noqa: T201
-        outcomes[said.partition(":")[0]] += 1
+    outcomes, files = Counter(), hostile_files()
+    while batch := list(islice(files, 16)):
+        # To fork takes longer than to read most files: only those of a batch that ends badly are read alone.
+        said = in_limited_process(lambda batch=batch: ",".join(outcome(*one) for one in batch))
+        if set(said.split(",")) <= {"read", "refused"}:
+            outcomes.update(said.split(","))
+            continue
+        for name, content in batch:
+            print(name, file=sys.stderr, flush=True)  # noqa: T201
+            said = in_limited_process(lambda name=name, content=content: outcome(name, content))
+            if said.startswith("trouble"):
+                print(json.dumps({"file": name, "trouble": said}))  # noqa: T201
+            outcomes[said.partition(":")[0]] += 1
     print(json.dumps(outcomes))  # noqa: T201
 
 

@@ -82,13 +82,7 @@ class Flaw:
 
 
 def violations(page: Page, seen: str, theme: str) -> Iterator[Flaw]:
-    """Find what axe calls serious or critical on the page as it is.
-
-    Yields
-    ------
-    Flaw
-        Rule, selector and reason.
-    """
+    """Find what axe calls serious or critical on the page as it is."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     # Frames of ours there are none, and looking for them would take a second.
@@ -116,13 +110,7 @@ def dark(page: Page) -> Iterator[None]:
 
 
 def cut_off(page: Page, seen: str) -> Iterator[Flaw]:
-    """Find words that are cut off, at every width.
-
-    Yields
-    ------
-    Flaw
-        The words.
-    """
+    """Find words that are cut off, at every width."""
     before = page.viewport_size
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": before["height"]})

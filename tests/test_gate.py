@@ -97,13 +97,6 @@ def test_page_of_another_site_opens_no_websocket_and_the_internet_is_not_asked(m
         assert not behind.asked
 
 
-def test_own_page_and_program_open_a_websocket(monkeypatch):
-    for headers in (HERE | {"Origin": "http://localhost:8501"}, HERE):
-        behind = Behind()
-        assert ask(behind, kind="websocket", headers=headers) == []
-        assert behind.asked
-
-
 @pytest.mark.parametrize(
     ("address", "base", "is_safe"),
     [
@@ -122,20 +115,6 @@ def test_own_page_and_program_open_a_websocket(monkeypatch):
 )
 def test_return_leads_to_a_page_of_the_app(address, base, is_safe):
     assert gate.is_safe_return(address, base) is is_safe
-
-
-def test_signing_in_returns_to_the_address_asked_for():
-    wanted = "/explore?data=abc&run=de%20f"
-    headers = HERE | {"Referer": f"http://localhost:8501{wanted}"}
-    _, answer = ask(Behind(302, location="https://login.example"), "/auth/login", headers=headers)
-    (cookie,) = [value for name, value in answer if name == "set-cookie"]
-    assert "HttpOnly" in cookie
-    assert "SameSite=Lax" in cookie
-    kept = cookie.partition(";")[0]
-    back = HERE | {"Cookie": f"other=1; {kept}"}
-    _, answer = ask(Behind(302, location="/"), "/oauth2callback", headers=back)
-    assert ("location", wanted) in answer
-    assert any(name == "set-cookie" and "Max-Age=0" in value for name, value in answer)
 
 
 @pytest.mark.parametrize(

@@ -144,15 +144,6 @@ def test_points_and_texts_arrive_as_they_were(encoding):
     assert texts == ["zero", "two ½"]
 
 
-def test_the_same_content_has_the_same_address_and_other_content_another():
-    address = wire.Package({"a": 1}, x=np.arange(3, dtype=np.uint8)).address
-    assert wire.Package({"a": 1}, x=np.arange(3, dtype=np.uint8)).address == address
-    assert wire.Package({"a": 2}, x=np.arange(3, dtype=np.uint8)).address != address
-    assert wire.Package({"a": 1}, x=np.arange(1, 4, dtype=np.uint8)).address != address
-    # What was not published cannot be fetched.
-    assert ask(f"/pointmap/{address}")[0] == 404
-
-
 def test_plotly_comes_from_its_package_and_nothing_else_from_the_disk():
     status, headers, body = ask(f"/pointmap/{wire.version()}/plotly.min.js")
     assert status == 200
@@ -163,21 +154,6 @@ def test_plotly_comes_from_its_package_and_nothing_else_from_the_disk():
         assert ask(f"/pointmap/{wire.version()}/{name}")[0] == 404
     # A script of another version is not kept for ever under this address.
     assert ask("/pointmap/before/pointmap.js")[1]["cache-control"] == "no-store"
-
-
-def test_texts_are_made_once_and_not_before_they_are_asked_for():
-    made = []
-
-    def texts():
-        made.append(1)
-        return ["zero", "two"]
-
-    packed = PackedPoints(PointData(POINTS.ids, COORDS, POINTS.drawn, texts))
-    address = packed.publish()["texts"]
-    assert made == []
-    assert ask(f"/pointmap/{address}") == ask(f"/pointmap/{address}")
-    assert made == [1]
-    assert packed.publish()["texts"] == address
 
 
 def test_routes_go_on_when_streamlit_imports_the_app_anew(monkeypatch):

@@ -39,12 +39,6 @@ def unit_clock(monkeypatch):
     monkeypatch.setattr(planning, "time", SimpleNamespace(perf_counter=count().__next__))
 
 
-def test_the_estimate_adds_up_fits_and_stages(cancer, unit_clock):
-    data = DecisionTreeClassifier(), cancer.X, cancer.y, cancer.X_val
-    # Clusters, neighbours, forest and kernel.
-    assert estimate_seconds(*data, 10) == pytest.approx(count_fits(10) + 4)
-
-
 def test_clusters_that_need_no_refits_are_timed_together(cancer, unit_clock):
     data = GaussianNB(), cancer.X, cancer.y, cancer.X_val
     expected = count_fits(0) + 30 / planning.N_TIMED_REFITS + 4
@@ -57,7 +51,9 @@ def test_folds_multiply_fits_and_time(cancer, unit_clock):
     assert estimate_seconds(*data, n_folds=5) == 5 * estimate_seconds(*data)
 
 
-@pytest.mark.parametrize(("n_clusters", "stages"), [(1, 4), (2, 4), (200, 200 / 125 + 3), (250, 4)])
+@pytest.mark.parametrize(
+    ("n_clusters", "stages"), [(1, 4), (2, 4), (10, 4), (200, 200 / 125 + 3), (250, 4)]
+)
 def test_any_granularity_and_task_can_be_estimated(cancer, unit_clock, n_clusters, stages):
     tree, regressor = DecisionTreeClassifier(), DecisionTreeRegressor()
     for model, y in ((tree, cancer.y), (regressor, cancer.y * 1.5)):

@@ -467,23 +467,3 @@ def test_whatever_stands_in_a_field_is_taken_or_refused_with_its_name(path, valu
         assert any(step in message for step in (*path, "version", "Invalid JSON", "share", "quota"))
     else:
         assert read_recipe(recipe_bytes(found)) == found
-
-
-@settings(max_examples=100, deadline=None)
-@given(data=st.data())
-def test_damaged_file_is_read_or_refused_in_one_line(data):
-    content = bytearray(json.dumps(example()).encode())
-    for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, len(content) - 1))
-        if data.draw(st.booleans()):
-            content[at] ^= 1 << data.draw(st.integers(0, 7))
-        else:
-            del content[at : at + data.draw(st.integers(1, 40))]
-        if not content:
-            break
-    message = ""
-    try:
-        read_recipe(bytes(content))
-    except RecipeError as error:
-        message = str(error)
-    assert message.isprintable()

@@ -1,4 +1,7 @@
-"""A trip through every page with all that it can show, for tests that look at each: one server, one visit."""
+"""A trip through every page with all that it can show, for tests that look at each: one server, one visit.
+
+Each part yields the name of what is to be seen now.
+"""
 
 from __future__ import annotations
 
@@ -93,13 +96,7 @@ def select_by_box(page: Page) -> None:
 
 
 def begin(page: Page, address: str, folder: Path) -> Iterator[str]:
-    """Visit the pages that have no run yet.
-
-    Yields
-    ------
-    str
-        Name of what is to be seen now.
-    """
+    """Visit the pages that have no run yet."""
     page.goto(address)
     expect(widget(page, "demo")).to_be_visible()
     _settle(page)
@@ -117,13 +114,7 @@ def begin(page: Page, address: str, folder: Path) -> Iterator[str]:
 
 
 def classify(page: Page, folder: Path) -> Iterator[str]:
-    """Visit every page with a valued classification sample and all that can be worked out of it.
-
-    Yields
-    ------
-    str
-        Name of what is to be seen now.
-    """
+    """Visit every page with a valued classification sample and all that can be worked out of it."""
     menu(page, "Data")
     press(page, "sample_wine")
     expect(widget(page, "status")).to_contain_text("178 rows")
@@ -192,13 +183,7 @@ def classify(page: Page, folder: Path) -> Iterator[str]:
 
 
 def run_on(page: Page, folder: Path) -> Iterator[str]:
-    """Visit what differs with amounts, what runs, and the list of runs with one deleted.
-
-    Yields
-    ------
-    str
-        Name of what is to be seen now.
-    """
+    """Visit what differs with amounts, what runs, and the list of runs with one deleted."""
     menu(page, "Data")
     amounts = load_diabetes(as_frame=True).frame.iloc[:200]
     _upload(page, folder / "amounts.csv", csv_bytes(amounts))
@@ -246,13 +231,7 @@ def _mark_first_row(page: Page, key: str) -> None:
 
 
 def whole(page: Page, address: str, folder: Path) -> Iterator[str]:
-    """Visit everything, beginning without a table.
-
-    Yields
-    ------
-    str
-        Name of what is to be seen now.
-    """
+    """Visit everything, beginning without a table."""
     yield from begin(page, address, folder)
     yield from classify(page, folder)
     yield from run_on(page, folder)

@@ -22,21 +22,7 @@ _ENDS = (ForwardMsg.FINISHED_SUCCESSFULLY, ForwardMsg.FINISHED_FRAGMENT_RUN_SUCC
 
 
 class Visitor:
-    """A session; a context manager that ends it.
-
-    Parameters
-    ----------
-    address : str
-        Of the server, without a slash at the end.
-    page : str, default=""
-        Last part of the address of a page.
-    query : str, default=""
-        Query of the address.
-    patience : float, default=60
-        Seconds that an answer may take.
-    headers : mapping or None, default=None
-        Further headers of the request that opens the session.
-    """
+    """A session; a context manager that ends it."""
 
     def __init__(
         self,
