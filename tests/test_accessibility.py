@@ -17,11 +17,15 @@ def server(tmp_path_factory):
         yield server
 
 
-def test_no_page_has_a_serious_flaw_or_a_word_cut_off(browser, server, tmp_path):
+@pytest.mark.parametrize(
+    "part", [tour.begin, tour.classify, tour.run_on], ids=lambda part: part.__name__
+)
+def test_no_page_has_a_serious_flaw_or_a_word_cut_off(browser, server, part, tmp_path):
     """Words are cut off in one theme or in both, so widths are looked at in one."""
     flaws = []
     with visiting(browser, server.address, color_scheme="light") as page:
-        for seen in tour.whole(page, server.address, tmp_path):
+        page.goto(server.address)
+        for seen in part(page, tmp_path):
             flaws += looks.violations(page, seen, "light")
             flaws += looks.cut_off(page, seen)
             with looks.dark(page):

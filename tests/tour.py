@@ -95,9 +95,8 @@ def select_by_box(page: Page) -> None:
     expect(grid).to_have_attribute("aria-rowcount", str(n_selected + 1))
 
 
-def begin(page: Page, address: str, folder: Path) -> Iterator[str]:
+def begin(page: Page, folder: Path) -> Iterator[str]:
     """Visit the pages that have no run yet."""
-    page.goto(address)
     expect(widget(page, "demo")).to_be_visible()
     _settle(page)
     yield "data, empty"
@@ -228,10 +227,3 @@ def _mark_first_row(page: Page, key: str) -> None:
     box = canvas.bounding_box()
     page.mouse.click(box["x"] + 14, box["y"] + 52)
     _settle(page)
-
-
-def whole(page: Page, address: str, folder: Path) -> Iterator[str]:
-    """Visit everything, beginning without a table."""
-    yield from begin(page, address, folder)
-    yield from classify(page, folder)
-    yield from run_on(page, folder)
