@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 from browser import IN_CHROMIUM, ROOT, AppServer, idle, visiting
 from PIL import Image
 from playwright.sync_api import Page, expect
+from test_lasso import crossings
 
 DEMO = Path(__file__).parent / "pointmap_demo"
 BASE = "some/where"
@@ -192,15 +192,7 @@ def demo(server, page, rows):
 
 
 def inside(coords, polygon):
-    """Even-odd rule by the letter, a point and an edge at a time."""
-    found = []
-    for x, y in coords:
-        odd = False
-        for (a, b), (c, d) in pairwise([*polygon, polygon[0]]):
-            if (b > y) != (d > y) and x < a + (y - b) / (d - b) * (c - a):
-                odd = not odd
-        found.append(odd)
-    return np.array(found)
+    return np.array([crossings(point, polygon) for point in coords])
 
 
 def in_box(coords, corners):
