@@ -75,7 +75,7 @@ def first_figure(page):
     return page.get_by_test_id("stMetric").first
 
 
-def test_a_killed_server_opens_the_same_view_again(browser, server):
+def test_a_run_outlasts_a_change_of_the_split_and_a_killed_server(browser, server):
     with visiting(browser, server.address) as page:
         open_sample(page, server, "wine")
         value(page)
@@ -94,6 +94,15 @@ def test_a_killed_server_opens_the_same_view_again(browser, server):
         n_accepted = accepted.inner_text()
         menu(page, "Prune")
         prune_a_tenth(page)
+        menu(page, "Data")
+        widget(page, "data_seed").locator("input").fill("7")
+        page.keyboard.press("Enter")
+        expect(widget(page, "status")).to_contain_text("not valued yet")
+        idle(page)
+        press(page, "back_to_run")
+        expect(widget(page, "status")).to_contain_text("rows valued")
+        menu(page, "Prune")
+        expect(first_figure(page)).to_have_text(A_TENTH_OF_107)
         verdict = page.get_by_test_id("stAlert").inner_text()
         address = page.url
     server.restart(signal.SIGKILL)
@@ -111,13 +120,7 @@ def test_a_killed_server_opens_the_same_view_again(browser, server):
         menu(page, "Prune")
         press(page, "undo")
         expect(first_figure(page)).to_have_text(re.compile("Rows to prune *([0-9]|10)$"))
-
-
-def test_without_its_address_a_run_is_offered_where_one_begins(browser, server):
-    with visiting(browser, server.address) as page:
-        open_sample(page, server, "wine")
-        value(page)
-    server.restart(signal.SIGKILL)
+    # Without its address it is offered where one begins.
     with visiting(browser, server.address) as page:
         page.goto(server.address)
         widget(page, "recent").get_by_role("button", name="Open").click()
@@ -179,20 +182,3 @@ def test_two_visitors_share_the_work_and_one_cannot_cancel_it_for_the_other(brow
         )
         press(bob, "cancel")
         expect(bob.get_by_text("The valuation was cancelled.")).to_be_visible()
-
-
-def test_a_change_of_the_split_keeps_the_earlier_run_one_click_away(browser, server):
-    with visiting(browser, server.address) as page:
-        open_sample(page, server, "wine")
-        value(page)
-        menu(page, "Prune")
-        prune_a_tenth(page)
-        menu(page, "Data")
-        widget(page, "data_seed").locator("input").fill("7")
-        page.keyboard.press("Enter")
-        expect(widget(page, "status")).to_contain_text("not valued yet")
-        idle(page)
-        press(page, "back_to_run")
-        expect(widget(page, "status")).to_contain_text("rows valued")
-        menu(page, "Prune")
-        expect(first_figure(page)).to_have_text(A_TENTH_OF_107)
