@@ -16,6 +16,7 @@ import click
 
 from ecoval_core.commands.options import JOBS, PATH, REPORT, table_options
 from ecoval_core.commands.output import check_out, make_folder, write_bytes, write_frame
+from ecoval_core.commands.splitting import file_options, print_split, read_files, split_options
 from ecoval_core.commands.valuing import value_file
 from ecoval_core.evaluation.curves import STRATEGIES, removal_curves, summarise_curves
 from ecoval_core.evaluation.measures import main_measure
@@ -57,6 +58,7 @@ def main() -> None:
 
 @main.command()
 @table_options
+@split_options
 @REPORT
 @click.option(
     "--recipe", type=PATH, metavar="FILE",
@@ -96,6 +98,7 @@ def value(
 
 @main.command()
 @table_options
+@split_options
 @click.option(
     "--strategy", "strategies", multiple=True, type=click.Choice(STRATEGIES),
     default=STRATEGIES, show_default="all four", help="Which rows to remove first. May be repeated.",
@@ -145,11 +148,13 @@ def curves(
     "--any-table", is_flag=True,
     help="Go on where TABLE is not the one that the recipe was made from.",
 )  # fmt: skip
+@file_options
 @REPORT
 @JOBS
 def replay(
-    recipe: Path, table: Path | None, out: Path, any_table: bool, report: Path | None, jobs: int
-) -> None:
+    recipe: Path, table: Path | None, out: Path, any_table: bool, validation: Path | None,
+    test: Path | None, report: Path | None, jobs: int,
+) -> None:  # fmt: skip
     """Make the downloads of RECIPE again from TABLE, which may be left out for a bundled sample.
 
     Writes the table without the pruned rows (kept), those rows (removed) and every row with its values
@@ -157,14 +162,16 @@ def replay(
 
     Example: python -m ecoval_core replay houses.recipe.json houses.csv --out again
     """
-    sources = [path for path in (recipe, table) if path is not None]
+    sources = [path for path in (recipe, table, validation, test) if path is not None]
     plan = read_recipe(recipe)
     frame, name = (None, "") if table is None else (read_frame(table), table.name)
-    opened = open_table(plan, frame, any_table=any_table, name=name)
+    files = read_files(validation, test)
+    opened = open_table(plan, frame, any_table=any_table, name=name, files=files)
     make_folder(out, sources)
     if report is not None:
         check_out(report, sources, [".html"])
     print_table(opened.table)
+    print_split(plan.run.split, opened.split)
     with valuing(jobs) as progress:
         replayed = follow(plan, opened, n_jobs=jobs, progress=progress)
     run = replayed.run

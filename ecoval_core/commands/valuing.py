@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from pydantic import ValidationError
 
 from ecoval_core.commands.output import FORMATS, check_out
+from ecoval_core.commands.splitting import describe_split, print_split, read_files
 from ecoval_core.tables import Split, make_table, read_frame, suggest_exclusions
 from ecoval_core.target_type import Task
 from ecoval_core.terminal import print_table, valuing, warn
@@ -28,24 +30,33 @@ from ecoval_core.workspace.runs import (
     split_table,
     value_split,
 )
-from ecoval_core.workspace.schema import OpenSpec, Settings, SplitSpec, explain
+from ecoval_core.workspace.schema import OpenSpec, Settings, explain
 
 
 def value_file(
     path: Path, out: Path, *, target: str, task: Task | None, exclude: Sequence[str],
     include: Sequence[str], proportions: tuple[float, float, float], model: str | None,
     n_clusters: int | None, scoring: str | None, extrinsic_weight: float, class_weight: str, seed: int,
-    max_val_samples: int, jobs: int, class_balanced: bool = False,
+    max_val_samples: int, jobs: int, class_balanced: bool = False, **how: Any,
 ) -> Run:  # fmt: skip
-    """Value a table from its file, after refusing whatever could only fail once it is valued."""
-    check_out(out, [path], FORMATS)
-    frame = read_frame(path)
+    """Value a table from its file, after refusing whatever could only fail once it is valued.
+
+    `how` holds the options of :func:`split_options`.
+    """
+    own = [file for file in (how["validation"], how["test"]) if file is not None]
+    check_out(out, [path, *own], FORMATS)
+    frame, files = read_frame(path), read_files(how["validation"], how["test"])
     for column in include:
         if column not in frame:
             raise ValueError(f"{path.name} has no column {column!r} to include.")
     suggested = suggest_exclusions(frame, target).items()
     excluded = {column: reason for column, reason in suggested if column not in include}
     excluded.update(dict.fromkeys(exclude, "left out by choice"))
+    try:
+        how_split = describe_split(frame, files, proportions=proportions, random_state=seed, **how)
+    except ValidationError as error:
+        raise ValueError(_as_option(error)) from error
+    excluded.update(how_split.rule.reserved(target))
     table = make_table(frame, path.name, target, task, excluded)
     if out.suffix.lower() == ".parquet":
         check_parquet(table.frame, out.with_suffix(".csv").name, out.name)
@@ -55,17 +66,14 @@ def value_file(
     proba = has_probabilities(make_model(model, table.task))
     scoring = check_scoring(scoring, table.task, proba)
     try:
-        spec = OpenSpec(
-            table=describe_table(table), split=SplitSpec(proportions=proportions, random_state=seed)
-        )
         settings = Settings(
             model=model, n_clusters=n_clusters or 1, scoring=scoring, random_state=seed,
             extrinsic_weight=extrinsic_weight, max_val_samples=max_val_samples,
         )  # fmt: skip
     except ValidationError as error:
-        option, _, problem = explain(error).removeprefix("split.").partition(" ")
-        raise ValueError(f"--{option.replace('_', '-')} {problem}") from error
-    opened = Opened(spec.key, spec, split_table(table, spec.split))
+        raise ValueError(_as_option(error)) from error
+    spec = OpenSpec(table=describe_table(table), split=how_split)
+    opened = Opened(spec.key, spec, split_table(table, spec.split, files))
     balanced = _is_balanced(class_weight, opened.split)
     if n_clusters is None:
         n_clusters = automatic_clusters(
@@ -76,10 +84,17 @@ def value_file(
         )
     settings = settings.replace(n_clusters=n_clusters, balanced=balanced)
     print_table(table)
+    print_split(how_split, opened.split)
     with valuing(jobs) as progress:
         run = value_split(opened, settings, n_jobs=jobs, progress=progress)
     warn(run)
     return run
+
+
+def _as_option(error: ValidationError) -> str:
+    """Say in one sentence which option is wrong, and why."""
+    option, _, problem = explain(error).partition(" ")
+    return f"--{option.replace('_', '-')} {problem}" if option.isidentifier() else explain(error)
 
 
 def _is_balanced(class_weight: str, split: Split) -> bool:

@@ -43,15 +43,15 @@ class Rule:
     groups: str | None = None
     weights: str | None = None
 
-    def reserved(self) -> dict[str, str]:
-        """Return the columns that are no features because they split, group or weigh, with the reason."""
+    def reserved(self, target: str = "") -> dict[str, str]:
+        """Return the columns but the target that are no features as they split or weigh, with the reason."""
         reason = TIME_REASON if self.kind == "time" else PARTS_REASON
         pairs = {
             self.column: reason,
             self.groups: GROUPS_REASON,
             self.weights: WEIGHTS_REASON,
         }
-        return {column: why for column, why in pairs.items() if column is not None}
+        return {c: why for c, why in pairs.items() if c is not None and c != target}
 
 
 RANDOM = Rule()

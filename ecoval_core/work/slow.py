@@ -42,6 +42,7 @@ from ecoval_core.tables import (
 )
 from ecoval_core.tables.match import Matched, match_columns
 from ecoval_core.tables.prepare import vectorise_new
+from ecoval_core.tables.split_hints import suggest_splits
 from ecoval_core.tables.table import content_digest
 from ecoval_core.target_type import Task as TableTask
 from ecoval_core.valuation.cross_valuation import (
@@ -114,9 +115,12 @@ def open_table(
         if left_out:
             excluded = suggest_exclusions(fixed, target) | dict(left_out)
         if reserved := split.rule.reserved():
+            target = target or detect_target(fixed)
             if excluded is None:
-                excluded = suggest_exclusions(fixed, target or detect_target(fixed))
+                excluded = suggest_exclusions(fixed, target)
+            reserved.pop(target, None)
             excluded = dict(excluded) | reserved
+        split = runs.complete_split(split, fixed)
         table = make_table(fixed, name, target, task, excluded)
         spec = runs.describe_table(table, content=content, fixes=tuple(fixes), sample=sample)
         return _open(work, OpenSpec(table=spec, split=split), table)
@@ -137,11 +141,18 @@ def suggestions_key(content: str) -> str:
     return key_of("suggestions", content)
 
 
+def hints_key(content: str, target: str) -> str:
+    """Name the columns by which the rows of a table could be split."""
+    return key_of("hints", content, target)
+
+
 def _open(work: Work, spec: OpenSpec, table: Any) -> dict[str, Any]:
     files = {part: work.frame(file.content) for part, file in spec.split.files.items()}
     split = runs.split_table(table, spec.split, files, spec.table.fixes)
     opened = Opened(spec.key, spec, split)
     runs.save_opened(work.workspace, opened)
+    key, hints = hints_key(table.content, table.target), suggest_splits(table.frame, table.target)
+    work.workspace.save(key, "hints", hints, owner=table.content)
     return {"split": opened.key}
 
 

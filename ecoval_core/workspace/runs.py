@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ecoval_core.tables import Fix, Split, Table, clean, load_sample, make_table, prepare
 from ecoval_core.tables.match import match_columns
+from ecoval_core.tables.split_columns import complete_words
 from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS, CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
@@ -68,6 +69,14 @@ def split_table(
         table, proportions=spec.proportions, noise=spec.noise, random_state=spec.random_state,
         rule=spec.rule, **own,
     )  # fmt: skip
+
+
+def complete_split(spec: SplitSpec, frame: pd.DataFrame) -> SplitSpec:
+    """Return a split with the part of every value of its column, as chosen or as its word is understood."""
+    if spec.kind != "column" or spec.column not in frame:
+        return spec
+    words = complete_words(frame[spec.column], spec.words)
+    return spec.model_copy(update={"words": words})
 
 
 def fix_second_file(frame: pd.DataFrame, fixes: Sequence[Fix]) -> pd.DataFrame:
