@@ -147,7 +147,7 @@ def evaluate(
         problem.y_test, by_method, shares=(0.0, *SHARES, 1.0), n_random=N_RANDOM,
         random_state=seed, n_jobs=1,
     )  # fmt: skip
-    curves = curves[curves["measure"] == main_measure(estimator, balanced=balanced)]
+    curves = curves[curves["measure"] == main_measure(task, balanced=balanced)]
     # A linear model on few rows can be worse than the mean by any factor.
     curves = curves.assign(score=curves["score"].clip(lower=-1.0))
     means = curves.groupby(["strategy", "share"])["score"].mean()

@@ -19,7 +19,6 @@ from ecoval_core.commands.output import check_out, make_folder, write_bytes, wri
 from ecoval_core.commands.splitting import file_options, print_split, read_files, split_options
 from ecoval_core.commands.valuing import value_file
 from ecoval_core.evaluation.curves import STRATEGIES, removal_curves, summarise_curves
-from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.notebook import show_file
 from ecoval_core.tables import read_frame
@@ -121,10 +120,10 @@ def curves(
     """
     run = value_file(table, out, class_balanced=class_balanced, **options)
     split, ecoval = run.split, run.ecoval
-    metric = main_measure(run.make_estimator(), balanced=run.settings.balanced)
+    metric = run.main_measure
     with progress_bar("Removing rows") as progress:
         found = removal_curves(
-            run.make_estimator(), split.X_train, split.y_train, split.X_test, split.y_test,
+            run.make_estimator(), split.X_train, split.y_train, *run.test_rows(),
             ecoval.values_, clusters=ecoval.labels_, strategies=tuple(dict.fromkeys(strategies)),
             class_balanced=class_balanced, n_random=n_random, metric=metric,
             random_state=run.settings.random_state, n_jobs=options["jobs"], progress=progress,

@@ -13,12 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from sklearn.utils.validation import check_is_fitted
 
 from ecoval_core.tables.limits import check_shape, column_names
 from ecoval_core.tables.read import index_to_columns
 from ecoval_core.tables.table import content_digest
+from ecoval_core.valuation.cross_valuation import CrossValuation
+from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.work.slow import perform
 from ecoval_core.workspace import runs
+from ecoval_core.workspace.given import take_values
 from ecoval_core.workspace.store import WorkspaceError
 from ecoval_core.workspace.workspace import Workspace, default_root
 
@@ -102,18 +106,28 @@ class App:
 
 
 def show(
-    data: pd.DataFrame, *, target: str | None = None, name: str = "table", port: int | None = None
-) -> App:
-    """Open a table in the app and print its address.
+    data: pd.DataFrame | EcoVal | CrossValuation, frame: pd.DataFrame | None = None, *,
+    target: Any = None, test: pd.DataFrame | None = None, name: str = "table",
+    port: int | None = None,
+) -> App:  # fmt: skip
+    """Open a table, or values with their rows, in the app and print its address.
 
     The app runs in a process of its own until this one ends; a second call uses the same server.
 
     Parameters
     ----------
-    data : DataFrame of shape (n_rows, n_columns)
-        A row per example. A named index becomes a column.
-    target : str, default=None
-        Column to predict; guessed without it, as when a file is opened in the app.
+    data : DataFrame of shape (n_rows, n_columns), fitted EcoVal or result of cross_value
+        A table to value in the app, a row per example, of which a named index becomes a column; or values
+        to look at: map, decomposition, stories, labels, prune list and downloads.
+    frame : DataFrame of shape (n_samples, n_columns), default=None
+        With values only: the rows that were valued, in the order in which they were fitted. They may hold
+        other columns than the model saw; then nothing can be fitted again.
+    target : str or array-like of shape (n_samples,), default=None
+        Column to predict; guessed without it, as when a file is opened in the app. With values it is needed,
+        and may be the targets themselves.
+    test : DataFrame of shape (n_test, n_columns), default=None
+        With values only: rows that took no part, with the columns of `frame`. Removal curves and the effect
+        of pruning are measured on them with the given estimator, if skops can keep it.
     name : str, default="table"
         Name of the table in the app.
     port : int, default=None
@@ -127,23 +141,47 @@ def show(
     Raises
     ------
     TypeError
-        If `data` is no DataFrame.
+        If `data` is neither a table nor values.
     ValueError
-        If the frame cannot be valued: the sentence names the column and what to do.
+        If the frame cannot be valued, or its rows are not those that were: the sentence names the column
+        and what to do.
     WorkspaceError
         If the workspace cannot be written.
     RuntimeError
         If the app does not start.
     """
-    if not isinstance(data, pd.DataFrame):
-        raise TypeError(f"show takes a DataFrame, not {type(data).__name__}.")
-    frame = index_to_columns(data)
-    check_shape(*frame.shape, name)
-    frame.columns = pd.Index(column_names(frame.columns, name))
+    if isinstance(data, (EcoVal, CrossValuation)):
+        return _show_values(data, frame, target, test, name, port)
+    if frame is not None or test is not None:
+        raise TypeError("frame and test go with values: give a fitted EcoVal, or a table alone.")
+    frame = _table(data, name)
     workspace = _workspace()
     digest = content_digest(frame)
     runs.save_frame(workspace, frame, digest)
     return _serve(f"?data={open_in(workspace, {'frame': digest}, name, target=target)}", port)
+
+
+def _show_values(
+    fitted: EcoVal | CrossValuation, frame: pd.DataFrame | None, target: Any,
+    test: pd.DataFrame | None, name: str, port: int | None,
+) -> App:  # fmt: skip
+    check_is_fitted(fitted)
+    if frame is None or target is None:
+        raise TypeError("Values need their rows: show(ecoval, frame, target=...).")
+    workspace = _workspace()
+    tested = None if test is None else _table(test, "test")
+    run = take_values(workspace, fitted, _table(frame, name), target, tested, name)
+    _check(workspace.trouble)
+    return _serve(f"explore?run={run}", port)
+
+
+def _table(data: Any, name: str) -> pd.DataFrame:
+    if not isinstance(data, pd.DataFrame):
+        raise TypeError(f"show takes a DataFrame or values, not {type(data).__name__}.")
+    frame = index_to_columns(data)
+    check_shape(*frame.shape, name)
+    frame.columns = pd.Index(column_names(frame.columns, name))
+    return frame
 
 
 def show_file(path: Path, *, port: int | None = None, **options: Any) -> App:

@@ -13,7 +13,7 @@ from joblib import Parallel, delayed, effective_n_jobs
 
 from ecoval_core.tables import Table
 from ecoval_core.text import count_of
-from ecoval_core.valuation.models import MODELS
+from ecoval_core.valuation.models import title_of
 from ecoval_core.valuation.parallel import Progress
 from ecoval_core.valuation.record import reliability_warning
 from ecoval_core.valuation.scoring import SCORINGS
@@ -97,7 +97,7 @@ def print_values(run: Run, unit: UnitKind) -> None:
     """Print the headline figures of a run, and the unit of the values in its file."""
     ecoval, rows, clusters = run.ecoval, run.frame, run.clusters
     harmful = clusters[clusters["value"] < 0]
-    title, scoring = MODELS[run.settings.model].title, SCORINGS[run.settings.scoring].title
+    title, scoring = title_of(run.settings.model), SCORINGS[run.settings.scoring].title
     lines = {
         "Model": f"{title}, {count_of(ecoval.n_clusters_, 'cluster')}, {run.seconds:.1f} s",
         "Score": scoring,

@@ -13,7 +13,6 @@ from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.baselines import BASELINES, baselines_for
 from ecoval_core.evaluation.comparison import CLASS_SHARE, Comparison, compare_valuations
 from ecoval_core.evaluation.curves import summarise_curves
-from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.text import count_of, known
 from ecoval_core.work import slow
 from ecoval_core.workspace.exports import Unit, to_csv
@@ -197,7 +196,7 @@ def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
     if found is None:
         return
     curves = found.frame
-    measure = main_measure(run.make_estimator(), balanced=run.settings.balanced)
+    measure = run.main_measure
     summary = summarise_curves(curves[curves["measure"] == measure])
     baseline = float(summary.loc[summary["share"] == 0, "mean"].iloc[0])
     for column, (strategy, question) in zip(st.columns(2), QUESTIONS.items(), strict=True):

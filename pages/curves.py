@@ -14,7 +14,6 @@ from ecoval_core.evaluation.curves import (
     standing_of,
     summarise_curves,
 )
-from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.text import count_of
 from ecoval_core.work import slow
 from ecoval_core.work.slow import N_RANDOM, Curves
@@ -133,7 +132,7 @@ def _intervals(low: pd.Series, high: pd.Series) -> list[str]:
 def draw(found: Curves, run: Run, classes: pd.Series | None) -> None:
     """Draw one chart a question, then the data; classes are those that the curves keep in balance."""
     curves = found.frame
-    main = main_measure(run.make_estimator(), balanced=run.settings.balanced)
+    main = run.main_measure
     on_offer = curves["measure"].unique().tolist()
     on_offer = [main, *(name for name in on_offer if name != main)]
     if session.curve_measure not in on_offer:

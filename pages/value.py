@@ -127,6 +127,9 @@ def draw_stability(found: Stability, run: Run) -> None:
 
 def draw_repeats(run: Run) -> None:
     """Draw how stable the values are, or the button that finds out."""
+    if run.own_model is not None:
+        st.caption("These values came from a notebook: repeat them there, with repeat_value.")
+        return
     is_free = follows_without_refits(run.split, run.make_estimator())
     n_clusters = 0 if is_free else run.settings.n_clusters
     n_fits = N_REPEATS * count_fits(n_clusters, run.settings.n_folds)

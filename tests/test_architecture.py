@@ -43,7 +43,7 @@ MAY_IMPORT = {
         "notebook",
     },
     "__main__": {"command_line"},
-    "notebook": {"tables", "work", "workspace"},
+    "notebook": {"tables", "valuation", "work", "workspace"},
     "__init__": {"notebook", "valuation"},
 }
 

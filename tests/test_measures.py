@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -103,6 +103,6 @@ def test_models_with_and_without_probabilities_are_ranked_and_lost_classes_score
 
 
 def test_the_main_measure_follows_task_and_balance():
-    assert main_measure(Ridge()) == "r2"
-    assert main_measure(LogisticRegression()) == "accuracy"
-    assert main_measure(LogisticRegression(), balanced=True) == "balanced_accuracy"
+    assert main_measure("regression") == "r2"
+    assert main_measure("classification") == "accuracy"
+    assert main_measure("classification", balanced=True) == "balanced_accuracy"

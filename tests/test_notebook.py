@@ -58,7 +58,7 @@ def test_frame_opens_and_a_second_one_uses_the_same_server(home, capsys):
     [
         (lambda wine: (wine, "price"), "has no column 'price'"),
         (lambda wine: (wine.head(3), None), "3 rows only"),
-        (lambda wine: (wine.to_numpy(), None), "show takes a DataFrame, not ndarray"),
+        (lambda wine: (wine.to_numpy(), None), "takes a DataFrame or values, not ndarray"),
     ],
 )
 def test_frame_that_cannot_be_valued_is_refused_without_a_server(home, change, problem):

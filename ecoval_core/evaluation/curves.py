@@ -169,7 +169,7 @@ def removal_curves(
     clusters = None if clusters is None else np.asarray(clusters)
     _check_shares(shares)
     estimator = seed_estimator(estimator, random_state)
-    metric = metric or main_measure(estimator)
+    metric = metric or main_measure("regression" if is_regressor(estimator) else "classification")
     random = np.random.default_rng(random_state)
     orders = [
         ((strategy, repeat), removal_order(strategy, values, clusters, random))

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import is_regressor
 
+from ecoval_core.target_type import Task
 from ecoval_core.valuation.models import fit_model, single_threaded
 
 N_DRAWS = 500
@@ -165,8 +165,8 @@ def interval(drawn: NDArray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def main_measure(estimator: Any, *, balanced: bool = False) -> str:
+def main_measure(task: Task, *, balanced: bool = False) -> str:
     """Return the measure that stands for all: "r2", "balanced_accuracy" or "accuracy"."""
-    if is_regressor(estimator):
+    if task == "regression":
         return "r2"
     return "balanced_accuracy" if balanced else "accuracy"

@@ -176,5 +176,6 @@ def effect_of(
     before = predict(estimator, X, y, X_test, labels, "on all rows")
     after = predict(estimator, X_after, y_after, X_test, labels, where)
     return Effect(
-        main_measure(estimator, balanced=balanced), compare(y_test, before, after, random_state)
+        main_measure("regression" if labels is None else "classification", balanced=balanced),
+        compare(y_test, before, after, random_state),
     )

@@ -29,7 +29,7 @@ from ecoval_core.reporting.blocks import (
 )
 from ecoval_core.reporting.figures import plot, points_drawn, thin_out
 from ecoval_core.text import count_of, known
-from ecoval_core.valuation.models import MODELS
+from ecoval_core.valuation.models import title_of
 from ecoval_core.valuation.record import reliability_warning
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace.exports import Unit
@@ -149,7 +149,7 @@ def how_it_was_valued(run: Run) -> Section:
     """Give the settings, and the method in five sentences."""
     settings, clusters = run.settings, count_of(run.ecoval.n_clusters_, "cluster")
     facts = [
-        ("Model", MODELS[settings.model].title),
+        ("Model", title_of(settings.model)),
         ("Score of a validation row", SCORINGS[settings.scoring].title),
         ("Granularity", f"{clusters} (asked for: {settings.n_clusters:,})"),
         ("Extrinsic weight", f"{settings.extrinsic_weight:g}"),

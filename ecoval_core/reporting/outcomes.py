@@ -11,7 +11,7 @@ from markupsafe import Markup
 from ecoval_core import charts
 from ecoval_core.charts.curves import STRATEGY_NAMES
 from ecoval_core.evaluation.curves import summarise_curves
-from ecoval_core.evaluation.measures import Change, main_measure
+from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Decision, Effect, PruneList, detection
 from ecoval_core.reporting import grids
 from ecoval_core.reporting.blocks import Block, Facts, Notice, Plot, Section, Text
@@ -36,7 +36,7 @@ def curves_section(run: Run, curves: pd.DataFrame | None) -> Section | None:
     """Draw removal curves, if they were measured."""
     if curves is None or curves.empty:
         return None
-    main = main_measure(run.make_estimator(), balanced=run.settings.balanced)
+    main = run.main_measure
     if "measure" in curves:
         curves = curves[curves["measure"] == main]
     metric = grids.measure_title(main)

@@ -75,7 +75,7 @@ class Split:
     @property
     def has_given_validation(self) -> bool:
         """Whether the validation rows were named by a column or a file, and not dealt."""
-        if self.rule.kind == "files":
+        if self.rule.kind in ("files", "given"):
             return not len(self.ids_val)
         return self.rule.kind == "column" and "validation" in self.rule.words.values()
 
@@ -156,7 +156,7 @@ def prepare(
     y_train = y[parts[0]]
     sizes = {"training": len(y_train)} | {name: len(labels) for name, labels in held.items()}
     for name, size in sizes.items():
-        if size < MIN_PART_ROWS:
+        if size < MIN_PART_ROWS and rule.kind != "given":
             raise TableError(
                 f"The {name} part of {table.name} would hold {size} of {len(y)} rows and needs "
                 f"{MIN_PART_ROWS}: raise its proportion or use a table with more rows."
@@ -186,7 +186,9 @@ def prepare(
     weights = {name: _weights(table, rule, ids[name]) for name in PARTS}
     for name, of in own.items():
         rows = features.iloc[ids[name]] if of is None else of.frame[table.features].iloc[of.ids]
-        X[name] = _to_numbers(vectorizer.transform, rows, table.name)
+        X[name] = X["training"][:0]
+        if len(rows):
+            X[name] = _to_numbers(vectorizer.transform, rows, table.name)
         if of is not None:
             weights[name] = _weights_of_file(of, rule, name)
             notes += [f"{name.capitalize()} file: {note}" for note in (*of.notes, *of.warnings)]

@@ -16,7 +16,8 @@ from ecoval_core.tables.split_columns import Part, read_groups, read_times
 from ecoval_core.tables.table import Table
 from ecoval_core.text import count_of
 
-Kind = Literal["random", "time", "column", "files"]
+# "given": the rows were valued elsewhere; a column may tell them from the test rows.
+Kind = Literal["random", "time", "column", "files", "given"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PARTS = ("training", "validation", "test")
 # StratifiedGroupKFold looks at every group in turn; of more, chance balances the classes well enough.
@@ -90,6 +91,9 @@ def deal_rows(
     parts = [np.arange(0), np.arange(0), np.arange(0)]
     frame = table.frame.iloc[table.labelled_ids]
     missing = [0] + [part for part in (1, 2) if not is_given[part - 1]]
+    if rule.kind == "given":
+        is_test = np.zeros(n_rows, bool) if rule.column is None else frame[rule.column] == "test"
+        return [pool[~is_test], pool[:0], pool[is_test]], notes
     if rule.kind == "time":
         column = frame[str(rule.column)]
         times = read_times(column)

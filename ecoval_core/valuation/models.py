@@ -66,6 +66,11 @@ def models_for(task: Task) -> dict[str, str]:
     return {key: model.title for key, model in MODELS.items() if getattr(model, side)}
 
 
+def title_of(key: str) -> str:
+    """Return the name of a model for people: the key itself where it is none of ours."""
+    return MODELS[key].title if key in MODELS else key
+
+
 def make_model(key: str, task: Task = "classification", random_state: int | None = None) -> Any:
     """Make an unfitted model; raise ValueError if the task has none of that key."""
     if key not in models_for(task):

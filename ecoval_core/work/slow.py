@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.utils import _safe_indexing
 
 from ecoval_core.evaluation.baselines import baseline_values, cross_baseline_values
 from ecoval_core.evaluation.curves import (
@@ -241,7 +242,7 @@ def curves(
     """Remove rows of a run in the order of their values at a weight, or of a baseline, and score refits."""
     of, started = work.run(run, weight), time.perf_counter()
     frame = removal_curves(
-        of.make_estimator(), of.X, of.y, of.split.X_test, of.split.y_test,
+        of.make_estimator(), of.inputs, of.y, *of.test_rows(),
         of.ecoval.values_ if baseline is None else _baseline(work, of, baseline),
         clusters=of.ecoval.labels_, strategies=STRATEGIES, class_balanced=balanced, n_random=N_RANDOM,
         random_state=of.settings.random_state, every_measure=True, progress=work.report,
@@ -263,7 +264,7 @@ def effect(
         after = after.astype(np.result_type(after, np.asarray(labels)))
         after[np.searchsorted(of.ids, rows)] = labels
     return measure_effect(
-        of.make_estimator(), of.X, of.y, of.split.X_test, of.split.y_test,
+        of.make_estimator(), of.inputs, of.y, *of.test_rows(),
         ~np.isin(of.ids, removed), y_after=after, random_state=of.settings.random_state,
         balanced=of.settings.balanced,
     )  # fmt: skip
@@ -297,17 +298,22 @@ def _baseline(work: Work, of: Run, method: str) -> NDArray[np.float64]:
     if found is not None:
         return found
     split, settings = of.split, of.settings
+    if not len(split.y_val) and not isinstance(of.ecoval, CrossValuation):
+        raise ValueError(
+            "Other methods need the validation rows, and these values came without them: compare with values "
+            "of cross_value, or open the table itself."
+        )
     more: dict[str, Any] = {
         "scoring": settings.scoring, "class_weight": "balanced" if settings.balanced else None,
         "random_state": settings.random_state, "progress": work.report,
     }  # fmt: skip
     model = of.make_estimator()
     if isinstance(of.ecoval, CrossValuation):
-        rows, folds = rows_in_folds(split)
-        if folds is not None:
+        rows, folds = rows_in_folds(split) if settings.every_row else (None, None)
+        if rows is not None and folds is not None:
             found = cross_baseline_values(method, model, rows.X, rows.y, folds=folds, **more)
             return found[np.isin(rows.ids, of.ids)]
-        return cross_baseline_values(method, model, of.X, of.y, of.ecoval.fold_, **more)
+        return cross_baseline_values(method, model, of.inputs, of.y, of.ecoval.fold_, **more)
     return baseline_values(method, model, of.X, of.y, split.X_val, split.y_val, **more)
 
 
@@ -331,7 +337,7 @@ def method_curves(
             "split."
         )
     frame = measure_methods(
-        of.make_estimator(), of.X[common], of.y[common], of.split.X_test, of.split.y_test,
+        of.make_estimator(), _safe_indexing(of.inputs, common), of.y[common], *of.test_rows(),
         {"a": of.ecoval.values_[common], "b": theirs.to_numpy()[common]}, class_balanced=balanced,
         n_random=N_RANDOM, random_state=of.settings.random_state, progress=work.report,
     )  # fmt: skip
@@ -353,19 +359,23 @@ class NewRows:
     warnings: list[str]
 
 
-def _match(work: Work, of: Run, frame: str, name: str) -> tuple[Matched, NDArray[np.float64]]:
-    """Return a second file in the columns of a run's table, cleaned as that was, and as numbers."""
+def _match(work: Work, of: Run, frame: str, name: str) -> tuple[Matched, Any]:
+    """Return a second file in the columns of a run's table, cleaned alike, and as its model takes it."""
     fixed = runs.fix_second_file(work.frame(frame), of.opened.spec.table.fixes)
     matched = match_columns(of.table, fixed, name=name, train_ids=of.split.ids_train)
+    if of.own_model is not None:
+        return matched, of.own_model.inputs(matched.frame)
     return matched, vectorise_new(of.split, matched.frame)
 
 
-def value_matched(fitted: Any, matched: Matched, X: NDArray[np.float64]) -> pd.DataFrame:
+def value_matched(fitted: Any, matched: Matched, X: Any) -> pd.DataFrame:
     """Value the rows that have a usable label, those to acquire first on top."""
     if len(matched.ids):
-        return value_new(fitted, X[matched.ids], matched.labels, matched.ids)
+        return value_new(fitted, _safe_indexing(X, matched.ids), matched.labels, matched.ids)
     # Of one row that is made up, for the columns alone.
-    return value_new(fitted, X[:1], np.asarray(fitted.suggested_labels_[:1])).iloc[:0]
+    return value_new(fitted, _safe_indexing(X, [0]), np.asarray(fitted.suggested_labels_[:1])).iloc[
+        :0
+    ]
 
 
 @task("Valuing {name}", refits=True)
@@ -375,7 +385,9 @@ def new_rows(work: Work, run: str, frame: str, name: str, *, weight: float = 0.0
     matched, X = _match(work, of, frame, name)
     fitted = work.fitted(of)
     valued, blank = value_matched(fitted, matched, X), matched.unlabelled_ids
-    doubts = rank_unlabelled(fitted, X[blank], blank) if len(blank) else pd.DataFrame()
+    doubts = (
+        rank_unlabelled(fitted, _safe_indexing(X, blank), blank) if len(blank) else pd.DataFrame()
+    )
     counts = {
         "n_rows": matched.n_rows, "n_valued": len(valued), "n_unlabelled": len(doubts),
         "n_unknown": len(matched.unknown_labels), "n_repeated": len(matched.repeated_ids),
@@ -403,16 +415,16 @@ def acquisition(work: Work, run: str, frame: str, name: str, *, weight: float = 
         )
     valued = value_matched(work.fitted(of), matched, X).loc[matched.ids]
     orders = {RECOMMENDED: valued["priority"].to_numpy(), BY_VALUE: valued["value"].to_numpy()}
-    added = X[matched.ids], matched.labels
-    test = of.split.X_test, of.split.y_test
+    added = _safe_indexing(X, matched.ids), matched.labels
+    test = of.test_rows()
     seed = of.settings.random_state
     found = acquisition_curves(
-        of.make_estimator(), of.X, of.y, *added, *test, orders, n_random=N_RANDOM, random_state=seed,
+        of.make_estimator(), of.inputs, of.y, *added, *test, orders, n_random=N_RANDOM, random_state=seed,
         progress=work.report,
     )  # fmt: skip
     of_all = measure_addition(
         of.make_estimator(),
-        of.X,
+        of.inputs,
         of.y,
         *added,
         *test,

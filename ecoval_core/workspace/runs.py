@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.tables import Fix, Split, Table, clean, load_sample, make_table, prepare
 from ecoval_core.tables.match import match_columns
 from ecoval_core.tables.split_columns import complete_words
@@ -23,6 +24,7 @@ from ecoval_core.valuation.models import make_model, weigh_classes
 from ecoval_core.valuation.parallel import Progress, ShouldStop
 from ecoval_core.valuation.planning import estimate_seconds
 from ecoval_core.valuation.record import Findings, Valuation, findings_of
+from ecoval_core.workspace.own_model import NOT_KEPT, OwnModel, own_model_key
 from ecoval_core.workspace.rows import Rows, cross_value_rows, rows_per_fit, rows_to_value
 from ecoval_core.workspace.schema import OpenSpec, RunSpec, Settings, SplitSpec, TableSpec
 from ecoval_core.workspace.workspace import Workspace
@@ -212,7 +214,8 @@ def values_of(fitted: EcoVal | CrossValuation | Valuation, seconds: float = 0.0)
 class Run:
     """A finished valuation together with what it was made from.
 
-    `key` names its values in the workspace; the extrinsic weight of its settings is the present one.
+    `key` names its values in the workspace; the extrinsic weight of its settings is the present one. Values
+    that were found elsewhere come with a model of their own.
     """
 
     key: str
@@ -220,6 +223,7 @@ class Run:
     settings: Settings
     ecoval: EcoVal | CrossValuation | Valuation
     seconds: float = 0.0
+    own_model: OwnModel | None = None
 
     @property
     def split(self) -> Split:
@@ -299,7 +303,36 @@ class Run:
 
     def make_estimator(self) -> Any:
         """Make the unfitted model of the run, its classes weighted as in the run."""
+        if self.own_model is not None:
+            return self.own_model.make()
         return make_estimator(self.split, self.settings)
+
+    @property
+    def main_measure(self) -> str:
+        """The measure of predictions that stands for all."""
+        return main_measure(self.split.task, balanced=self.settings.balanced)
+
+    @property
+    def inputs(self) -> Any:
+        """What the model is fitted on: `X`, or the columns of the table that a model of its own takes."""
+        return self.X if self.own_model is None else self.own_inputs(self.ids)
+
+    def own_inputs(self, ids: NDArray[np.int64]) -> Any:
+        """Return what a model of its own takes of some rows."""
+        assert self.own_model is not None  # noqa: S101 - for the type checker
+        return self.own_model.inputs(self.table.frame.loc[ids])
+
+    def test_rows(self) -> tuple[Any, NDArray]:
+        """Return inputs and targets of the test rows; raise ValueError, for the user, without any."""
+        split = self.split
+        if not len(split.y_test):
+            raise ValueError(
+                "These values came without test rows, on which curves and effects are measured: give some to "
+                "show(..., test=frame)."
+            )
+        return split.X_test if self.own_model is None else self.own_inputs(
+            split.ids_test
+        ), split.y_test
 
     @property
     def class_labels(self) -> pd.Series | None:
@@ -323,7 +356,11 @@ def load_run(workspace: Workspace, key: str, opened_key: str, settings: Settings
         if values is None:
             return None
         valuation = values.at(settings.extrinsic_weight)
-        return 200 * len(valuation.values_), Run(key, opened, settings, valuation, values.seconds)
+        own = None
+        if opened.split.rule.kind == "given":
+            own = workspace.load(own_model_key(key), OwnModel) or NOT_KEPT
+        run = Run(key, opened, settings, valuation, values.seconds, own)
+        return 200 * len(valuation.values_), run
 
     return workspace.derive(("run", key, settings.model_dump_json(), opened.table.name), load)
 

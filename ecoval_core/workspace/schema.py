@@ -158,7 +158,7 @@ class SplitSpec(Document):
 
     @model_validator(mode="after")
     def _check(self) -> SplitSpec:
-        if (self.column is not None) != (self.kind in ("time", "column")):
+        if self.kind != "given" and (self.column is not None) != (self.kind in ("time", "column")):
             raise ValueError("a column goes with the kinds time and column, and with no other")
         if bool(self.files) != (self.kind == "files"):
             raise ValueError(

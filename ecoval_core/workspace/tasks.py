@@ -186,6 +186,11 @@ class Work:
         key = key_of("models", run.key)
         fitted = load_models(self.workspace.load(key, np.ndarray))
         if fitted is None:
+            if run.own_model is not None:
+                raise ValueError(
+                    "New rows need the models of these values, which could not be kept: value them in the "
+                    "notebook with value_samples."
+                )
             settings = run.settings
             fitted = runs.fit_values(run.split, settings, progress=self.report)
             self.save_models(run.key, fitted)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from ecoval_core.valuation.models import MODELS
+from ecoval_core.valuation.models import title_of
 from ecoval_core.workspace import exports
 from ecoval_core.workspace.exports import Unit
 from ecoval_core.workspace.runs import Run
@@ -54,7 +54,7 @@ def target_word(run: Run) -> str:
 
 def model_title(key: str) -> str:
     """Name of a model for people."""
-    return MODELS[key].title
+    return title_of(key)
 
 
 def seconds(duration: float) -> str:

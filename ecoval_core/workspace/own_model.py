@@ -1,0 +1,106 @@
+"""The model that came with values from elsewhere: kept, if it can be, to be fitted again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from ecoval_core.tables import Table
+from ecoval_core.workspace.schema import key_of
+from ecoval_core.workspace.workspace import Workspace
+
+MAX_MODEL_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """An unfitted model in skops' format and the columns that it is fitted on, or why it was not kept."""
+
+    content: NDArray[np.uint8]
+    columns: list[str]
+    takes_frame: bool
+    refusal: str
+
+    def make(self) -> Any:
+        """Return the model; raise ValueError, for the user, if it was not kept."""
+        if self.refusal:
+            raise ValueError(self.refusal)
+        # Not before it is needed: skops imports all of scikit-learn.
+        import skops.io
+
+        content = self.content.tobytes()
+        try:
+            # It comes from this workspace, into which its user put it.
+            return clone(
+                skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))
+            )
+        except Exception as error:
+            raise ValueError(
+                f"The model that came with these values cannot be loaded here ({error}): what needs it "
+                "fitted again is not available."
+            ) from error
+
+    def inputs(self, frame: pd.DataFrame) -> Any:
+        """Return what the model is fitted on, of some rows of the table."""
+        found = frame[self.columns]
+        return found if self.takes_frame else found.to_numpy(dtype=float)
+
+
+NOT_KEPT = OwnModel(
+    np.empty(0, np.uint8), [], False,
+    "Curves and effects need the model fitted again, but an exported run comes without it.",
+)  # fmt: skip
+
+
+def save_own_model(workspace: Workspace, key: str, model: Any, table: Table, fitted: Any) -> None:
+    """Keep the model of a run whose values were found elsewhere, or the reason why it cannot be."""
+    takes_frame = hasattr(fitted, "feature_names_in_")
+    columns = list(map(str, fitted.feature_names_in_)) if takes_frame else table.features
+    content, refusal = b"", _mismatch(fitted, table, columns, takes_frame)
+    if not refusal:
+        content, refusal = _write(model)
+    kept = OwnModel(np.frombuffer(content, np.uint8), columns, takes_frame, refusal)
+    workspace.save(own_model_key(key), "own_model", kept, owner=key)
+
+
+def own_model_key(key: str) -> str:
+    """Name the model of a run by the key of its values."""
+    return key_of("own_model", key)
+
+
+def _mismatch(fitted: Any, table: Table, columns: list[str], takes_frame: bool) -> str:
+    """Say why the model cannot be fitted on the columns of a table; empty if it can."""
+    missing = [column for column in columns if column not in table.features]
+    n_features = getattr(fitted, "n_features_in_", len(columns))
+    if missing:
+        why = f"it was fitted on column {missing[0]!r}, which the frame lacks"
+    elif len(columns) != n_features:
+        why = f"it was fitted on {n_features} columns and the frame has {len(columns)}"
+    elif not takes_frame and not all(
+        pd.api.types.is_numeric_dtype(table.frame[column]) for column in columns
+    ):
+        why = "it was fitted on numbers and the frame holds others"
+    else:
+        return ""
+    return f"Curves and effects need the model fitted again, but {why}."
+
+
+def _write(model: Any) -> tuple[bytes, str]:
+    import skops.io
+
+    needs = "Curves and effects need the model fitted again, but"
+    try:
+        content = skops.io.dumps(model)
+        strange = skops.io.get_untrusted_types(data=content)
+    except Exception as error:  # whatever the parts of a stranger's model raise
+        return b"", f"{needs} skops cannot keep {type(model).__name__} ({error})."
+    if local := [name for name in strange if name.startswith("__main__.")]:
+        return b"", f"{needs} {local[0]} is defined in the notebook: define it in a module."
+    if len(content) > MAX_MODEL_BYTES:
+        return b"", f"{needs} it takes {len(content) / 2**20:.0f} MB."
+    return content, ""
