@@ -208,6 +208,15 @@ layout.title(
     "without each cluster; what its score loses is the cluster's value, shared out among its rows.",
 )
 opened = layout.need_table()
+if opened.spec.split.kind == "given":
+    st.info(
+        "These rows came with their values, from a notebook. To value them with a model of the app, choose "
+        "on Data how to split them.",
+        icon=":material/info:",
+    )
+    if (given := state.run()) is not None:
+        draw_summary(given)
+    st.stop()
 left, right = st.columns([1, 2.6], gap="large")
 with left:
     settings = valuing.choose(opened)

@@ -198,6 +198,8 @@ class SplitSpec(Document):
             how = f"in order of time, by {self.column!r}"
         elif self.kind == "column":
             how = f"by the column {self.column!r}"
+        elif self.kind == "given":
+            how = "elsewhere, before their values came"
         elif self.kind == "files":
             files = [f"{part} rows from {file.name}" for part, file in self.files.items()]
             how = join(files)
