@@ -10,7 +10,7 @@ from ecoval_core import charts
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
 from ecoval_core.text import count_of
 from ecoval_core.workspace.runs import Opened
-from pages.shared import formats, layout, loading, menu, runlist, valuing
+from pages.shared import formats, layout, loading, menu, runlist, splitting, valuing
 from pages.shared.session import Session, data_choices, session
 
 N_RECENT = 4
@@ -170,6 +170,7 @@ def draw_choices(opened: Opened) -> None:
             for column, reason in opened.table.excluded.items()
         )
         st.caption(" · ".join(reasons))
+    splitting.draw(opened, loading.apply_choices, loading.add_file, loading.drop_file)
     left, right = st.columns([3, 1], gap="medium")
     left.slider(
         "Split in percent: train up to the first handle, validate up to the second, test the rest",

@@ -28,6 +28,7 @@ GROUPS_REASON = "says which rows belong together"
 TIME_REASON = "says when a row was made"
 PARTS_REASON = "says which part a row is in"
 WEIGHTS_REASON = "weighs the rows"
+SPLIT_REASONS = (GROUPS_REASON, TIME_REASON, PARTS_REASON, WEIGHTS_REASON)
 
 
 @dataclass(frozen=True)

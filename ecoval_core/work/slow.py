@@ -44,6 +44,7 @@ from ecoval_core.tables import (
 from ecoval_core.tables.match import Matched, match_columns
 from ecoval_core.tables.prepare import vectorise_new
 from ecoval_core.tables.split_hints import suggest_splits
+from ecoval_core.tables.splitting import RANDOM, SPLIT_REASONS
 from ecoval_core.tables.table import content_digest
 from ecoval_core.target_type import Task as TableTask
 from ecoval_core.valuation.cross_valuation import (
@@ -93,8 +94,9 @@ def open_table(
     task: TableTask | None = None, excluded: Mapping[str, str] | None = None,
     left_out: Mapping[str, str] | None = None, fixes: Sequence[Fix] = (),
     split: SplitSpec = DEFAULT_SPLIT, sample: str | None = None,
+    own: Mapping[str, tuple[str, str]] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Read or change a table and split it.
+    """Read or change a table and split it; `own` are uploads, and their names, with the rows of a part.
 
     `source` names a "sample", an uploaded "file" or a "frame" of the workspace; `left_out` are columns left
     out besides those that look like ids. Returns "split", the key of the opened table, or "refusal" with what
@@ -115,19 +117,34 @@ def open_table(
     try:
         if left_out:
             excluded = suggest_exclusions(fixed, target) | dict(left_out)
-        if reserved := split.rule.reserved():
-            target = target or detect_target(fixed)
-            if excluded is None:
-                excluded = suggest_exclusions(fixed, target)
-            reserved.pop(target, None)
-            excluded = dict(excluded) | reserved
+        split = _with_files(work, split, own or {})
+        target = target or detect_target(fixed)
+        reserved = split.rule.reserved(target)
+        if excluded is None or _are_stale(excluded, reserved):
+            suggested_out = suggest_exclusions(fixed, target)
+            # A column that splits no longer is a feature again, unless something else keeps it out.
+            stays = {c: why for c, why in (excluded or {}).items() if why not in SPLIT_REASONS}
+            excluded = (
+                suggested_out
+                if excluded is None
+                else stays
+                | {c: why for c, why in suggested_out.items() if c in excluded and c not in stays}
+            )
+        excluded = dict(excluded) | reserved
         split = runs.complete_split(split, fixed)
         table = make_table(fixed, name, target, task, excluded)
         spec = runs.describe_table(table, content=content, fixes=tuple(fixes), sample=sample)
         return _open(work, OpenSpec(table=spec, split=split), table)
     except ValueError as error:
         columns = [str(column) for column in frame.columns]
-        if len(frame) < MIN_ROWS or len(columns) < 2 or len(set(columns)) < len(columns):
+        # Neither another target nor other columns mend a split.
+        if (
+            own
+            or split.rule != RANDOM
+            or len(frame) < MIN_ROWS
+            or len(columns) < 2
+            or len(set(columns)) < len(columns)
+        ):
             raise
         # Cleaning may be what lets it open: three spellings of a class make a class that is too small.
         offered = [one for one in suggested if one not in fixes]
@@ -135,6 +152,23 @@ def open_table(
             "refusal": str(error), "frame": content, "columns": columns,
             "target": target or _guess_target(fixed), "suggested": plain(offered),
         }  # fmt: skip
+
+
+def _are_stale(excluded: Mapping[str, str], reserved: Mapping[str, str]) -> bool:
+    return any(why in SPLIT_REASONS and c not in reserved for c, why in excluded.items())
+
+
+def _with_files(work: Work, split: SplitSpec, own: Mapping[str, tuple[str, str]]) -> SplitSpec:
+    """Return a split whose validation or test rows are in files that were uploaded."""
+    if not own:
+        return split
+    files: dict[str, Any] = {part: file.model_dump() for part, file in split.files.items()}
+    for part, (upload, name) in own.items():
+        frame = read_frame(work.uploads / upload, name)
+        files[part] = {"name": name, "content": content_digest(frame)}
+        runs.save_frame(work.workspace, frame, files[part]["content"])
+    more = {"kind": "files", "column": None, "words": {}, **files}
+    return SplitSpec.model_validate(split.model_dump() | more)
 
 
 def suggestions_key(content: str) -> str:

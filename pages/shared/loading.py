@@ -6,7 +6,7 @@ table that was open stays open.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
@@ -18,7 +18,7 @@ from ecoval_core.workspace import runs
 from ecoval_core.workspace.runs import Opened
 from ecoval_core.workspace.schema import SplitSpec
 from ecoval_core.workspace.tasks import Task
-from pages.shared import server, state, uploads
+from pages.shared import server, splitting, state, uploads
 from pages.shared.session import Refused, Session, data_choices, session
 
 UPLOAD_TYPES = ["csv", "tsv", "txt", "gz", "parquet", "xlsx"]
@@ -146,6 +146,7 @@ def remember_choices(opened: Opened) -> None:
         choices[f"fix_{number}"] = one in opened.spec.table.fixes
     for name, value in choices.items():
         data_choices.fill(name, value)
+    splitting.remember(opened)
 
 
 def fix_all(opened: Opened) -> None:
@@ -158,12 +159,57 @@ def fix_all(opened: Opened) -> None:
 def apply_choices(changed: str) -> None:
     """Open the table with the present choices of the Data screen; a new target is guessed from anew."""
     current = session.opened
+    task = None if current is None else _with_choices(current, changed)
+    if task is not None:
+        _attempt(task)
+
+
+def add_file(part: str) -> None:
+    """Take the validation or test rows from an uploaded file; called when its field changes."""
+    current, upload = session.opened, uploads.take(data_choices.get(f"upload_{part}"))
+    if current is None or upload is None:
+        return
+    Session.complaint.forget()
+
+    def make(digest: str) -> Task:
+        return _with_choices(current, "split", {part: (digest, upload.name)}) or _as_is(current)
+
+    try:
+        session.opening = server.engine().submit_upload(
+            server.workspace(), upload.data, make, server.visitor()
+        )
+    except ValueError as error:
+        session.complaint = str(error)
+
+
+def drop_file(part: str) -> None:
+    """Do without the file of a part; without any file, rows are split at random."""
+    current = session.opened
     if current is None:
         return
+    left = {name: file for name, file in current.spec.split.files.items() if name != part}
+    kind = "files" if left else "random"
+    changes = {"validation": None, "test": None, "kind": kind, **left}
+    _attempt(_as_is(current, current.spec.split.model_copy(update=changes)))
+
+
+def _as_is(current: Opened, split: SplitSpec | None = None) -> Task:
+    """Return the task that opens the open table as it is, but for its split."""
+    of = current.spec.table
+    return slow.open_table(
+        {"frame": of.content}, of.name, fixes=list(of.fixes), target=of.target, task=of.task,
+        excluded=of.excluded, split=split or current.spec.split, sample=of.sample,
+    )  # fmt: skip
+
+
+def _with_choices(
+    current: Opened, changed: str, own: Mapping[str, tuple[str, str]] | None = None
+) -> Task | None:
+    """Return the task that opens the table with the present choices; None where one is missing."""
     chosen: dict[str, Any] = {name: data_choices.get(name) for name in _CHOICES}
     # Where a file takes the place of another before its widgets are drawn, they have nothing to say yet.
     if any(chosen[name] is None for name in ("target", "task", "split", "seed")):
-        return
+        return None
     is_new_target = changed == "target"
     train, split_end = (share / 100 for share in chosen["split"])
     table = current.table
@@ -172,18 +218,21 @@ def apply_choices(changed: str) -> None:
         for number, one in enumerate(suggested_fixes(current))
         if data_choices.get(f"fix_{number}")
     ]
-    split = SplitSpec(
-        proportions=(train, split_end - train, 1 - split_end),
-        noise=chosen["noise"] / 100 if chosen["noisy"] else 0.0,
-        random_state=int(chosen["seed"]),
-    )
-    _attempt(
-        slow.open_table(
-            {"frame": current.spec.table.content}, table.name, fixes=fixes, target=chosen["target"],
-            task=None if is_new_target else chosen["task"],
-            excluded=None if is_new_target else _reasons(table, chosen["excluded"]),
-            split=split, sample=current.spec.table.sample,
-        )
+    chance: dict[str, Any] = {
+        "proportions": (train, split_end - train, 1 - split_end),
+        "noise": chosen["noise"] / 100 if chosen["noisy"] else 0.0,
+        "random_state": int(chosen["seed"]),
+    }
+    split = splitting.chosen(current, **chance)
+    if own:
+        split = split or SplitSpec(**chance, groups=data_choices.get("groups"))
+    if split is None:
+        return None
+    return slow.open_table(
+        {"frame": current.spec.table.content}, table.name, fixes=fixes, target=chosen["target"],
+        task=None if is_new_target else chosen["task"],
+        excluded=None if is_new_target else _reasons(table, chosen["excluded"]),
+        split=split, sample=current.spec.table.sample, own=own,
     )  # fmt: skip
 
 

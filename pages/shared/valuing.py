@@ -16,7 +16,7 @@ from ecoval_core.valuation.scoring import (
     rarest_of_even_share,
 )
 from ecoval_core.work import slow
-from ecoval_core.workspace.rows import rows_per_fit
+from ecoval_core.workspace.rows import rows_per_fit, rows_to_value
 from ecoval_core.workspace.runs import Opened, automatic_clusters
 from ecoval_core.workspace.schema import Settings
 from ecoval_core.workspace.tasks import Task
@@ -121,22 +121,43 @@ def _choose_balance(opened: Opened) -> bool:
     return is_balanced
 
 
+def _said_of_rows(opened: Opened, every_row: bool) -> tuple[str, bool]:
+    """Say which rows are valued and by which folds, and tell whether every row can be."""
+    split = opened.split
+    n_train = len(split.y_train)
+    try:
+        n_all = len(rows_to_value(split, every_row=True).ids)
+    except ValueError as error:
+        return f"{n_train:,} training rows are valued. {error}", False
+    fits = "at about 5 times the fits" if split.rule.kind == "time" else "at 5 times the fits"
+    if not every_row:
+        return f"{n_train:,} training rows are valued; every row: {n_all:,}, {fits}.", True
+    said = f"{n_all:,} rows are valued, {fits}."
+    if split.rule.kind == "time":
+        n_latest = n_train + len(split.y_val) - n_all
+        said += (
+            f" Each fold trains on earlier rows only: none trains on the {n_latest:,} latest, which validate "
+            "and get no value."
+        )
+    elif split.rule.groups is not None:
+        said += f" Rows of the same {split.rule.groups} are in one fold."
+    return said, True
+
+
 def choose(opened: Opened) -> Settings:
     """Draw the settings, at first those of the run if there is one, and return what is chosen."""
     _recall_settings(opened)
+    _, is_possible = _said_of_rows(opened, every_row=True)
     every_row = st.toggle(
         "Value every row",
         **Session.every_row.lasting,
+        disabled=not is_possible,
         help="Otherwise only the training rows are valued. With this switch training and validation rows "
         "are put together and split in five; each fifth in turn validates the other four, and values are "
         "averaged. The test rows stay apart, for the curves and the effect of pruning.",
     )
-    n_train, n_all = len(opened.split.y_train), len(opened.split.y_train) + len(opened.split.y_val)
-    st.caption(
-        f"{n_all:,} rows are valued, at 5 times the fits."
-        if every_row
-        else f"{n_train:,} training rows are valued; every row: {n_all:,}, at 5 times the fits."
-    )
+    every_row = every_row and is_possible
+    st.caption(formats.plain(_said_of_rows(opened, every_row)[0]))
     on_offer = models_for(opened.table.task)
     model = st.selectbox(
         "Model",

@@ -1,0 +1,214 @@
+"""How the rows of the open table are split and weighed: the choices of the Data screen, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, cast, get_args
+
+import streamlit as st
+
+from ecoval_core.tables import MAX_BYTES
+from ecoval_core.tables.columns import is_present
+from ecoval_core.tables.split_columns import MAX_WORDS, PART_NAMES, Part, guess_part
+from ecoval_core.tables.split_hints import Hint
+from ecoval_core.work import slow
+from ecoval_core.workspace.runs import Opened
+from ecoval_core.workspace.schema import SplitSpec
+from pages.shared import formats, server
+from pages.shared.session import data_choices
+
+By = Literal["random", "groups", "time", "column", "files"]
+WAYS: dict[By, str] = {
+    "random": "At random",
+    "groups": "Rows that belong together",
+    "time": "Order in time",
+    "column": "Column with the parts",
+    "files": "Own files",
+}
+_SAID: dict[By, str] = {
+    "random": "Rows are dealt at random, every class alike. Right where each row stands for itself.",
+    "groups": "Rows of one patient, customer or document stay in one part; else the score is flattered, and "
+    "values with it.",
+    "time": "The earliest rows train, later ones validate, the latest test: no model knows the future.",
+    "column": "The table says itself which rows train, validate and test.",
+    "files": "Validation and test rows come from files with the same columns. What is not given is taken "
+    "from the training rows.",
+}
+Change = Callable[[str], None]
+
+
+def hints(opened: Opened) -> list[Hint]:
+    """Return the columns by which the open table could be split, and is not."""
+    key = slow.hints_key(opened.table.content, opened.table.target)
+    found = server.workspace().load(key, list[Hint]) or []
+    used = opened.spec.split.rule.reserved()
+    return [one for one in found if one.column not in used]
+
+
+def remember(opened: Opened) -> None:
+    """Fill the widgets with what holds for the open table."""
+    split = opened.spec.split
+    is_grouped = split.kind == "random" and split.groups is not None
+    data_choices.fill("by", "groups" if is_grouped else split.kind)
+    data_choices.fill("time", split.column if split.kind == "time" else None)
+    data_choices.fill("parts", split.column if split.kind == "column" else None)
+    data_choices.fill("groups", split.groups)
+    data_choices.fill("weights", split.weights)
+
+
+def chosen(opened: Opened, **chance: Any) -> SplitSpec | None:
+    """Return the split that the widgets say, None as long as something is missing; `chance` goes with it."""
+    by = cast("By", data_choices.get("by") or "random")
+    if by not in get_args(By):
+        return None
+    groups = None if by in ("random", "time") else data_choices.get("groups")
+    column = {"time": data_choices.get("time"), "column": data_choices.get("parts")}.get(by)
+    words: dict[str, Part] = {}
+    if (by in ("time", "column") and column is None) or (by == "groups" and groups is None):
+        return None
+    if by == "column" and column is not None:
+        asked = {value: data_choices.get(_word(column, value)) for value in _values(opened, column)}
+        words = {value: part for value, part in asked.items() if part is not None}
+        if len(words) < len(asked):
+            return None
+    held = opened.spec.split if by == "files" else None
+    if held is not None and not held.files:
+        return None
+    weights = data_choices.get("weights")
+    if weights in (column, groups):
+        weights = None
+    return SplitSpec(
+        kind="random" if by == "groups" else by, column=column, words=words,
+        groups=None if groups == column else groups, weights=weights,
+        validation=held.validation if held else None, test=held.test if held else None, **chance,
+    )  # fmt: skip
+
+
+def _word(column: str, value: str) -> str:
+    return f"word_{column}_{value}"
+
+
+def _values(opened: Opened, column: str) -> list[str]:
+    """Return the values that may name parts; none of a column that has too many, which is refused."""
+    cells = opened.table.frame[column]
+    values = [str(value) for value in cells[is_present(cells)].unique()]
+    return values if len(values) <= MAX_WORDS else []
+
+
+def _fill_words(opened: Opened, column: str) -> list[str]:
+    split, values = opened.spec.split, _values(opened, column)
+    known = split.words if split.kind == "column" and split.column == column else {}
+    for value in values:
+        data_choices.fill(_word(column, value), known.get(value) or guess_part(value))
+    return values
+
+
+def take(hint: Hint, apply: Change) -> None:
+    """Split as a hint says; called by its button."""
+    data_choices.set("by", hint.kind)
+    name = {"groups": "groups", "time": "time", "column": "parts"}[hint.kind]
+    data_choices.set(name, hint.column)
+    apply("split")
+
+
+def draw_hints(opened: Opened, apply: Change) -> None:
+    """Draw each column that looks like a split, with the button that takes it up."""
+    labels = {"groups": "Keep them together", "time": "Split in order of time",
+              "column": "Split by it"}  # fmt: skip
+    for number, hint in enumerate(hints(opened)):
+        with st.container(border=True, key=f"split_hint_{number}"):
+            text, button = st.columns([3, 1.3], vertical_alignment="center")
+            text.markdown(f":material/lightbulb: {formats.plain(hint.sentence)}")
+            button.button(
+                labels[hint.kind], key=f"take_hint_{number}", on_click=take, args=(hint, apply),
+                width="stretch",
+            )  # fmt: skip
+
+
+def draw(opened: Opened, apply: Change, add_file: Callable[[str], None], drop_file: Change) -> None:
+    """Draw the choice of the split and of the weights; `apply` opens the table with what is chosen."""
+    remember(opened)
+    draw_hints(opened, apply)
+    columns = [str(name) for name in opened.table.frame.columns if name != opened.table.target]
+
+    def column_of(name: str, label: str, text: str, *, optional: bool = False) -> str | None:
+        found: str | None = st.selectbox(
+            label, columns, index=None, key=data_choices.key(name), on_change=apply, args=("split",),
+            placeholder="None" if optional else "Choose a column", help=text,
+        )  # fmt: skip
+        return found
+
+    by = st.segmented_control(
+        "Split",
+        list(WAYS),
+        format_func=WAYS.__getitem__,
+        key=data_choices.key("by"),
+        required=True,
+        on_change=apply,
+        args=("split",),
+        help="A value is always relative to the validation rows: choose them as the model will be used.",
+    )
+    by = cast("By", by or "random")
+    st.caption(_SAID[by])
+    if by == "time":
+        column_of("time", "Column with the time", "Dates, times or numbers that grow with time.")
+    if by == "column":
+        column = column_of(
+            "parts", "Column with the parts", "Words such as train, dev and holdout are understood."
+        )
+        if column is not None:
+            _draw_words(opened, column, apply)
+    if by == "files":
+        _draw_files(opened, add_file, drop_file)
+    if by in ("groups", "column", "files"):
+        column_of(
+            "groups",
+            "Rows that belong together: rows with the same value in",
+            "They stay in one part wherever chance decides, also in the folds of “Value every row”.",
+            optional=by != "groups",
+        )
+    column_of(
+        "weights",
+        "Weights of rows",
+        "A column of numbers of 0 or more. A row of weight 2 counts like two rows, in fits and in scores.",
+        optional=True,
+    )
+    for note in opened.split.notes:
+        st.caption(f":material/info: {formats.plain(note)}")
+
+
+def _draw_words(opened: Opened, column: str, apply: Change) -> None:
+    """Draw which part each value of a column names."""
+    values = _fill_words(opened, column)
+    slots = st.columns(min(len(values), 4) or 1)
+    for number, value in enumerate(values):
+        slots[number % len(slots)].selectbox(
+            f"{formats.plain(value)} is",
+            PART_NAMES,
+            index=None,
+            key=data_choices.key(_word(column, value)),
+            on_change=apply,
+            args=("split",),
+            placeholder="Which part?",
+        )
+
+
+def _draw_files(opened: Opened, add_file: Callable[[str], None], drop_file: Change) -> None:
+    """Draw an upload field for the validation and the test rows, or the file that was given."""
+    for slot, part in zip(st.columns(2, gap="medium"), ("validation", "test"), strict=True):
+        file = opened.spec.split.files.get(part)
+        with slot:
+            if file is None:
+                st.file_uploader(
+                    f"File with the {part} rows",
+                    key=data_choices.key(f"upload_{part}"),
+                    on_change=add_file,
+                    args=(part,),
+                    max_upload_size=MAX_BYTES // 2**20,
+                )
+            else:
+                st.markdown(f"{part.capitalize()} rows: **{formats.plain(file.name)}**")
+                st.button(
+                    "Remove this file", key=f"drop_{part}", on_click=drop_file, args=(part,),
+                    icon=":material/close:",
+                )  # fmt: skip
