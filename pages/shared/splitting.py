@@ -49,7 +49,9 @@ def remember(opened: Opened) -> None:
     """Fill the widgets with what holds for the open table."""
     split = opened.spec.split
     is_grouped = split.kind == "random" and split.groups is not None
-    data_choices.fill("by", "groups" if is_grouped else split.kind)
+    # Rows that came with their values were split elsewhere: nothing is chosen until somebody does.
+    by = None if split.kind == "given" else split.kind
+    data_choices.fill("by", "groups" if is_grouped else by)
     data_choices.fill("time", split.column if split.kind == "time" else None)
     data_choices.fill("parts", split.column if split.kind == "column" else None)
     data_choices.fill("groups", split.groups)
@@ -148,8 +150,13 @@ def draw(opened: Opened, apply: Change, add_file: Callable[[str], None], drop_fi
         args=("split",),
         help="A value is always relative to the validation rows: choose them as the model will be used.",
     )
+    if by is None:
+        st.caption(
+            "These rows came with their values, split elsewhere. Choose a split to value them here."
+        )
     by = cast("By", by or "random")
-    st.caption(_SAID[by])
+    if opened.spec.split.kind != "given":
+        st.caption(_SAID[by])
     if by == "time":
         column_of("time", "Column with the time", "Dates, times or numbers that grow with time.")
     if by == "column":
