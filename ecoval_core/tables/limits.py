@@ -1,9 +1,10 @@
 """Limits: how large a table may be, and the one sentence that refuses what is no table."""
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import NoReturn
 
-from ecoval_core.text import shorten
+from ecoval_core.text import join, shorten
 
 MAX_BYTES = 200 * 2**20  # of a file, and of what it unpacks to
 MAX_ROWS = 2_000_000
@@ -62,19 +63,30 @@ def check_shape(n_rows: int, n_columns: int, name: str) -> None:
 
 
 def column_names(header: Iterable[object], name: str) -> list[str]:
-    """Turn a header into stripped names, all different; an empty one becomes ``Unnamed: i``."""
+    """Turn a header into stripped names; an empty one becomes ``Unnamed: i``, a repeated one is numbered."""
     names = [str(cell).strip() or f"Unnamed: {i}" for i, cell in enumerate(header)]
-    first: dict[str, int] = {}
     for i, column in enumerate(names, start=1):
         if len(column) > MAX_NAME_LENGTH:
             raise TableError(
                 f"{name} has a name of {len(column):,} characters over column {i} "
                 f"({shorten(column, 30)!r}): give the columns short names in the first line."
             )
-        if column in first:
-            raise TableError(
-                f"{name} has two columns named {shorten(column)!r} (columns {first[column]} and "
-                f"{i}): rename one of them."
-            )
-        first[column] = i
+    taken, count = set(names), Counter[str]()
+    for i, column in enumerate(names):
+        while count[column] and (numbered := f"{column}.{count[column]}") in taken:
+            count[column] += 1
+        if count[column]:
+            names[i] = numbered
+            taken.add(numbered)
+        count[column] += 1
     return names
+
+
+def note_repeated(header: Iterable[object]) -> tuple[str, ...]:
+    """Say which names of a header are repeated, so that `column_names` numbers them."""
+    counts = Counter(str(cell).strip() for cell in header)
+    repeated = [repr(shorten(name)) for name, count in counts.items() if name and count > 1]
+    if not repeated:
+        return ()
+    names = join(repeated[:3], len(repeated))
+    return (f"Several columns are named {names}: the second and later ones are numbered.",)

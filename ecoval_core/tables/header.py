@@ -1,0 +1,133 @@
+"""The header of a file: which of its rows hold the names of the columns."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from ecoval_core.tables.limits import TableError
+
+# Rows that are looked at, and what stands for a missing value there.
+MAX_ROWS = 200
+_MISSING = frozenset(("", "?", "na", "n/a", "nan", "null", "none", "-", "."))
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?\d{1,3}(,\d{3})*([.,]\d+)?")
+_MOSTLY = 0.9
+
+
+class Reading(BaseModel):
+    """How a file was read: the rows that hold its names, from 1 and none where it has no header; its sheet.
+
+    The default is what needs no telling: names in the first row that is not blank, of the first sheet.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    header: tuple[int, ...] | None = None
+    sheet: str | None = None
+    sheets: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def parse_header(text: str) -> tuple[int, ...]:
+    """Read what a user says of a header: "3", "3,4" or "none"."""
+    if text.strip().lower() in ("none", "0"):
+        return ()
+    rows = text.replace(" ", "").split(",")
+    if not 1 <= len(rows) <= 2 or not all(row.isdigit() and int(row) for row in rows):
+        raise TableError(
+            f"The header is {text!r}: give the number of the row with the names (from 1), two such as 1,2, or "
+            "none."
+        )
+    return tuple(sorted({int(row) for row in rows}))
+
+
+def say_header(rows: Sequence[int]) -> str:
+    """Say which rows hold the names, as :func:`parse_header` takes it."""
+    return ",".join(map(str, rows)) or "none"
+
+
+def guess_header(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Return the positions of the rows with the names among the first rows of a file, none blank.
+
+    Titles above the header have few cells. The first full row is data where it holds a number in every
+    column of numbers, or words that recur below. A second row of names has words over columns of numbers.
+    """
+    filled = [[cell.strip() for cell in row] for row in rows[:MAX_ROWS]]
+    widths = [sum(map(bool, row)) for row in filled]
+    usual = Counter(widths).most_common(1)[0][0]
+    first = 0
+    if usual > 1:
+        first = next(i for i, width in enumerate(widths) if width > max(1, usual / 2))
+    head, below = filled[first], filled[first + 1 :]
+    if _is_data(head, below):
+        return []
+    if first and widths[first - 1] > 1 and len(set(head)) < len(head):
+        return [first - 1, first]
+    if len(below) > 2 and _has_words_over_numbers(below[0], below[1:]):
+        return [first, first + 1]
+    return [first]
+
+
+def _columns(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+    return [
+        [row[i] for row in rows if i < len(row) and row[i].lower() not in _MISSING]
+        for i in range(width)
+    ]
+
+
+def _are_numbers(cells: Sequence[str]) -> bool:
+    n_numbers = sum(_NUMBER.fullmatch(cell) is not None for cell in cells)
+    return bool(cells) and n_numbers >= _MOSTLY * len(cells)
+
+
+def _is_data(head: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Tell whether a row is one of the rows below it."""
+    columns = _columns(below, len(head))
+    over_numbers = [
+        cell
+        for cell, cells in zip(head, columns, strict=True)
+        if _are_numbers(cells) and cell.lower() not in _MISSING
+    ]
+    if over_numbers:
+        is_number = [_NUMBER.fullmatch(cell) is not None for cell in over_numbers]
+        return all(is_number) and not _are_numbered(over_numbers)
+    words = [
+        cell in cells
+        for cell, cells in zip(head, columns, strict=True)
+        if cell.lower() not in _MISSING and len(cells) > 2
+    ]
+    return len(words) > 1 and sum(words) > len(words) / 2
+
+
+def _are_numbered(names: Sequence[str]) -> bool:
+    """Tell whether names count: 0, 1, 2 as columns without names are called, or years."""
+    if not all(name.isdigit() for name in names):
+        return False
+    numbers = [int(name) for name in names]
+    counts = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    return (counts and len(numbers) > 1) or all(1900 <= number <= 2100 for number in numbers)
+
+
+def _has_words_over_numbers(second: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    columns = _columns(below, len(second))
+    over = [cell for cell, cells in zip(second, columns, strict=True) if _are_numbers(cells)]
+    words = [cell for cell in over if cell.lower() not in _MISSING and not _NUMBER.fullmatch(cell)]
+    recur = any(
+        cell in cells for cell, cells in zip(second, columns, strict=True) if cell and cells
+    )
+    return len(words) > 1 and len(words) == len(over) and not recur
+
+
+def join_header(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """Return the names in one row or two; a name of the upper row holds until the next."""
+    padded = [[*(cell.strip() for cell in row), *[""] * (width - len(row))] for row in rows]
+    if len(padded) < 2:
+        return padded[0] if padded else [f"column_{i}" for i in range(1, width + 1)]
+    upper, lower = padded
+    if "" in upper and "" not in lower:
+        for i in range(1, width):
+            upper[i] = upper[i] or upper[i - 1]
+    return [" ".join(filter(None, pair)) for pair in zip(upper, lower, strict=True)]
