@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from ecoval_core.evaluation.profiles import compare_with_class, describe_group
-from ecoval_core.tables.pixels import detect_grid, to_image
+from ecoval_core.tables.pictures import detect_grid, to_image
 from ecoval_core.text import count_of
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats, layout, menu, reviewing, rows, server, state, story

@@ -29,7 +29,11 @@ def folder(tmp_path_factory):
     frame["part"] = np.tile(["train", "train", "train", "dev", "holdout"], 40)
     frame.to_csv(folder / "visits.csv", index=False)
     plain = frame[[*"abcd", "y"]]
-    for name, rows in (("known", slice(0, 120)), ("val", slice(120, 160)), ("held", slice(160, 200))):
+    for name, rows in (
+        ("known", slice(0, 120)),
+        ("val", slice(120, 160)),
+        ("held", slice(160, 200)),
+    ):
         plain[rows].to_csv(folder / f"{name}.csv", index=False)
     return folder
 

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from ecoval_core.tables.pictures import holds_pictures, open_picture
+from ecoval_core.tables.vectors import holds_vectors, vector_matrix, vector_of
 from ecoval_core.target_type import numeric_values
 from ecoval_core.text import count_of, join, shorten
 
-Kind = Literal["numbers", "truth values", "dates", "text"]
+Kind = Literal["numbers", "truth values", "dates", "text", "vectors", "pictures"]
 MAX_EXAMPLES = 3
 _SEPARATORS = re.compile(r"[\s_.\-]+")
 _TRUTH = dict.fromkeys(("true", "yes", "y", "t", "1", "1.0"), True) | dict.fromkeys(
@@ -27,12 +29,19 @@ def kind_of(column: pd.Series) -> Kind:
         return "truth values"
     if types.is_datetime64_any_dtype(column):
         return "dates"
+    if holds_pictures(column):
+        return "pictures"
+    if holds_vectors(column):
+        return "vectors"
     return "text" if numeric_values(column) is None else "numbers"
 
 
 def convert(old: pd.Series, new: pd.Series) -> pd.Series:
     """Convert cells to the kind that a column of the table holds; missing where that fails."""
-    ways = {"numbers": _to_numbers, "truth values": _to_truth_values, "dates": _to_dates}
+    ways = {
+        "numbers": _to_numbers, "truth values": _to_truth_values, "dates": _to_dates,
+        "vectors": _to_vectors, "pictures": _to_pictures,
+    }  # fmt: skip
     return ways.get(kind_of(old), _to_text)(old, new)
 
 
@@ -75,6 +84,19 @@ def _to_dates(old: pd.Series, new: pd.Series) -> pd.Series:
     elif zone is None and cells.dt.tz is not None:
         cells = cells.dt.tz_convert("UTC").dt.tz_localize(None)
     return cells.astype(old.dtype)
+
+
+def _to_vectors(old: pd.Series, new: pd.Series) -> pd.Series:
+    """Keep lists of as many finite numbers as the table has in a row."""
+    width = vector_matrix(old).shape[1]
+    vectors = [vector_of(cell) for cell in new]
+    good = [one is not None and len(one) == width and not np.isinf(one).any() for one in vectors]
+    return new.astype(object).where(pd.Series(good, new.index), None)
+
+
+def _to_pictures(_: pd.Series, new: pd.Series) -> pd.Series:
+    good = [open_picture(cell, 1) is not None for cell in new]
+    return new.astype(object).where(pd.Series(good, new.index), None)
 
 
 def _to_text(old: pd.Series, new: pd.Series) -> pd.Series:

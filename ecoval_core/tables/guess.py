@@ -1,4 +1,4 @@
-"""Guessing: which column is to be predicted, and which carry no information on it."""
+"""Guessing: which column is to be predicted, and which say nothing on it, or too much."""
 
 import re
 
@@ -7,8 +7,12 @@ from pandas.api import types
 
 from ecoval_core.tables.columns import MIN_ROWS, check_target, holds_nested
 from ecoval_core.tables.limits import TableError
+from ecoval_core.tables.pictures import detect_grid, holds_pictures
+from ecoval_core.tables.prose import SHARE, is_prose, says_nothing
+from ecoval_core.tables.siblings import copies_of_target
+from ecoval_core.tables.vectors import holds_vectors, nested_problem
 from ecoval_core.target_type import MAX_INTEGER_CLASSES, detect_task
-from ecoval_core.text import shorten
+from ecoval_core.text import join, shorten
 
 # How people name what they want predicted, in the order in which names are trusted: the part that a
 # column plays; what happened, or what a thing is; illnesses; a state; a price; what may be a feature.
@@ -35,8 +39,6 @@ ID_NAME = re.compile(
     r"(?i:^(index|row|rowid|rowname|rownames|unnamed: \d+)$|(^|[\W_])(id|uuid|guid|key)([\W_]|$))"
     r"|[a-z](Id|ID|Key)$"
 )
-# Free text: characters and words of an average cell, and the share of cells that are different.
-FREE_TEXT_LENGTH, FREE_TEXT_WORDS, FREE_TEXT_SHARE = 40, 5, 0.8
 
 
 def detect_target(frame: pd.DataFrame) -> str:
@@ -47,8 +49,15 @@ def detect_target(frame: pd.DataFrame) -> str:
     name it is the last column if it holds few classes, one named like an amount, the first column
     if it holds few classes, or the last that could be one.
     """
-    left_out = suggest_exclusions(frame)
+    left_out = _suggest(frame)
     names = [str(column) for column in frame.columns]
+    plain = [name for name in frame.columns if name not in left_out]
+    for column in plain:
+        if holds_pictures(frame[column]) or holds_vectors(frame[column]):
+            left_out[column] = "one thing of many numbers"
+    prose = [name for name in plain if name not in left_out and is_prose(frame[name])]
+    if len(plain) - len(prose) >= 2:
+        left_out |= dict.fromkeys(prose, "free text")
     ranks = {name: _rank(name, names) for name in names}
     # Of equally good names the last is taken: targets stand at the end more often.
     likely = [name for name in reversed(names) if ranks[name] < _UNNAMED]
@@ -125,26 +134,68 @@ def _can_be_learnt(column: pd.Series) -> bool:
 def suggest_exclusions(frame: pd.DataFrame, target: str | None = None) -> dict[str, str]:
     """Propose the columns that carry no information on the target, each with the reason.
 
-    They are columns without a value, with a single value, with lists or bytes for values; ids: whole
-    numbers that count the rows, or whole numbers or codes that differ in (nearly) every row; and free text:
-    long cells that nearly all differ, unless there is nothing else to predict from. Measurements that happen
-    to be unique, and dates, are no ids.
+    They are columns without a value, with a single value, with lists or bytes that are no vectors or
+    pictures; ids: whole numbers that count the rows, or whole numbers or codes that differ in (nearly) every
+    row; text, pictures and pixels beside vectors, which say it better; and columns that say the same as the
+    target. Measurements that happen to be unique, free text, and dates, are no ids.
     """
+    reasons = _suggest(frame, target)
+    if target is not None and target in frame:
+        reasons |= copies_of_target(frame.drop(columns=list(reasons)), target)
+    return {column: reasons[column] for column in frame.columns if column in reasons}
+
+
+def _suggest(frame: pd.DataFrame, target: str | None = None) -> dict[str, str]:
     reasons = {name: _reason_to_exclude(frame[name]) for name in frame.columns if name != target}
     reasons = {column: reason for column, reason in reasons.items() if reason}
-    texts = [column for column in frame.columns if column != target and column not in reasons]
-    prose = {column: reason for column in texts if (reason := _reason_of_prose(frame[column]))}
-    if len(texts) - len(prose) >= (1 if target is not None else 2):
-        reasons |= prose
-    return {column: reasons[column] for column in frame.columns if column in reasons}
+    used = [column for column in frame.columns if column != target and column not in reasons]
+    vectors = [column for column in used if holds_vectors(frame[column])]
+    if vectors:
+        reasons |= _said_by_vectors(
+            frame[used].drop(columns=vectors), join(list(map(repr, vectors)))
+        )
+    elif target in frame and _can_be_learnt(frame[target]):
+        prose = [column for column in used if is_prose(frame[column])]
+        idle = [
+            name for name in prose if len(used) > 1 and says_nothing(frame[name], frame[target])
+        ]
+        reason = (
+            f"free text from which nothing on {target!r} can be learnt, as far as a quick try shows"
+        )
+        reasons |= dict.fromkeys(idle[: len(used) - 1], reason)
+    return reasons
+
+
+def _said_by_vectors(others: pd.DataFrame, vectors: str) -> dict[str, str]:
+    """Propose to leave out what vectors were made of: text that differs in most rows, pictures and pixels."""
+    reasons = {}
+    for column in others.columns:
+        if holds_pictures(others[column]):
+            reasons[column] = f"pictures, which the vectors in {vectors} stand for"
+        elif _is_raw_text(others[column]):
+            reasons[column] = f"text, which the vectors in {vectors} stand for"
+    numbers = others.select_dtypes("number")
+    if detect_grid(numbers) is not None:
+        reasons |= dict.fromkeys(
+            map(str, numbers), f"a pixel, which the vectors in {vectors} stand for"
+        )
+    return reasons
+
+
+def _is_raw_text(column: pd.Series) -> bool:
+    if not types.is_string_dtype(column):
+        return False
+    present = column.dropna().astype(str)
+    return present.nunique() >= SHARE * len(present) and not _is_date(present)
 
 
 def _reason_to_exclude(column: pd.Series) -> str:
     present = column.dropna()
     if present.empty:
         return "every value is missing"
-    if holds_nested(present):
-        return "holds lists or bytes, not single values"
+    if holds_pictures(present) or holds_vectors(present) or holds_nested(present):
+        problem = nested_problem(column)
+        return problem.removeprefix(f"Column {column.name!r} ").rstrip(".")
     n_distinct = present.nunique()
     if n_distinct == 1 and len(present) == len(column):
         return f"the same value in every row ({shorten(present.iloc[0])})"
@@ -164,17 +215,8 @@ def _reason_to_exclude(column: pd.Series) -> str:
     return "looks like an id (a different text in every row)" if is_id else ""
 
 
-def _reason_of_prose(column: pd.Series) -> str:
-    if not (types.is_string_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype)):
-        return ""
-    present = column.dropna()
-    if len(present) < MIN_ROWS or present.nunique() < FREE_TEXT_SHARE * len(present):
-        return ""
-    sample = present.iloc[:: max(1, len(present) // 1_000)].astype("str")
-    n_words = sample.str.count(r"\S+").mean()
-    if sample.str.len().mean() < FREE_TEXT_LENGTH or n_words < FREE_TEXT_WORDS:
-        return ""
-    return f"free text ({n_words:.0f} words on average, nearly every row another)"
+def _is_date(text: pd.Series) -> bool:
+    return bool(text.str.fullmatch(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*").mean() >= 0.5)
 
 
 def _is_code(text: pd.Series) -> bool:

@@ -20,6 +20,7 @@ from ecoval_core.tables.convert import (
 from ecoval_core.tables.limits import TableError, check_filled, column_names
 from ecoval_core.tables.read import index_to_columns
 from ecoval_core.tables.table import Table
+from ecoval_core.tables.vectors import plain_text
 from ecoval_core.target_type import LARGEST_NUMBER, numeric_values
 from ecoval_core.text import count_of, join, shorten
 
@@ -266,7 +267,7 @@ def _digests(table: Table, frame: pd.DataFrame, target: pd.Series | None) -> np.
     plain = {}
     for column in table.features:
         values = numeric_values(frame[column])
-        plain[column] = frame[column].astype("str") if values is None else values
+        plain[column] = plain_text(frame[column]) if values is None else values
     if target is not None:
         plain["\0target"] = target.astype("str").to_numpy()
     return pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()

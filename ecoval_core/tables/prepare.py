@@ -1,14 +1,16 @@
 """Preparing: split the rows, turn their columns into numbers, plant label noise for demos."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
 from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
 from sklearn.feature_selection import VarianceThreshold
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
@@ -28,6 +30,7 @@ from ecoval_core.tables.splitting import (
     folds_by_rule,
 )
 from ecoval_core.tables.table import Table
+from ecoval_core.tables.vectors import Shape, shapes_of, widen
 from ecoval_core.target_type import Task, numeric_values
 from ecoval_core.text import shorten
 
@@ -280,14 +283,25 @@ def _check_proportions(proportions: Sequence[float]) -> tuple[float, float, floa
 
 def _make_vectorizer(features: pd.DataFrame, random_state: int) -> Pipeline:
     """Make the pipeline, not yet fitted, that suits the kinds of the columns."""
-    plain = _plain_columns(features)
+    shapes = shapes_of(features)
+    plain = _plain_columns(features.drop(columns=list(shapes)))
+    wide = [name for shape in shapes.values() for name in shape.names]
     numbers = [column for column in plain.columns if plain[column].dtype == np.float64]
     all_numbers = len(numbers) == plain.shape[1]
+    numbers += wide
     encode = "passthrough" if all_numbers else _make_table_vectorizer(numbers, random_state)
     impute = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+    if wide:  # a missing vector is one thing, which hundreds of indicators would outweigh
+        whole = SimpleImputer(strategy="median", keep_empty_features=True)
+        impute = ColumnTransformer([("wide", whole, wide)], remainder=impute)
     return Pipeline(
         [
-            ("plain", FunctionTransformer(_plain_columns, feature_names_out="one-to-one")),
+            (
+                "plain",
+                FunctionTransformer(
+                    _plain_columns, kw_args={"shapes": shapes}, feature_names_out=_plain_names
+                ),
+            ),
             ("encode", encode),
             (
                 "double",
@@ -317,9 +331,20 @@ def _make_table_vectorizer(numbers: list[str], random_state: int) -> BaseEstimat
     )
 
 
-def _plain_columns(frame: pd.DataFrame) -> pd.DataFrame:
-    """Turn numbers and truth values of any dtype into float64 with NaN; leave the rest."""
+def _plain_columns(
+    frame: pd.DataFrame, shapes: Mapping[str, Shape] = MappingProxyType({})
+) -> pd.DataFrame:
+    """Turn numbers, truth values, vectors and pictures into float64 with NaN; leave the rest."""
+    if shapes:
+        frame = widen(frame, shapes)
     return pd.DataFrame({column: _plain_column(frame[column]) for column in frame}, frame.index)
+
+
+def _plain_names(plain: FunctionTransformer, columns: Sequence[str]) -> np.ndarray:
+    """Name what `_plain_columns` returns."""
+    shapes = plain.kw_args["shapes"]
+    names = ([column] if column not in shapes else shapes[column].names for column in columns)
+    return np.array([name for several in names for name in several], dtype=object)
 
 
 def _plain_column(column: pd.Series) -> pd.Series | np.ndarray:

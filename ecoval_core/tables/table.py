@@ -19,6 +19,7 @@ from ecoval_core.tables.columns import (
 from ecoval_core.tables.guess import detect_target, suggest_exclusions
 from ecoval_core.tables.limits import TableError, check_filled, column_names
 from ecoval_core.tables.read import index_to_columns, read_frame
+from ecoval_core.tables.vectors import nested_problem
 from ecoval_core.target_type import Task, detect_task
 
 _FOLDER = Path(__file__).parent / "samples"
@@ -140,6 +141,8 @@ def make_table(
         )
     for column in table.features:
         check_finite(frame[column])
+        if problem := nested_problem(frame[column]):
+            raise TableError(problem)
     return table
 
 
@@ -160,6 +163,8 @@ def content_digest(frame: pd.DataFrame) -> str:
 
 def _spell(value: object) -> str:
     """Return what a cell holds as text of plain signs, arrays in full."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
+        return f"array({list(map(repr, value.tolist()))})"  # as below, in a fifth of the time
     if isinstance(value, np.ndarray):
         return f"array({[_spell(item) for item in value.tolist()]})"
     if isinstance(value, (list, tuple)):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from types import NoneType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -156,6 +157,28 @@ def _decode(cell: list[Any]) -> Any:
     return {"none": None, "NA": pd.NA, "NaT": pd.NaT}[kind]
 
 
+def _is_plain(cells: pd.Series) -> bool:
+    """Tell whether Parquet itself gives back cells: vectors of one kind, bytes, or structs of pictures."""
+    present = [cell for cell in cells if cell is not None]
+    if not present:
+        return False
+    if all(type(cell) is bytes for cell in present):
+        return True
+    first = present[0]
+    if isinstance(first, np.ndarray):
+        return first.dtype.kind in "fiu" and all(
+            type(cell) is np.ndarray and cell.ndim == 1 and cell.dtype == first.dtype
+            for cell in present
+        )
+    return all(
+        type(cell) is dict
+        and set(cell) == {"bytes", "path"}
+        and isinstance(cell["bytes"], (bytes, NoneType))
+        and isinstance(cell["path"], (str, NoneType))
+        for cell in present
+    )
+
+
 def write_frame(frame: pd.DataFrame) -> bytes:
     """Write a frame as Parquet that :func:`read_frame` gives back with the same cells, dtypes and index."""
     objects = [column for column in frame if frame[column].dtype == object]
@@ -163,6 +186,10 @@ def write_frame(frame: pd.DataFrame) -> bytes:
     for column in frame:
         try:
             kept = frame[column]
+            if column in objects and _is_plain(kept):
+                objects.remove(column)
+                arrays[column] = pa.array(kept.tolist())
+                continue
             if column in objects:
                 kept = pd.Series([json.dumps(_encode(cell)) for cell in kept], index=frame.index)
             arrays[column] = pa.array(kept, from_pandas=True)

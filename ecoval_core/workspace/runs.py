@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.tables import Fix, Split, Table, clean, load_sample, make_table, prepare
-from ecoval_core.tables.match import match_columns
+from ecoval_core.tables.match import Matched, match_columns
 from ecoval_core.tables.split_columns import complete_words
+from ecoval_core.text import shorten
 from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS, CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
@@ -67,10 +68,27 @@ def split_table(
             raise ValueError(f"The {part} rows are in the file {file.name!r}: give that as well.")
         fixed = fix_second_file(files[part], fixes)
         own[part] = match_columns(table, fixed, name=file.name)
+        _check_targets(own[part], part, file.name)
     return prepare(
         table, proportions=spec.proportions, noise=spec.noise, random_state=spec.random_state,
         rule=spec.rule, **own,
     )  # fmt: skip
+
+
+def _check_targets(of: Matched, part: str, name: str) -> None:
+    """Refuse a validation or test file without targets, or with some that no model can know."""
+    if not of.has_target:
+        raise ValueError(
+            f"{name} has no column {of.target!r}, the target: {part} rows need it, so add it."
+        )
+    if len(of.unknown_labels):
+        row, label = of.unknown_labels.index[0], of.unknown_labels.iloc[0]
+        raise ValueError(
+            f"{name} holds {shorten(label, 40)!r} in column {of.target!r}, row {row} (the first row is 0), "
+            "which no row of the table has as its target: correct it, or empty the cell to set the row aside."
+        )
+    if not len(of.ids):
+        raise ValueError(f"{name} has no value in column {of.target!r}, the target: fill it in.")
 
 
 def complete_split(spec: SplitSpec, frame: pd.DataFrame) -> SplitSpec:

@@ -1,0 +1,240 @@
+"""Splits by group, time, a column and files of one's own: what stands on which side, and what is refused."""
+
+from zipfile import ZipFile
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.tables import load_sample, make_table, suggest_exclusions
+from ecoval_core.tables.split_hints import suggest_splits
+from ecoval_core.tables.table import content_digest
+from ecoval_core.workspace import archive, history, runs
+from ecoval_core.workspace.recipe import make_recipe, open_table, read_recipe, recipe_bytes, replay
+from ecoval_core.workspace.rows import rows_in_folds, rows_to_value
+from ecoval_core.workspace.runs import Opened, value_split
+from ecoval_core.workspace.schema import OpenSpec, OwnFile, RunSpec, Settings, SplitSpec
+from ecoval_core.workspace.workspace import Workspace
+
+SETTINGS = Settings(model="logistic_regression", n_clusters=6, scoring="probability")
+
+
+def visits(n_patients=40, n_visits=6, seed=0):
+    """Patients whose visits are alike, dates, parts, and a target that is random by patient."""
+    rng = np.random.default_rng(seed)
+    patient = np.repeat(np.arange(n_patients), n_visits)
+    n = len(patient)
+    x = rng.normal(size=(n_patients, 5))[patient] + 0.05 * rng.normal(size=(n, 5))
+    return pd.DataFrame(x.round(3), columns=list("abcde")).assign(
+        y=rng.permutation(n_patients)[patient] % 2,
+        patient=patient,
+        when=rng.permutation(np.repeat(pd.date_range("2024-01-01", periods=n // 4), 4)),
+        part=rng.permutation(np.tile(["train", "train", "dev", "holdout"], n // 4)),
+        w=rng.integers(1, 4, n),
+    )
+
+
+def open_split(frame, files=None, **how):
+    spec = SplitSpec(**how)
+    spec = runs.complete_split(spec, frame)
+    excluded = suggest_exclusions(frame, "y") | spec.rule.reserved("y")
+    table = make_table(frame, "visits.csv", "y", None, excluded)
+    described = OpenSpec(table=runs.describe_table(table), split=spec)
+    return Opened(described.key, described, runs.split_table(table, spec, files))
+
+
+def own(frame, name="other.csv"):
+    return OwnFile(name=name, content=content_digest(frame))
+
+
+def sides(split):
+    return {"train": split.ids_train, "validation": split.ids_val, "test": split.ids_test}
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_no_group_stands_in_two_parts_or_on_both_sides_of_a_fold(seed):
+    opened = open_split(visits(), groups="patient", random_state=seed)
+    patient = opened.table.frame["patient"]
+    groups = [set(patient[ids]) for ids in sides(opened.split).values()]
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 40
+    assert [len(ids) for ids in sides(opened.split).values()] == [144, 48, 48]
+    rows, folds = rows_in_folds(opened.split)
+    assert sorted(np.concatenate([held for _, held in folds])) == list(range(len(rows.ids)))
+    for train, held in folds:
+        assert set(patient[rows.ids[train]]).isdisjoint(patient[rows.ids[held]])
+
+
+@pytest.mark.parametrize("written", ["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y"])
+def test_later_rows_never_teach_earlier_ones(written):
+    frame = visits()
+    frame["y"] = (frame["a"] > 0).astype(int)
+    when = frame["when"].copy()
+    opened = open_split(frame.assign(when=when.dt.strftime(written)), kind="time", column="when")
+    first, second, third = (when[ids] for ids in sides(opened.split).values())
+    assert first.max() < second.min() <= second.max() < third.min()
+    rows, folds = rows_in_folds(opened.split)
+    assert len(folds) == 5
+    for train, held in folds:
+        assert when[rows.ids[train]].max() < when[rows.ids[held]].min()
+    run = value_split(opened, SETTINGS.replace(every_row=True))
+    latest = rows.ids[folds[-1][1]]
+    assert set(run.ids) == set(rows.ids) - set(latest)
+    assert np.isfinite(run.frame["value"]).all()
+    assert run.frame["value"].sum() == pytest.approx(run.ecoval.surplus_)
+
+
+def test_targets_that_are_random_by_patient_give_no_surplus_by_group():
+    settings = Settings(model="random_forest", n_clusters=6, scoring="probability")
+    by_row = value_split(open_split(visits()), settings).ecoval
+    by_patient = value_split(open_split(visits(), groups="patient"), settings).ecoval
+    assert by_row.surplus_ > 0.2
+    assert by_patient.surplus_ < 0.1
+    assert not by_patient.reliable_
+
+
+def test_a_column_names_the_parts_and_blank_rows_are_set_aside():
+    frame = visits()
+    frame.loc[:9, "part"] = None
+    split = open_split(frame, kind="column", column="part").split
+    named = split.parts.map(
+        {"train": "train", "validation": "dev", "test": "holdout", "set aside": None}
+    )
+    pd.testing.assert_series_equal(named, frame["part"], check_names=False, check_dtype=False)
+    assert split.has_given_validation
+    with pytest.raises(ValueError, match="every training row is valued on them already"):
+        rows_to_value(split, every_row=True)
+
+
+def test_parts_that_a_column_does_not_name_are_dealt_by_group():
+    frame = visits()
+    patient = frame["patient"]
+    frame["part"] = np.where(patient < 30, "train", "test")
+    split = open_split(frame, kind="column", column="part", groups="patient").split
+    assert set(patient[split.ids_test]) == set(range(30, 40))
+    assert set(patient[split.ids_train]).isdisjoint(patient[split.ids_val])
+    assert len(split.ids_val) == pytest.approx(0.25 * 180, abs=12)
+    assert split.notes == (
+        "No validation rows were given: they are taken from the training rows, by 'patient'.",
+    )
+
+
+def test_own_files_are_matched_kept_in_the_archive_and_replayed_to_the_same_bytes(tmp_path):
+    frame = visits()[[*"abcde", "y"]]
+    known, val, test = frame[:150], frame[150:200].rename(columns=str.upper), frame[195:]
+    files = {"validation": val.reset_index(drop=True), "test": test.reset_index(drop=True)}
+    named = {part: own(each, f"{part}.csv") for part, each in files.items()}
+    opened = open_split(known, files, kind="files", **named)
+    assert len(opened.split.ids_train) == 150
+    assert opened.split.y_val.tolist() == val["Y"].tolist()
+    run = value_split(opened, SETTINGS)
+    recipe = read_recipe(recipe_bytes(make_recipe(run, PruneList(share=0.1))))
+    again = replay(recipe, open_table(recipe, known.copy(), files=files))
+    assert again.has_same_values
+    assert all(again.is_as_expected(made) for made in again.downloads())
+    with pytest.raises(ValueError, match="not the test file of the recipe"):
+        open_table(recipe, known.copy(), files={**files, "test": files["validation"]})
+
+    here, there = (Workspace(tmp_path / name, tmp_path / f"{name}_t") for name in ("a", "b"))
+    for digest, cells in {named[part].content: each for part, each in files.items()}.items():
+        runs.save_frame(here, cells, digest)
+    runs.save_opened(here, opened)
+    here.save(run.key, "value", runs.values_of(run.ecoval), arguments={"settings": {}})
+    spec = RunSpec(table=opened.spec.table, split=opened.spec.split, settings=SETTINGS)
+    exported = archive.export_run(here, history.start_run(here, spec))
+    (tmp_path / "run.ecoval").write_bytes(exported)
+    imported = archive.import_run(there, tmp_path / "run.ecoval")
+    record = history.find_run(there, imported)
+    assert record.spec.split == opened.spec.split
+    found = runs.load_opened(there, record.split).split
+    np.testing.assert_array_equal(found.X_val, opened.split.X_val)
+    with ZipFile(tmp_path / "run.ecoval") as members:
+        assert {"validation", "test"} <= set(members.namelist())
+
+
+def test_rows_of_a_test_file_that_stand_in_training_are_counted():
+    frame = visits()[[*"abcde", "y"]]
+    test = frame[195:].reset_index(drop=True)
+    split = open_split(frame[:200], {"test": test}, kind="files", test=own(test)).split
+    assert any("5 rows equal rows of visits.csv" in note for note in split.notes)
+
+
+def with_cell(column, row, value):
+    frame = visits()
+    frame[column] = frame[column].astype(object)
+    frame.loc[row, column] = value
+    return frame
+
+
+OTHER_CLASS = visits()[[*"abcde", "y"]].assign(y=7)
+
+
+@pytest.mark.parametrize(
+    ("frame", "how", "sentence"),
+    [
+        (visits().assign(patient=1), {"groups": "patient"}, "Column 'patient' has 1 group"),
+        (visits(), {"groups": "y"}, "Column 'y' is the target"),
+        (visits(), {"groups": "nobody"}, "has no column 'nobody'"),
+        (with_cell("when", 3, "soon"), {"kind": "time", "column": "when"},
+         "Column 'when' holds 'soon' in row 3"),
+        (visits().assign(when="2024-01-01"), {"kind": "time", "column": "when"},
+         "Column 'when' has 1 different time:"),
+        (visits().assign(part="train"), {"kind": "column", "column": "part"},
+         "has training rows only"),
+        (with_cell("part", 5, "blue"), {"kind": "column", "column": "part"},
+         "Column 'part' holds 'blue', which names no part"),
+        (visits(), {"kind": "column", "column": "a"}, "a column with the parts has a few"),
+        (visits().assign(y=lambda f: f["y"] + 2 * (f["part"] == "dev")),
+         {"kind": "column", "column": "part"}, "Class '2' of 'y' has"),
+        (with_cell("w", 4, -1), {"weights": "w"}, "holds the weight -1 in row 4"),
+        (with_cell("w", 4, None), {"weights": "w"}, "holds no weight in row 4"),
+        (visits().assign(w=0), {"weights": "w"}, "weighs every row 0"),
+        (with_cell("w", 4, "much"), {"weights": "w"}, "holds no numbers, such as 'much'"),
+    ],
+)  # fmt: skip
+def test_bad_input_gets_one_sentence_that_names_it(frame, how, sentence):
+    with pytest.raises(ValueError, match=r".") as caught:
+        open_split(frame, **how)
+    assert sentence in str(caught.value)
+    assert str(caught.value).count(". ") == 0
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        (OTHER_CLASS, "other.csv holds '7' in column 'y', row 0"),
+        (visits()[[*"abcd", "y"]], "lacks 1 of the 5 columns"),
+        (visits()[[*"abcde"]], "other.csv has no column 'y', the target"),
+    ],
+)
+def test_bad_validation_files_get_one_sentence(other, sentence):
+    frame = visits()[[*"abcde", "y"]]
+    file = OwnFile(name="other.csv", content="0" * 32)
+    with pytest.raises(ValueError, match=r".") as caught:
+        open_split(frame, {"validation": other}, kind="files", validation=file)
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"kind": "time", "column": "when", "groups": "patient"},
+        {"kind": "time"},
+        {"kind": "files"},
+        {"column": "when"},
+        {"groups": "w", "weights": "w"},
+    ],
+)
+def test_rules_that_exclude_each_other_are_refused(how):
+    with pytest.raises(ValueError, match=r"time|file|column"):
+        SplitSpec(**how)
+
+
+def test_groups_dates_and_parts_are_pointed_out_and_nothing_in_the_samples():
+    found = {hint.column: hint.kind for hint in suggest_splits(visits(), "y")}
+    assert found == {"patient": "groups", "when": "time", "part": "column"}
+    shuffled = visits().sample(frac=1, random_state=0).reset_index(drop=True)
+    assert {hint.column for hint in suggest_splits(shuffled, "y")} == {"patient", "when", "part"}
+    for key in ("digits", "breast_cancer", "wine", "penguins", "titanic"):
+        table = load_sample(key)
+        assert suggest_splits(table.frame, table.target) == []
