@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import warnings
+from collections.abc import Sequence
 from decimal import Decimal
 from itertools import islice
 from numbers import Number
@@ -12,12 +13,14 @@ from typing import Any, NoReturn
 import pandas as pd
 from pandas.api import types
 
+from ecoval_core.tables.encoding import to_utf8
+from ecoval_core.tables.header import MAX_ROWS, Reading, guess_header, join_header
 from ecoval_core.tables.limits import (
     MAX_BYTES,
     TableError,
-    check_bytes,
     check_shape,
     column_names,
+    note_repeated,
     refuse,
     refuse_empty,
 )
@@ -29,18 +32,23 @@ _HEAD = 2**16
 _HEADER_BYTES = 2**23
 
 
-def read_delimited(data: bytes, name: str) -> pd.DataFrame:
-    """Read a table from text; columns hold numbers, truth values or text."""
+def read_delimited(
+    data: bytes, name: str, header: Sequence[int] | None = None, *, as_text: bool = False
+) -> tuple[pd.DataFrame, Reading]:
+    """Read a table from text; columns hold numbers, truth values or text.
+
+    `header` are the lines with the names, guessed if None. `as_text` gives every cell as it is written.
+    """
     # The limit of the csv module holds for the whole process; a larger one does no harm.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_BYTES))
     data = to_utf8(data, name)
-    start, separator = _find_separator(data)
-    names, n_named, start, line = _read_header(data, start, separator, name)
+    data, start, separator = _find_separator(data)
+    names, n_named, start, line, reading = _read_header(data, start, separator, name, header)
     data = _end_blank_lines(data, start, separator)
     try:
-        frame = _parse(data, start, names, separator)
+        frame = _parse(data, start, names, separator, as_text=as_text)
     except pd.errors.EmptyDataError:
-        return pd.DataFrame(columns=pd.Index(names))
+        return pd.DataFrame(columns=pd.Index(names)), reading
     except (csv.Error, pd.errors.ParserError, pd.errors.ParserWarning) as error:
         if "out of memory" in str(error):
             raise MemoryError from error
@@ -48,108 +56,46 @@ def read_delimited(data: bytes, name: str) -> pd.DataFrame:
     frame = frame.drop(columns=[column for column in names[n_named:] if frame[column].isna().all()])
     for label in map(str, frame.select_dtypes("str").columns):
         column = unguard_formulas(frame[label])
-        frame[label] = column if separator == "," else _read_decimal_comma(column)
+        frame[label] = column if as_text else _read_decimal_comma(column, separator)
     frame.columns = unguard_formulas(frame.columns.to_series()).tolist()
-    return frame
-
-
-# --- Encoding ------------------------------------------------------------------------------
-
-_MARKS = {
-    b"\xef\xbb\xbf": "utf-8-sig",
-    b"\xff\xfe\x00\x00": "utf-32",
-    b"\x00\x00\xfe\xff": "utf-32",
-    b"\xff\xfe": "utf-16",
-    b"\xfe\xff": "utf-16",
-}
-# Encodings of alphabets whose words are runs of signs beyond ASCII.
-_FOREIGN = (
-    "cp932", "euc_jp", "gb18030", "big5", "cp949", "cp1251", "koi8_r", "cp1253", "cp1255", "cp1256",
-)  # fmt: skip
-_JAPANESE = ("cp932", "euc_jp")
-_NO_TEXT = "is neither text in an encoding nor a table format known here"
-
-
-def to_utf8(data: bytes, name: str) -> bytes:
-    """Return text in UTF-8 without its mark; refuse what is no text, naming the line."""
-    encoding = next((kind for mark, kind in _MARKS.items() if data.startswith(mark)), "utf-8")
-    is_plain = encoding.startswith("utf-8")
-    controls = re.findall(rb"[\x01-\x08\x0e-\x1f]", data[: 2**20])
-    if is_plain and (b"\x00" in data or len(controls) > len(data[: 2**20]) / 100):
-        refuse(name, _NO_TEXT)
-    try:
-        text = _transcode(data, encoding, name)
-    except UnicodeDecodeError as error:
-        guess = _guess_encoding(data, error.start) if encoding == "utf-8" else None
-        try:
-            if guess is not None:
-                return _transcode(data, guess, name)
-        except UnicodeDecodeError as later:
-            error = later
-        line = data.count(b"\n", 0, error.start) + 1
-        what = "in no encoding known here" if is_plain else f"not valid {encoding.upper()}"
-        refuse(name, f"has text in line {line} that is {what}", error)
-    if b"\x00" in text:
-        refuse(name, _NO_TEXT)
-    return text
-
-
-def _transcode(data: bytes, encoding: str, name: str) -> bytes:
-    """Return the text in UTF-8; by pieces, as one rare sign makes Python take four bytes each."""
-    sink = io.BytesIO()
-    reader = io.TextIOWrapper(io.BytesIO(data), encoding, newline="")
-    try:
-        while piece := reader.read(2**22):
-            sink.write(piece.encode())
-            check_bytes(sink.tell(), name, "as text in UTF-8")
-    except UnicodeDecodeError as error:
-        start = reader.buffer.tell() - len(error.object) + error.start
-        raise UnicodeDecodeError(encoding, b"", start, start + 1, error.reason) from error
-    return sink.getvalue()
-
-
-def _guess_encoding(data: bytes, first_bad: int) -> str | None:
-    """Tell Western text and that of other alphabets from damaged UTF-8, which is none of these."""
-    sample = data[max(0, first_bad - 2**18) : first_bad + 2**18]
-    text = sample.decode("utf-8", errors="replace")
-    n_bad = text.count("\ufffd")
-    if len(text) - len(text.encode("ascii", "ignore")) - n_bad > n_bad:
-        return None
-    # Accented letters stand alone or nearly so; other alphabets make longer runs of them.
-    runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", data)]
-    is_western = max(runs) < 5 and sum(length > 2 for length in runs) <= len(runs) / 2
-    undefined = (b"\x81", b"\x8d", b"\x8f", b"\x90", b"\x9d")
-    if is_western and not any(byte in data for byte in undefined):
-        return "cp1252"
-    from charset_normalizer import from_bytes
-
-    lines = b"".join(re.findall(rb".*[\x80-\xff].*\n?", sample))[:_HEAD]
-    matches = from_bytes(lines, cp_isolation=list(_FOREIGN))
-    # Few words fit several encodings of East Asia; kana tell those of Japan.
-    japanese = [match for match in matches if match.encoding in _JAPANESE]
-    match = next((m for m in japanese if re.search("[ぁ-ヾ]", str(m))), matches.best())
-    return match.encoding if match else None
+    return frame, reading
 
 
 # --- Separator and header ------------------------------------------------------------------
 
 
-def _find_separator(data: bytes) -> tuple[int, str]:
-    """Return where the table starts, and what cuts most lines into as many cells as the header."""
+def _find_separator(data: bytes) -> tuple[bytes, int, str]:
+    """Return the text with quotes doubled as usual, where its table starts, and what cuts its lines best."""
     declared = re.match(rb"sep=([!-/:-@\[-`{-~\t ])\r?\n", data)  # Excel's own way to name it
     if declared and declared[1] != b'"':
-        return declared.end(), declared[1].decode()
+        return data, declared.end(), declared[1].decode()
     start = _head(data, 0, _HEAD)
-    scores: dict[str, float] = {}
-    for separator in SEPARATORS:
-        lines = io.StringIO(start, newline="")
-        reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
-        widths = [len(row) for row in islice(reader, 200) if any(row)]
-        if widths and widths[0] > 1:
-            # Equal within one: rows may end in a separator or begin with an unnamed row name.
-            regular = sum(widths[0] <= width <= widths[0] + 1 for width in widths) / len(widths)
-            scores[separator] = round(regular, 1)
-    return 0, max(scores, key=scores.__getitem__, default=",")
+    scores = {separator: _regularity(start, separator) for separator in SEPARATORS}
+    separator = max(scores, key=lambda one: scores[one][0])
+    # Some programs write a quotation mark within quotes with a backslash before it.
+    if '\\"' in start:
+        mended = {one: _regularity(start.replace('\\"', '""'), one) for one in SEPARATORS}
+        best = max(mended, key=lambda one: mended[one][0])
+        if mended[best] > scores[separator]:
+            return data.replace(b'\\"', b'""'), 0, best
+    if not scores[separator][0]:
+        # Runs of blanks cut as one, if all lines have as many words.
+        separator = " " if _regularity(start, " ")[0] == 1 else ","
+    return data, 0, separator
+
+
+def _regularity(text: str, separator: str) -> tuple[float, float]:
+    """Return the share of lines with as many cells as the first of several, nearly and exactly; 0 without."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
+    widths = [len(row) for row in islice(reader, 200) if any(row)]
+    # Titles above a table are not cut.
+    n_titles = next((i for i, width in enumerate(widths) if width > 1), len(widths))
+    table = widths[n_titles:]
+    if not table or n_titles > len(table):
+        return 0.0, 0.0
+    # Equal within one: rows may end in a separator or begin with an unnamed row name.
+    nearly = sum(table[0] <= width <= table[0] + 1 for width in table) / len(table)
+    return round(nearly, 1), table.count(table[0]) / len(table)
 
 
 def _head(data: bytes, start: int, size: int) -> str:
@@ -162,8 +108,8 @@ def _head(data: bytes, start: int, size: int) -> str:
 
 
 def _read_header(
-    data: bytes, start: int, separator: str, name: str
-) -> tuple[list[str], int, int, int]:
+    data: bytes, start: int, separator: str, name: str, chosen: Sequence[int] | None
+) -> tuple[list[str], int, int, int, Reading]:
     """Return the names of the columns, how many the file names, where the rows start, their line.
 
     pandas drops empty cells of the first row beyond the columns, and takes a first cell beyond
@@ -171,17 +117,34 @@ def _read_header(
     """
     lines = io.StringIO(_head(data, start, _HEADER_BYTES), newline="")
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
-    header = next((row for row in reader if any(map(str.strip, row))), [])
-    if not header:
+    first_line = 1 + data.count(b"\n", 0, start)
+    rows, numbers, ends, ended = [], [], [], 0
+    for row in reader:
+        if any(map(str.strip, row)):
+            rows.append(row)
+            numbers.append(first_line + ended)
+            ends.append((lines.tell(), first_line + reader.line_num))
+        ended = reader.line_num
+        if len(rows) >= max([MAX_ROWS, *(chosen or ())]):
+            break
+    if not rows:
         refuse_empty(name)
-    end = start + len(lines.getvalue()[: lines.tell()].encode())
-    line = reader.line_num + 1
-    if all(re.fullmatch(r"\s*[+-]?\d*[.,]\d*([eE][+-]?\d+)?\s*", cell) for cell in header):
+    if chosen is None:
+        positions = guess_header(rows)
+    elif missing := [line for line in chosen if line not in numbers]:
         raise TableError(
-            f"{name} has numbers where the column names should be ({shorten(header[0])} …): "
-            "add a first line with the names."
+            f"{name} has no names in line {missing[0]}: choose another header, or none."
         )
-    extra = [row[len(header) :] for row in islice(reader, 50) if row]
+    else:
+        positions = [numbers.index(line) for line in chosen]
+    last = positions[-1] if positions else -1
+    below = rows[last + 1 : last + 51]
+    header = join_header([rows[i] for i in positions], max(map(len, rows[:51]), default=0))
+    if positions:
+        header = header[: max(len(rows[i]) for i in positions)]
+    end, line = ends[last] if positions else (0, first_line)
+    end = start + len(lines.getvalue()[:end].encode())
+    extra = [row[len(header) :] for row in below]
     n_named = len(header)
     if extra and all(len(cells) == 1 and cells[0] for cells in extra):
         header.insert(0, "")  # R writes no name for the column of row names
@@ -191,13 +154,25 @@ def _read_header(
     elif extra:
         header += extra[0]
     check_shape(0, len(header), name)
-    return column_names(header, name), n_named, end, line
+    is_usual = positions == [0]
+    reading = Reading(
+        header=None if is_usual else tuple(numbers[i] for i in positions),
+        notes=note_repeated(header),
+    )
+    return column_names(header, name), n_named, end, line, reading
+
+
+# What pandas takes for a missing value, and how only an empty cell is one.
+_MISSING_WORD = rb"\b(?:None|N/?A|n/a|[nN]ull|NULL|nan|NaN)\b"
+_WORDS: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
 
 
 # --- Rows ----------------------------------------------------------------------------------
 
 
-def _parse(data: bytes, start: int, names: list[str], separator: str) -> pd.DataFrame:
+def _parse(
+    data: bytes, start: int, names: list[str], separator: str, *, as_text: bool
+) -> pd.DataFrame:
     """Parse the rows; a column of numbers in one part and text in another becomes text."""
 
     def read(**options: Any) -> pd.DataFrame:
@@ -211,6 +186,8 @@ def _parse(data: bytes, start: int, names: list[str], separator: str) -> pd.Data
                 skipinitialspace=True, **options,
             )  # fmt: skip
 
+    if as_text:
+        return read(dtype="str", **_WORDS)
     frame = read()
     objects = frame.select_dtypes(object).columns
     kinds = {column: types.infer_dtype(frame[column], skipna=True) for column in objects}
@@ -218,7 +195,27 @@ def _parse(data: bytes, start: int, names: list[str], separator: str) -> pd.Data
     if again:
         frame[again] = read(usecols=again, dtype="str")
     texts = [column for column, kind in kinds.items() if kind == "string"]
-    return frame.astype(dict.fromkeys(texts, "str"))
+    frame = frame.astype(dict.fromkeys(texts, "str"))
+    # What pandas takes for missing may be a class: what is text keeps its words.
+    if re.search(_MISSING_WORD, data):
+        worded = [name for name in names if types.is_string_dtype(frame[name]) and frame[name].hasnans]
+        if worded:
+            frame[worded] = read(usecols=worded, dtype="str", **_WORDS)
+    # A code with a zero in front is no number.
+    if re.search(rb"[^\w.,+-]0\d", data):
+        whole = [name for name in names if _is_whole(frame[name])]
+        if whole:
+            codes = read(usecols=whole, dtype="str")
+            kept = [column for column in whole if codes[column].str.match(r"0\d").any()]
+            frame[kept] = codes[kept]
+    return frame
+
+
+def _is_whole(column: pd.Series) -> bool:
+    """Tell whether a column has whole numbers only, of which some may be missing."""
+    if types.is_float_dtype(column):
+        return bool((column.dropna() % 1 == 0).all())
+    return types.is_integer_dtype(column)
 
 
 def _end_blank_lines(data: bytes, start: int, separator: str) -> bytes:
@@ -258,10 +255,12 @@ def _refuse_row(
     refuse(name, f"cannot be cut into columns ({shorten(error)})", error)
 
 
-def _read_decimal_comma(column: pd.Series) -> pd.Series:
+def _read_decimal_comma(column: pd.Series, separator: str) -> pd.Series:
     """Turn text such as 1.234,5 into numbers, if all of the column is."""
     number = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?([eE][+-]?\d+)?"
     present = column.dropna()
+    if separator == "," and not _has_quoted_decimals(present):
+        return column
     # Without a comma, dots are as likely to cut a phone number or an address.
     if (
         not present[:100].str.fullmatch(number).all()
@@ -271,6 +270,14 @@ def _read_decimal_comma(column: pd.Series) -> pd.Series:
         return column
     plain = column.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
     return plain.astype("float64")
+
+
+def _has_quoted_decimals(present: pd.Series) -> bool:
+    """Tell whether commas, in a file cut by them, are decimal ones: some stand where no thousands end."""
+    return bool(
+        present[:100].str.fullmatch(r"[+-]?\d+(,\d+)?").all()
+        and present.str.contains(r"^[+-]?0,|,\d{1,2}$|,\d{4,}$|^[+-]?\d{4,},", regex=True).any()
+    )
 
 
 # --- Formulas ------------------------------------------------------------------------------

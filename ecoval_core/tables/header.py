@@ -38,8 +38,7 @@ def parse_header(text: str) -> tuple[int, ...]:
     rows = text.replace(" ", "").split(",")
     if not 1 <= len(rows) <= 2 or not all(row.isdigit() and int(row) for row in rows):
         raise TableError(
-            f"The header is {text!r}: give the number of the row with the names (from 1), two such as 1,2, or "
-            "none."
+            f"The header is {text!r}: give the number of the row with the names, two such as 1,2, or none."
         )
     return tuple(sorted({int(row) for row in rows}))
 

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import gzip
 import io
+import re
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import pandas as pd
 from pandas.api import types
 
 from ecoval_core.tables.delimited import read_delimited
+from ecoval_core.tables.header import Reading
 from ecoval_core.tables.limits import (
     TableError,
     check_bytes,
     check_shape,
     column_names,
+    note_repeated,
     refuse,
     refuse_empty,
 )
+from ecoval_core.tables.workbook import read_workbook
 from ecoval_core.text import shorten
 
 if TYPE_CHECKING:
@@ -39,22 +44,34 @@ FOREIGN_FORMATS = {
     b"\xd0\xcf\x11\xe0": "an old (.xls) or a protected Excel workbook",
     b"<!doctype html": "a web page",
     b"<html": "a web page",
-    b'{"': "a JSON document",
-    b'[{"': "a JSON document",
 }
 # The first and the last second that a date may have: of the years 1 and 9999.
 _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
-def read_frame(source: bytes | str | Path | BinaryIO, name: str | None = None) -> pd.DataFrame:
-    """Read a table from CSV, Parquet or Excel, whichever the content turns out to be.
+class FileRead(NamedTuple):
+    """A file as a frame, and how it was read."""
 
-    Text may be separated by comma, semicolon, tab or bar and be encoded in UTF-8, in UTF-16 with
-    its mark, as Windows writes Western text, or in the encodings of other alphabets that
-    charset-normalizer knows; where the separator is not a comma, numbers may have a decimal comma.
-    Text that `workspace.exports.to_csv` kept from running as a formula is given back as it was. Any
-    of the formats may be packed with gzip (``.csv.gz``). Of a workbook the first sheet is read. A
-    named index of a Parquet file becomes a column.
+    frame: pd.DataFrame
+    reading: Reading
+
+
+def read_frame(
+    source: bytes | str | Path | BinaryIO,
+    name: str | None = None,
+    *,
+    header: Sequence[int] | None = None,
+    sheet: str | None = None,
+) -> pd.DataFrame:
+    """Read a table from CSV, JSON Lines, Parquet or Excel, whichever the content turns out to be.
+
+    Text may be separated by comma, semicolon, tab, bar or runs of blanks and be encoded in UTF-8, in
+    UTF-16 with its mark, as Windows writes Western text, or in the encodings of other alphabets that
+    charset-normalizer knows; numbers may have a decimal comma. A quotation mark within quotes is doubled
+    or has a backslash before it. Text that `workspace.exports.to_csv` kept from running as a formula is
+    given back as it was. Any of the formats may be packed with gzip (``.csv.gz``). A named index of a
+    Parquet file becomes a column. Text keeps words such as None and NA, of which `make_table` says what
+    they are; codes with a zero in front stay text.
 
     Parameters
     ----------
@@ -62,6 +79,12 @@ def read_frame(source: bytes | str | Path | BinaryIO, name: str | None = None) -
         The content, or where it is. At most `MAX_BYTES`, packed and unpacked.
     name : str, default=None
         The file's name, used in messages. None takes the name that `source` has.
+    header : sequence of int, default=None
+        Rows of a text or a sheet that hold the names, from 1; two are joined, an empty sequence stands for
+        a file without names. None guesses: titles above the names are passed over, a first row of data is
+        told from one of names.
+    sheet : str, default=None
+        Sheet of a workbook; None takes the first that is not empty.
 
     Returns
     -------
@@ -73,36 +96,66 @@ def read_frame(source: bytes | str | Path | BinaryIO, name: str | None = None) -
     ------
     TableError
         If the file is too large in bytes, rows, columns or cells (see `limits`), empty, not a
-        table, damaged, or has unusable column names.
+        table, damaged, or has unusable column names or no such header or sheet.
 
     Notes
     -----
     A hostile file may unpack to far more than it is. Read files of strangers in a process whose
     memory and time are limited, as the app does.
     """
+    return read_file(source, name, header=header, sheet=sheet).frame
+
+
+def read_file(
+    source: bytes | str | Path | BinaryIO, name: str | None = None, *,
+    header: Sequence[int] | None = None, sheet: str | None = None,
+) -> FileRead:  # fmt: skip
+    """Read a table as :func:`read_frame` does, and say how."""
     if isinstance(source, str):
         source = Path(source)
     name = shorten(name or Path(str(getattr(source, "name", "the file"))).name, 100) or "the file"
     try:
-        frame = _read(_read_bytes(source, name), name)
+        frame, reading = _read(_read_bytes(source, name), name, header, sheet)
     except (TableError, MemoryError):
         raise
     except Exception as error:  # whatever damaged content leads a library to raise
         refuse(name, f"cannot be read ({shorten(error, 120) or type(error).__name__})", error)
     check_shape(*frame.shape, name)
+    notes = (*reading.notes, *note_repeated(frame.columns))
     frame.columns = pd.Index(column_names(frame.columns, name))
-    return frame
+    return FileRead(frame, reading.model_copy(update={"notes": notes}))
 
 
-def _read(data: bytes, name: str) -> pd.DataFrame:
+def read_cells(source: bytes | Path, name: str, reading: Reading) -> pd.DataFrame | None:
+    """Return the cells of a text as they are written; None for other formats, whose cells have types."""
+    data = _read_bytes(source, name)
+    if data.startswith(b"\x1f\x8b"):
+        data = _unpack(data, name)
+    if data.startswith((b"PAR1", b"PK\x03\x04")) or _is_json(data):
+        return None
+    frame, _ = read_delimited(data, name, reading.header, as_text=True)
+    return frame.set_axis(column_names(frame.columns, name), axis=1)
+
+
+def _is_json(data: bytes) -> bool:
+    return re.match(rb'(?:\xef\xbb\xbf)?\s*(?:\[\s*)?\{\s*"', data[:256]) is not None
+
+
+def _read(
+    data: bytes, name: str, header: Sequence[int] | None, sheet: str | None
+) -> tuple[pd.DataFrame, Reading]:
     if data.startswith(b"\x1f\x8b"):
         data = _unpack(data, name)
     if not data[:4096].strip() and not data.strip():
         refuse_empty(name)
-    if data.startswith(b"PAR1"):
-        return _read_parquet(data, name)
     if data.startswith(b"PK\x03\x04") and b"xl/workbook.xml" in data:
-        return _read_workbook(data, name)
+        return read_workbook(data, name, header, sheet)
+    if sheet is not None:
+        raise TableError(f"{name} is no workbook: leave the sheet out.")
+    if data.startswith(b"PAR1"):
+        return _read_parquet(data, name), Reading()
+    if _is_json(data):
+        return _read_json(data, name), Reading()
     start = data[:64].lstrip().lower()
     for prefix, what in FOREIGN_FORMATS.items():
         if start.startswith(prefix):
@@ -110,7 +163,19 @@ def _read(data: bytes, name: str) -> pd.DataFrame:
     suffix = Path(name.lower().removesuffix(".gz")).suffix
     if suffix in (".parquet", ".xlsx"):
         refuse(name, f"is named {suffix} but holds something else")
-    return read_delimited(data, name)
+    return read_delimited(data, name, header)
+
+
+def _read_json(data: bytes, name: str) -> pd.DataFrame:
+    """Read an object a line, or a list of objects; strings stay strings."""
+    is_list = data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+    try:
+        return pd.read_json(
+            io.BytesIO(data), orient="records", lines=not is_list, dtype=False, convert_dates=False,
+            precise_float=True,
+        )  # fmt: skip
+    except ValueError as error:
+        refuse(name, f"is a JSON document, not one row an object ({shorten(error, 60)})", error)
 
 
 def _read_bytes(source: bytes | Path | BinaryIO, name: str) -> bytes:
@@ -198,22 +263,3 @@ def index_to_columns(frame: pd.DataFrame) -> pd.DataFrame:
     is_named = any(level is not None for level in frame.index.names)
     is_informative = is_named or not types.is_integer_dtype(frame.index)
     return frame.reset_index(drop=not is_informative, allow_duplicates=True)
-
-
-def _read_workbook(data: bytes, name: str) -> pd.DataFrame:
-    """Read the first sheet; its first row that is not blank holds the names."""
-    try:
-        cells = pd.read_excel(io.BytesIO(data), header=None, dtype=object, engine="calamine")
-    except MemoryError:
-        raise
-    except BaseException as error:
-        # What panics in Rust is no Exception, and a class that cannot be imported.
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        refuse(name, "is an Excel workbook that is damaged or protected", error)
-    cells = cells.dropna(how="all").dropna(how="all", axis="columns")
-    if cells.empty:
-        refuse_empty(name)
-    frame = cells.iloc[1:].reset_index(drop=True).infer_objects()
-    frame.columns = pd.Index(cells.iloc[0].fillna(""), dtype=object)
-    return frame

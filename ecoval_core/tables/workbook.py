@@ -1,0 +1,71 @@
+"""Workbooks: the sheets of an Excel file, and the rows of one that hold its names."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from ecoval_core.tables.header import MAX_ROWS, Reading, guess_header, join_header
+from ecoval_core.tables.limits import TableError, refuse, refuse_empty
+from ecoval_core.text import join, shorten
+
+
+def read_workbook(
+    data: bytes, name: str, header: Sequence[int] | None, sheet: str | None
+) -> tuple[pd.DataFrame, Reading]:
+    """Read a sheet, the first that is not empty if none is named; cells keep their types."""
+    sheets, cells, found = _read_cells(data, name, sheet)
+    rows = cells.head(MAX_ROWS).map(_spell).to_numpy().tolist()
+    numbers = (cells.index + 1).tolist()
+    if header is None:
+        positions = guess_header(rows)
+    elif missing := [row for row in header if row not in numbers]:
+        raise TableError(
+            f"{name} has no names in row {missing[0]}: choose another header, or none."
+        )
+    else:
+        positions = [numbers.index(row) for row in header]
+    last = positions[-1] if positions else -1
+    top = cells.iloc[positions].map(_spell).to_numpy().tolist()
+    # What is left of a title alone is no column.
+    frame = cells.iloc[last + 1 :].reset_index(drop=True)
+    names = join_header(top, cells.shape[1])
+    kept = [i for i, label in enumerate(names) if label or frame.iloc[:, i].notna().any()]
+    frame = frame.iloc[:, kept].infer_objects()
+    frame.columns = pd.Index([names[i] for i in kept], dtype=object)
+    reading = Reading(
+        header=None if positions == [0] else tuple(numbers[i] for i in positions),
+        sheet=None if found == sheets[0] else found,
+        sheets=tuple(sheets) if len(sheets) > 1 else (),
+    )
+    return frame, reading
+
+
+def _read_cells(data: bytes, name: str, sheet: str | None) -> tuple[list[str], pd.DataFrame, str]:
+    """Return the names of the sheets, the cells of one without blank rows and columns, and its name."""
+    try:
+        with pd.ExcelFile(io.BytesIO(data), engine="calamine") as book:
+            sheets = list(map(str, book.sheet_names))
+            if sheet is not None and sheet not in sheets:
+                shown = join([repr(shorten(one)) for one in sheets[:5]], len(sheets))
+                raise TableError(f"{name} has no sheet {sheet!r}: choose one of {shown}.")
+            for one in sheets if sheet is None else [sheet]:
+                cells = book.parse(one, header=None, dtype=object)
+                cells = cells.dropna(how="all").dropna(how="all", axis="columns")
+                if not cells.empty:
+                    return sheets, cells, one
+    except (MemoryError, TableError):
+        raise
+    except BaseException as error:
+        # What panics in Rust is no Exception, and a class that cannot be imported.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        refuse(name, "is an Excel workbook that is damaged or protected", error)
+    return refuse_empty(name)
+
+
+def _spell(cell: Any) -> str:
+    return "" if pd.isna(cell) else str(cell)
