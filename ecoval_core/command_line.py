@@ -13,15 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pandas as pd
 
 from ecoval_core.commands.options import JOBS, PATH, REPORT, table_options
 from ecoval_core.commands.output import check_out, make_folder, write_bytes, write_frame
-from ecoval_core.commands.splitting import file_options, print_split, read_files, split_options
+from ecoval_core.commands.splitting import (
+    file_options,
+    print_split,
+    read_files,
+    reading_options,
+    split_options,
+)
 from ecoval_core.commands.valuing import value_file
 from ecoval_core.evaluation.curves import STRATEGIES, removal_curves, summarise_curves
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.notebook import show_file
-from ecoval_core.tables import read_frame
+from ecoval_core.tables import parse_header, read_cells, read_frame
 from ecoval_core.terminal import (
     OTHER_BYTES,
     Commands,
@@ -36,6 +43,7 @@ from ecoval_core.terminal import (
 from ecoval_core.text import count_of
 from ecoval_core.workspace.exports import exported_frame
 from ecoval_core.workspace.recipe import (
+    Recipe,
     Replay,
     make_recipe,
     open_table,
@@ -58,6 +66,7 @@ def main() -> None:
 @main.command()
 @table_options
 @split_options
+@reading_options
 @REPORT
 @click.option(
     "--recipe", type=PATH, metavar="FILE",
@@ -84,7 +93,8 @@ def value(
         if extra is not None:
             check_out(extra, [table], [suffix])
     run = value_file(table, out, **options)
-    write_frame(exported_frame(run, "all_values", unit=unit), out)
+    found = exported_frame(run, "all_values", unit=unit)
+    write_frame(found if out.suffix.lower() == ".parquet" else _as_written(found, run, table), out)
     if recipe is not None:
         write_bytes(recipe_bytes(make_recipe(run, PruneList(), unit=unit)), recipe)
     if report is not None:
@@ -98,6 +108,7 @@ def value(
 @main.command()
 @table_options
 @split_options
+@reading_options
 @click.option(
     "--strategy", "strategies", multiple=True, type=click.Choice(STRATEGIES),
     default=STRATEGIES, show_default="all four", help="Which rows to remove first. May be repeated.",
@@ -163,7 +174,7 @@ def replay(
     """
     sources = [path for path in (recipe, table, validation, test) if path is not None]
     plan = read_recipe(recipe)
-    frame, name = (None, "") if table is None else (read_frame(table), table.name)
+    frame, name = (None, "") if table is None else (_read_as(plan, table), table.name)
     files = read_files(validation, test)
     opened = open_table(plan, frame, any_table=any_table, name=name, files=files)
     make_folder(out, sources)
@@ -195,16 +206,38 @@ def replay(
         click.get_current_context().exit(OTHER_BYTES)
 
 
+def _as_written(found: pd.DataFrame, run: Run, path: Path) -> pd.DataFrame:
+    """Return a table to write with the cells of its file as they are written there, but for mended ones."""
+    spec = run.opened.spec.table
+    cells = read_cells(path, spec.name, spec.reading)
+    if cells is None:
+        return found
+    mended = {one.column for one in spec.fixes}
+    kept = [str(name) for name in cells if name in found and name not in mended]
+    return found.assign(**{column: cells[column].to_numpy() for column in kept})
+
+
+def _read_as(plan: Recipe, table: Path) -> pd.DataFrame:
+    how = plan.run.table.reading
+    return read_frame(table, header=how.header, sheet=how.sheet)
+
+
 @main.command("open")
 @click.argument("table", type=PATH)
+@reading_options
 @click.option("--target", metavar="COLUMN", show_default="guessed", help="Column to predict.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to serve the app on.")
-def open_app(table: Path, target: str | None, port: int | None) -> None:
+def open_app(
+    table: Path, target: str | None, port: int | None, header: str | None, sheet: str | None
+) -> None:
     """Open TABLE in the app, print its address, and serve it until Ctrl-C.
 
     Example: python -m ecoval_core open houses.csv --target price
     """
-    app = show_file(table, target=target, port=port)
+    app = show_file(
+        table, target=target, port=port, sheet=sheet,
+        header=None if header is None else parse_header(header),
+    )  # fmt: skip
     try:
         app.wait()
     finally:

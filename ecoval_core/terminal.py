@@ -11,8 +11,9 @@ from typing import Any
 import click
 from joblib import Parallel, delayed, effective_n_jobs
 
-from ecoval_core.tables import Table
-from ecoval_core.text import count_of
+from ecoval_core.tables import Reading, Table
+from ecoval_core.tables.header import say_header
+from ecoval_core.text import count_of, join
 from ecoval_core.valuation.models import title_of
 from ecoval_core.valuation.parallel import Progress
 from ecoval_core.valuation.record import reliability_warning
@@ -91,6 +92,19 @@ def print_table(table: Table) -> None:
         click.echo(f"Set aside: {count_of(n_left, 'row')} without a target.", err=True)
     for column, reason in table.excluded.items():
         click.echo(f"Left out: {column!r} ({plain(reason)}).", err=True)
+
+
+def print_reading(reading: Reading) -> None:
+    """Print on stderr what was assumed when a file was read, and how to change it."""
+    if reading.header is not None:
+        rows = f"row {say_header(reading.header)}" if reading.header else "in no row"
+        click.echo(f"Names: {rows} (--header to change that).", err=True)
+    if reading.sheets:
+        shown = reading.sheet or reading.sheets[0]
+        others = join([plain(one) for one in reading.sheets if one != shown][:5])
+        click.echo(f"Sheet: {plain(shown)} (--sheet for {others}).", err=True)
+    for note in reading.notes:
+        click.echo(plain(note), err=True)
 
 
 def print_values(run: Run, unit: UnitKind) -> None:

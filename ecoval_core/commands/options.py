@@ -62,6 +62,11 @@ def table_options(command: Callable[..., None]) -> Callable[..., None]:
             click.option(name, **{"show_default": True, **how}, help=text)
             for name, how, text in said
         ),
+        click.option(
+            "--mend",
+            is_flag=True,
+            help="Mend what is noticed in the cells, such as spellings of one class.",
+        ),
         JOBS,
     ]
     for option in reversed(options):

@@ -35,6 +35,11 @@ _OPTIONS: list[tuple[str, dict[str, Any], str]] = [
      "With --split: the part (train, validation, test, or none) that a value names. May be repeated."),
     ("--weights", _COLUMN, "Column with the weight of each row, in fits and in scores."),
 ]  # fmt: skip
+_READING: list[tuple[str, dict[str, Any], str]] = [
+    ("--header", {"metavar": "ROW", "show_default": "guessed"},
+     "Row with the names of the columns, from 1; two such as 1,2 are joined; none if the file has no names."),
+    ("--sheet", {"metavar": "NAME", "show_default": "the first"}, "Sheet of an Excel workbook."),
+]  # fmt: skip
 _FILES: list[tuple[str, dict[str, Any], str]] = [
     ("--validation", _FILE, "File with the rows to measure values on, with the columns of TABLE."),
     ("--test", _FILE, "File with the rows to test curves on, with the columns of TABLE."),
@@ -47,6 +52,11 @@ def _add(
     for name, how, text in reversed(said):
         command = click.option(name, **how, help=text)(command)
     return command
+
+
+def reading_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say how a file is read."""
+    return _add(command, _READING)
 
 
 def file_options(command: Callable[..., None]) -> Callable[..., None]:

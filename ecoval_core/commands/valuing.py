@@ -7,13 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import click
+import pandas as pd
 from pydantic import ValidationError
 
 from ecoval_core.commands.output import FORMATS, check_out
 from ecoval_core.commands.splitting import describe_split, print_split, read_files
-from ecoval_core.tables import Split, make_table, read_frame, suggest_exclusions
+from ecoval_core.tables import (
+    Fix,
+    Split,
+    clean,
+    empty_words,
+    make_table,
+    parse_header,
+    read_file,
+    suggest_exclusions,
+    suggest_fixes,
+)
+from ecoval_core.tables.table import content_digest
 from ecoval_core.target_type import Task
-from ecoval_core.terminal import print_table, valuing, warn
+from ecoval_core.terminal import plain, print_reading, print_table, valuing, warn
 from ecoval_core.valuation.models import make_model, models_for
 from ecoval_core.valuation.scoring import (
     EVEN_SHARE,
@@ -37,7 +49,8 @@ def value_file(
     path: Path, out: Path, *, target: str, task: Task | None, exclude: Sequence[str],
     include: Sequence[str], proportions: tuple[float, float, float], model: str | None,
     n_clusters: int | None, scoring: str | None, extrinsic_weight: float, class_weight: str, seed: int,
-    max_val_samples: int, jobs: int, class_balanced: bool = False, **how: Any,
+    max_val_samples: int, jobs: int, header: str | None, sheet: str | None, mend: bool,
+    class_balanced: bool = False, **how: Any,
 ) -> Run:  # fmt: skip
     """Value a table from its file, after refusing whatever could only fail once it is valued.
 
@@ -45,7 +58,11 @@ def value_file(
     """
     own = [file for file in (how["validation"], how["test"]) if file is not None]
     check_out(out, [path, *own], FORMATS)
-    frame, files = read_frame(path), read_files(how["validation"], how["test"])
+    rows = None if header is None else parse_header(header)
+    frame, reading = read_file(path, header=rows, sheet=sheet)
+    files = read_files(how["validation"], how["test"])
+    content, fixes = content_digest(frame), _mend(frame, target, mend)
+    frame = clean(frame, fixes)
     for column in include:
         if column not in frame:
             raise ValueError(f"{path.name} has no column {column!r} to include.")
@@ -72,7 +89,8 @@ def value_file(
         )  # fmt: skip
     except ValidationError as error:
         raise ValueError(_as_option(error)) from error
-    spec = OpenSpec(table=describe_table(table), split=how_split)
+    described = describe_table(table, content=content, fixes=fixes, reading=reading)
+    spec = OpenSpec(table=described, split=how_split)
     opened = Opened(spec.key, spec, split_table(table, spec.split, files))
     balanced = _is_balanced(class_weight, opened.split)
     if n_clusters is None:
@@ -84,11 +102,22 @@ def value_file(
         )
     settings = settings.replace(n_clusters=n_clusters, balanced=balanced)
     print_table(table)
+    print_reading(reading)
     print_split(how_split, opened.split)
     with valuing(jobs) as progress:
         run = value_split(opened, settings, n_jobs=jobs, progress=progress)
     warn(run)
     return run
+
+
+def _mend(frame: pd.DataFrame, target: str, wanted: bool) -> tuple[Fix, ...]:
+    """Say what could be mended in the cells, and return it if that is wanted."""
+    found = suggest_fixes(empty_words(frame, target))
+    for one in found:
+        click.echo(f"{'Mended' if wanted else 'Noticed'}: {plain(one.sentence)}", err=True)
+    if found and not wanted:
+        click.echo("With --mend this is done.", err=True)
+    return found if wanted else ()
 
 
 def _as_option(error: ValidationError) -> str:

@@ -10,6 +10,11 @@ from ecoval_core.text import join
 
 MAX_CLASSES = 1_000
 MIN_ROWS = 10
+# What pandas takes for a missing value when it reads text. In a target a word is a class.
+MISSING_WORDS = frozenset(
+    ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
+     "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
+)  # fmt: skip
 _PLAIN_KINDS = (
     "string", "integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty", "datetime", "date",
     "time", "timedelta",
@@ -26,6 +31,20 @@ def target_array(y: pd.Series, task: Task) -> np.ndarray:
     if values is not None and (values == np.floor(values)).all() and abs(values).max() < 2**53:
         return y.to_numpy(dtype="int64")
     return y.astype(str).to_numpy(dtype=np.str_)
+
+
+def empty_words(frame: pd.DataFrame, target: str | None = None) -> pd.DataFrame:
+    """Empty the cells of text that hold a word for a missing value, but for those of the target."""
+    emptied = {}
+    for column in frame.columns:
+        if column == target or not isinstance(frame[column].dtype, pd.StringDtype):
+            continue
+        is_word = frame[column].isin(MISSING_WORDS)
+        if is_word.any():
+            emptied[column] = frame[column].mask(is_word)
+            if is_word.all() or emptied[column].isna().all():
+                emptied[column] = emptied[column].astype("float64")
+    return frame.assign(**emptied) if emptied else frame
 
 
 def is_present(column: pd.Series) -> np.ndarray:

@@ -198,7 +198,9 @@ def _parse(
     frame = frame.astype(dict.fromkeys(texts, "str"))
     # What pandas takes for missing may be a class: what is text keeps its words.
     if re.search(_MISSING_WORD, data):
-        worded = [name for name in names if types.is_string_dtype(frame[name]) and frame[name].hasnans]
+        worded = [
+            name for name in names if types.is_string_dtype(frame[name]) and frame[name].hasnans
+        ]
         if worded:
             frame[worded] = read(usecols=worded, dtype="str", **_WORDS)
     # A code with a zero in front is no number.

@@ -5,7 +5,7 @@ import re
 import pandas as pd
 from pandas.api import types
 
-from ecoval_core.tables.columns import MIN_ROWS, check_target, holds_nested
+from ecoval_core.tables.columns import MIN_ROWS, check_target, empty_words, holds_nested
 from ecoval_core.tables.limits import TableError
 from ecoval_core.tables.pictures import detect_grid, holds_pictures
 from ecoval_core.tables.prose import SHARE, is_prose, says_nothing
@@ -49,6 +49,7 @@ def detect_target(frame: pd.DataFrame) -> str:
     name it is the last column if it holds few classes, one named like an amount, the first column
     if it holds few classes, or the last that could be one.
     """
+    frame = empty_words(frame)
     left_out = _suggest(frame)
     names = [str(column) for column in frame.columns]
     plain = [name for name in frame.columns if name not in left_out]
@@ -139,6 +140,7 @@ def suggest_exclusions(frame: pd.DataFrame, target: str | None = None) -> dict[s
     row; text, pictures and pixels beside vectors, which say it better; and columns that say the same as the
     target. Measurements that happen to be unique, free text, and dates, are no ids.
     """
+    frame = empty_words(frame, target)
     reasons = _suggest(frame, target)
     if target is not None and target in frame:
         reasons |= copies_of_target(frame.drop(columns=list(reasons)), target)

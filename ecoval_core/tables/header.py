@@ -31,6 +31,9 @@ class Reading(BaseModel):
     notes: tuple[str, ...] = ()
 
 
+USUAL = Reading()
+
+
 def parse_header(text: str) -> tuple[int, ...]:
     """Read what a user says of a header: "3", "3,4" or "none"."""
     if text.strip().lower() in ("none", "0"):

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 import numpy as np
 import pandas as pd
 
-from ecoval_core.tables.columns import check_finite, is_present
+from ecoval_core.tables.columns import MISSING_WORDS, check_finite, empty_words, is_present
 from ecoval_core.tables.convert import (
     convert,
     counts_of,
@@ -73,7 +73,9 @@ def match_columns(
     frame = index_to_columns(frame)
     frame.columns = pd.Index(column_names(frame.columns, name))
     check_filled(*frame.shape, name)
+    frame = empty_words(frame, table.target if _has_word_class(table) else None)
     known = table.frame if train_ids is None else table.frame.iloc[train_ids]
+    known = empty_words(known, table.target)
     pairs, notes = _match_names(table, [str(column) for column in frame], name)
     warnings: list[str] = []
     columns = {}
@@ -112,6 +114,10 @@ def match_columns(
         unknown_labels=unknown.astype("str"), repeated_ids=repeated, notes=tuple(notes),
         warnings=tuple(warnings),
     )  # fmt: skip
+
+
+def _has_word_class(table: Table) -> bool:
+    return not MISSING_WORDS.isdisjoint(map(str, table.classes))
 
 
 def _rows(n: int) -> str:

@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
 
+from ecoval_core.tables.columns import empty_words
 from ecoval_core.tables.limits import TableError
 from ecoval_core.tables.match import Matched, count_repeats
 from ecoval_core.tables.split_columns import read_weights
@@ -179,7 +180,7 @@ def prepare(
     rng = np.random.default_rng((random_state, NOISE_STREAM))
     noisy, flipped = plant_label_noise(y_train, noise, task=table.task, random_state=rng)
     ids = dict(zip(PARTS, (table.labelled_ids[rows] for rows in parts), strict=True))
-    features = table.frame[table.features]
+    features = empty_words(table.frame[table.features])
     vectorizer = _make_vectorizer(features, random_state)
     X = {
         "training": _to_numbers(
@@ -233,7 +234,7 @@ def vectorise_new(split: Split, frame: pd.DataFrame) -> np.ndarray:
     """Vectorise rows of another file as the training part was."""
     table, vectorizer = split.table, split.vectorizer
     if vectorizer is None:
-        features = table.frame[table.features]
+        features = empty_words(table.frame[table.features])
         vectorizer = _make_vectorizer(features, split.random_state)
         _to_numbers(vectorizer.fit_transform, features.iloc[split.ids_train], table.name)
     return _to_numbers(vectorizer.transform, frame[table.features], table.name)

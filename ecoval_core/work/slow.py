@@ -35,14 +35,17 @@ from ecoval_core.tables import (
     Fix,
     clean,
     detect_target,
+    empty_words,
     load_sample,
     make_table,
-    read_frame,
     suggest_exclusions,
     suggest_fixes,
 )
+from ecoval_core.tables.header import USUAL, Reading
 from ecoval_core.tables.match import Matched, match_columns
 from ecoval_core.tables.prepare import vectorise_new
+from ecoval_core.tables.read import read_file as read_frame_as
+from ecoval_core.tables.read import read_frame
 from ecoval_core.tables.split_hints import suggest_splits
 from ecoval_core.tables.splitting import RANDOM, SPLIT_REASONS
 from ecoval_core.tables.table import content_digest
@@ -73,6 +76,8 @@ from ecoval_core.workspace.workspace import Workspace
 N_RANDOM, N_REPEATS = 10, 5
 RECOMMENDED, BY_VALUE = "recommended", "value"
 MIN_COMMON_ROWS = 20
+# A larger file is not kept to be read again with another header.
+MAX_KEPT_BYTES = 50 * 2**20
 KEEP_FEWER = "keep fewer rows or columns, or save it as Parquet."
 
 
@@ -94,23 +99,29 @@ def open_table(
     task: TableTask | None = None, excluded: Mapping[str, str] | None = None,
     left_out: Mapping[str, str] | None = None, fixes: Sequence[Fix] = (),
     split: SplitSpec = DEFAULT_SPLIT, sample: str | None = None,
-    own: Mapping[str, tuple[str, str]] | None = None,
+    own: Mapping[str, tuple[str, str]] | None = None, header: Sequence[int] | None = None,
+    sheet: str | None = None, reading: Reading = USUAL,
 ) -> dict[str, Any]:  # fmt: skip
     """Read or change a table and split it; `own` are uploads, and their names, with the rows of a part.
 
-    `source` names a "sample", an uploaded "file" or a "frame" of the workspace; `left_out` are columns left
-    out besides those that look like ids. Returns "split", the key of the opened table, or "refusal" with what
-    may let it open: "frame", "columns", "target" and "suggested" fixes.
+    `source` names a "sample", an uploaded "file", the cells of a file to read "again" with another `header`
+    or `sheet`, or a "frame" of the workspace, for which `reading` says how it was read; `left_out` are
+    columns left out besides those that look like ids. Returns "split", the key of the opened table, or
+    "refusal" with what may let it open: "frame", "columns", "target", "reading" and "suggested" fixes.
     """
     if "sample" in source:
         table = load_sample(source["sample"])
         spec = runs.describe_table(table, sample=source["sample"])
         return _open(work, OpenSpec(table=spec, split=split), table)
-    if "file" in source:
-        frame = read_frame(work.uploads / source["file"], name)
-    else:
+    if "frame" in source:
         frame = work.frame(source["frame"])
-    content, suggested = content_digest(frame), suggest_fixes(frame)
+    else:
+        data = _file_of(work, source)
+        frame, reading = read_frame_as(data, name, header=header, sheet=sheet)
+        if len(data) <= MAX_KEPT_BYTES:
+            kept = np.frombuffer(data, np.uint8)
+            work.workspace.save(file_key(content_digest(frame)), "file", kept)
+    content, suggested = content_digest(frame), suggest_fixes(empty_words(frame, target))
     runs.save_frame(work.workspace, frame, content)
     work.workspace.save(suggestions_key(content), "suggestions", list(suggested), owner=content)
     fixed = clean(frame, fixes)
@@ -133,7 +144,9 @@ def open_table(
         excluded = dict(excluded) | reserved
         split = runs.complete_split(split, fixed)
         table = make_table(fixed, name, target, task, excluded)
-        spec = runs.describe_table(table, content=content, fixes=tuple(fixes), sample=sample)
+        spec = runs.describe_table(
+            table, content=content, fixes=tuple(fixes), sample=sample, reading=reading
+        )
         return _open(work, OpenSpec(table=spec, split=split), table)
     except ValueError as error:
         columns = [str(column) for column in frame.columns]
@@ -151,6 +164,7 @@ def open_table(
         return {
             "refusal": str(error), "frame": content, "columns": columns,
             "target": target or _guess_target(fixed), "suggested": plain(offered),
+            "reading": plain(reading),
         }  # fmt: skip
 
 
@@ -169,6 +183,21 @@ def _with_files(work: Work, split: SplitSpec, own: Mapping[str, tuple[str, str]]
         runs.save_frame(work.workspace, frame, files[part]["content"])
     more = {"kind": "files", "column": None, "words": {}, **files}
     return SplitSpec.model_validate(split.model_dump() | more)
+
+
+def _file_of(work: Work, source: Mapping[str, str]) -> bytes:
+    """Return an uploaded file, or one that was kept to be read again."""
+    if "file" in source:
+        return (work.uploads / source["file"]).read_bytes()
+    kept = work.workspace.load(file_key(source["again"]), np.ndarray)
+    if kept is None:
+        raise ValueError("The file is no longer kept as it was: upload it again.")
+    return bytes(kept.tobytes())
+
+
+def file_key(content: str) -> str:
+    """Name the file whose cells have a digest."""
+    return key_of("file", content)
 
 
 def suggestions_key(content: str) -> str:

@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.tables import SAMPLES, Fix
+from ecoval_core.tables import SAMPLES, Fix, Reading
 from ecoval_core.tables.split_columns import Part
 from ecoval_core.tables.splitting import Kind, Rule
 from ecoval_core.target_type import Task
@@ -96,7 +96,7 @@ def versions() -> dict[str, str]:
 class TableSpec(Document):
     """What is predicted from which cells.
 
-    `content` is the digest of the cells as read; `fixes` are applied to them before anything else.
+    `content` is the digest of the cells as read, `reading` says how; `fixes` are applied to them first.
     """
 
     name: str
@@ -106,6 +106,7 @@ class TableSpec(Document):
     task: Task
     excluded: dict[str, str] = {}
     fixes: tuple[Fix, ...] = ()
+    reading: Reading = Reading()
 
     @model_validator(mode="after")
     def _check(self) -> TableSpec:
@@ -119,7 +120,9 @@ class TableSpec(Document):
         """Return what values depend on: neither names nor explanations."""
         options: dict[str, Any] = {"mode": "json", "exclude_defaults": True}
         fixes = [one.model_dump(**options, exclude={"sentence", "n_cells"}) for one in self.fixes]
-        dumped = self.model_dump(**options, exclude={"name", "sample", "excluded", "fixes"})
+        dumped = self.model_dump(
+            **options, exclude={"name", "sample", "excluded", "fixes", "reading"}
+        )
         return dumped | {"excluded": sorted(self.excluded), "fixes": fixes}
 
 
