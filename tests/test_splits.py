@@ -85,12 +85,18 @@ def test_later_rows_never_teach_earlier_ones(written):
 
 
 def test_targets_that_are_random_by_patient_give_no_surplus_by_group():
-    settings = Settings(model="random_forest", n_clusters=6, scoring="probability")
-    by_row = value_split(open_split(visits()), settings).ecoval
-    by_patient = value_split(open_split(visits(), groups="patient"), settings).ecoval
-    assert by_row.surplus_ > 0.2
-    assert by_patient.surplus_ < 0.1
-    assert not by_patient.reliable_
+    settings = Settings(
+        model="random_forest", n_clusters=6, scoring="probability", parameters={"n_estimators": 25}
+    )
+
+    def mean_surplus(**how):
+        tables = [visits(60, 8, seed) for seed in range(3)]
+        return np.mean(
+            [value_split(open_split(f, **how), settings).ecoval.surplus_ for f in tables]
+        )
+
+    assert mean_surplus() > 0.3
+    assert abs(mean_surplus(groups="patient")) < 0.05
 
 
 def test_a_column_names_the_parts_and_blank_rows_are_set_aside():

@@ -67,7 +67,8 @@ def chosen(opened: Opened, **chance: Any) -> SplitSpec | None:
     if (by in ("time", "column") and column is None) or (by == "groups" and groups is None):
         return None
     if by == "column" and column is not None:
-        asked = {value: data_choices.get(_word(column, value)) for value in _values(opened, column)}
+        values = _fill_words(opened, column)
+        asked = {value: data_choices.get(_word(column, value)) for value in values}
         words = {value: part for value, part in asked.items() if part is not None}
         if len(words) < len(asked):
             return None
