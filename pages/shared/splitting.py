@@ -171,7 +171,8 @@ def draw(opened: Opened, apply: Change, add_file: Callable[[str], None], drop_fi
     column_of(
         "weights",
         "Weights of rows",
-        "A column of numbers of 0 or more. A row of weight 2 counts like two rows, in fits and in scores.",
+        "A column of numbers of 0 or more. A row of weight 2 counts like two rows in the fits and "
+        "scores that values are made of. Curves, effects, other methods and new data count every row once.",
         optional=True,
     )
     for note in opened.split.notes:
