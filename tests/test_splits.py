@@ -158,6 +158,19 @@ def test_own_files_are_matched_kept_in_the_archive_and_replayed_to_the_same_byte
         assert {"validation", "test"} <= set(members.namelist())
 
 
+@pytest.mark.parametrize("every_row", [False, True])
+def test_weights_of_one_change_nothing_and_others_do(every_row):
+    settings = SETTINGS.replace(every_row=every_row)
+    alike, ones, weighted = (
+        value_split(
+            open_split(visits().assign(w=w).drop(columns="part"), weights=weights), settings
+        ).ecoval.values_
+        for w, weights in ((1, None), (1, "w"), (visits()["w"], "w"))
+    )
+    np.testing.assert_allclose(ones, alike, atol=1e-9)
+    assert np.abs(weighted - alike).max() > 1e-4
+
+
 def test_rows_of_a_test_file_that_stand_in_training_are_counted():
     frame = visits()[[*"abcde", "y"]]
     test = frame[195:].reset_index(drop=True)
