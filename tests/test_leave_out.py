@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ecoval_core import EcoVal
-from ecoval_core.valuation import leave_out, refitting
+from ecoval_core.valuation import leave_out, problem
 from ecoval_core.valuation.clustering import cluster_groups
 from ecoval_core.valuation.leave_out import find_shortcut, has_short_way
 
@@ -197,7 +197,7 @@ def test_values_are_those_of_refits(cancer, model, monkeypatch):
 
     by_formula = value()
     with monkeypatch.context() as patch:
-        patch.setattr(refitting, "find_shortcut", lambda *_: None)
+        patch.setattr(problem, "find_shortcut", lambda *_: None)
         refitted = value()
     assert np.corrcoef(by_formula.values_, refitted.values_)[0, 1] > 0.995
     assert by_formula._attribution.refits.models == {}

@@ -33,7 +33,9 @@ _OPTIONS: list[tuple[str, dict[str, Any], str]] = [
      "Column that says which part a row is in; words such as train, dev and holdout are understood."),
     ("--part", {"multiple": True, "metavar": "VALUE=PART"},
      "With --split: the part (train, validation, test, or none) that a value names. May be repeated."),
-    ("--weights", _COLUMN, "Column with the weight of each row, in fits and in scores."),
+    ("--weights", _COLUMN,
+     "Column with the weight of each row, in the fits and scores that values are made of; curves count every "
+     "row once."),
 ]  # fmt: skip
 _READING: list[tuple[str, dict[str, Any], str]] = [
     ("--header", {"metavar": "ROW", "show_default": "guessed"},

@@ -27,8 +27,9 @@ from ecoval_core.valuation.models import (
     starts_from_solution,
 )
 from ecoval_core.valuation.parallel import Monitor, run_tasks
+from ecoval_core.valuation.problem import Problem, make_problem
 from ecoval_core.valuation.quality import identical_rows, make_folds
-from ecoval_core.valuation.refitting import Problem, make_problem, out_of_fold_output
+from ecoval_core.valuation.refitting import out_of_fold_output
 from ecoval_core.valuation.scoring import check_classes, residuals
 
 N_NEIGHBORS = 5

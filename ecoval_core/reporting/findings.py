@@ -130,6 +130,7 @@ def what_was_valued(run: Run) -> Section:
         *split,
         ("Rows valued", f"{len(run.frame):,} ({valued})"),
         ("Planted noise", noise),
+        ("Split", said(how.describe(), 200)),
         ("Seed of the split", f"{how.random_state}"),
     ]  # fmt: skip
     title, alt = "Rows by target", "Histogram of the target over all rows."

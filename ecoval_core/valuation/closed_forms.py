@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -50,10 +51,19 @@ class RidgeWithout:
         penalty = getattr(model, "alpha", 0.0)
         return not model.positive and np.ndim(penalty) == 0 and n_features < MAX_COEFFICIENTS
 
-    def __init__(self, model: Ridge | LinearRegression, X: NDArray, y: NDArray) -> None:
+    def __init__(
+        self,
+        model: Ridge | LinearRegression,
+        X: NDArray,
+        y: NDArray,
+        sample_weight: NDArray | None = None,
+    ) -> None:
         self.model = model
         self._center = X.mean(axis=0, dtype=np.float64) * bool(model.fit_intercept)
         self._Z, self._y = self.look(X), np.asarray(y, dtype=np.float64)
+        if sample_weight is not None:
+            root = np.sqrt(sample_weight)
+            self._Z, self._y = self._Z * root[:, None], self._y * root
         penalty = np.full(self._Z.shape[1], float(getattr(model, "alpha", 0.0)))
         if model.fit_intercept:
             penalty[-1] = 0.0
@@ -137,7 +147,11 @@ class NaiveBayesWithout:
         """Return True: every setting is served."""
         return True
 
-    def __init__(self, model: GaussianNB, X: NDArray, y: NDArray) -> None:
+    def __init__(
+        self, model: GaussianNB, X: NDArray, y: NDArray, sample_weight: NDArray | None = None
+    ) -> None:
+        if sample_weight is not None:
+            raise LinAlgError("Weighted moments are those of a refit.")
         self.model = model
         self._X = np.asarray(X, dtype=np.float64)
         self._codes = np.searchsorted(model.classes_, y)
@@ -219,9 +233,16 @@ class NeighborsWithout:
         return model.weights in ("uniform", "distance")
 
     def __init__(
-        self, model: KNeighborsClassifier | KNeighborsRegressor, X: NDArray, y: NDArray
+        self,
+        model: KNeighborsClassifier | KNeighborsRegressor,
+        X: NDArray,
+        y: NDArray,
+        sample_weight: NDArray | None = None,  # noqa: ARG002 - such a model takes none
     ) -> None:
         self.model = model
+        self._index = copy.copy(model)
+        # Points come as arrays, whatever the model was fitted on.
+        vars(self._index).pop("feature_names_in_", None)
         self._n_rows = len(X)
         self._is_classifier = isinstance(model, KNeighborsClassifier)
         self._targets = np.searchsorted(model.classes_, y) if self._is_classifier else y
@@ -230,7 +251,7 @@ class NeighborsWithout:
     def look(self, X: NDArray, n_left_out: int = 0) -> NDArray[Any]:
         """List the neighbours of points, `n_left_out` more than the model needs."""
         n_listed = min(self.model.n_neighbors + min(n_left_out, MAX_STRUCK), self._n_rows)
-        distances, rows = self.model.kneighbors(X, n_listed)
+        distances, rows = self._index.kneighbors(X, n_listed)
         listed = np.empty(rows.shape, dtype=[("row", np.int64), ("distance", np.float64)])
         listed["row"], listed["distance"] = rows, distances
         return listed

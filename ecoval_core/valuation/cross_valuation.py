@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import clone
-from sklearn.model_selection import check_cv
-from sklearn.utils import Bunch, check_random_state, indexable
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
+from sklearn.utils import Bunch, check_consistent_length, check_random_state
 
 from ecoval_core.target_type import resolve_task
 from ecoval_core.valuation.estimator import EcoVal
+from ecoval_core.valuation.inputs import Rows, as_rows, check_weights
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
 from ecoval_core.valuation.record import LEAST_SURPLUS, Valuation
 
@@ -100,14 +101,14 @@ class CrossValuation:
             if isinstance(one, EcoVal):
                 one.forget_models()
 
-    def value_samples(self, X: ArrayLike, y: ArrayLike) -> Bunch:
+    def value_samples(self, X: Any, y: ArrayLike, representation: Any = None) -> Bunch:
         """Value unseen points without a refit: means over the folds, clusters and labels of the first."""
         folds = [one for one in self.estimators_ if isinstance(one, EcoVal)]
         if not folds:
             raise ValueError(
                 "These values were read back without their models: value the rows again."
             )
-        valued = [one.value_samples(X, y) for one in folds]
+        valued = [one.value_samples(X, y, representation) for one in folds]
         amounts = ("value", "intrinsic", "extrinsic", "label_quality")
         means = {name: np.mean([one[name] for one in valued], axis=0) for name in amounts}
         is_issue = np.mean([one.label_issue for one in valued], axis=0) > 0.5
@@ -133,6 +134,9 @@ def cross_value(
     y: Any,
     cv: Any = N_VALIDATION_FOLDS,
     *,
+    groups: Any = None,
+    sample_weight: Any = None,
+    representation: Any = None,
     progress: Progress | None = None,
     should_stop: ShouldStop | None = None,
 ) -> CrossValuation:
@@ -142,14 +146,19 @@ def cross_value(
     ----------
     ecoval : EcoVal
         Its parameters are used; it is not fitted itself.
-    X : array-like of shape (n_samples, n_features)
-        Numeric features.
-    y : array-like of shape (n_samples,)
-        Labels or targets.
+    X, y : as :meth:`EcoVal.fit` takes them
+        Rows, and their labels or targets.
     cv : int, cross-validation generator or iterable, default=5
         As in scikit-learn. An int is stratified and shuffled by the random state, and takes classes
-        smaller than the number of folds; the only row of a class never validates, since no model could
-        know its label.
+        smaller than the number of folds; with `groups` it is a ``StratifiedGroupKFold``, for amounts a
+        ``GroupKFold``. A row whose label no row of the other folds has does not validate, since no model
+        could know it; a row that no fold trained on has NaN.
+    groups : array-like of shape (n_samples,) or None, default=None
+        Rows that belong together, such as those of a patient: a splitter by groups puts them on one side.
+    sample_weight : array-like of shape (n_samples,) or None, default=None
+        Weights of the rows, fitted or validating.
+    representation : array-like of shape (n_samples, n_numbers) or None, default=None
+        As in :meth:`EcoVal.fit`.
     progress, should_stop : callable or None
         As in :meth:`EcoVal.fit`, over the fits of all folds.
 
@@ -163,29 +172,54 @@ def cross_value(
     ValueError, RefitError, Cancelled
         As :meth:`EcoVal.fit` does; ValueError too if `cv` is an int below 2 or above the number of rows.
     """
-    X, y = indexable(X, y)
-    X, y = X if hasattr(X, "shape") else np.asarray(X), np.asarray(y)
-    rows_of = X.iloc if hasattr(X, "iloc") else X
+    if not isinstance(ecoval, EcoVal):
+        name = ecoval.__name__ if isinstance(ecoval, type) else type(ecoval).__name__
+        raise TypeError(
+            f"cross_value takes an EcoVal first, but this is {name}: write "
+            "cross_value(EcoVal(model), X, y)."
+        )
+    X, y = as_rows(X), np.asarray(y)
+    check_consistent_length(X, y, groups, representation)
+    rows = Rows(X, y, check_weights(sample_weight, len(y), "sample_weight"), representation)
     task = resolve_task(ecoval.estimator, y, ecoval.task)
-    if isinstance(cv, Integral):
-        cv = _deal(y if task == "classification" else np.zeros(len(y)), int(cv), ecoval)
-    splits = list(check_cv(cv, y, classifier=task == "classification").split(X, y))
+    is_classes = task == "classification"
+    if isinstance(cv, Integral) and groups is not None:
+        kind = StratifiedGroupKFold if is_classes else GroupKFold
+        seed = int(check_random_state(ecoval.random_state).randint(np.iinfo(np.int32).max))
+        cv = kind(int(cv), shuffle=True, random_state=seed)
+    elif isinstance(cv, Integral):
+        cv = _deal(y if is_classes else np.zeros(len(y)), int(cv), ecoval)
+    splits = list(check_cv(cv, y, classifier=is_classes).split(X, y, groups))
     monitor = Monitor(progress, should_stop)
     fold = np.full(len(y), -1)
-    fitted = []
+    fitted, trained = [], []
     for number, (train, held) in enumerate(splits):
+        train, held = np.arange(len(y))[train], np.arange(len(y))[held]
+        if is_classes:
+            held = held[np.isin(y[held], np.unique(y[train]))]
+        if not len(held):
+            raise ValueError(
+                f"No row of fold {number + 1} has a label that the {len(train)} rows it trains on have: "
+                "choose other folds."
+            )
+        fitting, validating = rows.take(train), rows.take(held)
         one = clone(ecoval).set_params(task=task).fit(
-            rows_of[train], y[train], rows_of[held], y[held],
+            fitting.X, fitting.y, validating.X, validating.y,
+            sample_weight=fitting.weights, sample_weight_val=validating.weights,
+            representation=fitting.given, representation_val=validating.given,
             progress=monitor.part(number, len(splits)), should_stop=should_stop,
         )  # fmt: skip
         fitted.append(one)
+        trained.append(train)
         fold[held] = number
-    trained = [np.asarray(train) for train, _ in splits]
-    labels = np.empty(len(y), dtype=np.int64)
+    labels = np.full(len(y), -1)
     labels[trained[0]] = fitted[0].labels_
-    held = np.setdiff1d(np.arange(len(y)), trained[0])
-    labels[held] = fitted[0].assign_clusters(rows_of[held], y[held])
-    labels[np.setdiff1d(held, np.concatenate(trained))] = -1
+    others = np.setdiff1d(np.concatenate(trained), trained[0])
+    if is_classes:
+        others = others[np.isin(y[others], y[trained[0]])]
+    if len(others):
+        other = rows.take(others)
+        labels[others] = fitted[0].assign_clusters(other.X, other.y, other.given)
     return CrossValuation(fitted, trained, fold, labels)
 
 

@@ -9,38 +9,30 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_clusterer, is_outlier_detector
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils import (
-    Bunch,
-    check_array,
-    check_consistent_length,
-    check_random_state,
-    column_or_1d,
-)
+from sklearn.utils import Bunch, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from ecoval_core.target_type import Task, resolve_task
-from ecoval_core.valuation.clustering import target_bins, target_groups
+from ecoval_core.valuation.findings import make_findings
+from ecoval_core.valuation.inputs import (
+    Representation,
+    Rows,
+    check_points,
+    check_weights,
+    default_steps,
+)
 from ecoval_core.valuation.models import make_model, seed_estimator, weigh_classes
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
+from ecoval_core.valuation.problem import make_problem, part_rows
 from ecoval_core.valuation.propagation import attribute
 from ecoval_core.valuation.quality import JUDGES
-from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, Findings, Valuation
-from ecoval_core.valuation.refitting import MAX_FIT_SAMPLES, make_problem, sample_by_cluster
-from ecoval_core.valuation.scoring import (
-    MAX_VAL_SAMPLES,
-    SCORINGS,
-    check_classes,
-    decode,
-    encode,
-    prior_scores,
-    set_validation_aside,
-)
+from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, Valuation
+from ecoval_core.valuation.refitting import MAX_FIT_SAMPLES
+from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES, SCORINGS, check_classes, decode, encode
 
-_FLOATS = [np.float64, np.float32]
 # Beyond it values are all extrinsic anyway, and products overflow.
 MAX_EXTRINSIC_WEIGHT = 1e6
 
@@ -67,8 +59,9 @@ class EcoVal(BaseEstimator):
     Parameters
     ----------
     estimator : estimator or None, default=None
-        Any scikit-learn classifier, regressor or pipeline on numeric columns. None takes logistic
-        regression, or ridge regression for a continuous target, behind a ``StandardScaler``.
+        Any classifier, regressor or pipeline with scikit-learn's methods. None takes logistic regression,
+        or ridge regression for a continuous target, behind a ``StandardScaler``, on frames with other
+        than numeric columns and on texts also behind skrub's ``TableVectorizer``.
     n_clusters : int or "auto", default="auto"
         Granularity K, held between the number of classes (regression: five target bins) and the number
         of points, where every point is its own cluster (leave-one-out). "auto" is
@@ -103,6 +96,10 @@ class EcoVal(BaseEstimator):
         What `y` poses. "auto" asks the estimator, and without one
         :func:`~sklearn.utils.multiclass.type_of_target`; where whole numbers could be either, a warning
         names the choice.
+    representation : transformer or None, default=None
+        Makes the numbers of which distances are taken. None standardises numeric columns, missing values at
+        their mean; other columns of a frame, and texts, go through ``TableVectorizer``, and each column
+        counts alike, however many numbers it becomes. What a transformer makes is taken as it is.
 
     Attributes
     ----------
@@ -146,7 +143,7 @@ class EcoVal(BaseEstimator):
         In [0, 1]: how much of ``cluster_values_ - cluster_predictions_`` is passed on to the members. Their
         `raw_extrinsic_` sum to ``predictions + reliability * (values - predictions)``.
     cluster_centers_ : ndarray of shape (n_clusters_, n_features)
-        Cluster means, in the units of `X`.
+        Cluster means, in the units of `X` or of its representation.
     n_clusters_ : int
         Clusters made.
     surplus_ : float
@@ -214,6 +211,7 @@ class EcoVal(BaseEstimator):
         "random_state": ["random_state"],
         "class_weight": [StrOptions({"balanced"}), dict, None],
         "task": [StrOptions({"auto", "classification", "regression"})],
+        "representation": [HasMethods(["fit", "transform"]), None],
     }
 
     def __init__(
@@ -229,6 +227,7 @@ class EcoVal(BaseEstimator):
         random_state: Any = None,
         class_weight: Any = None,
         task: str = "auto",
+        representation: Any = None,
     ) -> None:
         self.estimator = estimator
         self.n_clusters = n_clusters
@@ -241,6 +240,7 @@ class EcoVal(BaseEstimator):
         self.random_state = random_state
         self.class_weight = class_weight
         self.task = task
+        self.representation = representation
 
     def fit(
         self,
@@ -249,6 +249,10 @@ class EcoVal(BaseEstimator):
         X_val: Any = None,
         y_val: Any = None,
         *,
+        sample_weight: Any = None,
+        sample_weight_val: Any = None,
+        representation: Any = None,
+        representation_val: Any = None,
         progress: Progress | None = None,
         should_stop: ShouldStop | None = None,
     ) -> Self:
@@ -256,15 +260,20 @@ class EcoVal(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Numeric features; standardised inside wherever distances are taken.
+        X : array-like, sparse matrix, DataFrame or list of str, of n_samples rows
+            What the estimator is given, unchanged.
         y : array-like of shape (n_samples,)
             Class labels or continuous targets.
-        X_val : array-like of shape (n_val, n_features) or None, default=None
+        X_val : like `X`, of n_val rows, or None, default=None
             Validation points, never fitted. None sets aside a stratified fifth of the rows (at most
             `max_val_samples`), which are then not valued.
         y_val : array-like of shape (n_val,) or None, default=None
             Their labels.
+        sample_weight, sample_weight_val : array-like of shape (n_samples,), (n_val,) or None, default=None
+            Weights of rows and of validation rows, which multiply those of classes. Every step of a
+            pipeline that takes weights is given them; a row of weight 2 counts as two, one of 0 is worth 0.
+        representation, representation_val : array-like of shape (n, n_numbers) or None, default=None
+            Numbers of the rows for distances, such as embeddings, in place of those made of `X`.
         progress : callable or None, default=None
             Called as ``progress(fits_done, fits_to_do)``, from the thread that called fit.
         should_stop : callable or None, default=None
@@ -286,38 +295,48 @@ class EcoVal(BaseEstimator):
         """
         before = self.__dict__.copy()
         try:
-            return self._fit(X, y, X_val, y_val, Monitor(progress, should_stop))
+            return self._fit(
+                X, y, (X_val, y_val), (sample_weight, sample_weight_val),
+                (representation, representation_val), Monitor(progress, should_stop),
+            )  # fmt: skip
         except Exception:
             self.__dict__ = before
             raise
 
-    def _fit(self, X: Any, y: Any, X_val: Any, y_val: Any, monitor: Monitor) -> Self:
+    def _fit(
+        self, X: Any, y: Any, val: tuple[Any, Any], weights: tuple[Any, Any],
+        given: tuple[Any, Any], monitor: Monitor,
+    ) -> Self:  # fmt: skip
         self._validate_params()
-        checked: Any = validate_data(self, X, y, dtype=_FLOATS)
-        X, y = checked
+        if self.estimator is not None and (
+            is_clusterer(self.estimator) or is_outlier_detector(self.estimator)
+        ):
+            raise ValueError(
+                f"{type(self.estimator).__name__} is a clusterer or a detector, which predicts no target: "
+                "choose a classifier or a regressor."
+            )
+        X, y = check_points(self, X, y, reset=True)
         task = resolve_task(self.estimator, y, self.task)
         classes = check_classes(y) if task == "classification" else None
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        if (X_val is None) != (y_val is None):
-            raise ValueError("Give both X_val and y_val, or neither.")
-        if X_val is None:
-            train, held = set_validation_aside(y, classes, seed, self.max_val_samples)
-            X_val, y_val = X[held], y[held]
-        else:
-            train = np.arange(len(X))
-            X_val, y_val = self._check_points(X_val, y_val)
-            codes_val = encode(y_val, classes, "y_val")
-            strata = target_groups(
-                codes_val, None if classes is not None else target_bins(codes_val)
-            )
-            held = sample_by_cluster(strata, self.max_val_samples or len(y_val), seed)
-            X_val, y_val = X_val[held], y_val[held]
+        parts = part_rows(
+            Rows(X, y, check_weights(weights[0], len(y), "sample_weight"), given[0]),
+            None if val[0] is None and val[1] is None else self._validation(val, weights, given),
+            classes, seed, self.max_val_samples,
+        )  # fmt: skip
+        train, rows, held = parts
+        representation = Representation(self.representation, seed)
+        Z = representation.fit(rows.X, rows.given)
         problem = make_problem(
-            self._make_estimator(task, seed), X[train], y[train], X_val, y_val, classes,
+            self._make_estimator(task, seed, X), rows.X, rows.y, held.X, held.y, classes,
             scoring=self.scoring, class_weight=self.class_weight,
+            sample_weight=rows.weights, sample_weight_val=held.weights,
         )  # fmt: skip
         self._attribution = attribute(
             problem,
+            representation,
+            Z,
+            representation.transform(held.X, held.given),
             n_clusters=self.n_clusters,
             n_neighbors=self.n_neighbors,
             max_fit_samples=self.max_fit_samples,
@@ -325,79 +344,51 @@ class EcoVal(BaseEstimator):
             seed=seed,
             monitor=monitor,
         )
-        self._train_rows, self._n_rows = train, len(X)
+        self._train_rows, self._n_rows = train, len(y)
         self._publish(y)
         return self
 
-    def _check_points(self, X: Any, y: Any) -> tuple[NDArray, NDArray]:
-        X = validate_data(self, X, reset=False, dtype=_FLOATS)
-        y = column_or_1d(check_array(y, ensure_2d=False, dtype=None), warn=True)
-        check_consistent_length(X, y)
-        return X, y
+    def _validation(self, val: tuple[Any, Any], weights: tuple, given: tuple) -> Rows:
+        if val[0] is None or val[1] is None:
+            raise ValueError("Give both X_val and y_val, or neither.")
+        X, y = check_points(self, *val)
+        return Rows(X, y, check_weights(weights[1], len(y), "sample_weight_val"), given[1])
 
-    def _make_estimator(self, task: Task, seed: int) -> Any:
+    def _make_estimator(self, task: Task, seed: int, X: Any) -> Any:
         estimator = self.estimator
         if estimator is None:
             # On raw columns, solvers of linear models may not converge.
             default = make_model("ridge" if task == "regression" else "logistic_regression", task)
-            estimator = make_pipeline(StandardScaler(), default)
+            estimator = make_pipeline(*default_steps(X), default)
         estimator = seed_estimator(estimator, seed)
-        if self.class_weight is not None:
-            estimator = weigh_classes(estimator, self.class_weight)
-        return estimator
+        return (
+            estimator if self.class_weight is None else weigh_classes(estimator, self.class_weight)
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        given = self.estimator
+        tags.input_tags.sparse = given is None or get_tags(given).input_tags.sparse
+        tags.input_tags.allow_nan = given is None or get_tags(given).input_tags.allow_nan
+        return tags
 
     def _publish(self, y: NDArray) -> None:
-        attribution = self._attribution
-        problem, refits, clustering = (
-            attribution.problem, attribution.refits, attribution.clustering
-        )  # fmt: skip
-        prior = prior_scores(problem.codes_val, problem.scoring, problem.scale)
-        full_score = float((refits.scores_full * problem.row_weights).mean())
-        prior_score = float((prior * problem.row_weights).mean())
-        deviation = refits.scores_full - prior - (full_score - prior_score)
-        deviation *= problem.row_weights
-        self.estimator_ = refits.estimator
+        attribution, weighting = self._attribution, self._attribution.weighting
+        self.estimator_ = attribution.refits.estimator
         self.cluster_predictions_ = attribution.credit.predicted
         self.cluster_reliability_ = attribution.credit.reliability
-        self.cluster_centers_ = attribution.scaler.inverse_transform(clustering.centers)
-        self.judge_weights_ = dict(zip(JUDGES, attribution.pool.weights.tolist(), strict=True))
-        self.kernel_weights_ = {
-            kernel.name: float(weight)
-            for kernel, weight in zip(
-                attribution.weighting.kernels, attribution.weighting.weights, strict=True
-            )
-        }
-        rule, judged = attribution.issue_rule, attribution.judged
-        suggested = np.array(y)
-        suggested[self._train_rows] = decode(rule.suggest(judged, problem.codes), problem.classes)
-        self.findings_ = Findings(
-            labels=self._spread(clustering.labels, -1),
-            quality=self._spread(attribution.quality),
-            label_quality=self._spread(attribution.label_quality),
-            raw_extrinsic=self._spread(attribution.credit.extrinsic),
-            judged=self._spread(attribution.judged),
-            suggested_labels=suggested,
-            label_issues=self._spread(rule.find(judged, problem.codes), False),
-            sampling=attribution.credit.sampling,
-            cluster_values=(refits.effects * problem.row_weights).mean(axis=1),
-            cluster_standard_errors=attribution.errors,
-            full_score=full_score,
-            prior_score=prior_score,
-            surplus_standard_error=float(np.sqrt((deviation**2).mean() / len(prior))),
-            scoring=problem.scoring,
-            task=problem.scale.task,
-            classes=problem.classes,
+        self.cluster_centers_ = attribution.representation.inverse_transform(
+            attribution.clustering.centers
         )
+        self.judge_weights_ = dict(zip(JUDGES, attribution.pool.weights.tolist(), strict=True))
+        names = [kernel.name for kernel in weighting.kernels]
+        self.kernel_weights_ = dict(zip(names, weighting.weights.tolist(), strict=True))
+        self.findings_ = make_findings(attribution, y, self._train_rows)
         self._take(Valuation(self.findings_, self.extrinsic_weight))
 
     def _take(self, valuation: Valuation) -> None:
         published = {name: value for name, value in vars(valuation).items() if name.endswith("_")}
         self.__dict__.update(published)
-
-    def _spread(self, of_train: NDArray, missing: Any = np.nan) -> NDArray:
-        of_all = np.full((self._n_rows, *of_train.shape[1:]), missing, dtype=of_train.dtype)
-        of_all[self._train_rows] = of_train
-        return of_all
 
     def reweight(self, extrinsic_weight: float) -> Self:
         """Value the same rows with another extrinsic weight, without any refit.
@@ -424,15 +415,19 @@ class EcoVal(BaseEstimator):
         other._take(Valuation(self.findings_, extrinsic_weight))
         return other
 
-    def assign_clusters(self, X: ArrayLike, y: ArrayLike) -> NDArray[np.int64]:
+    def assign_clusters(
+        self, X: Any, y: ArrayLike, representation: Any = None
+    ) -> NDArray[np.int64]:
         """Cluster that each unseen point would join: the nearest centre of its own label.
 
         Parameters
         ----------
-        X : array-like of shape (n_new, n_features)
+        X : like that of fit, of n_new rows
             Unseen points.
         y : array-like of shape (n_new,)
             Their labels or targets.
+        representation : array-like of shape (n_new, n_numbers) or None, default=None
+            Their numbers for distances, if fit was given such.
 
         Returns
         -------
@@ -445,9 +440,10 @@ class EcoVal(BaseEstimator):
             If a label was never seen in training; the message names it.
         """
         check_is_fitted(self)
-        X_new, y_new = self._check_points(X, y)
+        X_new, y_new = check_points(self, X, y)
         codes = encode(y_new, self._attribution.problem.classes, "y")
-        return self._attribution.assign_clusters(X_new, codes)
+        Z = self._attribution.representation.transform(X_new, representation)
+        return self._attribution.assign_clusters(Z, codes)
 
     def forget_models(self) -> None:
         """Free the models without each cluster, up to 128 MB, which only unseen points need.
@@ -458,7 +454,7 @@ class EcoVal(BaseEstimator):
         refits = replace(self._attribution.refits, models={})
         self._attribution = replace(self._attribution, refits=refits)
 
-    def value_samples(self, X: ArrayLike, y: ArrayLike) -> Bunch:
+    def value_samples(self, X: Any, y: ArrayLike, representation: Any = None) -> Bunch:
         """Value unseen points without a refit.
 
         Each point is valued as if it alone joined the nearest cluster of its own label and shared the
@@ -469,10 +465,12 @@ class EcoVal(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_new, n_features)
+        X : like that of fit, of n_new rows
             Unseen points.
         y : array-like of shape (n_new,)
             Their labels or targets.
+        representation : array-like of shape (n_new, n_numbers) or None, default=None
+            Their numbers for distances, if fit was given such.
 
         Returns
         -------
@@ -491,10 +489,11 @@ class EcoVal(BaseEstimator):
         more than 128 MB (large forests), the full model stands in, which ranks effects less well.
         """
         check_is_fitted(self)
-        X_new, y_new = self._check_points(X, y)
+        X_new, y_new = check_points(self, X, y)
         classes, rule = self._attribution.problem.classes, self._attribution.issue_rule
         codes = encode(y_new, classes, "y")
-        joined = self._attribution.join(X_new, codes)
+        Z = self._attribution.representation.transform(X_new, representation)
+        joined = self._attribution.join(X_new, Z, codes)
         intrinsic, extrinsic = (
             self.intrinsic_rate_ * joined.quality,
             self.extrinsic_weight * joined.credit,

@@ -142,6 +142,19 @@ class LeftOut:
     codes_val: NDArray
     row_weights: NDArray[np.float64]  # w_v
     scale: Scale
+    sample_weight: NDArray[np.float64] | None = None  # of the training rows
+
+    def weighed(self, credit: NDArray, rows: NDArray | slice) -> NDArray:
+        """Multiply what rows contribute by their weights."""
+        return credit if self.sample_weight is None else (credit.T * self.sample_weight[rows]).T
+
+    def share_out(self, amounts: NDArray) -> NDArray[np.float64]:
+        """Share out an amount for each cluster among its members, by their weights."""
+        if self.sample_weight is None:
+            return (amounts / self.sizes)[self.labels]
+        total = np.bincount(self.labels, self.sample_weight)[self.labels]
+        part = np.divide(self.sample_weight, total, out=np.zeros(len(total)), where=total > 0)
+        return amounts[self.labels] * part
 
     @property
     def sizes(self) -> NDArray[np.int64]:
@@ -221,7 +234,7 @@ class ProximityKernel:
         pairs = self._forest.leaves(self._nodes[rows]) @ self._of_val
         i, v = np.repeat(np.arange(len(rows)), np.diff(pairs.indptr)), pairs.indices
         shares = pairs.data / self._forest.n_trees * left.row_weights[v]
-        credit = shares * left.agreement(rows[i], v)
+        credit = left.weighed(shares * left.agreement(rows[i], v), rows[i])
         first, last = left.labels[rows[[0, -1]]]
         cells = (left.labels[rows[i]] - first) * n_val + v
         sums = np.bincount(cells, credit, (last - first + 1) * n_val).reshape(-1, n_val)
@@ -261,6 +274,7 @@ class ShapleyKernel:
             credit = np.empty(order.shape)
             np.put_along_axis(credit, order, shapley_by_rank(match), axis=1)
             credit = mean_of_identical(credit.T, self._identical) * left.row_weights[part]
+            credit = left.weighed(credit, slice(None))
             means += credit.sum(axis=1)
             sums[:, part] = np.add.reduceat(credit[by_cluster], starts, axis=0)
             asked = (columns >= start) & (columns < start + step)

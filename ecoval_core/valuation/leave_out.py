@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import LinAlgError
+from scipy.sparse import issparse
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
@@ -38,7 +39,9 @@ class ShortWay(Protocol):
     model: Any  # f_D; where it had stopped early, at its minimum
     parameters: Any  # of f_D, as :meth:`without` returns those of f_-c
 
-    def __init__(self, model: Any, X: NDArray, y: NDArray) -> None: ...
+    def __init__(
+        self, model: Any, X: NDArray, y: NDArray, sample_weight: NDArray | None = None
+    ) -> None: ...
 
     @staticmethod
     def serves(model: Any, n_features: int, n_classes: int) -> bool:
@@ -97,11 +100,12 @@ def prefers_fine_clusters(
 class Shortcut:
     """The short way of a model or pipeline, the steps before the last as fitted on all rows."""
 
-    def __init__(self, estimator: Any, X: NDArray, y: NDArray) -> None:
+    def __init__(
+        self, estimator: Any, X: Any, y: NDArray, sample_weight: NDArray | None = None
+    ) -> None:
         self._before = estimator[:-1] if isinstance(estimator, Pipeline) else None
         last = estimator if self._before is None else estimator.steps[-1][1]
-        self._way = SHORT_WAYS[type(last)](last, self._transform(X), y)
-        self.without = self._way.without
+        self._way = SHORT_WAYS[type(last)](last, self._transform(X), y, sample_weight)
         self.output = self._way.output
         self.estimator = self._way.model
         if isinstance(estimator, Pipeline):
@@ -111,10 +115,17 @@ class Shortcut:
                 (estimator.steps[-1][0], self._way.model),
             ]
 
-    def _transform(self, X: NDArray) -> NDArray:
-        return X if self._before is None or not len(self._before) else self._before.transform(X)
+    def without(self, clusters: Sequence[NDArray]) -> list[Any | None]:
+        """Return parameters without each of some clusters; those of all rows where no member was fitted."""
+        solved = iter(self._way.without([members for members in clusters if len(members)]))
+        return [next(solved) if len(members) else self._way.parameters for members in clusters]
 
-    def look(self, X: NDArray, n_left_out: int = 0) -> NDArray:
+    def _transform(self, X: Any) -> NDArray:
+        if self._before is not None and len(self._before):
+            X = self._before.transform(X)
+        return np.asarray(X)
+
+    def look(self, X: Any, n_left_out: int = 0) -> NDArray:
         """Prepare points; see :class:`ShortWay`."""
         return self._way.look(self._transform(X), n_left_out)
 
@@ -123,11 +134,15 @@ class Shortcut:
         return self.output(self._way.parameters, seen)
 
 
-def find_shortcut(estimator: Any, X: NDArray, y: NDArray) -> Shortcut | None:
+def find_shortcut(
+    estimator: Any, X: Any, y: NDArray, sample_weight: NDArray | None = None
+) -> Shortcut | None:
     """Find the short way of an estimator fitted on `X` and `y`, if there is one and it can be gone."""
+    if issparse(X) or np.ndim(X) != 2:
+        return None
     if not has_short_way(estimator, X.shape[1], len(getattr(estimator, "classes_", [0]))):
         return None
     try:
-        return Shortcut(estimator, X, y)
+        return Shortcut(estimator, X, y, sample_weight)
     except LinAlgError:
         return None

@@ -75,7 +75,13 @@ class LogisticWithout:
             and n_hessians * n_parameters**2 <= MAX_HESSIAN_NUMBERS
         )
 
-    def __init__(self, model: LogisticRegression, X: NDArray, y: NDArray) -> None:
+    def __init__(
+        self,
+        model: LogisticRegression,
+        X: NDArray,
+        y: NDArray,
+        sample_weight: NDArray | None = None,
+    ) -> None:
         if np.max(model.n_iter_) >= model.max_iter:
             raise LinAlgError("The fit was cut short, and refits would be too.")
         self.model = model
@@ -84,9 +90,13 @@ class LogisticWithout:
         self._n_classes = len(model.classes_)
         self._is_binary = self._n_classes == 2
         self._counts = np.bincount(self._codes, minlength=self._n_classes)
+        self._is_balanced = model.class_weight == "balanced"
+        if sample_weight is not None and self._is_balanced:
+            raise LinAlgError("Classes are balanced by weighted counts, which a refit knows.")
         weights = compute_class_weight(model.class_weight, classes=model.classes_, y=y)
         self._weights = weights[self._codes]
-        self._is_balanced = model.class_weight == "balanced"
+        if sample_weight is not None:
+            self._weights = self._weights * sample_weight
         targets = np.eye(self._n_classes)[self._codes]
         self._targets = targets[:, 1:] if self._is_binary else targets
         self._penalty = np.full(self._Z.shape[1], 1 / model.C)

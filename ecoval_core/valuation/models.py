@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from inspect import signature
+from traceback import walk_tb
 from typing import Any
 
 import numpy as np
+import sklearn
 from numpy.typing import NDArray
-from sklearn.base import clone, is_classifier
+from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -22,6 +26,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import Pipeline
+from sklearn.utils.metaestimators import available_if
 from threadpoolctl import ThreadpoolController
 
 from ecoval_core.target_type import Task
@@ -134,10 +139,95 @@ def name_of(estimator: Any) -> str:
 
 
 def _last_step(estimator: Any) -> Any:
-    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    if isinstance(estimator, Encoded):
+        estimator = estimator.estimator
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    return estimator
 
 
-def fit_model(estimator: Any, X: NDArray, y: NDArray, where: str, *, start: Any = None) -> Any:
+class Encoded(ClassifierMixin, BaseEstimator):
+    """A classifier that is fitted on 0..K-1 and answers in labels: not every library takes others."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def fit(self, X: Any, y: NDArray, **weights: Any) -> Encoded:
+        """Fit on the codes of the labels that are there."""
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.model_ = clone(self.estimator)
+        code_of = {label: code for code, label in enumerate(self.classes_.tolist())}
+        for name, value in self.model_.get_params().items():
+            if name.split("__")[-1] == "class_weight" and isinstance(value, dict):
+                coded = {code_of[label]: w for label, w in value.items() if label in code_of}
+                self.model_.set_params(**{name: coded})
+        self.model_.fit(X, codes, **weights)
+        return self
+
+    def predict(self, X: Any) -> NDArray:
+        """Predict labels."""
+        return self.classes_[np.asarray(self.model_.predict(X), dtype=np.int64).ravel()]
+
+    @available_if(lambda self: hasattr(self.estimator, "predict_proba"))
+    def predict_proba(self, X: Any) -> NDArray:
+        """Predict probabilities in the order of the labels."""
+        return self.model_.predict_proba(X)
+
+    @available_if(lambda self: hasattr(self.estimator, "decision_function"))
+    def decision_function(self, X: Any) -> NDArray:
+        """Predict decision values in the order of the labels."""
+        return self.model_.decision_function(X)
+
+
+def _takes_any_label(estimator: Any) -> bool:
+    parts = [estimator, *estimator.get_params().values()]
+    return all(type(p).__module__.startswith("sklearn.") for p in parts if hasattr(p, "fit"))
+
+
+def weight_arguments(estimator: Any, sample_weight: NDArray | None) -> dict[str, NDArray]:
+    """Name the weights for `fit`: of a pipeline, for every step that takes them."""
+    if sample_weight is None:
+        return {}
+    if sklearn.get_config()["enable_metadata_routing"]:
+        return {"sample_weight": sample_weight}
+    named = dict(_weighted(estimator))
+    last = _last_step(estimator)
+    if id(last) not in map(id, named.values()):
+        raise ValueError(
+            f"{name_of(estimator)} takes no sample weights: leave sample_weight out, or choose an "
+            "estimator whose fit takes it."
+        )
+    return dict.fromkeys(named, sample_weight)
+
+
+def _weighted(estimator: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(estimator, Pipeline):
+        for name, step in estimator.steps:
+            yield from _weighted(step, f"{prefix}{name}__")
+    elif hasattr(estimator, "fit"):
+        # Searches and other estimators of estimators pass on what they do not name.
+        kinds = signature(estimator.fit).parameters
+        if "sample_weight" in kinds or any(p.kind is p.VAR_KEYWORD for p in kinds.values()):
+            yield f"{prefix}sample_weight", estimator
+
+
+def failed_step(model: Any, error: Exception) -> str:
+    """Name the model, and the step of a pipeline in which an error was raised, with its first line."""
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    step = ""
+    if isinstance(model, Pipeline):
+        kinds = {
+            type(part): f" (step {name!r}, {type(part).__name__})" for name, part in model.steps
+        }
+        frames = (type(frame.f_locals.get("self")) for frame, _ in walk_tb(error.__traceback__))
+        step = next((kinds[kind] for kind in frames if kind in kinds), "")
+    return f"{step}: {reason}"
+
+
+def fit_model(
+    estimator: Any, X: Any, y: NDArray, where: str, *, start: Any = None,
+    sample_weight: NDArray | None = None,
+) -> Any:  # fmt: skip
     """Fit a clone, from `start` if that has converged; `where` describes the data for an error message."""
     labels = np.unique(y) if is_classifier(estimator) else None
     if labels is not None and len(labels) == 1:
@@ -152,7 +242,13 @@ def fit_model(estimator: Any, X: NDArray, y: NDArray, where: str, *, start: Any 
         _last_step(model).set_params(warm_start=True)
     else:
         model = clone(estimator)
+    weights = weight_arguments(model, sample_weight)
+    fitted = model
+    if labels is not None and not _takes_any_label(model):
+        is_coded = labels.dtype.kind in "iu" and np.array_equal(labels, np.arange(len(labels)))
+        fitted = model if is_coded else Encoded(model)
     try:
-        return model.fit(X, y)
+        return fitted.fit(X, y, **weights)
     except Exception as error:
-        raise RefitError(f"{name_of(model)} could not be fitted {where}: {error}") from error
+        reason = failed_step(model, error)
+        raise RefitError(f"{name_of(model)} could not be fitted {where}{reason}") from error

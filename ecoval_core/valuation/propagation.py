@@ -17,12 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
-from sklearn.preprocessing import StandardScaler
 
 from ecoval_core.valuation.clustering import (
     Clustering,
@@ -32,6 +31,7 @@ from ecoval_core.valuation.clustering import (
     target_bins,
     target_groups,
 )
+from ecoval_core.valuation.inputs import Representation, is_frame
 from ecoval_core.valuation.kernels import (
     BLOCK_PAIRS,
     Forest,
@@ -45,6 +45,7 @@ from ecoval_core.valuation.leave_out import prefers_fine_clusters
 from ecoval_core.valuation.models import single_threaded
 from ecoval_core.valuation.parallel import Monitor
 from ecoval_core.valuation.planning import count_fits
+from ecoval_core.valuation.problem import Problem, sample_by_cluster
 from ecoval_core.valuation.quality import (
     IssueRule,
     Pool,
@@ -57,12 +58,10 @@ from ecoval_core.valuation.quality import (
 from ecoval_core.valuation.record import Sampling
 from ecoval_core.valuation.refitting import (
     MAX_FIT_SAMPLES,
-    Problem,
     Refits,
     fit_full,
     leave_clusters_out,
     out_of_fold_output,
-    sample_by_cluster,
 )
 from ecoval_core.valuation.scoring import prior_scores, residuals
 
@@ -125,9 +124,9 @@ def credit_members(
     sums = sum(w * kernel.sums for w, kernel in zip(weights, predictions, strict=True))
     predicted, measured = sums.mean(axis=1), left.effects.mean(axis=1)
     reliability = reliability_of(measured - predicted, errors)
-    share = reliability / left.sizes
+    share = left.share_out(reliability)
     extrinsic = sum(w * kernel.means for w, kernel in zip(weights, predictions, strict=True))
-    extrinsic = extrinsic + (share * (measured - predicted))[left.labels]
+    extrinsic = extrinsic + share * (measured - predicted)[left.labels]
     differences = left.effects[:, columns] - sums[:, columns]
     claimed = sums[:, columns].sum(axis=0) + reliability @ differences
     totals = np.column_stack([surplus[columns], claimed, left.row_weights[columns]])
@@ -137,7 +136,7 @@ def credit_members(
     for start in range(0, len(moments), step):
         rows = slice(start, start + step)
         labels = left.labels[rows]
-        credit = share[labels, None] * differences[labels]
+        credit = share[rows, None] * differences[labels]
         for weight, kernel in zip(weights, predictions, strict=True):
             credit += weight * kernel.some[rows]
         credit *= np.sqrt(len(columns) / len(surplus))
@@ -192,7 +191,8 @@ class Attribution:
     problem: Problem
     clustering: Clustering
     refits: Refits
-    scaler: StandardScaler  # of features, for distances
+    representation: Representation  # of rows, for distances
+    Z: NDArray  # the training rows in it
     edges: NDArray[np.float64] | None  # inner, of the target bins; None for classification
     errors: NDArray[np.float64]  # se_c
     weighting: Weighting
@@ -206,23 +206,21 @@ class Attribution:
     n_neighbors: int
     seed: int
 
-    def assign_clusters(self, X: NDArray, codes: NDArray) -> NDArray[np.int64]:
-        """Cluster that each unseen point would join."""
-        Z = self.scaler.transform(X)
+    def assign_clusters(self, Z: NDArray, codes: NDArray) -> NDArray[np.int64]:
+        """Cluster that each unseen point would join, by its representation."""
         return nearest_cluster(self.clustering, Z, target_groups(codes, self.edges))
 
-    def join(self, X: NDArray, codes: NDArray) -> Joined:
+    def join(self, X: Any, Z: NDArray, codes: NDArray) -> Joined:
         """Credit and quality of unseen points, each as if it alone joined the data."""
         problem = self.problem
-        Z_train, Z = self.scaler.transform(problem.X), self.scaler.transform(X)
-        cluster = self.assign_clusters(X, codes)
+        cluster = self.assign_clusters(Z, codes)
         left = _left_out(problem, self.clustering, self.refits)
         with single_threaded():
             output = self.refits.output_without(problem, self.clustering.labels, cluster, X)
             own = residuals(output, codes, problem.scale)
             points = Points(Z, codes, own)
             credit = credit_joining(points, cluster, left, self.weighting, self.credit)
-            neighbors = nearest_neighbors(Z_train, self.n_neighbors, Z, seed=self.seed)
+            neighbors = nearest_neighbors(self.Z, self.n_neighbors, Z, seed=self.seed)
             judged = self.pool.output(
                 [
                     neighbor_output(problem.codes[neighbors], problem.scale),
@@ -241,6 +239,9 @@ class Attribution:
 
 def attribute(
     problem: Problem,
+    representation: Representation,
+    Z: NDArray,
+    Z_val: NDArray,
     *,
     n_clusters: int | str = "auto",
     n_neighbors: int = 10,
@@ -251,14 +252,14 @@ def attribute(
 ) -> Attribution:
     """Value clusters by leaving each out, credit their members, and judge quality, in K + 6 fits."""
     with single_threaded():
-        n_samples = len(problem.X)
-        scaler = StandardScaler().fit(problem.X)
-        Z = scaler.transform(problem.X)
+        n_samples = len(Z)
         edges = None if problem.classes is not None else target_bins(problem.codes)
         groups = target_groups(problem.codes, edges)
         monitor = monitor or Monitor()
         monitor.check()
-        is_fine = prefers_fine_clusters(
+        # Sparse matrices and texts have no short way.
+        is_matrix = isinstance(problem.X, np.ndarray) or is_frame(problem.X)
+        is_fine = is_matrix and prefers_fine_clusters(
             problem.estimator, Z.shape[1], problem.scale.n_classes,
             is_weighted=problem.class_weights is not None,
         )  # fmt: skip
@@ -270,6 +271,8 @@ def attribute(
             )
             clustering = cluster_groups(Z, groups, k, seed)
             rows = sample_by_cluster(clustering.labels, max_fit_samples or n_samples, seed)
+            if problem.sample_weight is not None:
+                rows = rows[problem.sample_weight[rows] > 0]
             fitted = fit_full(problem, rows)
             if n_clusters != "auto" or not is_fine or fitted[1] is not None:
                 break
@@ -279,7 +282,7 @@ def attribute(
         refits = leave_clusters_out(
             problem, clustering.labels, rows=rows, n_jobs=n_jobs, monitor=monitor, fitted=fitted
         )
-        identical = identical_rows(problem.X, problem.codes)
+        identical = identical_rows(Z, problem.codes)
         folds = make_folds(identical, problem.codes, problem.scale, seed)
         out_of_fold = out_of_fold_output(problem, folds, rows=rows, n_jobs=n_jobs, monitor=monitor)
         forest = Forest(Z, problem.codes, problem.scale, rows, seed, n_jobs)
@@ -295,7 +298,6 @@ def attribute(
         pool = Pool.fit(opinions, problem.codes, problem.scale)
         judged = pool.output(opinions)
         left = _left_out(problem, clustering, refits)
-        Z_val = scaler.transform(problem.X_val)
         kernels = make_kernels(Z, problem.codes, Z_val, problem.codes_val, forest, identical)
         columns = _columns_for_errors(len(Z), len(Z_val), seed)
         predictions = [kernel.predict(left, columns) for kernel in kernels]
@@ -306,7 +308,8 @@ def attribute(
         surplus = (refits.scores_full - prior) * problem.row_weights
         credit = credit_members(left, predictions, weights, errors, surplus, columns)
     return Attribution(
-        problem=problem, clustering=clustering, refits=refits, scaler=scaler, edges=edges,
+        problem=problem, clustering=clustering, refits=refits, edges=edges,
+        representation=representation, Z=Z,
         errors=errors, weighting=weighting, credit=credit, forest=forest, pool=pool, judged=judged,
         issue_rule=IssueRule.fit(judged, problem.codes, problem.scale.task),
         quality=pool.quality(judged, problem.codes, problem.class_weights),
@@ -323,6 +326,7 @@ def _left_out(problem: Problem, clustering: Clustering, refits: Refits) -> LeftO
         codes_val=problem.codes_val,
         row_weights=problem.row_weights,
         scale=problem.scale,
+        sample_weight=problem.relative_weight,
     )
 
 

@@ -116,6 +116,7 @@ class Findings:
     scoring: str
     task: str
     classes: NDArray | None
+    sample_weight: NDArray[np.float64] | None = None
 
     @property
     def surplus(self) -> float:
@@ -154,6 +155,8 @@ class Valuation:
         findings, weight = self.findings, self.extrinsic_weight
         valued = findings.labels >= 0
         quality = findings.quality[valued]
+        if findings.sample_weight is not None:
+            quality = quality * findings.sample_weight[valued]
         paid = distribute(self.surplus_, findings.raw_extrinsic[valued], quality, weight)
         self.intrinsic_, self.extrinsic_, self.standard_errors_ = np.full((3, len(valued)), np.nan)
         self.intrinsic_[valued], self.extrinsic_[valued] = paid.intrinsic, paid.extrinsic

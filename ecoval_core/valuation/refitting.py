@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -22,25 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.parallel import delayed
 
-from ecoval_core.valuation.leave_out import Shortcut, find_shortcut
-from ecoval_core.valuation.models import (
-    RefitError,
-    fit_model,
-    name_of,
-    single_threaded,
-    starts_from_solution,
-)
+from ecoval_core.valuation.inputs import take
+from ecoval_core.valuation.leave_out import Shortcut
+from ecoval_core.valuation.models import single_threaded, starts_from_solution
 from ecoval_core.valuation.parallel import Monitor, run_tasks
-from ecoval_core.valuation.scoring import (
-    Scale,
-    check_magnitude,
-    check_scoring,
-    encode,
-    has_probabilities,
-    model_output,
-    sample_scores,
-    weigh,
-)
+from ecoval_core.valuation.problem import Problem
 
 # Above it, refits use a sample stratified by cluster.
 MAX_FIT_SAMPLES = 10_000
@@ -50,74 +36,6 @@ MAX_KEPT_BYTES = 128 * 2**20
 MAX_OUTPUT_BYTES = 128 * 2**20
 # Clusters and members that a task of the short way takes at once.
 BLOCK_CLUSTERS, BLOCK_MEMBERS = 64, 2_000
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What is fitted and what it is scored on."""
-
-    estimator: Any  # unfitted, its random states set
-    X: NDArray
-    y: NDArray  # labels as given, so that class weights by label work
-    codes: NDArray  # class indices, or `y` for regression
-    X_val: NDArray
-    codes_val: NDArray  # never used to fit
-    classes: NDArray | None  # sorted labels; None for regression
-    scale: Scale
-    scoring: str
-    proba: bool  # whether the model gives probabilities
-    row_weights: NDArray  # of the validation rows, of mean 1
-    class_weights: NDArray | None = None  # multiply a judgement's probabilities
-
-    def __sizeof__(self) -> int:
-        # Dask sends an argument once per worker, not once per task, if `__sizeof__` shows that it is large.
-        return sum(getattr(getattr(self, f.name), "nbytes", 64) for f in fields(self))
-
-    def output(self, model: Any, X: NDArray) -> NDArray[np.float64]:
-        """Output of a fitted model, aligned to all classes of the problem."""
-        output = model_output(model, X, self.classes, proba=self.proba)
-        if not np.isfinite(output).all():
-            raise RefitError(
-                f"{name_of(model)} gives predictions that are not finite numbers; a constant column "
-                "or a scale too wide may be the cause."
-            )
-        return output
-
-    def scores(self, output: NDArray) -> NDArray[np.float64]:
-        """Per-sample scores of a model's output on the validation data."""
-        return sample_scores(output, self.codes_val, self.scoring, self.scale)
-
-
-def make_problem(
-    estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, y_val: NDArray, classes: NDArray | None,
-    *, scoring: str | None = None, class_weight: Any = None,
-) -> Problem:  # fmt: skip
-    """Encode and check the data of a seeded estimator; `classes` is None for regression."""
-    proba = classes is not None and has_probabilities(estimator)
-    codes, codes_val = encode(y, classes, "y"), encode(y_val, classes, "y_val")
-    check_magnitude(X, "X")
-    check_magnitude(X_val, "X_val")
-    if classes is None:
-        check_magnitude(codes, "y")
-        check_magnitude(codes_val, "y_val")
-    weights = weigh(class_weight, classes, codes, codes_val)
-    scale = Scale.of(
-        codes, "regression" if classes is None else "classification", weights.of_classes
-    )
-    return Problem(
-        estimator=estimator,
-        X=X,
-        y=codes if classes is None else y,
-        codes=codes,
-        X_val=X_val,
-        codes_val=codes_val,
-        classes=classes,
-        scale=scale,
-        scoring=check_scoring(scoring, scale.task, proba or classes is None),
-        proba=proba,
-        row_weights=weights.of_rows,
-        class_weights=weights.of_classes,
-    )
 
 
 @dataclass(frozen=True)
@@ -145,10 +63,10 @@ class Refits:
         asked = [c for c in present if c not in self.models]
         for c in set(present) - set(asked):
             points = np.flatnonzero(clusters == c)
-            output[points] = problem.output(self.models[c], X[points])
+            output[points] = problem.output(self.models[c], take(X, points))
         short = None
         if asked:
-            short = find_shortcut(self.estimator, problem.X[self.rows], problem.y[self.rows])
+            short = problem.shortcut(self.estimator, self.rows)
         if short is not None:
             members = [np.flatnonzero(labels[self.rows] == c) for c in asked]
             seen = short.look(X, max(len(rows) for rows in members))
@@ -165,7 +83,7 @@ def _without_clusters(
     with single_threaded():
         fitted = [position[members][position[members] >= 0] for members in clusters]
         sizes = [len(members) for members in clusters]
-        own = short.look(problem.X[np.concatenate(clusters)], max(map(len, fitted)))
+        own = short.look(take(problem.X, np.concatenate(clusters)), max(map(len, fitted)))
         outputs = []
         for parameters, seen in zip(
             short.without(fitted), np.split(own, np.cumsum(sizes)[:-1]), strict=True
@@ -184,8 +102,10 @@ def _without_cluster(
         rest = rows[labels[rows] != cluster]
         members = np.flatnonzero(labels == cluster)
         where = f"without cluster {cluster} ({len(members)} rows left out, {len(rest)} kept)"
-        model = fit_model(problem.estimator, problem.X[rest], problem.y[rest], where, start=start)
-        at_val, at_members = (problem.output(model, X) for X in (problem.X_val, problem.X[members]))
+        model = problem.fit(rest, where, start)
+        at_val, at_members = (
+            problem.output(model, X) for X in (problem.X_val, take(problem.X, members))
+        )
         return at_val, at_members, model if keep else None
 
 
@@ -196,21 +116,8 @@ def _without_fold(
         rest = rows[folds[rows] != fold]
         members = np.flatnonzero(folds == fold)
         where = f"without fold {fold + 1} ({len(rest)} rows kept)"
-        model = fit_model(problem.estimator, problem.X[rest], problem.y[rest], where)
-        return members, problem.output(model, problem.X[members])
-
-
-def sample_by_cluster(labels: NDArray, n_rows: int, random_state: int) -> NDArray[np.int64]:
-    """Draw about `n_rows` rows to fit on, stratified by cluster, at least one of each."""
-    n_samples = len(labels)
-    if n_samples <= n_rows:
-        return np.arange(n_samples)
-    order = np.random.default_rng(random_state).permutation(n_samples)
-    by_cluster = order[np.argsort(labels[order], kind="stable")]
-    counts = np.bincount(labels)
-    rank = np.arange(n_samples) - np.repeat(np.cumsum(counts) - counts, counts)
-    quota = np.maximum(1, np.round(counts * n_rows / n_samples)).astype(int)
-    return np.sort(by_cluster[rank < np.repeat(quota, counts)])
+        model = problem.fit(rest, where)
+        return members, problem.output(model, take(problem.X, members))
 
 
 def _size_of(model: Any) -> float:
@@ -224,8 +131,8 @@ def _size_of(model: Any) -> float:
 def fit_full(problem: Problem, rows: NDArray) -> tuple[Any, Shortcut | None]:
     """Fit f_D, and find its short way to models without clusters."""
     with single_threaded():
-        full = fit_model(problem.estimator, problem.X[rows], problem.y[rows], "on all rows")
-        short = find_shortcut(full, problem.X[rows], problem.y[rows])
+        full = problem.fit(rows, "on all rows")
+        short = problem.shortcut(full, rows)
         return full if short is None else short.estimator, short
 
 
@@ -249,7 +156,7 @@ def leave_clusters_out(
     if is_kept:
         output_val = np.repeat(output_val, n_clusters, axis=0)
     scores_full = problem.scores(output_full)
-    effects = np.empty((n_clusters, len(problem.X_val)))
+    effects = np.empty((n_clusters, len(problem.codes_val)))
     output_own = np.empty((len(labels), problem.scale.n_classes))
     clusters = np.split(np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels))[:-1])
 
@@ -290,7 +197,7 @@ def _go_short_way(
     monitor: Monitor,
 ) -> Iterator[tuple[NDArray, NDArray] | None]:  # fmt: skip
     """Output of f_-c at validation rows and members, cluster by cluster; None where it must be refitted."""
-    position = np.full(len(problem.X), -1)
+    position = np.full(len(problem.codes), -1)
     position[rows] = np.arange(len(rows))
     sizes = np.array([len(members) for members in clusters])
     at_val = short.look(problem.X_val, int(sizes.max()))

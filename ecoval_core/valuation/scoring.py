@@ -92,12 +92,20 @@ class Scale:
     deviation: float  # of the target; 1 for classification
 
     @classmethod
-    def of(cls, codes: NDArray, task: Task, class_weights: NDArray | None = None) -> Scale:
+    def of(
+        cls, codes: NDArray, task: Task, class_weights: NDArray | None = None,
+        sample_weight: NDArray | None = None,
+    ) -> Scale:  # fmt: skip
         """Scale of a training target."""
         if task == "classification":
-            prior = np.bincount(codes) * (1.0 if class_weights is None else class_weights)
+            counts = np.bincount(codes, sample_weight)
+            prior = counts * (1.0 if class_weights is None else class_weights)
             return cls(task, len(prior), prior / prior.sum(), 1.0)
-        return cls(task, 1, np.array([codes.mean()]), float(codes.std()) or 1.0)
+        if sample_weight is None:
+            return cls(task, 1, np.array([codes.mean()]), float(codes.std()) or 1.0)
+        mean = np.average(codes, weights=sample_weight)
+        variance = np.average((codes - mean) ** 2, weights=sample_weight)
+        return cls(task, 1, np.array([mean]), float(variance**0.5) or 1.0)
 
 
 def has_probabilities(estimator: Any) -> bool:
@@ -176,18 +184,23 @@ class ClassWeights:
 
 
 def weigh(
-    class_weight: Any, classes: NDArray | None, codes: NDArray, codes_val: NDArray
-) -> ClassWeights:
+    class_weight: Any, classes: NDArray | None, codes: NDArray, codes_val: NDArray,
+    sample_weight: NDArray | None = None, sample_weight_val: NDArray | None = None,
+) -> ClassWeights:  # fmt: skip
     """Weigh rows and classes by 1 / share of the class if balanced, by a dict as it says, else alike."""
-    uniform = np.ones(len(codes_val))
+    given = np.ones(len(codes_val)) if sample_weight_val is None else sample_weight_val
     if class_weight is None:
-        return ClassWeights(uniform, None)
+        return ClassWeights(given / given.mean(), None)
     if classes is None:
         raise ValueError("class_weight needs classes, but the task is regression: leave it None.")
     if class_weight == "balanced":
-        shares = np.bincount(codes, minlength=len(classes)) / len(codes)
-        shares_val = np.bincount(codes_val, minlength=len(classes)) / len(codes_val)
-        of_rows = 1 / shares_val[codes_val]
+        shares = np.bincount(codes, sample_weight, len(classes))
+        shares = shares / shares.sum()
+        if not shares.all():
+            label = classes[shares.argmin()]
+            raise ValueError(f"sample_weight is 0 for every row of {label!s}: leave its rows out.")
+        shares_val = np.bincount(codes_val, given, len(classes)) / given.sum()
+        of_rows = np.divide(given, shares_val[codes_val], out=np.zeros(len(given)), where=given > 0)
         return ClassWeights(of_rows / of_rows.mean(), 1 / shares)
     unknown = [label for label in class_weight if label not in classes]
     if unknown:
@@ -198,7 +211,9 @@ def weigh(
             "class_weight must give finite weights of at least 0, not all of them 0, but it is "
             f"{class_weight}."
         )
-    of_rows = weights[codes_val]
+    of_rows = weights[codes_val] * given
+    if not of_rows.any():
+        raise ValueError("class_weight and sample_weight_val together leave no validation row.")
     return ClassWeights(of_rows / of_rows.mean(), weights)
 
 
@@ -232,7 +247,7 @@ def decode(codes: NDArray, classes: NDArray | None) -> NDArray:
 
 def check_magnitude(numbers: NDArray, name: str) -> None:
     """Refuse numbers whose squares would overflow."""
-    largest = float(np.abs(numbers).max(initial=0.0))
+    largest = float(np.nan_to_num(np.abs(numbers), nan=0.0).max(initial=0.0))
     if largest > LARGEST_NUMBER:
         raise ValueError(
             f"{name} holds a number of size {largest:.3g}, too large to compute with: divide by a power "

@@ -60,7 +60,7 @@ from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.work.cluster import cluster
 from ecoval_core.workspace import archive, runs
 from ecoval_core.workspace.history import RunRecord
-from ecoval_core.workspace.rows import cross_value_rows, rows_in_folds, rows_to_value
+from ecoval_core.workspace.rows import rows_in_folds, rows_to_value
 from ecoval_core.workspace.runs import Opened, Run, Values, values_of
 from ecoval_core.workspace.schema import DEFAULT_SPLIT, OpenSpec, Settings, SplitSpec, key_of
 from ecoval_core.workspace.tasks import (
@@ -267,7 +267,7 @@ def repeats(work: Work, run: str) -> list[Values]:
     ecoval = runs.make_ecoval(of.split, of.settings)
     model = make_model(of.settings.model, of.split.task).set_params(**of.settings.parameters)
     ecoval.set_params(estimator=model)
-    if not of.settings.every_row:
+    if not of.settings.every_row and of.split.rule.weights is None:
         parts = of.split.X_train, of.split.y_train, of.split.X_val, of.split.y_val
         found = repeat_value(ecoval, *parts, n_repeats=N_REPEATS, progress=work.report)
         return [values_of(one) for one in found.estimators]
@@ -276,7 +276,9 @@ def repeats(work: Work, run: str) -> list[Values]:
     for repeat in range(N_REPEATS):
         ecoval.set_params(random_state=of.settings.random_state + 1 + repeat)
         watch = monitor.part(repeat, N_REPEATS)
-        made.append(values_of(cross_value_rows(ecoval, of.split, progress=watch)))
+        made.append(
+            values_of(runs.fit_rows(ecoval, of.split, of.settings.every_row, progress=watch))
+        )
     return made
 
 

@@ -21,11 +21,18 @@ class Rows(NamedTuple):
     X: NDArray[np.float64]
     y: NDArray
     y_clean: NDArray
+    # Weights; None where every row counts alike.
+    w: NDArray[np.float64] | None = None
 
     def take(self, positions: NDArray[np.int64]) -> Rows:
         """Return some of the rows."""
-        ids, X, y, y_clean = self
-        return Rows(ids[positions], X[positions], y[positions], y_clean[positions])
+        return Rows(
+            self.ids[positions],
+            self.X[positions],
+            self.y[positions],
+            self.y_clean[positions],
+            None if self.w is None else self.w[positions],
+        )
 
 
 def rows_in_folds(split: Split) -> tuple[Rows, Folds | None]:
@@ -45,7 +52,10 @@ def rows_in_folds(split: Split) -> tuple[Rows, Folds | None]:
     X = np.concatenate([split.X_train, split.X_val])
     y = np.concatenate([split.y_train, split.y_val])
     y_clean = np.concatenate([split.y_train_clean, split.y_val])
-    rows = Rows(ids, X, y, y_clean).take(order)
+    w = None
+    if split.w_train is not None and split.w_val is not None:
+        w = np.concatenate([split.w_train, split.w_val])
+    rows = Rows(ids, X, y, y_clean, w).take(order)
     return rows, split.folds(rows.ids, rows.y, N_VALIDATION_FOLDS, split.random_state)
 
 
@@ -59,7 +69,9 @@ def rows_to_value(split: Split, every_row: bool = False) -> Rows:
     In the order of time no fold trains on the latest rows, so that they validate and get no value.
     """
     if not every_row:
-        return Rows(split.ids_train, split.X_train, split.y_train, split.y_train_clean)
+        return Rows(
+            split.ids_train, split.X_train, split.y_train, split.y_train_clean, split.w_train
+        )
     rows, folds = rows_in_folds(split)
     return rows if folds is None else rows.take(_trained(folds))
 
@@ -78,6 +90,8 @@ def rows_per_fit(split: Split, every_row: bool = False) -> int:
 def cross_value_rows(ecoval: EcoVal, split: Split, **watch: Any) -> CrossValuation:
     """Value every row of a split in folds by its rule; `watch` is passed to :func:`cross_value`."""
     rows, folds = rows_in_folds(split)
+    if rows.w is not None:
+        watch["sample_weight"] = rows.w
     if folds is None:
         return cross_value(ecoval, rows.X, rows.y, N_VALIDATION_FOLDS, **watch)
     found = cross_value(ecoval, rows.X, rows.y, folds, **watch)

@@ -425,16 +425,31 @@ def make_ecoval(split: Split, settings: Settings, n_jobs: int | None = None) -> 
     )
 
 
+def weights_of(split: Split) -> dict[str, Any]:
+    """Return the weights of training and validation rows as arguments of :meth:`EcoVal.fit`."""
+    if split.rule.weights is None:
+        return {}
+    return {"sample_weight": split.w_train, "sample_weight_val": split.w_val}
+
+
 def fit_values(
     split: Split, settings: Settings, *, n_jobs: int | None = None,
     progress: Progress | None = None, should_stop: ShouldStop | None = None,
 ) -> EcoVal | CrossValuation:  # fmt: skip
     """Fit the models that value the rows of a split."""
     ecoval = make_ecoval(split, settings, n_jobs)
-    watch: dict[str, Any] = {"progress": progress, "should_stop": should_stop}
-    if settings.every_row:
+    return fit_rows(ecoval, split, settings.every_row, progress=progress, should_stop=should_stop)
+
+
+def fit_rows(
+    ecoval: EcoVal, split: Split, every_row: bool, **watch: Any
+) -> EcoVal | CrossValuation:
+    """Value the training rows of a split, or every row in folds, by their weights."""
+    if every_row:
         return cross_value_rows(ecoval, split, **watch)
-    return ecoval.fit(split.X_train, split.y_train, split.X_val, split.y_val, **watch)
+    return ecoval.fit(
+        split.X_train, split.y_train, split.X_val, split.y_val, **weights_of(split), **watch
+    )
 
 
 def value_split(opened: Opened, settings: Settings, **watch: Any) -> Run:

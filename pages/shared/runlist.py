@@ -6,6 +6,7 @@ from datetime import datetime
 
 import streamlit as st
 
+from ecoval_core.tables.splitting import RANDOM
 from ecoval_core.text import count_of
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace import history
@@ -55,6 +56,8 @@ def describe(record: RunRecord) -> str:
         SCORINGS[settings.scoring].title if settings.scoring in SCORINGS else settings.scoring,
         f"seed {settings.random_state}",
     ]
+    if record.spec.split.rule != RANDOM:
+        parts.append(f"split {record.spec.split.describe()}")
     if settings.balanced:
         parts.append("classes weigh equally")
     if settings.every_row:

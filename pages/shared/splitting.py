@@ -69,7 +69,8 @@ def chosen(opened: Opened, **chance: Any) -> SplitSpec | None:
     if (by in ("time", "column") and column is None) or (by == "groups" and groups is None):
         return None
     if by == "column" and column is not None:
-        asked = {value: data_choices.get(_word(column, value)) for value in _values(opened, column)}
+        values = _fill_words(opened, column)
+        asked = {value: data_choices.get(_word(column, value)) for value in values}
         words = {value: part for value, part in asked.items() if part is not None}
         if len(words) < len(asked):
             return None
@@ -177,7 +178,8 @@ def draw(opened: Opened, apply: Change, add_file: Callable[[str], None], drop_fi
     column_of(
         "weights",
         "Weights of rows",
-        "A column of numbers of 0 or more. A row of weight 2 counts like two rows, in fits and in scores.",
+        "A column of numbers of 0 or more. A row of weight 2 counts like two rows in the fits and "
+        "scores that values are made of. Curves, effects, other methods and new data count every row once.",
         optional=True,
     )
     for note in opened.split.notes:
