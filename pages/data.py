@@ -142,9 +142,36 @@ def draw_fixes(opened: Opened) -> None:
         st.caption("The file itself stays as it is; the recipe of a run names what was fixed.")
 
 
+def draw_reading(opened: Opened) -> None:
+    """Draw how the file was read; it is read again when that changes."""
+    reading = opened.spec.table.reading
+    for note in reading.notes:
+        st.caption(f":material/info: {formats.plain(note)}")
+    if not loading.can_read_again(opened):
+        return
+    left, right = st.columns(2, gap="medium")
+    left.text_input(
+        "Row with the names",
+        key=data_choices.key("header"),
+        placeholder="First row",
+        on_change=loading.read_again,
+        help="Of columns, counted from 1. Two such as 1,2 are joined; none if the file has no names.",
+    )
+    if reading.header == ():
+        left.caption("No row holds names: the columns are numbered.")
+    if reading.sheets:
+        right.selectbox(
+            "Sheet",
+            list(reading.sheets),
+            key=data_choices.key("sheet"),
+            on_change=loading.read_again,
+        )
+
+
 def draw_choices(opened: Opened) -> None:
     """Draw everything that was assumed, to be changed."""
     loading.remember_choices(opened)
+    draw_reading(opened)
     draw_fixes(opened)
     columns = [str(column) for column in opened.table.frame.columns]
     left, right = st.columns(2, gap="medium")

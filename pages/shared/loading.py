@@ -11,7 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from ecoval_core.tables import Fix, Table
+from ecoval_core.tables import Fix, Reading, Table, parse_header
+from ecoval_core.tables.header import say_header
 from ecoval_core.work import slow
 from ecoval_core.work.jobs import Job, JobState
 from ecoval_core.workspace import runs
@@ -21,7 +22,7 @@ from ecoval_core.workspace.tasks import Task
 from pages.shared import server, splitting, state, uploads
 from pages.shared.session import Refused, Session, data_choices, session
 
-UPLOAD_TYPES = ["csv", "tsv", "txt", "gz", "parquet", "xlsx"]
+UPLOAD_TYPES = ["csv", "tsv", "txt", "data", "jsonl", "json", "gz", "parquet", "xlsx"]
 DEMO_SAMPLE = "digits"
 DEMO_NOISE = 0.15
 DEFAULT_NOISE = 0.15
@@ -67,7 +68,11 @@ def _take(job: Job) -> None:
         session.complaint = found["refusal"]
         suggested = [Fix.model_validate(one) for one in found["suggested"]]
         name = job.task.arguments["name"]
-        _offer_again(Refused(name, found["frame"], found["columns"], found["target"], suggested))
+        reading = Reading.model_validate(found["reading"])
+        refused = Refused(
+            name, found["frame"], found["columns"], found["target"], suggested, reading
+        )
+        _offer_again(refused)
     else:
         opened = runs.load_opened(server.workspace(), found["split"])
         if opened is None:
@@ -107,7 +112,7 @@ def open_refused(
     """Open a refused file with the target, the columns left out and the fixes chosen for it."""
     _attempt(
         slow.open_table(
-            {"frame": file.frame}, file.name, target=target, fixes=list(fixes),
+            {"frame": file.frame}, file.name, target=target, fixes=list(fixes), reading=file.reading,
             left_out=dict.fromkeys(left_out, LEFT_OUT_BY_HAND),
         )
     )  # fmt: skip
@@ -133,6 +138,7 @@ def remember_choices(opened: Opened) -> None:
     """Fill the widgets of the Data screen with what holds for the open table."""
     table, split = opened.table, opened.spec.split
     train, validation, _ = split.proportions
+    reading = opened.spec.table.reading
     choices = {
         "target": table.target,
         "task": table.task,
@@ -141,6 +147,8 @@ def remember_choices(opened: Opened) -> None:
         "noisy": split.noise > 0,
         "noise": round(100 * (split.noise or DEFAULT_NOISE)),
         "seed": split.random_state,
+        "header": say_header(reading.header) if reading.header is not None else "",
+        "sheet": reading.sheet or next(iter(reading.sheets), None),
     }
     for number, one in enumerate(suggested_fixes(opened)):
         choices[f"fix_{number}"] = one in opened.spec.table.fixes
@@ -198,8 +206,28 @@ def _as_is(current: Opened, split: SplitSpec | None = None) -> Task:
     of = current.spec.table
     return slow.open_table(
         {"frame": of.content}, of.name, fixes=list(of.fixes), target=of.target, task=of.task,
-        excluded=of.excluded, split=split or current.spec.split, sample=of.sample,
+        excluded=of.excluded, split=split or current.spec.split, sample=of.sample, reading=of.reading,
     )  # fmt: skip
+
+
+def can_read_again(opened: Opened) -> bool:
+    """Whether the file of the open table is kept, to be read with another header or sheet."""
+    return server.workspace().result(slow.file_key(opened.spec.table.content)) is not None
+
+
+def read_again() -> None:
+    """Read the file of the open table with the header and sheet chosen for it."""
+    current = session.opened
+    if current is None:
+        return
+    of, said = current.spec.table, str(data_choices.get("header") or "").strip()
+    try:
+        header = parse_header(said) if said else None
+    except ValueError as error:
+        session.complaint = str(error)
+        return
+    again = {"again": of.content}
+    _attempt(slow.open_table(again, of.name, header=header, sheet=data_choices.get("sheet")))
 
 
 def _with_choices(
@@ -233,6 +261,7 @@ def _with_choices(
         task=None if is_new_target else chosen["task"],
         excluded=None if is_new_target else _reasons(table, chosen["excluded"]),
         split=split, sample=current.spec.table.sample, own=own,
+        reading=current.spec.table.reading,
     )  # fmt: skip
 
 

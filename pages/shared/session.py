@@ -20,7 +20,7 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.tables import Fix
+from ecoval_core.tables import Fix, Reading
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES
 from ecoval_core.work.jobs import Job
@@ -92,6 +92,7 @@ class Refused:
     columns: list[str]
     target: str
     suggested: list[Fix]
+    reading: Reading
 
 
 class Entry(_Kept, Generic[T]):
