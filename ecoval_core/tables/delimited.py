@@ -79,19 +79,24 @@ def _find_separator(data: bytes) -> tuple[bytes, int, str]:
         if mended[best] > scores[separator]:
             return data.replace(b'\\"', b'""'), 0, best
     if not scores[separator][0]:
+        # Titles above a table are not cut.
+        scores = {one: _regularity(start, one, has_titles=True) for one in SEPARATORS}
+        separator = max(scores, key=lambda one: scores[one][0])
+    if not scores[separator][0]:
         # Runs of blanks cut as one, if all lines have as many words.
         separator = " " if _regularity(start, " ")[0] == 1 else ","
     return data, 0, separator
 
 
-def _regularity(text: str, separator: str) -> tuple[float, float]:
+def _regularity(
+    text: str, separator: str, *, has_titles: bool = False
+) -> tuple[float, float]:
     """Return the share of lines with as many cells as the first of several, nearly and exactly; 0 without."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     widths = [len(row) for row in islice(reader, 200) if any(row)]
-    # Titles above a table are not cut.
     n_titles = next((i for i, width in enumerate(widths) if width > 1), len(widths))
     table = widths[n_titles:]
-    if not table or n_titles > len(table):
+    if not table or (n_titles and (not has_titles or n_titles > len(table))):
         return 0.0, 0.0
     # Equal within one: rows may end in a separator or begin with an unnamed row name.
     nearly = sum(table[0] <= width <= table[0] + 1 for width in table) / len(table)
