@@ -15,7 +15,7 @@ from ecoval_core.charts.shades import shade
 from ecoval_core.charts.style import palette_of
 from ecoval_core.evaluation.projection import pca_projection
 from ecoval_core.tables import Table
-from ecoval_core.tables.vectors import readable
+from ecoval_core.tables.columns import holds_nested
 from ecoval_core.text import count_of
 from ecoval_core.work import slow
 from ecoval_core.workspace.runs import Run
@@ -56,7 +56,9 @@ def coordinates(run: Run) -> tuple[NDArray, str]:
 def hover_columns(table: Table) -> pd.DataFrame | None:
     """Original columns shown beside a point; none where there are too many to be of use."""
     features = table.features
-    return readable(table.frame[features]) if len(features) <= MAX_HOVER_FEATURES else None
+    if len(features) > MAX_HOVER_FEATURES:
+        return None
+    return table.frame[[name for name in features if not holds_nested(table.frame[name])]]
 
 
 def colors(run: Run) -> dict[str, str]:
