@@ -10,7 +10,7 @@ from ecoval_core import charts
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
 from ecoval_core.text import count_of
 from ecoval_core.workspace.runs import Opened
-from pages.shared import formats, layout, loading, menu, runlist, splitting, valuing
+from pages.shared import formats, layout, loading, menu, pictures, runlist, splitting, valuing
 from pages.shared.session import Session, data_choices, session
 
 N_RECENT = 4
@@ -233,7 +233,8 @@ def draw_table(opened: Opened) -> None:
             charts.missing_by_column(table.frame[table.features], theme=theme), key="missing_chart"
         )
     with st.expander(f"First {count_of(min(200, table.n_rows), 'row')}"):
-        st.dataframe(table.frame.head(200), key="preview")
+        shown = pictures.for_a_table(opened, table.frame.head(200))
+        st.dataframe(shown, key="preview", column_config=pictures.column_config(opened))
 
 
 layout.title(

@@ -5,57 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
 from ecoval_core.evaluation.profiles import compare_with_class, describe_group
-from ecoval_core.tables.pictures import detect_grid, to_image
+from ecoval_core.tables.vectors import readable
 from ecoval_core.text import count_of
 from ecoval_core.workspace.runs import Run
-from pages.shared import formats, layout, menu, reviewing, rows, server, state, story
+from pages.shared import formats, layout, menu, pictures, reviewing, rows, state, story
 from pages.shared.session import Session, session
 
 N_UNUSUAL = 12
 N_PICTURES = 12
 N_CLUSTERS_LISTED = 60
-PICTURE_WIDTH = 72
 
 
 def original(run: Run) -> pd.DataFrame:
     """Return the original columns of the rows that were valued."""
     table = run.table
-    return table.frame.loc[run.ids, table.features]
-
-
-def all_columns(run: Run) -> pd.DataFrame:
-    """Return all columns but the target: pixels that never vary are left out of the features."""
-    table = run.table
-    return table.frame.drop(columns=table.target)
-
-
-def pictures(run: Run) -> tuple[int, int] | None:
-    """Return height and width where the columns are pixels."""
-    found: tuple[int, int] | None = server.derive(
-        ("pixels", run.table.content), lambda: detect_grid(all_columns(run))
-    )
-    return found
-
-
-def draw_pictures(run: Run, ids: list[int], shape: tuple[int, int], captions: list[str]) -> None:
-    """Draw rows as the pictures that they are."""
-    frame = all_columns(run)
-    greatest = float(np.nanmax(frame.to_numpy(np.float64)))
-    with st.container(horizontal=True, gap="small"):
-        for row, caption in zip(ids, captions, strict=True):
-            picture = to_image(frame.loc[row].to_numpy(), shape, greatest=greatest)
-            alternative = f"Row {row}, labelled {caption}"
-            st.image(picture, caption=caption, width=PICTURE_WIDTH, alt=alternative)
-
-
-def labels_of(run: Run, ids: list[int]) -> list[str]:
-    """Write the labels of rows as captions."""
-    return [formats.plain(label) for label in run.frame.loc[ids, "label"]]
+    return readable(table.frame.loc[run.ids, table.features])
 
 
 # --- Rows ------------------------------------------------------------------------------------
@@ -98,7 +66,7 @@ def draw_row(run: Run, row_id: int) -> None:
     """Draw a row: its value and labels, beside its class, among its neighbours."""
     unit, row = formats.unit_of(run), run.frame.loc[[row_id]].iloc[0]
     noun = formats.target_word(run)
-    shape = pictures(run)
+    shape = pictures.shape_of(run)
     near = story.neighbors_of(run, row_id)
     left, right = st.columns([1, 1.25], gap="large")
     with left:
@@ -106,7 +74,7 @@ def draw_row(run: Run, row_id: int) -> None:
         badge = f" :gray-badge[{decided}]" if decided else ""
         st.subheader(f"Row {row_id}: {noun} {formats.plain(row['label'])}{badge}", anchor=False)
         if shape is not None:
-            draw_pictures(run, [row_id], shape, labels_of(run, [row_id]))
+            pictures.draw(run, [row_id], shape, pictures.labels_of(run, [row_id]))
         planted = ""
         if row["flipped"]:
             planted = f" Planted error: it was **{formats.plain(row['original_label'])}**."
@@ -131,7 +99,7 @@ def draw_row(run: Run, row_id: int) -> None:
             draw_comparison(run, row_id)
         else:
             st.markdown("**Its nearest neighbours**, nearest first")
-            draw_pictures(run, near, shape, labels_of(run, near))
+            pictures.draw(run, near, shape, pictures.labels_of(run, near))
     if shape is None:
         st.markdown("**Its nearest neighbours**, nearest first")
         rows.draw(run, near, key="review_neighbors")
@@ -208,7 +176,7 @@ def select_cluster(run: Run, cluster: int) -> None:
 
 def draw_clusters(run: Run) -> None:
     """Draw the clusters, worst first, each in words or pictures."""
-    unit, clusters, shape = formats.unit_of(run), run.clusters, pictures(run)
+    unit, clusters, shape = formats.unit_of(run), run.clusters, pictures.shape_of(run)
     features, frame = original(run), run.frame
     st.caption(
         f"Worst first: what the score loses without a cluster, in {unit.name}. Below zero, the model is "
@@ -237,7 +205,7 @@ def draw_clusters(run: Run) -> None:
             else:
                 typical = frame.loc[ids, "quality"].sort_values(ascending=False, kind="stable")
                 shown = [int(row) for row in typical.index[:N_PICTURES]]
-                draw_pictures(run, shown, shape, labels_of(run, shown))
+                pictures.draw(run, shown, shape, pictures.labels_of(run, shown))
     if len(clusters) > N_CLUSTERS_LISTED:
         st.caption(f"The worst {N_CLUSTERS_LISTED:,} of {len(clusters):,} clusters.")
 

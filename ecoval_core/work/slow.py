@@ -42,6 +42,7 @@ from ecoval_core.tables import (
     suggest_fixes,
 )
 from ecoval_core.tables.match import Matched, match_columns
+from ecoval_core.tables.pictures import thumbnail
 from ecoval_core.tables.prepare import vectorise_new
 from ecoval_core.tables.split_hints import suggest_splits
 from ecoval_core.tables.splitting import RANDOM, SPLIT_REASONS
@@ -169,6 +170,13 @@ def _with_files(work: Work, split: SplitSpec, own: Mapping[str, tuple[str, str]]
         runs.save_frame(work.workspace, frame, files[part]["content"])
     more = {"kind": "files", "column": None, "words": {}, **files}
     return SplitSpec.model_validate(split.model_dump() | more)
+
+
+@task("Drawing the pictures", quick=True)
+def thumbnails(work: Work, content: str, column: str) -> pd.DataFrame:
+    """Draw the pictures of a column of some cells small, a missing one where none can be read."""
+    drawn = [thumbnail(cell) for cell in work.frame(content)[column]]
+    return pd.DataFrame({"picture": pd.Series(drawn, dtype=object)})
 
 
 def suggestions_key(content: str) -> str:
