@@ -19,6 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from ecoval_core import EcoVal, RefitError, cross_value
+from ecoval_core.evaluation.curves import removal_curves
+from ecoval_core.evaluation.pruning import measure_effect
 from ecoval_core.valuation.problem import make_problem
 from ecoval_core.valuation.refitting import leave_clusters_out
 
@@ -55,6 +57,19 @@ def test_rows_reach_the_estimator_as_they_were_given(rows, estimator):
     assert found.surplus_ > 0.1
     some = rows.iloc[:9] if isinstance(rows, pd.DataFrame) else rows[:9]
     assert np.isfinite(found.value_samples(some, Y[:9]).value).all()
+
+
+def test_curves_and_effects_of_a_frame_fit_what_is_left_of_it():
+    model = make_pipeline(BY_NAME, LogisticRegression())
+    curves = removal_curves(model, FRAME, Y, FRAME, Y, np.arange(80.0), strategies=["highest"])
+    accuracy = [
+        model.fit(FRAME.iloc[:n], Y[:n]).score(FRAME, Y) for n in (80 - curves["n_removed"])
+        if len(np.unique(Y[:n])) > 1
+    ]  # fmt: skip
+    assert curves["score"].dropna().tolist() == pytest.approx(accuracy)
+    keep = np.arange(80) % 4 > 0
+    effect = measure_effect(model, FRAME, Y, FRAME, Y, keep)
+    assert effect.overall.after == pytest.approx(model.fit(FRAME[keep], Y[keep]).score(FRAME, Y))
 
 
 def test_distances_are_of_the_representation_alone():
