@@ -84,16 +84,19 @@ def test_distances_are_of_the_representation_alone():
         other.value_samples(shuffled, Y)
 
 
-@pytest.mark.parametrize("labels", [np.array([0, 1, 2]), np.array(["a", "b", "c"])])
-def test_a_class_missing_from_a_fit_has_probability_zero(labels):
-    xgboost = pytest.importorskip("xgboost")
+@pytest.mark.parametrize(
+    ("library", "kind", "settings"),
+    [("xgboost", "XGBClassifier", {}), ("lightgbm", "LGBMClassifier", {"verbosity": -1})],
+)
+@pytest.mark.parametrize("labels", [np.array([0, 1, 2]), np.array(["a", "b", "c"])], ids=str)
+def test_a_class_missing_from_a_fit_has_probability_zero(labels, library, kind, settings):
+    module = pytest.importorskip(library)
     y = np.repeat([0, 1, 2], [60, 6, 60])
     rows = np.random.default_rng(0).normal(size=(126, 3)) + y[:, None]
-    model = xgboost.XGBClassifier(n_estimators=5)
+    model = getattr(module, kind)(n_estimators=5, **settings)
     found = EcoVal(model, n_clusters=3, random_state=0).fit(
         rows, labels[y], rows[::3], labels[y][::3]
     )
-    # Two of forty-two validation rows are of class 1, which the model without its cluster never sees.
     assert found.n_clusters_ == 3
     assert set(found.estimator_.predict(rows)) <= set(labels)
     problem = make_problem(model, rows, labels[y], rows, labels[y], labels)
