@@ -45,7 +45,7 @@ def predict(
             output = np.column_stack([-output, output]) if output.ndim == 1 else output
         else:
             return Prediction(predicted)
-    scores = np.full((len(X_test), len(classes)), output.min())
+    scores = np.full((len(output), len(classes)), output.min())
     scores[:, np.searchsorted(classes, model.classes_)] = output
     return Prediction(predicted, scores, classes)
 
