@@ -22,7 +22,7 @@ def draw_recent() -> None:
     recent = runlist.records()
     if not recent:
         return
-    st.markdown("**Or go on where you left**")
+    st.markdown("**Pick up where you left off**")
     with st.container(border=True, key="recent"):
         for record in recent[:N_RECENT]:
             runlist.draw_line(record, "recent")
@@ -258,7 +258,7 @@ else:
         heading, onward = st.columns([3, 1], vertical_alignment="center")
         heading.subheader(formats.plain(current.table.name), anchor=False)
         with onward:
-            menu.link("value", "Value these rows")
+            menu.lead_on("value", "Value these rows")
         draw_counts(current.table)
         draw_choices(current)
         draw_table(current)

@@ -167,7 +167,7 @@ def removal_curves(
 ) -> pd.DataFrame:
     """Test score, or every measure with its interval, while rows are removed, refitting at every step."""
     X, X_test = as_rows(X), as_rows(X_test)
-    y, y_test, values = map(np.asarray, (y, y_test, values))
+    y, y_test, values = (np.asarray(one) for one in (y, y_test, values))
     clusters = None if clusters is None else np.asarray(clusters)
     _check_shares(shares)
     estimator = seed_estimator(estimator, random_state)
@@ -207,7 +207,8 @@ def method_curves(
     should_stop: ShouldStop | None = None,
 ) -> pd.DataFrame:
     """Every measure while rows are removed by each of several valuations, beside random orders."""
-    X, y, X_test, y_test = map(np.asarray, (X, y, X_test, y_test))
+    X, X_test = as_rows(X), as_rows(X_test)
+    y, y_test = np.asarray(y), np.asarray(y_test)
     by_method = {name: np.asarray(of) for name, of in values.items()}
     for name, of in by_method.items():
         if of.shape != y.shape:

@@ -19,6 +19,7 @@ from ecoval_core.evaluation.curves import (
     count_method_refits,
     count_refits,
     removal_curves,
+    score_on_test,
 )
 from ecoval_core.evaluation.curves import method_curves as measure_methods
 from ecoval_core.evaluation.new_rows import (
@@ -293,6 +294,14 @@ def curves(
     )  # fmt: skip
     n_refits = count_refits(STRATEGIES, n_random=N_RANDOM)
     return Curves(frame, n_refits, time.perf_counter() - started, len(of.ids))
+
+
+@task("Timing a fit", quick=True)
+def curves_timing(work: Work, run: str) -> float:
+    """Estimate the seconds that the curves of a run take, by timing one fit."""
+    of, started = work.run(run), time.perf_counter()
+    score_on_test(of.make_estimator(), of.inputs, of.y, *of.test_rows(), "")
+    return (time.perf_counter() - started) * count_refits(STRATEGIES, n_random=N_RANDOM)
 
 
 @task("Measuring the effect")

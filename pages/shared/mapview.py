@@ -106,8 +106,12 @@ def _shade(run: Run, points: PackedPoints, kind: str, color: str) -> PackedShade
     return server.derive(key, make, n_bytes=8 * len(run.frame))
 
 
-def draw_map(run: Run, coords: NDArray, projection: str, *, above: int) -> None:
-    """Draw the rows of a run where a projection puts them."""
+def draw_map(run: Run, *, above: int) -> None:
+    """Draw the rows of a run on the axes that are chosen."""
+    if session.projection == filtering.PARTS:
+        draw_decomposition(run, above=above)
+        return
+    coords, projection = coordinates(run)
     points = _points(run, coords, projection)
     _draw(run, "map", points, f"Map of {count_of(len(coords), 'row')} by {projection}", above, None)
 
@@ -158,7 +162,8 @@ def draw_color_choice(run: Run) -> None:
     st.selectbox(
         "Colour by",
         list(names),
-        format_func=names.__getitem__,
+        format_func=lambda name: f"Colour: {names[name]}",
         **Session.map_color.lasting,
+        label_visibility="collapsed",
         help="Any column of the table, too.",
     )

@@ -1,4 +1,4 @@
-"""Review: row after row by the keyboard, beside its class and its neighbours; and the clusters in words."""
+"""Rows one by one, decided on by the keyboard, beside their class and their neighbours."""
 
 from __future__ import annotations
 
@@ -8,25 +8,19 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from ecoval_core.evaluation.profiles import compare_with_class, describe_group
+from ecoval_core.evaluation.profiles import compare_with_class
 from ecoval_core.tables.vectors import readable
-from ecoval_core.text import count_of
 from ecoval_core.workspace.runs import Run
-from pages.shared import formats, layout, menu, pictures, reviewing, rows, state, story
-from pages.shared.session import Session, session
+from pages.shared import formats, pictures, reviewing, rows, story
+from pages.shared.session import session
 
 N_UNUSUAL = 12
-N_PICTURES = 12
-N_CLUSTERS_LISTED = 60
 
 
 def original(run: Run) -> pd.DataFrame:
     """Return the original columns of the rows that were valued."""
     table = run.table
     return readable(table.frame.loc[run.ids, table.features])
-
-
-# --- Rows ------------------------------------------------------------------------------------
 
 
 def draw_decisions(run: Run, queue: list[int], row_id: int) -> None:
@@ -105,7 +99,9 @@ def draw_row(run: Run, row_id: int) -> None:
         rows.draw(run, near, key="review_neighbors")
 
 
-def draw_comparison(run: Run, row_id: int) -> None:
+def draw_comparison(
+    run: Run, row_id: int, n_shown: int = N_UNUSUAL, key: str = "review_comparison"
+) -> None:
     """Draw the columns of a row beside what is typical of its class."""
     frame = run.frame
     if run.split.task == "classification":
@@ -122,7 +118,7 @@ def draw_comparison(run: Run, row_id: int) -> None:
             else "nothing unusual"
         )
     )
-    shown = table.head(max(N_UNUSUAL, n_unusual)).drop(columns="distance")
+    shown = table.head(n_shown).drop(columns="distance")
     columns = {
         "value": st.column_config.TextColumn("this row"),
         "typical": st.column_config.TextColumn(
@@ -130,14 +126,12 @@ def draw_comparison(run: Run, row_id: int) -> None:
         ),
         "unusual": st.column_config.CheckboxColumn("unusual"),
     }
-    st.dataframe(
-        shown, key="review_comparison", hide_index=True, column_config=columns, height="auto"
-    )
+    st.dataframe(shown, key=key, hide_index=True, column_config=columns, height="auto")
     if len(table) > len(shown):
         st.caption(f"The most unusual {len(shown):,} of {len(table):,} columns.")
 
 
-def draw_rows(run: Run) -> None:
+def draw(run: Run) -> None:
     """Draw the queue of rows."""
     queue = reviewing.queue(run)
     row_id = reviewing.current(queue)
@@ -152,91 +146,5 @@ def draw_rows(run: Run) -> None:
     draw_row(run, row_id)
     st.caption(
         "Keys: **N** next, **B** back, **K** keep, **P** prune, **L** take the suggested label, **U** undo. "
-        "Decisions show on *Wrong labels* and *Prune* at once."
+        "Decisions show in the list and on *Prune* at once."
     )
-
-
-# --- Clusters --------------------------------------------------------------------------------
-
-
-def describe(run: Run, features: pd.DataFrame, cluster: int) -> str:
-    """Describe a cluster in plain words."""
-    members = run.frame.index[run.frame["cluster"] == cluster]
-    traits = describe_group(features, members)
-    return "; ".join(trait.text for trait in traits) or "rows are like all others in every column"
-
-
-def select_cluster(run: Run, cluster: int) -> None:
-    """Select the rows of a cluster and review them."""
-    frame = run.frame
-    state.select([int(row) for row in frame.index[frame["cluster"] == cluster]])
-    session.review_queue = "selected"
-    Session.review_row.forget()
-
-
-def draw_clusters(run: Run) -> None:
-    """Draw the clusters, worst first, each in words or pictures."""
-    unit, clusters, shape = formats.unit_of(run), run.clusters, pictures.shape_of(run)
-    features, frame = original(run), run.frame
-    st.caption(
-        f"Worst first: what the score loses without a cluster, in {unit.name}. Below zero, the model is "
-        "better without it."
-    )
-    for worth in clusters.head(N_CLUSTERS_LISTED).to_dict("records"):
-        cluster = int(worth["cluster"])
-        ids = frame.index[frame["cluster"] == cluster]
-        with st.container(border=True, key=f"cluster_{cluster}"):
-            text, button = st.columns([5, 1], vertical_alignment="center")
-            error = float(run.ecoval.cluster_standard_errors_[cluster])
-            text.markdown(
-                f"**Cluster {cluster}**: {count_of(int(worth['n_rows']), 'row')}, "
-                f"{formats.target_word(run)} {formats.plain(_label_of(run, ids))}, left out "
-                f"**{unit.number(float(worth['value']))}** ± {unit.size(error)}"
-            )
-            button.button(
-                "Review",
-                key=f"review_cluster_{cluster}",
-                on_click=select_cluster,
-                args=(run, cluster),
-                width="stretch",
-            )
-            if shape is None:
-                st.markdown(f"Here {formats.plain(describe(run, features, cluster))}.")
-            else:
-                typical = frame.loc[ids, "quality"].sort_values(ascending=False, kind="stable")
-                shown = [int(row) for row in typical.index[:N_PICTURES]]
-                pictures.draw(run, shown, shape, pictures.labels_of(run, shown))
-    if len(clusters) > N_CLUSTERS_LISTED:
-        st.caption(f"The worst {N_CLUSTERS_LISTED:,} of {len(clusters):,} clusters.")
-
-
-def _label_of(run: Run, ids: pd.Index) -> str:
-    labels = run.frame.loc[ids, "label"]
-    if run.split.task == "classification":
-        return str(labels.iloc[0])
-    return f"{labels.min():.4g} to {labels.max():.4g}"
-
-
-layout.title(
-    "Review",
-    "Go through doubtful rows one by one, with the keyboard if you like, or see in words what each cluster "
-    "holds.",
-)
-run = layout.need_run()
-layout.warn_if_unreliable(run)
-if not Session.review_queue.is_kept:
-    session.review_queue = "values"
-st.segmented_control(
-    "Queue",
-    list(reviewing.QUEUES),
-    format_func=reviewing.QUEUES.__getitem__,
-    **Session.review_queue.lasting,
-    required=True,
-    on_change=Session.review_row.forget,
-    label_visibility="collapsed",
-)
-if session.review_queue == "clusters":
-    draw_clusters(run)
-else:
-    draw_rows(run)
-    menu.link("prune", "Go on to prune and download")
