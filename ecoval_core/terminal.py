@@ -109,8 +109,7 @@ def print_reading(reading: Reading) -> None:
 
 def print_values(run: Run, unit: UnitKind) -> None:
     """Print the headline figures of a run, and the unit of the values in its file."""
-    ecoval, rows, clusters = run.ecoval, run.frame, run.clusters
-    harmful = clusters[clusters["value"] < 0]
+    ecoval, rows, verdict = run.ecoval, run.frame, run.verdict()
     title, scoring = title_of(run.settings.model), SCORINGS[run.settings.scoring].title
     lines = {
         "Model": f"{title}, {count_of(ecoval.n_clusters_, 'cluster')}, {run.seconds:.1f} s",
@@ -119,9 +118,8 @@ def print_values(run: Run, unit: UnitKind) -> None:
         "Surplus": f"{ecoval.surplus_:+.4f}, from {ecoval.prior_score_:.4f} by guessing "
         f"to {ecoval.full_score_:.4f} with the model",
         "Intrinsic share": f"{ecoval.intrinsic_share_:.0%}",
-        "Harmful clusters": f"{len(harmful):,} of {ecoval.n_clusters_:,} "
-        f"({count_of(int(harmful['n_rows'].sum()), 'row')}), without which the model scores better",
         "Rows below zero": f"{(rows['value'] < 0).sum():,} of {len(rows):,}",
+        "Verdict": " ".join([*verdict.evidence(), verdict.advice()]),
     }
     for name, text in lines.items():
         click.echo(f"{name:<17} {text}")

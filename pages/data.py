@@ -10,7 +10,7 @@ from ecoval_core import charts
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
 from ecoval_core.text import count_of
 from ecoval_core.workspace.runs import Opened
-from pages.shared import formats, layout, loading, menu, runlist, splitting, valuing
+from pages.shared import formats, layout, loading, menu, pictures, runlist, splitting, valuing
 from pages.shared.session import Session, data_choices, session
 
 N_RECENT = 4
@@ -22,7 +22,7 @@ def draw_recent() -> None:
     recent = runlist.records()
     if not recent:
         return
-    st.markdown("**Or go on where you left**")
+    st.markdown("**Pick up where you left off**")
     with st.container(border=True, key="recent"):
         for record in recent[:N_RECENT]:
             runlist.draw_line(record, "recent")
@@ -260,7 +260,8 @@ def draw_table(opened: Opened) -> None:
             charts.missing_by_column(table.frame[table.features], theme=theme), key="missing_chart"
         )
     with st.expander(f"First {count_of(min(200, table.n_rows), 'row')}"):
-        st.dataframe(table.frame.head(200), key="preview")
+        shown = pictures.for_a_table(opened, table.frame.head(200))
+        st.dataframe(shown, key="preview", column_config=pictures.column_config(opened))
 
 
 layout.title(
@@ -284,7 +285,7 @@ else:
         heading, onward = st.columns([3, 1], vertical_alignment="center")
         heading.subheader(formats.plain(current.table.name), anchor=False)
         with onward:
-            menu.link("value", "Value these rows")
+            menu.lead_on("value", "Value these rows")
         draw_counts(current.table)
         draw_choices(current)
         draw_table(current)

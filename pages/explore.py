@@ -1,28 +1,39 @@
-"""Explore: the map of the training rows, a table beside it, the story of one row below."""
+"""Explore: the map, an inspector, how values add up and what removing rows does, with one selection."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from ecoval_core import charts
+from ecoval_core.charts.curves import point_of
+from ecoval_core.evaluation.curves import rows_removed
 from ecoval_core.evaluation.pruning import detection
 from ecoval_core.workspace.runs import Run
-from pages.shared import filtering, layout, mapview, prunelist, rows, state, story, ticks
+from pages.shared import (
+    clusters,
+    filtering,
+    formats,
+    layout,
+    mapview,
+    menu,
+    prunelist,
+    removal,
+    rows,
+    selecting,
+    state,
+    story,
+    ticks,
+    verdicts,
+)
+from pages.shared.pointmap.chart import Touch
 from pages.shared.session import Session, session
 
 TABLE_KEY = "explore_rows"
+DECOMPOSED = {"label": "By label", "cluster": "By cluster", "distribution": "Distribution"}
+BELOW = {"rows": "Rows", "clusters": "Clusters", "words": "Clusters in words"}
+N_BARS, CHART_HEIGHT = 8, 290
 # Pixels above and below the map, so that all of it is seen in a window of 800.
-ABOVE, BANNER = 415, 56
-
-
-def draw_filters(run: Run) -> None:
-    """Draw one line of filters, and how the map is drawn."""
-    filters, kind, color = st.columns([3.9, 1.2, 1.4], vertical_alignment="bottom")
-    with filters:
-        filtering.draw_filters(run)
-    with kind:
-        filtering.draw_projection()
-    with color:
-        mapview.draw_color_choice(run)
+ABOVE, BANNER = 310, 56
 
 
 def prune_lowest(share: float) -> None:
@@ -66,33 +77,123 @@ def pick_row(ids: list[int], key: str) -> None:
         state.pick(marked[0] if marked else None)
 
 
-layout.title(
-    "Explore",
-    "Similar rows lie close together. **Click** a point for its story; draw a **lasso** or a **box** to "
-    "select, with shift to add.",
-    beside=True,
-)
+def draw_decomposition(run: Run) -> None:
+    """Draw how values add up: by label, by cluster, or their distribution."""
+    unit, theme = formats.unit_of(run), layout.theme()
+    by = st.segmented_control(
+        "Values",
+        list(DECOMPOSED),
+        format_func=DECOMPOSED.__getitem__,
+        **Session.decomposed_by.lasting,
+        required=True,
+        label_visibility="collapsed",
+    )
+    if by == "distribution":
+        figure = charts.value_distribution(
+            unit.scale(run.frame), theme=theme, unit=unit.label, selected=session.selected_ids, boxes=False
+        )  # fmt: skip
+        figure.update_layout(dragmode="select", selectdirection="h")
+    else:
+        figure = charts.totals_by(
+            unit.scale(run.frame), by="label" if by == "label" else "cluster", limit=N_BARS, theme=theme,
+            unit=unit.label, selected=session.selected_ids,
+        )  # fmt: skip
+    selecting.draw_bars(run, charts.compact(figure, CHART_HEIGHT), f"totals_{by}")
+
+
+def draw_curves(run: Run) -> None:
+    """Draw the removal curves, small; a click on a point selects the rows removed up to it."""
+    found = removal.fetch(run, balanced=False, key="measure")
+    if found is None:
+        return
+    summary, baseline, metric = removal.of_measure(run, found.frame)
+    shown = summary[summary["strategy"] != "random_clusters"]
+    figure = charts.removal_chart(
+        shown,
+        baseline,
+        metric,
+        theme=layout.theme(),
+        title="Removal curves",
+        marks=removal.marks(run),
+    )
+
+    def select(touch: Touch) -> None:
+        ids: list[int] = []
+        for key in touch.keys:
+            if (point := point_of(key)) is not None:
+                ids += rows_removed(run.frame["value"], *point)
+        selecting.change(dict.fromkeys(ids), touch.mode)
+
+    selecting.draw(run, charts.compact(figure, CHART_HEIGHT + 20), "curves", select)
+
+
+def draw_below(run: Run, focus: list[int]) -> None:
+    """Draw the rows as a table, or the clusters; only what is chosen is made."""
+    shown = st.segmented_control(
+        "Below the map",
+        list(BELOW),
+        format_func=BELOW.__getitem__,
+        **Session.explore_below.lasting,
+        required=True,
+        label_visibility="collapsed",
+    )
+    if shown == "words":
+        clusters.draw_words(run)
+    elif shown == "clusters":
+        clusters.draw_table(run)
+    else:
+        listed = focus[: rows.MAX_ROWS_SHOWN]
+        story_of = session.picked_id
+        key, ticked = ticks.place(TABLE_KEY, listed, () if story_of is None else (story_of,))
+        rows.draw(
+            run, focus, key, height=400, on_select=lambda: pick_row(focus, key), ticked=ticked
+        )
+        st.caption("Lowest value first. Mark a row to inspect it beside the map.")
+
+
+def draw_inspector(run: Run) -> None:
+    """Draw the row that is picked, or else the selection."""
+    picked = session.picked_id
+    with st.container(key="inspector"):
+        if picked is not None and picked in run.frame.index:
+            story.draw(run, picked)
+        elif session.selected_ids:
+            story.draw_selection(run, session.selected_ids)
+        else:
+            st.subheader("Inspector", anchor=False)
+            st.markdown(
+                "**Click** a point on the map to inspect its row. Select rows with a **lasso** or a **box**, "
+                "or click a bar or a point of a curve; **shift** adds, **alt** takes away, **Escape** "
+                "clears.\n\nEvery chart shows the one selection. On the map a **cross** marks rows to prune, "
+                "a **ring** the row inspected, thin rings its neighbours."
+            )
+            verdict = verdicts.verdict_of(run)
+            st.markdown(f"**{verdict.advice()}**")
+
+
+run = state.run()
+if run is None:
+    st.header("Explore", anchor=False)
 run = layout.need_run()
 if Session.go_to_prune.take():
     st.switch_page("prune.py")
 layout.warn_if_unreliable(run)
+for entry, first in ((Session.decomposed_by, "label"), (Session.explore_below, "rows")):
+    if not entry.is_kept:
+        entry.__set__(session, first)
 is_told = draw_point_of_it(run)
-draw_filters(run)
 focus = filtering.focus(run)
 filtering.draw_actions(run, focus)
-left, right = st.columns([2, 1], gap="medium")
+left, middle, right = st.columns([1.75, 0.95, 1.15], gap="medium")
 with left:
-    coordinates, projection = mapview.coordinates(run)
-    mapview.draw_map(run, coordinates, projection, above=ABOVE + is_told * BANNER)
+    with st.container(horizontal=True, vertical_alignment="center", key="map_choices"):
+        filtering.draw_projection()
+        mapview.draw_color_choice(run)
+    mapview.draw_map(run, above=ABOVE + is_told * BANNER)
+with middle:
+    draw_inspector(run)
 with right:
-    listed = focus[: rows.MAX_ROWS_SHOWN]
-    story_of = session.picked_id
-    key, ticked = ticks.place(TABLE_KEY, listed, () if story_of is None else (story_of,))
-    rows.draw(run, focus, key, height=400, on_select=lambda: pick_row(focus, key), ticked=ticked)
-    st.caption("Lowest value first. Mark a row for its story and its place on the map.")
-    filtering.draw_column_filter(run)
-picked = session.picked_id
-if picked is not None and picked in run.frame.index:
-    story.draw(run, picked)
-else:
-    st.info("Click a point on the map, or mark a row in the table, to read its story here.")
+    draw_decomposition(run)
+    draw_curves(run)
+draw_below(run, focus)
+menu.lead_on("labels", "Go on to Labels")

@@ -1,4 +1,4 @@
-"""Wrong labels: rows by label quality, their suggestions accepted or not, and what that changes."""
+"""Labels: likely wrong ones as a list or as cards, suggestions accepted or not, and what that changes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,21 @@ import streamlit as st
 from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.text import count_of, join
 from ecoval_core.workspace.runs import Run
-from pages.shared import effects, formats, labelling, layout, menu, prunelist, rows, ticks
+from pages.shared import (
+    cards,
+    effects,
+    formats,
+    labelling,
+    layout,
+    menu,
+    prunelist,
+    reviewing,
+    rows,
+    ticks,
+)
 from pages.shared.session import Session, session
 
+VIEWS = {"list": "List", "cards": "Cards, by keyboard"}
 TABLE_KEY = "suspect_rows"
 ISSUES, RANKED = "issues", "ranked"
 N_CLASSES_NAMED = 6
@@ -162,15 +174,43 @@ def _draw_effect(run: Run, effect: Effect | None, key: str) -> None:
         effects.draw(effect, run, key)
 
 
+def draw_cards(run: Run) -> None:
+    """Draw the rows of a queue one by one."""
+    if not Session.review_queue.is_kept:
+        session.review_queue = "labels"
+    st.segmented_control(
+        "Queue",
+        list(reviewing.QUEUES),
+        format_func=reviewing.QUEUES.__getitem__,
+        **Session.review_queue.lasting,
+        required=True,
+        on_change=Session.review_row.forget,
+        label_visibility="collapsed",
+    )
+    cards.draw(run)
+
+
 layout.title(
-    "Wrong labels",
-    "**Label quality** answers which labels are wrong: how credible the given one is to judges that have not "
-    "seen it. **Value** answers what a row is worth to the model: a wrong label can do little harm, and a "
-    "right one can be redundant.",
+    "Labels",
+    "**Label quality** says which labels are likely wrong: how credible the given label is to three models "
+    "that have not seen it. **Value** says what a row is worth: a wrong label can do little harm.",
 )
 run = layout.need_run()
 layout.warn_if_unreliable(run)
-marked = list_suspects(run)
-draw_decisions(run, marked)
-draw_effects(run)
-menu.link("prune", "Go on to prune and download")
+if not Session.label_view.is_kept:
+    session.label_view = "list"
+st.segmented_control(
+    "View",
+    list(VIEWS),
+    format_func=VIEWS.__getitem__,
+    **Session.label_view.lasting,
+    required=True,
+    label_visibility="collapsed",
+)
+if session.label_view == "cards":
+    draw_cards(run)
+else:
+    marked = list_suspects(run)
+    draw_decisions(run, marked)
+    draw_effects(run)
+menu.lead_on("prune", "Go on to Prune")

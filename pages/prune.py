@@ -9,11 +9,14 @@ from typing import Any
 
 import streamlit as st
 
+from ecoval_core import charts
 from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.pruning import detection
+from ecoval_core.evaluation.verdict import conclude
 from ecoval_core.text import count_of
 from ecoval_core.work import slow
-from ecoval_core.workspace.exports import Format, Which, check_parquet, export_table
+from ecoval_core.work.slow import N_RANDOM
+from ecoval_core.workspace.exports import Format, Which, check_parquet, export_table, to_csv
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.tasks import Task
 from pages.shared import (
@@ -24,11 +27,15 @@ from pages.shared import (
     layout,
     menu,
     prunelist,
+    removal,
     rows,
+    selecting,
     server,
     state,
     ticks,
+    verdicts,
 )
+from pages.shared.pointmap.chart import Touch
 from pages.shared.session import Session, prune_thresholds, session
 
 _KINDS: dict[str, tuple[Which, str]] = {
@@ -77,7 +84,7 @@ def draw_figures(run: Run, ids: list[int]) -> None:
         with figures[2]:
             spared = [int(row) for row in prunelist.decide(run).spared]
             st.metric(
-                "Spared by the quota",
+                "Kept by the limit of their class",
                 f"{len(spared):,}",
                 help="Rows that the rules name, but that stay because too few of their class would be left.",
             )
@@ -110,6 +117,80 @@ def draw_effect(run: Run, ids: list[int]) -> None:
     effect = prunelist.effect(run, ids)
     if effect is not None:
         effects.draw(effect, run, "effect")
+
+
+def put_harmful(run: Run) -> None:
+    """Put the clearly harmful rows on the list."""
+    prunelist.change(session.prune_list.pick(run.harmful_ids))
+
+
+def draw_start(run: Run, ids: list[int]) -> None:
+    """Offer the clearly harmful rows as the list to start from."""
+    missing = set(run.harmful_ids) - set(ids) - session.prune_list.restored
+    if missing:
+        n = len(run.harmful_ids)
+        st.button(
+            f"Put the {count_of(n, 'clearly harmful row')} on the list",
+            key="put_harmful",
+            icon=":material/playlist_add:",
+            on_click=put_harmful,
+            args=(run,),
+        )
+
+
+def draw_curve(run: Run) -> None:
+    """Draw the removal curves; a click on a point of the lowest values sets the share that goes."""
+    is_class = run.split.task == "classification"
+    balanced = is_class and st.toggle(
+        "Class-balanced: remove the same share of every class",
+        key="balanced",
+        bind="query-params",
+        help="Removing the best rows first can look good merely by deleting whole classes. With this "
+        "switch the classes keep their balance.",
+    )
+    found = removal.fetch(run, balanced=balanced, key="measure")
+    if found is None:
+        return
+    on_offer = found.frame["measure"].unique().tolist()
+    main = run.main_measure
+    on_offer = [main, *(name for name in on_offer if name != main)]
+    if session.curve_measure not in on_offer:
+        session.curve_measure = main
+    chosen = st.selectbox(
+        "Test score drawn",
+        on_offer,
+        format_func=effects.title,
+        **Session.curve_measure.lasting,
+        help="Look at the recall of each class as well: an overall score hides what happens to a rare class.",
+    )
+    summary, baseline, metric = removal.of_measure(run, found.frame, chosen)
+    placed = removal.marks(run, run.class_labels if balanced else None)
+    figure = charts.removal_chart(
+        summary, baseline, metric, theme=layout.theme(), marks=placed,
+        title="What if I remove the lowest, or the highest, values first?",
+    )  # fmt: skip
+
+    def set_share(touch: Touch) -> None:
+        share = removal.share_of(touch)
+        if share is not None:
+            prunelist.change_by(share=share)
+            session.prune_widgets_are_old = True
+
+    selecting.draw(run, figure, f"curve_{chosen}", set_share)
+    st.caption(
+        "Click a point of the curve **lowest value first** to prune the rows removed up to there; the slider "
+        f"below does the same. {count_of(found.n_refits, 'model fit')} in {formats.seconds(found.seconds)}; "
+        f"bands hold the middle 80 % of {N_RANDOM} random orders. Random clusters are a control: if removing "
+        "whole clusters at random hurts as much as removing the best rows, it is the missing kinds of rows "
+        "that hurt."
+    )
+    if (concluded := conclude(found.frame, main)) is not None:
+        st.markdown(f"**{concluded.sentence}**")
+    with st.expander("The data"):
+        st.dataframe(summary, key="curve_data", hide_index=True)
+        layout.download(
+            "Every fit as CSV", lambda: to_csv(found.frame), "curves.csv", "download_curves"
+        )
 
 
 def draw_rules(run: Run) -> None:
@@ -161,7 +242,7 @@ def draw_rules(run: Run) -> None:
     )
     if run.split.task == "classification":
         picks.slider(
-            "Of each class at least this stays, percent",
+            "Keep at least (% of each class)",
             0,
             100,
             step=5,
@@ -264,6 +345,7 @@ def _gatherer(run: Run, pruned_ids: list[int], new_labels: dict[int, Any]) -> Ca
         f"Relabelling {count_of(len(new_labels), 'row')}": slow.change_effect(run, [], new_labels),
     }
 
+    harm = slow.change_effect(run, list(run.harmful_ids))
     curves = slow.curves(run.key, weight=run.settings.extrinsic_weight)
     projection = slow.umap(run.opened.key, every_row=run.settings.every_row)
 
@@ -274,6 +356,7 @@ def _gatherer(run: Run, pruned_ids: list[int], new_labels: dict[int, Any]) -> Ca
         effects = {name: read(task) for name, task in wanted.items()}
         measured = read(curves)
         return {
+            "harm": read(harm),
             "effects": {name: effect for name, effect in effects.items() if effect is not None},
             "curves": None if measured is None else measured.frame,
             "coordinates": read(projection),
@@ -299,9 +382,13 @@ layout.title(
 run = layout.need_run()
 layout.warn_if_unreliable(run)
 ids = prunelist.pruned_ids(run)
-draw_figures(run, ids)
+verdicts.draw(run)
+draw_start(run, ids)
+draw_curve(run)
 draw_rules(run)
+draw_figures(run, ids)
 draw_effect(run, ids)
 draw_list(run, ids)
 st.subheader("Download", anchor=False)
 draw_downloads(run, ids)
+menu.lead_on("new_data", "Go on to New data")

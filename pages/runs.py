@@ -244,7 +244,7 @@ def draw_deleted(records: list[RunRecord]) -> None:
     last = next((record for record in records if record.id == session.deleted_run), None)
     if last is not None:
         text, button = st.columns([5, 1], vertical_alignment="center")
-        text.info(f"Deleted: {formats.plain(last.name)}. It can be had back for a week.")
+        text.info(f"Deleted: {formats.plain(last.name)}. You can restore it for 7 days.")
         button.button("Undo", key="undo_delete", on_click=restore, args=(last.id,), width="stretch")
     rest = [record for record in records if record is not last]
     if rest:
@@ -284,4 +284,6 @@ elif matching:
 else:
     st.info("There are no runs yet: value the rows of a table first.")
     menu.link("data", "Go to Data")
+if state.run() is not None:
+    menu.link("compare", "Compare the run that is open with another")
 draw_import()

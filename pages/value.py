@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ecoval_core.evaluation.stability import Stability, count_surely_harmful, stability_of
+from ecoval_core.evaluation.stability import Stability, stability_of
 from ecoval_core.text import count_of, known
 from ecoval_core.valuation.models import make_model
 from ecoval_core.valuation.planning import count_fits
@@ -15,7 +15,7 @@ from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.rows import rows_per_fit
 from ecoval_core.workspace.runs import Opened, Run, follows_without_refits
 from ecoval_core.workspace.schema import Settings
-from pages.shared import formats, layout, menu, progress, rows, selecting, state, valuing
+from pages.shared import formats, layout, menu, progress, rows, selecting, state, valuing, verdicts
 from pages.shared.session import Session, session
 
 N_EXTREMES = 10
@@ -55,7 +55,6 @@ def draw_figures(run: Run) -> None:
     """Draw four figures that sum the run up."""
     ecoval, unit = run.ecoval, formats.unit_of(run)
     n_negative = int((run.frame["value"] < 0).sum())
-    n_harmful = int((ecoval.cluster_values_ < 0).sum())
     figures = st.columns(4)
     figures[0].metric(
         "Surplus",
@@ -81,21 +80,16 @@ def draw_figures(run: Run) -> None:
         "at a time. The rest is produced jointly by rows that can replace one another.",
     )
     figures[2].metric(
-        "Harmful clusters",
-        f"{n_harmful:,} of {ecoval.n_clusters_:,}",
-        help="Clusters without which the model scores better.",
+        "Clearly harmful rows",
+        f"{len(run.harmful_ids):,}",
+        help="Below zero by more than two standard errors, corrected for the number of rows tried "
+        "(Benjamini and Hochberg, 5 %).",
     )
-    figures[2].caption(
-        "the model scores better without them, "
-        f"without {count_surely_harmful(ecoval):,} of them by more than two standard errors",
-        help="The standard error measures how far the difference would move with other validation rows.",
-    )
+    figures[2].caption(f"of {count_of(len(run.frame), 'row')}")
     figures[3].metric("Rows below zero", f"{n_negative:,} of {len(run.frame):,}")
-    n_sure = len(run.surely_negative_ids)
     figures[3].caption(
-        f"{n_sure:,} of them by more than two standard errors; an average row is worth "
-        f"{unit.text(run.frame['value'].mean())}",
-        help="The standard error measures how far a value would move with other validation rows.",
+        f"An average row is worth {unit.text(run.frame['value'].mean())}. Below zero, a row is a suspect: "
+        "its error is not counted here."
     )
 
 
@@ -179,6 +173,8 @@ def draw_summary(run: Run) -> None:
         f"{SCORINGS[settings.scoring].title}, seed {settings.random_state}, "
         f"{formats.seconds(run.seconds)}."
     )
+    verdicts.draw(run)
+    menu.lead_on("explore", "Go on to Explore")
     draw_figures(run)
     if run.settings.every_row:
         st.caption(
@@ -196,10 +192,6 @@ def draw_summary(run: Run) -> None:
     rows.draw(run, order[:N_EXTREMES], key="lowest")
     st.markdown(f"**The {N_EXTREMES} rows of highest value**: the model leans on these.")
     rows.draw(run, order[: -N_EXTREMES - 1 : -1], key="highest")
-    with st.container(horizontal=True):
-        menu.link("explore", "See them on the map")
-        menu.link("decompose", "Why they have these values")
-        menu.link("prune", "Prune the worst")
 
 
 layout.title(
@@ -220,9 +212,7 @@ if opened.spec.split.kind == "given":
 left, right = st.columns([1, 2.6], gap="large")
 with left:
     settings = valuing.choose(opened)
-    st.caption(
-        "The extrinsic weight is in the line above: it can change at any time without a fit."
-    )
+    st.caption("The extrinsic weight is in *View* above: it can change at any time without a fit.")
 if Session.start_at_once.take():
     state.start_run(opened, settings)
     st.rerun()

@@ -1,6 +1,7 @@
 """A real server and a real browser for the tests that need both."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -213,8 +214,18 @@ def idle(page: Page) -> None:
     )
 
 
+def choose(page: Page, key: str, name: str) -> None:
+    """Choose one of a row of buttons."""
+    widget(page, key).get_by_text(name, exact=True).click()
+    idle(page)
+
+
 def menu(page: Page, name: str) -> None:
-    """Go to a screen."""
-    page.get_by_role("link", name=name, exact=True).first.click()
+    """Go to a screen; those behind the others are opened from the menus of the header."""
+    behind = {"Compare": "run_menu", "Method": "help_menu"}
+    if name in behind:
+        press(page, behind[name])
+    link = page.get_by_role("link", name=re.compile(f"^(\\w+ )?{name}( this|:|$)"))
+    link.first.click()
     expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
     idle(page)

@@ -19,6 +19,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from ecoval_core import EcoVal, RefitError, cross_value
+from ecoval_core.evaluation.curves import removal_curves
+from ecoval_core.evaluation.pruning import measure_effect
 from ecoval_core.valuation.problem import make_problem
 from ecoval_core.valuation.refitting import leave_clusters_out
 
@@ -57,6 +59,19 @@ def test_rows_reach_the_estimator_as_they_were_given(rows, estimator):
     assert np.isfinite(found.value_samples(some, Y[:9]).value).all()
 
 
+def test_curves_and_effects_of_a_frame_fit_what_is_left_of_it():
+    model = make_pipeline(BY_NAME, LogisticRegression())
+    curves = removal_curves(model, FRAME, Y, FRAME, Y, np.arange(80.0), strategies=["highest"])
+    accuracy = [
+        model.fit(FRAME.iloc[:n], Y[:n]).score(FRAME, Y) for n in (80 - curves["n_removed"])
+        if len(np.unique(Y[:n])) > 1
+    ]  # fmt: skip
+    assert curves["score"].dropna().tolist() == pytest.approx(accuracy)
+    keep = np.arange(80) % 4 > 0
+    effect = measure_effect(model, FRAME, Y, FRAME, Y, keep)
+    assert effect.overall.after == pytest.approx(model.fit(FRAME[keep], Y[keep]).score(FRAME, Y))
+
+
 def test_distances_are_of_the_representation_alone():
     shuffled = random.permutation(X)
     as_given = EcoVal(n_clusters=8, random_state=0).fit(X, Y, X, Y)
@@ -69,16 +84,19 @@ def test_distances_are_of_the_representation_alone():
         other.value_samples(shuffled, Y)
 
 
-@pytest.mark.parametrize("labels", [np.array([0, 1, 2]), np.array(["a", "b", "c"])])
-def test_a_class_missing_from_a_fit_has_probability_zero(labels):
-    xgboost = pytest.importorskip("xgboost")
+@pytest.mark.parametrize(
+    ("library", "kind", "settings"),
+    [("xgboost", "XGBClassifier", {}), ("lightgbm", "LGBMClassifier", {"verbosity": -1})],
+)
+@pytest.mark.parametrize("labels", [np.array([0, 1, 2]), np.array(["a", "b", "c"])], ids=str)
+def test_a_class_missing_from_a_fit_has_probability_zero(labels, library, kind, settings):
+    module = pytest.importorskip(library)
     y = np.repeat([0, 1, 2], [60, 6, 60])
     rows = np.random.default_rng(0).normal(size=(126, 3)) + y[:, None]
-    model = xgboost.XGBClassifier(n_estimators=5)
+    model = getattr(module, kind)(n_estimators=5, **settings)
     found = EcoVal(model, n_clusters=3, random_state=0).fit(
         rows, labels[y], rows[::3], labels[y][::3]
     )
-    # Two of forty-two validation rows are of class 1, which the model without its cluster never sees.
     assert found.n_clusters_ == 3
     assert set(found.estimator_.predict(rows)) <= set(labels)
     problem = make_problem(model, rows, labels[y], rows, labels[y], labels)

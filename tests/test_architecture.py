@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "text": set(),
     "tables": {"target_type", "text"},
     "valuation": {"target_type"},
-    "evaluation": {"target_type", "valuation"},
+    "evaluation": {"target_type", "text", "valuation"},
     "workspace": {"target_type", "text", "tables", "valuation", "evaluation"},
     "work": {"target_type", "text", "tables", "valuation", "evaluation", "workspace"},
     "charts": {"target_type", "text"},

@@ -55,14 +55,6 @@ def test_clusters_are_listed_worst_first_with_what_their_rows_are_paid(run):
     assert paid == pytest.approx(run.ecoval.surplus_)
 
 
-def test_rows_surely_below_zero_are_those_beyond_two_errors(run):
-    frame = run.frame
-    sure = frame.index[frame["value"] + 2 * frame["standard_error"] < 0]
-    assert 0 < len(sure) < (frame["value"] < 0).sum()
-    assert set(run.surely_negative_ids) == set(sure)
-    assert run.surely_negative_ids[0] == frame["value"].idxmin()
-
-
 @pytest.fixture(scope="module")
 def steps():
     return []

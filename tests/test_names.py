@@ -113,7 +113,7 @@ class TestInChromium:
             menu(page, "Value")
             press(page, "start")
             expect(page.get_by_text("What came out")).to_be_visible()
-            for screen in ("Data", "Decompose", "Wrong labels", "Prune", "Compare", "Runs"):
+            for screen in ("Data", "Explore", "Labels", "Prune", "Compare", "Runs"):
                 menu(page, screen)
                 assert page.locator("[href*=evil], [src*=evil]").count() == 0, screen
             name = page.get_by_role("textbox", name="Name")

@@ -34,7 +34,6 @@ from screens import (
 
 from ecoval_core import charts
 from ecoval_core.tables import load_sample
-from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.work import slow
 from ecoval_core.workspace.exports import unit_of
 from ecoval_core.workspace.store import DATABASE
@@ -49,10 +48,8 @@ pytestmark = [
     pytest.mark.filterwarnings(r"ignore:precomputed_knn\[2\]:UserWarning"),
 ]
 
-NEEDS_RUN = (
-    "explore", "decompose", "labels", "review", "curves", "prune", "new_data", "compare"
-)  # fmt: skip
-TITLES = {"labels": "Wrong labels", "new_data": "New data"}
+NEEDS_RUN = ("explore", "labels", "prune", "new_data", "compare")
+TITLES = {"new_data": "New data"}
 BAD_FILES = {
     "empty.csv": b"",
     "one_column.csv": b"a\n" + b"1\n2\n" * 20,
@@ -113,6 +110,17 @@ def offered(monkeypatch):
 
     monkeypatch.setattr(st, "download_button", remember)
     return made
+
+
+def table(app, key):
+    """Return the frame that a table shows, also where it was drawn again under a new key."""
+    found = (one for one in app.dataframe if re.fullmatch(rf"{key}(_\d+)?", one.key or ""))
+    return next(found).value
+
+
+def state_of(task):
+    """Return the stored result of a task."""
+    return server.workspace().load(task.key, task.definition.returns)
 
 
 def csv_of(made):
@@ -282,13 +290,14 @@ def test_plan_says_fits_and_time_and_the_run_is_summed_up(visit):
     app = visit("value")
     assert any("fits, about" in markdown.value for markdown in wait(app).markdown)
     assert {metric.label for metric in app.metric} == {
-        "Surplus", "Intrinsic share", "Harmful clusters", "Rows below zero"
+        "Surplus", "Intrinsic share", "Clearly harmful rows", "Rows below zero"
     }  # fmt: skip
     assert [len(table.value) for table in app.dataframe] == [10, 10]
     assert (app.dataframe[0].value["standard_error"] > 0).all()
-    ecoval = run_of(app).ecoval
-    sure = int((ecoval.cluster_values_ < -2 * ecoval.cluster_standard_errors_).sum())
-    assert f"without {sure:,} of them by more than two standard errors" in text(app)
+    run = run_of(app)
+    assert figure(app, "Clearly harmful rows") == f"{len(run.harmful_ids):,}"
+    effect = state_of(slow.change_effect(run, list(run.harmful_ids)))
+    assert run.verdict(effect).advice() in text(app)
     assert not app.toggle(key="balanced_classes").value
     assert "Above a third it starts off." in text(app)
 
@@ -310,10 +319,7 @@ def test_regression_speaks_of_targets():
     frame["y"] = 2 * frame["a"] + frame["b"]
     app = value(upload(open_app(), "amounts.csv", frame.to_csv(index=False).encode()))
     assert "of squared error over the target's variance" in text(app)
-    titles = [heading.value for heading in go(app, "decompose").subheader]
-    assert "By target" in titles
-    assert "By label" not in titles
-    go(app, "explore")
+    wait(go(app, "explore"))
     mark_rows(app, "explore_rows", [0])
     assert ": target " in app.subheader[0].value
     assert "label" not in text(app).replace("labels", "")
@@ -436,7 +442,7 @@ def test_weight_and_unit_change_every_view_without_a_fit(visit):
     check(app.slider(key="extrinsic_weight").set_value(1.0).run())
     assert app.query_params["run"] == run
     assert app.dataframe[0].value["value"].tolist() != scaled.tolist()
-    assert go(app, "decompose").slider(key="extrinsic_weight").value == 1.0
+    assert go(app, "explore").slider(key="extrinsic_weight").value == 1.0
 
 
 def test_every_row_is_valued_at_five_times_the_fits_and_followed_on_every_page(visit_table):
@@ -455,14 +461,12 @@ def test_every_row_is_valued_at_five_times_the_fits_and_followed_on_every_page(v
     go(app, "explore")
     row = int(split.ids_val[0])
     mark_rows(app, "explore_rows", [app.dataframe[0].value.index.get_loc(row)])
-    assert app.subheader[0].value.startswith(f"Row {row}: labelled")
-    go(app, "decompose")
+    assert app.subheader[0].value.startswith(f"Row {row}: label")
     go(app, "prune")
     check(app.slider(key="prune_share").set_value(10.0).run())
     assert figure(wait(app), "Rows to prune") == str(round(0.1 * n_rows))
     assert "90 % interval" in text(app)
-    wait(press(go(app, "curves"), "measure"))
-    assert app.dataframe[-1].value["n_removed"].max() > 0.5 * len(split.y_train)
+    assert table(app, "curve_data")["n_removed"].max() > 0.5 * len(split.y_train)
     assert open_app(dict(app.query_params), "value").toggle(key="every_row").value
 
 
@@ -508,9 +512,9 @@ def test_selection_is_inverted_and_grown_to_clusters(visit):
     assert app.subheader[0].value.startswith(f"Row {first}:"), "the only row found is read about"
     press(app, "grow_selection")
     cluster = frame.index[frame["cluster"] == frame.loc[first, "cluster"]]
-    assert sorted(app.dataframe[0].value.index) == cluster.tolist()
+    assert sorted(table(app, "explore_rows").index) == cluster.tolist()
     press(app, "invert_selection")
-    assert sorted(app.dataframe[0].value.index) == frame.index.difference(cluster).tolist()
+    assert sorted(table(app, "explore_rows").index) == frame.index.difference(cluster).tolist()
 
 
 def test_rows_are_found_by_text_and_filtered_and_coloured_by_any_column(visit):
@@ -537,19 +541,17 @@ def test_rows_are_found_by_text_and_filtered_and_coloured_by_any_column(visit):
 def test_row_marked_in_the_table_is_explained(visit):
     app = visit("explore")
     mark_rows(app, "explore_rows", [0])
-    row = app.dataframe[0].value.iloc[0]
-    assert app.subheader[0].value.startswith(f"Row {row.name}: labelled")
+    row = table(app, "explore_rows").iloc[0]
+    assert app.subheader[0].value.startswith(f"Row {row.name}: label")
     assert f"± {row['standard_error']:.1f}" in text(app)
     assert "Its cluster" in text(app)
     assert "nearest neighbours carry the same" in text(app)
-    assert len(app.dataframe[1].value) == 11
-    # Explore and Decompose say the same of rows of every kind.
+    assert len(table(app, f"neighbors_{row.name}")) == 11
     kinds = charts.quadrant_of(run_of(app).frame)
     for kind in kinds.unique():
         kept(app)["picked_id"] = int(kinds.index[kinds == kind][0])
         check(app.run())
         example = "a **typical**" if kind.startswith("Typical") else "an **odd**"
-        assert f"**{kind.lower()}**" in text(app)
         assert f"{example} example" in text(app)
         assert ("**pulls the model away**" in text(app)) == kind.endswith("harmful")
 
@@ -618,32 +620,34 @@ def test_umap_comes_in_the_background_and_pca_is_there_at_once(valuations, monke
     assert not app.error
 
 
-def test_marked_clusters_select_their_rows(visit):
-    app = visit("decompose")
-    worst = app.dataframe[0].value.iloc[0]
+def test_marked_clusters_select_their_rows_and_clusters_are_described(visit):
+    app = visit("explore", "penguins")
+    check(app.segmented_control(key="explore_below").set_value("clusters").run())
+    worst = table(app, "cluster_rows").iloc[0]
+    assert (table(app, "cluster_rows")["error"] > 0).all()
     mark_rows(app, "cluster_rows", [0])
     assert f"Selected: {worst['n_rows']}" in text(app)
+    assert "What sets them apart" in text(app)
+    check(app.segmented_control(key="explore_below").set_value("words").run())
+    assert " is Torgersen in " in text(app)
 
 
 # --- Curves ---------------------------------------------------------------------------------
 
 
-def test_curves_are_measured_plain_and_balanced(visit):
-    app = wait(press(visit("curves"), "measure"))
-    assert "199 refits in" in text(app)
-    summary = app.dataframe[-1].value
+def test_curves_begin_by_themselves_conclude_and_are_balanced_on_request(visit):
+    app = wait(visit("prune"))
+    assert "199 model fits in" in text(app)
+    summary = table(app, "curve_data")
     assert set(summary["strategy"]) == {"lowest", "highest", "random", "random_clusters"}
-    measures = app.dataframe[0].value
-    assert {"accuracy", "balanced accuracy", "ROC AUC"} < set(measures["measure"])
+    assert "Removing the lowest values first" in text(app)
     check(app.selectbox(key="curve_measure").set_value("recall: class_1").run())
-    assert "Test recall of class\\_1 with all rows" in text(app)
-    assert not has(app.button, "measure")
-    check(app.toggle(key="balanced").set_value(True).run())
-    assert has(app.button, "measure")
+    assert not table(app, "curve_data").equals(summary)
+    wait(check(app.toggle(key="balanced").set_value(True).run()))
+    assert not table(app, "curve_data").equals(summary)
     check(app.toggle(key="balanced").set_value(False).run())
-    check(app.slider(key="extrinsic_weight").set_value(0.8).run())
-    assert f"extrinsic weight {DEFAULT_EXTRINSIC_WEIGHT:.2f}" in text(app)
-    assert has(app.button, "measure")
+    wait(check(app.slider(key="extrinsic_weight").set_value(0.8).run()))
+    assert not table(app, "curve_data").equals(summary)
 
 
 # --- Prune ----------------------------------------------------------------------------------
@@ -806,17 +810,14 @@ def test_run_is_there_after_any_client_clears_the_caches(visit):
 
 
 def test_run_reopens_with_its_curves_weight_and_decisions(visit):
-    app = wait(press(visit("curves"), "measure"))
+    app = wait(visit("prune"))
     check(app.slider(key="extrinsic_weight").set_value(0.4).run())
-    go(app, "prune")
     check(app.slider(key="prune_share").set_value(20.0).run())
     n_pruned, run = figure(app, "Rows to prune"), app.query_params["run"]
     other = press(open_app(), f"recent_{run}")
     assert other.slider(key="extrinsic_weight").value == 0.4
-    assert figure(go(other, "prune"), "Rows to prune") == n_pruned
-    go(other, "curves")
-    assert f"extrinsic weight {DEFAULT_EXTRINSIC_WEIGHT:.2f}" in text(other)
-    assert "199 refits in" in text(other)
+    assert figure(wait(go(other, "prune")), "Rows to prune") == n_pruned
+    assert "199 model fits in" in text(other)
 
 
 def test_undone_deletion_goes_on_with_the_run_that_was_open(visit):
@@ -857,7 +858,7 @@ def test_runs_are_renamed_deleted_restored_exported_and_imported(visit, offered,
     assert figure(other, "Rows to prune") == str(round(0.1 * len(frame)))
 
 
-# --- Wrong labels and Review ----------------------------------------------------------------
+# --- Labels -----------------------------------------------------------------------------
 
 
 def test_wrong_labels_are_accepted_kept_undone_measured_and_exported(visit, offered):
@@ -889,7 +890,8 @@ def test_wrong_labels_are_accepted_kept_undone_measured_and_exported(visit, offe
 
 
 def test_row_under_review_is_kept_pruned_or_relabelled_and_its_decision_shows_everywhere(visit):
-    app = visit("review")
+    app = cards_of(visit("labels"))
+    check(app.segmented_control(key="review_queue").set_value("values").run())
     frame = run_of(app).frame
     worst = [int(row) for row in frame["value"].sort_values(kind="stable").index[:3]]
     for verdict in ("prune", "keep"):
@@ -908,13 +910,16 @@ def test_row_under_review_is_kept_pruned_or_relabelled_and_its_decision_shows_ev
     assert "To prune: 0" in text(app)
 
 
-def test_row_is_compared_with_its_class_and_clusters_are_described(visit):
-    app = visit("review", "penguins")
-    table = app.dataframe[0].value
-    assert {"column", "value", "typical", "unusual"} == set(table.columns)
-    assert set(table["column"]) >= {"island", "bill_length_mm", "sex"}
-    check(app.segmented_control(key="review_queue").set_value("clusters").run())
-    assert " is Torgersen in " in text(app)
+def cards_of(app):
+    return check(app.segmented_control(key="label_view").set_value("cards").run())
+
+
+def test_row_is_compared_with_its_class(visit):
+    app = cards_of(visit("labels", "penguins"))
+    check(app.segmented_control(key="review_queue").set_value("values").run())
+    shown = table(app, "review_comparison")
+    assert {"column", "value", "typical", "unusual"} == set(shown.columns)
+    assert set(shown["column"]) >= {"island", "bill_length_mm", "sex"}
     check(app.segmented_control(key="review_queue").set_value("selected").run())
     assert "Nothing is selected" in text(app)
 

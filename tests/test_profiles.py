@@ -108,3 +108,15 @@ def test_a_picture_holds_its_pixels():
     assert picture.size == (48, 48)
     seen = np.asarray(picture)[::6, ::6]
     np.testing.assert_array_equal(seen, (255 * pixels.reshape(8, 8) / 16).astype(np.uint8))
+
+
+def test_a_vector_counts_as_one_column_that_is_near_or_far():
+    near = [np.array([0.0, 1.0]), np.array([0.1, 1.1]), np.array([0.1, 0.9])] * 8
+    features = pd.DataFrame({"embedding": pd.Series([*near, np.array([9.0, 9.0])])})
+    labels = pd.Series("a", features.index)
+    table = compare_with_class(features, labels, 24)
+    assert table["column"].tolist() == ["embedding"]
+    assert table["unusual"].tolist() == [True]
+    assert table.loc[0, "value"] == "11.99 from their middle"
+    assert not compare_with_class(features, labels, 0)["unusual"].any()
+    assert describe_group(features, features.index[:3]) == []

@@ -79,10 +79,7 @@ def test_a_run_outlasts_a_change_of_the_split_and_a_killed_server(browser, serve
     with visiting(browser, server.address) as page:
         open_sample(page, server, "wine")
         value(page)
-        menu(page, "Curves")
-        press(page, "measure")
-        expect(page.get_by_text("Every score before and after")).to_be_visible()
-        menu(page, "Wrong labels")
+        menu(page, "Labels")
         page.get_by_text("Every row by label quality").click()
         idle(page)
         widget(page, "label_threshold").get_by_role("slider").focus()
@@ -112,19 +109,18 @@ def test_a_run_outlasts_a_change_of_the_split_and_a_killed_server(browser, serve
         idle(page)
         expect(first_figure(page)).to_have_text(A_TENTH_OF_107)
         expect(page.get_by_test_id("stAlert")).to_have_text(verdict, use_inner_text=True)
-        menu(page, "Wrong labels")
+        menu(page, "Labels")
         accepted = page.get_by_text(re.compile(r"Accepted: \d+"))
         expect(accepted).to_have_text(n_accepted, use_inner_text=True)
-        menu(page, "Curves")
-        expect(page.get_by_text("Every score before and after")).to_be_visible()
         menu(page, "Prune")
+        expect(page.get_by_text("199 model fits in")).to_be_visible()
         press(page, "undo")
         expect(first_figure(page)).to_have_text(re.compile("Rows to prune *([0-9]|10)$"))
     # Without its address it is offered where one begins.
     with visiting(browser, server.address) as page:
         page.goto(server.address)
         widget(page, "recent").get_by_role("button", name="Open").click()
-        expect(widget(page, "status")).to_contain_text("rows valued")
+        expect(widget(page, "status")).to_contain_text("107 valued")
 
 
 def test_an_interrupted_run_is_offered_again(browser, server):

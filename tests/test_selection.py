@@ -6,7 +6,7 @@ import sqlite3
 import numpy as np
 import pandas as pd
 import pytest
-from browser import IN_CHROMIUM, idle, menu, press, running_server, visiting, widget
+from browser import IN_CHROMIUM, choose, idle, menu, press, running_server, visiting, widget
 from playwright.sync_api import expect
 
 from ecoval_core import charts
@@ -251,33 +251,37 @@ def test_bar_of_the_histogram_selects_its_rows_shows_them_and_lets_go(page):
     assert traces(page, "distribution")["selected rows"]["y"][first] == bars["y"][first]
     touch(page, "distribution", bars["ids"][second], shift=True)
     expect_selected(page, bars["y"][first] + bars["y"][second])
-    menu(page, "Decompose")
-    shown = traces(page, "distribution_by_label")["selected rows"]["y"]
+    menu(page, "Explore")
+    choose(page, "decomposed_by", "Distribution")
+    shown = traces(page, "totals_distribution")["selected rows"]["y"]
     assert sum(shown) == bars["y"][first] + bars["y"][second]
     # A box takes whole bars; its outline goes.
-    left, right = (spot(page, "distribution_by_label", bars["ids"][i]) for i in full[:2])
+    left, right = (spot(page, "totals_distribution", bars["ids"][i]) for i in full[:2])
     page.mouse.move(left[0] - 8, left[1])
     page.mouse.down()
     page.mouse.move(right[0] + 8, right[1] + 9, steps=6)
     page.mouse.up()
     expect_selected(page, bars["y"][full[0]] + bars["y"][full[1]])
     page.wait_for_timeout(500)
-    assert page.locator(".st-key-chart_distribution_by_label .selectionlayer path").count() == 0
+    assert page.locator(".st-key-chart_totals_distribution .selectionlayer path").count() == 0
     # The class of a bar replaces it; that bar again, and nothing is selected.
-    touch(page, "totals_by_label", "label:class_1")
-    touch(page, "totals_by_label", "label:class_1")
+    choose(page, "decomposed_by", "By label")
+    touch(page, "totals_label", "label:class_1")
+    touch(page, "totals_label", "label:class_1")
     expect_selected(page, 0)
-    assert "selected rows" not in traces(page, "distribution_by_label")
+    choose(page, "decomposed_by", "Distribution")
+    assert "selected rows" not in traces(page, "totals_distribution")
 
 
 @in_chromium
 def test_zoom_outlasts_gestures_the_page_and_a_reload(page):
     def ends():
-        return chart(page, "totals_by_cluster").evaluate("chart => chart._fullLayout.xaxis.range")
+        return chart(page, "totals_cluster").evaluate("chart => chart._fullLayout.xaxis.range")
 
-    menu(page, "Decompose")
-    clusters = traces(page, "totals_by_cluster")["value (sum)"]["ids"]
-    x, y = spot(page, "totals_by_cluster", clusters[-1])
+    menu(page, "Explore")
+    choose(page, "decomposed_by", "By cluster")
+    clusters = traces(page, "totals_cluster")["value (sum)"]["ids"]
+    x, y = spot(page, "totals_cluster", clusters[-1])
     whole = ends()
     page.mouse.move(x - 60, y - 40)
     page.mouse.down()
@@ -286,11 +290,11 @@ def test_zoom_outlasts_gestures_the_page_and_a_reload(page):
     page.wait_for_timeout(500)
     zoomed = ends()
     assert zoomed[1] - zoomed[0] < 0.9 * (whole[1] - whole[0])
-    touch(page, "totals_by_cluster", clusters[-1])
+    touch(page, "totals_cluster", clusters[-1])
     expect(widget(page, "status")).not_to_contain_text("Selected: 0")
     assert ends() == pytest.approx(zoomed)
+    menu(page, "Prune")
     menu(page, "Explore")
-    menu(page, "Decompose")
     assert ends() == pytest.approx(zoomed)
     page.reload()
     page.wait_for_timeout(500)
@@ -329,19 +333,22 @@ def test_point_of_a_curve_and_mark_on_it_select_the_rows_removed_up_to_there(pag
         page.keyboard.press("ArrowRight")
     expect(widget(page, "status")).to_contain_text("To prune: 14")
     idle(page)
-    menu(page, "Curves")
-    press(page, "measure")
-    expect(page.get_by_text("Every score before and after")).to_be_visible()
+    expect(page.get_by_text("199 model fits in")).to_be_visible()
     idle(page)
-    mark = traces(page, "curve_lowest_accuracy")["prune list"]
+    mark = traces(page, "curve_accuracy")["prune list"]
     assert mark["x"][0] == pytest.approx(14 / 107, abs=1e-4)
-    touch(page, "curve_lowest_accuracy", mark["ids"][0])
+    menu(page, "Explore")
+    touch(page, "curves", mark["ids"][0])
     expect_selected(page, 14)
-    assert traces(page, "curve_lowest_accuracy")["selection"]["x"] == mark["x"]
-    touch(page, "curve_highest_accuracy", "highest:0.200000")
+    assert traces(page, "curves")["selection"]["x"] == mark["x"]
+    touch(page, "curves", "highest:0.200000")
     expect_selected(page, 21)
-    assert "selection" in traces(page, "curve_highest_accuracy")
-    assert "selection" not in traces(page, "curve_lowest_accuracy"), "it stands elsewhere now"
+    # On Prune the curve is the slider.
+    menu(page, "Prune")
+    touch(page, "curve_accuracy", "lowest:0.200000")
+    expect(widget(page, "status")).to_contain_text("To prune: 21")
+    slider = widget(page, "prune_share").get_by_role("slider")
+    expect(slider).to_have_attribute("aria-valuenow", "20")
 
 
 @in_chromium
@@ -351,6 +358,8 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
     def look():
         expect(page.locator(".ecoval-map-root[data-seen]")).to_be_visible()
         idle(page)
+        if not widget(page, "filter_column").is_visible():
+            press(page, "filter_menu")
         return (
             page.locator(".ecoval-map-title").inner_text(),
             page.locator(".ecoval-map-status").inner_text(),
@@ -364,6 +373,7 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
 
     touch(page, "distribution", "bin:2")
     menu(page, "Explore")
+    press(page, "filter_menu")
     widget(page, "filter_labels").locator("input").click()
     page.get_by_role("option", name="class_0").click()
     page.keyboard.press("Escape")
@@ -379,6 +389,7 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
     for _ in range(20):
         page.keyboard.press("ArrowRight")
     idle(page)
+    page.keyboard.press("Escape")
     widget(page, "projection").get_by_text("PCA", exact=True).click()
     idle(page)
     page.wait_for_timeout(500)
@@ -426,16 +437,17 @@ def test_regression_has_a_filter_of_its_target_and_bars_that_select(page):
     press(page, "start")
     expect(page.get_by_text("What came out")).to_be_visible()
     idle(page)
-    menu(page, "Decompose")
-    bars = traces(page, "totals_by_label")["value (sum)"]
+    menu(page, "Explore")
+    bars = traces(page, "totals_label")["value (sum)"]
     assert len(bars["ids"]) == 5
-    touch(page, "totals_by_label", bars["ids"][1])
+    touch(page, "totals_label", bars["ids"][1])
     expect(widget(page, "status")).to_contain_text(re.compile(r"Selected: 2\d"))
     n = n_selected(page)
-    assert sum(traces(page, "distribution_by_label")["selected rows"]["y"]) == n
-    menu(page, "Explore")
+    choose(page, "decomposed_by", "Distribution")
+    assert sum(traces(page, "totals_distribution")["selected rows"]["y"]) == n
     press(page, "clear_selection")
     expect_selected(page, 0)
+    press(page, "filter_menu")
     assert widget(page, "filter_labels").count() == 0
     widget(page, "filter_target_alcohol").get_by_role("slider").first.focus()
     for _ in range(60):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ecoval_core.evaluation.stability import count_surely_harmful, stability_of
+from ecoval_core.evaluation.stability import stability_of
 
 
 def known(*values):
@@ -21,11 +21,3 @@ def test_known_values_give_known_figures():
     assert (found.n_below, found.n_above, found.n_rows, found.n_repeats) == (1, 1, 3, 2)
     assert stability_of([repeats[0], known(2.0, 0.0, -2.0)]).rank_agreement == pytest.approx(-1.0)
     assert stability_of([known(-0.02, 0.0, 0.02), known(-0.02, 0.005, 0.03)]).n_below == 0
-
-
-def test_clusters_are_surely_harmful_beyond_two_standard_errors():
-    clusters = SimpleNamespace(
-        cluster_values_=np.array([-0.3, -0.1, 0.0, 0.5]),
-        cluster_standard_errors_=np.array([0.1, 0.1, 0.0, 0.1]),
-    )
-    assert count_surely_harmful(clusters) == 1

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from browser import idle, menu, press, widget
+from browser import choose, idle, menu, press, widget
 from data_files import csv_bytes, make_frame
 from playwright.sync_api import Page, expect
 from sklearn.datasets import load_diabetes
@@ -41,7 +41,7 @@ def _upload(page: Page, path: Path, content: bytes) -> None:
 def _settle(page: Page) -> None:
     """Wait until the script has come to its end and no result is being waited for."""
     idle(page)
-    # Review has a bar for how far one has come.
+    # Cards have a bar for how far one has come.
     expect(page.get_by_test_id("stProgress").filter(has_not_text="in the queue")).to_have_count(0)
     expect(page.get_by_test_id("stSpinner")).to_have_count(0)
     idle(page)
@@ -136,17 +136,21 @@ def classify(page: Page, folder: Path) -> Iterator[str]:
     yield "explore"
     select_by_box(page)
     _mark_first_row(page, "explore_rows")
-    expect(page.get_by_text("The row and its nearest neighbours")).to_be_visible()
+    expect(page.get_by_text("Nearest neighbours")).to_be_visible()
     _settle(page)
     yield "explore, selected and picked"
-    menu(page, "Decompose")
-    _settle(page)
-    yield "decompose"
-    menu(page, "Curves")
-    yield "curves, before"
-    _order(page, "measure", "Every score before and after")
-    yield "curves"
-    menu(page, "Wrong labels")
+    for by in ("By cluster", "Distribution"):
+        choose(page, "decomposed_by", by)
+        yield f"explore, {by.lower()}"
+    for below in ("Clusters", "Clusters in words"):
+        choose(page, "explore_below", below)
+        yield f"explore, {below.lower()}"
+    for name in ("run_menu", "view_menu", "help_menu", "filter_menu"):
+        press(page, name)
+        page.wait_for_timeout(300)
+        yield f"explore, {name}"
+        page.keyboard.press("Escape")
+    menu(page, "Labels")
     page.get_by_text("Every row by label quality").click()
     idle(page)
     _move(page, "label_threshold", 6)
@@ -159,12 +163,10 @@ def classify(page: Page, folder: Path) -> Iterator[str]:
     expect(page.get_by_text("90 % interval").first).to_be_visible()
     _settle(page)
     yield "prune"
-    menu(page, "Review")
+    menu(page, "Labels")
+    choose(page, "label_view", "Cards, by keyboard")
     _settle(page)
-    yield "review"
-    page.get_by_text("Clusters in words").click()
-    _settle(page)
-    yield "review, clusters"
+    yield "labels, cards"
     menu(page, "Compare")
     _settle(page)
     _order(page, "measure_both", "rows that both value")
@@ -193,7 +195,7 @@ def run_on(page: Page, folder: Path) -> Iterator[str]:
     _settle(page)
     _value(page)
     yield "value, amounts"
-    for name in ("Explore", "Decompose", "Review"):
+    for name in ("Explore", "Labels"):
         menu(page, name)
         _settle(page)
         yield f"{name.lower()}, amounts"
@@ -213,7 +215,7 @@ def run_on(page: Page, folder: Path) -> Iterator[str]:
     yield "value, cancelled"
     menu(page, "Runs")
     press(page, "delete_run")
-    expect(page.get_by_text("It can be had back for a week")).to_be_visible()
+    expect(page.get_by_text("You can restore it for 7 days")).to_be_visible()
     _settle(page)
     yield "runs"
     _mark_first_row(page, "run_rows")

@@ -43,8 +43,9 @@ _QUANTILES = {"low": 0.05, "q1": 0.25, "median": 0.5, "q3": 0.75, "high": 0.95}
 
 
 def value_distribution(
-    frame: pd.DataFrame, *, theme: ThemeName, unit: str = "", selected: Iterable[int] = ()
-) -> go.Figure:
+    frame: pd.DataFrame, *, theme: ThemeName, unit: str = "", selected: Iterable[int] = (),
+    boxes: bool = True,
+) -> go.Figure:  # fmt: skip
     """Draw the distribution of values: a histogram of all rows, below it a box for each class.
 
     Parameters
@@ -55,6 +56,8 @@ def value_distribution(
     unit : str, default=""
     selected : iterable of int, default=()
         Row ids selected: their part of each bar is drawn in a stronger tone, the rest fainter.
+    boxes : bool, default=True
+        Whether the boxes of the classes are drawn.
 
     Returns
     -------
@@ -71,18 +74,18 @@ def value_distribution(
         return message_figure(palette, "Distribution of values", "No row has a value.")
     is_amount = is_continuous(frame["label"])
     by_group = frame["value"].groupby(label_groups(frame["label"]), observed=True)
-    boxes = pd.DataFrame({name: by_group.quantile(q) for name, q in _QUANTILES.items()})
-    boxes = boxes.assign(n_rows=by_group.size(), below=by_group.agg(lambda v: (v < 0).mean()))
+    spread = pd.DataFrame({name: by_group.quantile(q) for name, q in _QUANTILES.items()})
+    spread = spread.assign(n_rows=by_group.size(), below=by_group.agg(lambda v: (v < 0).mean()))
     if not is_amount:
-        boxes = boxes.sort_values("median", kind="stable")
-    shown = boxes.iloc[:MAX_GROUPS_DRAWN]
+        spread = spread.sort_values("median", kind="stable")
+    shown = spread.iloc[: MAX_GROUPS_DRAWN if boxes else 0]
     n_below = int((frame["value"] < 0).sum())
     title = f"Distribution of values · {count_of(n_below, 'row')} of {len(frame):,} below zero"
     noun = "range of the target" if is_amount else "class"
     subtitle = f"Box: the middle half of a {noun}.<br>Whiskers: all but 5 % at either end."
-    if len(shown) < len(boxes):
-        subtitle += f"<br>The {len(shown)} of {len(boxes)} classes with the lowest median."
-    box_height = ROW_HEIGHT * len(shown) + 10
+    if boxes and len(shown) < len(spread):
+        subtitle += f"<br>The {len(shown)} of {len(spread)} classes with the lowest median."
+    box_height = ROW_HEIGHT * len(shown) + 10 if boxes else 0
     figure = base_figure(
         palette, height=260 + box_height, title=title, subtitle=subtitle, showlegend=False,
         bargap=0, barmode="overlay", hovermode="closest",
@@ -93,11 +96,12 @@ def value_distribution(
         for part in (slice(None), frame.index.isin(list(selected)))
     )
     _add_histogram(figure, edges, counts, palette)
-    _add_boxes(figure, shown, noun, palette)
+    if boxes:
+        _add_boxes(figure, shown, noun, palette)
     _add_selected(figure, counts, n_selected, palette)
     split = box_height / (box_height + 130)
     figure.update_layout(
-        yaxis_domain=[0, split - 0.03],
+        yaxis_domain=[0, max(0, split - 0.03)],
         yaxis2=axis_style(palette) | {"domain": [split, 1], "rangemode": "tozero", "nticks": 4},
     )
     figure.update_layout(yaxis2_title_text="rows")

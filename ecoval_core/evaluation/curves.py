@@ -13,6 +13,7 @@ from sklearn.base import is_regressor
 from sklearn.utils.parallel import delayed
 
 from ecoval_core.evaluation.measures import draw_rows, interval, main_measure, measure, predict
+from ecoval_core.valuation.inputs import as_rows, take
 from ecoval_core.valuation.models import seed_estimator
 from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop, run_tasks
 
@@ -59,10 +60,10 @@ def score_rows(
 ) -> Scores:  # fmt: skip
     """Fit on some rows and score by every measure; nothing if they hold one class only, or none."""
     regression = is_regressor(estimator)
-    if len(X) == 0 or (not regression and len(np.unique(y)) < 2):
+    if len(y) == 0 or (not regression and len(np.unique(y)) < 2):
         return {}
     classes = None if regression else np.unique(np.concatenate([y, y_test]))
-    prediction = predict(estimator, X, y, X_test, classes, f"on {len(X)} of the rows")
+    prediction = predict(estimator, X, y, X_test, classes, f"on {len(y)} of the rows")
     scores = measure(y_test, prediction, np.ones((1, len(y_test))))
     if draws is None:
         return {name: (float(score[0]), np.nan, np.nan) for name, score in scores.items()}
@@ -74,7 +75,7 @@ def _score_subset(
     estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray,
     draws: NDArray | None, rows: NDArray,
 ) -> Scores:  # fmt: skip
-    return score_rows(estimator, X[rows], y[rows], X_test, y_test, draws)
+    return score_rows(estimator, take(X, rows), y[rows], X_test, y_test, draws)
 
 
 def score_subsets(
@@ -165,7 +166,8 @@ def removal_curves(
     should_stop: ShouldStop | None = None,
 ) -> pd.DataFrame:
     """Test score, or every measure with its interval, while rows are removed, refitting at every step."""
-    X, y, X_test, y_test, values = map(np.asarray, (X, y, X_test, y_test, values))
+    X, X_test = as_rows(X), as_rows(X_test)
+    y, y_test, values = (np.asarray(one) for one in (y, y_test, values))
     clusters = None if clusters is None else np.asarray(clusters)
     _check_shares(shares)
     estimator = seed_estimator(estimator, random_state)
@@ -205,7 +207,8 @@ def method_curves(
     should_stop: ShouldStop | None = None,
 ) -> pd.DataFrame:
     """Every measure while rows are removed by each of several valuations, beside random orders."""
-    X, y, X_test, y_test = map(np.asarray, (X, y, X_test, y_test))
+    X, X_test = as_rows(X), as_rows(X_test)
+    y, y_test = np.asarray(y), np.asarray(y_test)
     by_method = {name: np.asarray(of) for name, of in values.items()}
     for name, of in by_method.items():
         if of.shape != y.shape:

@@ -7,6 +7,7 @@ model that is compared; intervals are of 90 %.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,10 @@ from ecoval_core.valuation.models import fit_model, single_threaded
 
 N_DRAWS = 500
 CONFIDENCE = 0.9
+MAIN_MEASURES = {
+    "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "ROC AUC", "r2": "R²",
+}  # fmt: skip
+_RECALL = "recall: "
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ def predict(
             output = np.column_stack([-output, output]) if output.ndim == 1 else output
         else:
             return Prediction(predicted)
-    scores = np.full((len(X_test), len(classes)), output.min())
+    scores = np.full((len(output), len(classes)), output.min())
     scores[:, np.searchsorted(classes, model.classes_)] = output
     return Prediction(predicted, scores, classes)
 
@@ -85,7 +90,14 @@ def measure(y_test: NDArray, prediction: Prediction, draws: NDArray) -> dict[str
 
 def recall_of(label: Any) -> str:
     """Name of the measure that is the recall of a class."""
-    return f"recall: {label}"
+    return f"{_RECALL}{label}"
+
+
+def title_of(measure: str, say: Callable[[object], str] = str) -> str:
+    """Name of a measure for people; `say` writes the name of a class."""
+    if measure.startswith(_RECALL):
+        return f"recall of {say(measure.removeprefix(_RECALL))}"
+    return MAIN_MEASURES.get(measure, measure)
 
 
 def _mean_known(by_class: NDArray) -> NDArray[np.float64]:
@@ -147,7 +159,7 @@ def compare(
         gain = drawn[1][name] - drawn[0][name]
         low, high = interval(gain)
         n_test = len(y_test)
-        if name.startswith("recall: "):
+        if name.startswith(_RECALL):
             n_test = int(sum(recall_of(label) == name for label in y_test))
         changes.append(
             Change(name, float(points[0][name][0]), float(points[1][name][0]), low, high, n_test)

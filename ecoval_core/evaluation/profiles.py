@@ -39,6 +39,8 @@ def compare_with_class(features: pd.DataFrame, labels: pd.Series, row_id: int) -
 
 def _compare(value: Any, others: pd.Series) -> tuple[str, str, bool, float]:
     present = others.dropna()
+    if len(present) and isinstance(present.iloc[0], np.ndarray):
+        return _compare_vector(value, present)
     is_missing = bool(pd.isna(value)) if np.ndim(value) == 0 else False
     if is_number(others):
         return _compare_number(value, present, is_missing)
@@ -51,6 +53,17 @@ def _compare(value: Any, others: pd.Series) -> tuple[str, str, bool, float]:
     is_telling = len(shares) > 0 and shares.iloc[0] >= RARE_SHARE
     unusual = is_telling and share < RARE_SHARE
     return str(value), typical, unusual, 1 - share if unusual else 0.0
+
+
+def _compare_vector(value: Any, present: pd.Series) -> tuple[str, str, bool, float]:
+    """Compare a vector as one thing: by its distance from the middle of the others."""
+    others = np.vstack(present.tolist())
+    middle = np.nanmean(others, axis=0)
+    distances = pd.Series(np.sqrt(np.nansum((others - middle) ** 2, axis=1)))
+    own = np.sqrt(np.nansum((value - middle) ** 2)) if isinstance(value, np.ndarray) else np.nan
+    distance, typical, unusual, strength = _compare_number(own, distances, bool(np.isnan(own)))
+    ending = " from their middle"
+    return distance if np.isnan(own) else distance + ending, typical + ending, unusual, strength
 
 
 def _compare_number(
@@ -93,7 +106,7 @@ def describe_group(features: pd.DataFrame, members: pd.Index, n_traits: int = 3)
 
 def _trait(name: Any, everybody: pd.Series, group: pd.Series) -> Trait | None:
     everybody, group = everybody.dropna(), group.dropna()
-    if group.empty:
+    if group.empty or isinstance(group.iloc[0], np.ndarray):
         return None
     if is_number(everybody):
         return _numeric_trait(str(name), everybody.astype("float64"), group.astype("float64"))

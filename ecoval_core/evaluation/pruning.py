@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.base import is_regressor
 
 from ecoval_core.evaluation.measures import Change, compare, main_measure, predict
+from ecoval_core.valuation.inputs import take
 from ecoval_core.valuation.models import seed_estimator
 
 DEFAULT_QUOTA = 0.5
@@ -161,8 +162,8 @@ def measure_effect(
             "rows, or restore some."
         )
     return effect_of(
-        estimator, X, y, X[keep], y_after[keep], X_test, y_test, random_state=random_state,
-        balanced=balanced, where=f"on the {int(keep.sum())} rows left",
+        estimator, X, y, take(X, np.flatnonzero(keep)), y_after[keep], X_test, y_test,
+        random_state=random_state, balanced=balanced, where=f"on the {int(keep.sum())} rows left",
     )  # fmt: skip
 
 

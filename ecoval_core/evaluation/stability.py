@@ -47,8 +47,3 @@ def stability_of(repeats: Sequence[EcoVal | CrossValuation | Valuation]) -> Stab
         n_above=int((mean > 2 * error).sum()),
         n_rows=values.shape[1],
     )
-
-
-def count_surely_harmful(ecoval: EcoVal | CrossValuation | Valuation) -> int:
-    """Count the clusters, of the first fold where there are folds, below zero by more than two errors."""
-    return int((ecoval.cluster_values_ < -2 * ecoval.cluster_standard_errors_).sum())

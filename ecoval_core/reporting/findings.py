@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from ecoval_core import charts
 from ecoval_core.charts.style import MAX_GROUPS_DRAWN
 from ecoval_core.evaluation.pruning import Decision
+from ecoval_core.evaluation.verdict import Verdict
 from ecoval_core.reporting import grids
 from ecoval_core.reporting.blocks import (
     Block,
@@ -55,10 +56,11 @@ RECONSTRUCTION = (
 )
 
 
-def summary(run: Run, unit: Unit, decided: Decision, relabelled: Mapping[int, Any]) -> Section:
-    """Headline figures, with a warning where values are not to be trusted."""
-    ecoval, frame, clusters = run.ecoval, run.frame, run.clusters
-    harmful = clusters[clusters["value"] < 0]
+def summary(
+    run: Run, unit: Unit, decided: Decision, relabelled: Mapping[int, Any], verdict: Verdict
+) -> Section:
+    """Verdict and headline figures, with a warning where values are not to be trusted."""
+    ecoval, frame = run.ecoval, run.frame
     n_below, n_rows = int((frame["value"] < 0).sum()), len(frame)
     score_unit = SCORINGS[run.settings.scoring].unit
     noun = grids.label_word(run)
@@ -77,12 +79,8 @@ def summary(run: Run, unit: Unit, decided: Decision, relabelled: Mapping[int, An
             "What leaving out each cluster alone costs, all together; below 1 rows replace one another.",
         ),
         Card(
-            "Harmful clusters", f"{len(harmful):,}", f"of {ecoval.n_clusters_:,}",
-            f"{count_of(int(harmful['n_rows'].sum()), 'row')}, without which the model scores better.",
-        ),
-        Card(
-            "Rows below zero", f"{n_below:,}", f"of {n_rows:,}",
-            f"{len(run.surely_negative_ids):,} of them by more than two standard errors.",
+            "Clearly harmful rows", f"{len(run.harmful_ids):,}", f"of {n_rows:,}",
+            f"{count_of(n_below, 'row')} below zero in all.",
         ),
         Card(
             "Rows to prune", f"{len(decided.reasons):,}", f"of {n_rows:,}",
@@ -94,7 +92,9 @@ def summary(run: Run, unit: Unit, decided: Decision, relabelled: Mapping[int, An
             f"Rows whose suggested {noun} was accepted.",
         ),
     ]  # fmt: skip
-    blocks: list[Block] = [Cards(cards)]
+    told = [Markup.escape(verdict.advice()), *verdict.evidence(lambda name: said(name, 40))]
+    # Only the names of classes are not ours, and `said` escapes them.
+    blocks: list[Block] = [Notice(Markup(" ".join(told)), "plain"), Cards(cards)]  # noqa: S704
     if warning := reliability_warning(ecoval):
         blocks.insert(0, Notice(warning))
     blocks.append(Text(f"Values of rows are written in {unit.name}, unless another unit is named."))

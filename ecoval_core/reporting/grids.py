@@ -12,10 +12,11 @@ from pandas.api import types
 from ecoval_core.charts import QUADRANTS, quadrant_of
 from ecoval_core.charts.curves import STRATEGY_NAMES
 from ecoval_core.charts.style import label_groups
-from ecoval_core.evaluation.measures import Change
+from ecoval_core.evaluation.measures import title_of
 from ecoval_core.evaluation.pruning import Effect
+from ecoval_core.evaluation.verdict import interval_of, signed
 from ecoval_core.reporting.blocks import Grid, cell, more, said
-from ecoval_core.text import DASH, count_of, known
+from ecoval_core.text import count_of, known
 from ecoval_core.workspace.exports import Unit
 from ecoval_core.workspace.runs import Run
 
@@ -27,10 +28,6 @@ N_EXTREME = 10
 # Columns of the user's beside a row, to recognise it by.
 N_ORIGINAL = 4
 REASONS = {"share": "lowest share", "threshold": "below threshold", "picked": "picked by hand"}
-MEASURES = {
-    "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "roc_auc": "ROC AUC", "r2": "R²",
-}  # fmt: skip
-_RECALL = "recall: "
 
 
 def label_word(run: Run) -> str:
@@ -40,9 +37,8 @@ def label_word(run: Run) -> str:
 
 def measure_title(measure: str) -> str:
     """Name of a measure of :mod:`ecoval_core.evaluation.measures` for people."""
-    if measure.startswith(_RECALL):
-        return Markup("recall of {}").format(said(measure.removeprefix(_RECALL), 40))
-    return MEASURES.get(measure, measure)
+    # Only the name of a class is not ours, and `said` escapes it.
+    return Markup(title_of(measure, lambda name: said(name, 40)))  # noqa: S704
 
 
 def classes_grid(run: Run) -> Grid:
@@ -219,24 +215,13 @@ def curves_grid(summary: pd.DataFrame, metric: str) -> Grid:
     return Grid(title, columns, rows, named_numbers=columns)
 
 
-def _signed(difference: float) -> str:
-    return "0" if abs(difference) < 0.0005 else known(difference, "+.3f")
-
-
-def interval(change: Change) -> str:
-    """Write the interval of a change."""
-    if change.low != change.low:
-        return DASH
-    return f"{_signed(change.low)} to {_signed(change.high)}"
-
-
 def effect_grid(title: str, effect: Effect) -> Grid:
     """Every measure before and after."""
     columns = ["test measure", "before", "after", "change", "90 % interval", "test rows"]
     rows = [
         [
             measure_title(change.measure), known(change.before, ".3f"), known(change.after, ".3f"),
-            _signed(change.difference), interval(change), f"{change.n_test:,}",
+            signed(change.difference), interval_of(change), f"{change.n_test:,}",
         ]
         for change in effect.changes
     ]  # fmt: skip

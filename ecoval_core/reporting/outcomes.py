@@ -11,10 +11,10 @@ from markupsafe import Markup
 from ecoval_core import charts
 from ecoval_core.charts.curves import STRATEGY_NAMES
 from ecoval_core.evaluation.curves import summarise_curves
-from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Decision, Effect, PruneList, detection
+from ecoval_core.evaluation.verdict import describe_effect
 from ecoval_core.reporting import grids
-from ecoval_core.reporting.blocks import Block, Facts, Notice, Plot, Section, Text
+from ecoval_core.reporting.blocks import Block, Facts, Notice, Plot, Section, Text, said
 from ecoval_core.reporting.figures import plot
 from ecoval_core.text import count_of, known
 from ecoval_core.workspace.exports import Unit
@@ -23,11 +23,6 @@ from ecoval_core.workspace.runs import Run
 QUESTIONS = {
     "lowest": "What if the worst rows go first?",
     "highest": "What if the best rows go first?",
-}
-VERDICTS = {
-    "worse": Markup("Worse: the {} falls ({}).{}"),
-    "better": Markup("Better: the {} rises ({}).{}"),
-    "unsure": Markup("No difference to be sure of in the {} ({}).{}"),
 }
 TONES = {"worse": "warning", "better": "good", "unsure": "plain"}
 
@@ -70,28 +65,11 @@ def _curve_plot(
     )  # fmt: skip
 
 
-def _figures(change: Change) -> str:
-    return (
-        f"{known(change.before, '.3f')} before, {known(change.after, '.3f')} after; 90 % interval of the "
-        f"change {grids.interval(change)}, on {count_of(change.n_test, 'test row')}"
-    )
-
-
 def verdict(effect: Effect) -> Markup:
     """Say what a change did, first of all to the class that is hit worst."""
-    overall, hit = effect.overall, effect.worst_hit
-    main = grids.measure_title(effect.main)
-    recall = "" if hit is None else grids.measure_title(hit.measure)
-    if hit is not None and hit.high < 0:
-        words = Markup("Worse: the {} falls ({}). The {} overall: {}.")
-        return words.format(recall, _figures(hit), main, _figures(overall))
-    ending = Markup("")
-    if effect.verdict != "worse" and hit is not None and hit.difference < 0:
-        words = Markup(" No class surely loses; the largest fall is in the {}: {}.")
-        ending = words.format(recall, _figures(hit))
-    elif effect.verdict != "worse" and hit is not None:
-        ending = Markup(" No class loses.")
-    return VERDICTS[effect.verdict].format(main, _figures(overall), ending)
+    word, sentence = describe_effect(effect, lambda name: said(name, 40))
+    # Only the name of a class is not ours, and `said` escapes it.
+    return Markup(f"{word}{' ' if effect.verdict == 'unsure' else ': '}{sentence}")  # noqa: S704
 
 
 def effects_section(run: Run, effects: Mapping[str, Effect]) -> Section | None:

@@ -42,12 +42,15 @@ _POLICY = (
 def make_report(
     run: Run, *, rules: PruneList | None = None, decision: Decision | None = None,
     decisions: Mapping[int, Verdict] | None = None, relabelled: Mapping[int, Any] | None = None,
-    effects: Mapping[str, Effect] | None = None, curves: pd.DataFrame | None = None,
-    coordinates: ArrayLike | None = None, projection: str = "",
+    effects: Mapping[str, Effect] | None = None, harm: Effect | None = None,
+    curves: pd.DataFrame | None = None, coordinates: ArrayLike | None = None, projection: str = "",
     recipe: Recipe | None = None, unit: UnitKind = "share", name: str = "", note: str = "",
     created: str = "",
 ) -> bytes:  # fmt: skip
-    """Make the report of a run as one HTML file; the same arguments give the same bytes."""
+    """Make the report of a run as one HTML file; the same arguments give the same bytes.
+
+    `harm` is the measured effect of removing the clearly harmful rows, for the verdict.
+    """
     rules = rules or PruneList()
     decisions = decisions or {}
     decided = decision or rules.decide(run.frame["value"], run.class_labels)
@@ -57,8 +60,9 @@ def make_report(
         run, rules, decisions, relabelled=new, unit=unit, with_files=False, name=name, note=note,
         created=created,
     )  # fmt: skip
+    verdict = run.verdict(harm, curves if curves is not None and "measure" in curves else None)
     sections = [
-        findings.summary(run, units, decided, new),
+        findings.summary(run, units, decided, new, verdict),
         findings.what_was_valued(run),
         findings.how_it_was_valued(run),
         findings.values(run, units, coordinates, projection),

@@ -19,6 +19,7 @@ from ecoval_core.evaluation.curves import (
     count_method_refits,
     count_refits,
     removal_curves,
+    score_on_test,
 )
 from ecoval_core.evaluation.curves import method_curves as measure_methods
 from ecoval_core.evaluation.new_rows import (
@@ -43,6 +44,7 @@ from ecoval_core.tables import (
 )
 from ecoval_core.tables.header import USUAL, Reading
 from ecoval_core.tables.match import Matched, match_columns
+from ecoval_core.tables.pictures import thumbnail
 from ecoval_core.tables.prepare import vectorise_new
 from ecoval_core.tables.read import read_file as read_frame_as
 from ecoval_core.tables.read import read_frame
@@ -200,6 +202,13 @@ def file_key(content: str) -> str:
     return key_of("file", content)
 
 
+@task("Drawing the pictures", quick=True)
+def thumbnails(work: Work, content: str, column: str) -> pd.DataFrame:
+    """Draw the pictures of a column of some cells small, a missing one where none can be read."""
+    drawn = [thumbnail(cell) for cell in work.frame(content)[column]]
+    return pd.DataFrame({"picture": pd.Series(drawn, dtype=object)})
+
+
 def suggestions_key(content: str) -> str:
     """Name the fixes that were suggested for the cells with a digest."""
     return key_of("suggestions", content)
@@ -314,6 +323,14 @@ def curves(
     )  # fmt: skip
     n_refits = count_refits(STRATEGIES, n_random=N_RANDOM)
     return Curves(frame, n_refits, time.perf_counter() - started, len(of.ids))
+
+
+@task("Timing a fit", quick=True)
+def curves_timing(work: Work, run: str) -> float:
+    """Estimate the seconds that the curves of a run take, by timing one fit."""
+    of, started = work.run(run), time.perf_counter()
+    score_on_test(of.make_estimator(), of.inputs, of.y, *of.test_rows(), "")
+    return (time.perf_counter() - started) * count_refits(STRATEGIES, n_random=N_RANDOM)
 
 
 @task("Measuring the effect")

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -149,6 +150,11 @@ def check_parquet(frame: pd.DataFrame, csv: str = "CSV", parquet: str = "Parquet
             ) from error
 
 
+def _listed(cell: Any) -> Any:
+    """Write a vector with all of its numbers, of which NumPy elides some."""
+    return f"[{', '.join(map(str, cell))}]" if isinstance(cell, np.ndarray) else cell
+
+
 def to_csv(frame: pd.DataFrame) -> bytes:
     """Write a CSV file in UTF-8 in which nothing runs as a formula.
 
@@ -156,7 +162,11 @@ def to_csv(frame: pd.DataFrame) -> bytes:
     apostrophe in front, so that spreadsheets show it and do not run it (OWASP, "CSV injection"); numbers do
     not. `tables.read_frame` takes it away again.
     """
-    guarded = guard_formulas(frame)
+    written = frame.copy(deep=False)
+    for name in frame.select_dtypes(object):
+        if any(isinstance(cell, np.ndarray) for cell in frame[name]):
+            written[name] = frame[name].map(_listed, na_action="ignore")
+    guarded = guard_formulas(written)
     text = guarded.to_csv(index=False)
     if "\r" in text:  # which the csv module leaves without quotation marks, to end the line
         text = guarded.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC)

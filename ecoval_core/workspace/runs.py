@@ -13,6 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ecoval_core.evaluation.measures import main_measure
+from ecoval_core.evaluation.pruning import Effect
+from ecoval_core.evaluation.verdict import (
+    Verdict,
+    classes_too_rare,
+    clearly_harmful,
+    conclude,
+)
 from ecoval_core.tables import Fix, Split, Table, clean, load_sample, make_table, prepare
 from ecoval_core.tables.match import Matched, match_columns
 from ecoval_core.tables.split_columns import complete_words
@@ -24,7 +31,7 @@ from ecoval_core.valuation.leave_out import has_short_way, prefers_fine_clusters
 from ecoval_core.valuation.models import make_model, weigh_classes
 from ecoval_core.valuation.parallel import Progress, ShouldStop
 from ecoval_core.valuation.planning import estimate_seconds
-from ecoval_core.valuation.record import Findings, Valuation, findings_of
+from ecoval_core.valuation.record import Findings, Valuation, findings_of, reliability_warning
 from ecoval_core.workspace.own_model import NOT_KEPT, OwnModel, own_model_key
 from ecoval_core.workspace.rows import Rows, cross_value_rows, rows_per_fit, rows_to_value
 from ecoval_core.workspace.schema import OpenSpec, RunSpec, Settings, SplitSpec, TableSpec
@@ -302,10 +309,25 @@ class Run:
         )
 
     @cached_property
-    def surely_negative_ids(self) -> NDArray[np.int64]:
-        """Rows below zero by more than two standard errors, lowest value first."""
-        ranked = self.frame.sort_values("value", kind="stable")
-        return ranked.index[ranked["value"] < -2 * ranked["standard_error"]].to_numpy(np.int64)
+    def harmful_ids(self) -> tuple[int, ...]:
+        """Clearly harmful rows, lowest value first; see :mod:`ecoval_core.evaluation.verdict`."""
+        frame = self.frame
+        harmful = frame[clearly_harmful(frame["value"], frame["standard_error"])]
+        return tuple(int(row) for row in harmful["value"].sort_values(kind="stable").index)
+
+    def verdict(self, effect: Effect | None = None, curves: pd.DataFrame | None = None) -> Verdict:
+        """Return the verdict; `effect` is that of removing the clearly harmful rows."""
+        is_class, tested = self.class_labels is not None, self.split.y_test
+        return Verdict(
+            n_rows=len(self.frame),
+            harmful=self.harmful_ids,
+            n_issues=int(self.frame["label_issue"].sum()),
+            noun="label" if is_class else "target",
+            rare=classes_too_rare(self.frame["label"], tested) if is_class and len(tested) else {},
+            is_reliable=reliability_warning(self.ecoval) is None,
+            effect=effect,
+            removal=None if curves is None else conclude(curves, self.main_measure),
+        )
 
     @cached_property
     def clusters(self) -> pd.DataFrame:

@@ -26,7 +26,8 @@ MAX_CATEGORIES = 200
 MAX_FOUND = 100_000
 # Columns of a run that can be filtered by beside those of the table.
 _OWN = ("label_quality", "quality", "cluster")
-PROJECTIONS = ("UMAP", "PCA")
+PARTS = "Intrinsic × extrinsic"
+PROJECTIONS = ("UMAP", "PCA", PARTS)
 
 
 def columns(run: Run) -> list[str]:
@@ -101,8 +102,7 @@ def draw_column_filter(run: Run) -> None:
     names = columns(run)
     if session.filter_column not in names:
         session.filter_column = NO_COLUMN
-    choice, rest = st.columns([1, 2], vertical_alignment="bottom")
-    choice.selectbox(
+    st.selectbox(
         "Filter by a column",
         names,
         format_func=lambda name: name or "none",
@@ -112,25 +112,24 @@ def draw_column_filter(run: Run) -> None:
     if name == NO_COLUMN:
         return
     column = column_of(run, name).dropna()
-    with rest:
-        if column.empty:
-            st.caption("This column is empty.")
-        elif is_number(column):
-            _draw_range(
-                f"Range of {formats.plain(name)}", column.astype("float64"), filter_ranges, name
-            )
-        else:
-            values = column.astype(str).value_counts().index[:MAX_CATEGORIES].tolist()
-            chosen = filter_values.get(name) or []
-            if not set(chosen) <= set(values):
-                # A column of the same name in a table that was open before.
-                filter_values.set(name, [value for value in chosen if value in values])
-            st.multiselect(
-                f"Categories of {formats.plain(name)}",
-                values,
-                **filter_values.lasting(name),
-                placeholder="All of them",
-            )
+    if column.empty:
+        st.caption("This column is empty.")
+    elif is_number(column):
+        _draw_range(
+            f"Range of {formats.plain(name)}", column.astype("float64"), filter_ranges, name
+        )
+    else:
+        values = column.astype(str).value_counts().index[:MAX_CATEGORIES].tolist()
+        chosen = filter_values.get(name) or []
+        if not set(chosen) <= set(values):
+            # A column of the same name in a table that was open before.
+            filter_values.set(name, [value for value in chosen if value in values])
+        st.multiselect(
+            f"Categories of {formats.plain(name)}",
+            values,
+            **filter_values.lasting(name),
+            placeholder="All of them",
+        )
 
 
 def draw_target_filter(run: Run) -> None:
@@ -146,14 +145,15 @@ def draw_target_filter(run: Run) -> None:
 
 
 def draw_filters(run: Run) -> None:
-    """Draw what narrows the rows by target, value and planted error."""
-    labels, others = st.columns([2.4, 1.5], vertical_alignment="bottom")
-    with labels:
+    """Draw every filter in one menu, which says how many rows pass."""
+    shown = shown_ids(run)
+    title = "Filters" if shown is None else f"Filters: {len(shown):,} pass"
+    with st.popover(title, icon=":material/filter_alt:", key="filter_menu"):
         draw_target_filter(run)
-    with others.container(gap=None):
         st.toggle("Below zero only", **Session.filter_negative.lasting)
         if run.frame["flipped"].any():
             st.toggle("Planted errors only", **Session.filter_planted.lasting)
+        draw_column_filter(run)
 
 
 def draw_projection() -> None:
@@ -161,12 +161,13 @@ def draw_projection() -> None:
     is_known = session.projection in PROJECTIONS
     fill_widgets({Session.projection.key: PROJECTIONS[0]}, replace=not is_known)
     st.segmented_control(
-        "Projection",
+        "Axes of the map",
         PROJECTIONS,
         required=True,
         **Session.projection.lasting,
-        help="Both draw similar rows close together. PCA is a straight view from one side; UMAP "
-        "bends the space to keep neighbours together.",
+        label_visibility="collapsed",
+        help="UMAP and PCA draw similar rows close together: PCA is a straight view from one side, UMAP "
+        "bends the space to keep neighbours together. Intrinsic × extrinsic draws the two parts of a value.",
     )
 
 
@@ -252,14 +253,16 @@ def prune(ids: list[int]) -> None:
 def draw_actions(run: Run, focus: list[int]) -> None:
     """Draw the search field and what can be done with the selection."""
     chosen: list[Any] = session.selected_ids
-    with st.container(horizontal=True, vertical_alignment="bottom", key="selection_actions"):
+    with st.container(horizontal=True, vertical_alignment="center", key="selection_actions"):
+        st.header("Explore", anchor=False, width="content")
+        draw_filters(run)
         st.text_input(
             "Search rows",
             key=Session.search_rows.key,
             placeholder="Row number, or text in any cell",
             on_change=select_found,
             args=(run,),
-            width=260,
+            width=230,
             label_visibility="collapsed",
         )
         st.button(
@@ -275,7 +278,7 @@ def draw_actions(run: Run, focus: list[int]) -> None:
             "Invert", key="invert_selection", on_click=invert, args=(run,), icon=":material/flip:"
         )
         st.button(
-            "Grow to clusters",
+            "Whole clusters",
             key="grow_selection",
             on_click=grow,
             args=(run,),
@@ -290,7 +293,5 @@ def draw_actions(run: Run, focus: list[int]) -> None:
             disabled=not chosen and session.picked_id is None,
             icon=":material/close:",
         )
-        passing = f", {len(focus):,} of them pass the filters" if len(focus) < len(chosen) else ""
-        st.markdown(f"**Selected: {len(chosen):,}** of {len(run.frame):,} rows{passing}")
     if session.search_missed:
         st.caption("No valued row has this number, or this text in a cell.")

@@ -7,23 +7,24 @@ from typing import Any, Literal
 
 import streamlit as st
 from plotly.graph_objects import Figure
-from streamlit.delta_generator import DeltaGenerator
 
 from ecoval_core.charts import CHART_CONFIG
-from ecoval_core.text import count_of
+from ecoval_core.text import count_of, shorten
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, reliability_warning
 from ecoval_core.workspace.runs import Opened, Run
 from ecoval_core.workspace.tasks import Task
 from pages.shared import formats, menu, progress, prunelist, runlist, server, state
 from pages.shared.session import Session, session
 
+N_RECENT = 6
 # Streamlit leaves six rem above the page, which pushes the map off a small screen. Its captions are too pale
 # for everybody to read, and no blue is both light enough for words on a dark page and dark enough below white
 # ones. Its columns stand beside each other down to 640 pixels, where most words in a third of a page are cut
 # off, and figures end in dots where they could go on in a second line.
 _STYLE = """<style>
-.stMainBlockContainer { padding: 4.5rem 2.5rem 3rem; }
-.st-key-status { padding: 0.4rem 1rem; }
+.stMainBlockContainer { padding: 4rem 1.75rem 3rem; }
+.st-key-status_text { flex: 1 1 auto; width: auto; min-width: 0; }
+.st-key-inspector { max-height: max(22rem, calc(100vh - 11.5rem)); overflow-y: auto; }
 .stMain [data-testid="stCaptionContainer"] { opacity: 0.8; }
 .stMain [data-testid="stMetric"] div { white-space: normal; overflow: visible; }
 .stMain button[kind="primary"]:not(:disabled) { background-color: light-dark(#1f5fa3, #2c6fb3); }
@@ -45,21 +46,27 @@ _STYLE = """<style>
 }
 @media (min-width: 641px) and (max-width: 1000px) {
   .stMain .stColumn .stColumn { min-width: 9rem; }
-  .stMain .st-key-status .stColumn { min-width: 14rem; }
-  .stMain .st-key-status .stColumn:first-child { min-width: 100%; }
 }
 @media (max-width: 1000px) {
   .stMain .stColumn:has(> * > * > [data-testid="stMetric"]):not(:has(.stColumn)) { min-width: 9rem; }
 }
 @media (max-width: 640px) {
+  .st-key-inspector { max-height: none; }
+  .st-key-status_text { display: none; }
   .stMain .katex-display { font-size: 0.75em; }
 }
 </style>"""
-# Streamlit gives its own widgets their new colours without a run of the script, so that charts
-# would keep the old ones.
-_follow_theme = st.components.v2.component(
+# Streamlit gives its own widgets their new colours without a run of the script, so that charts would keep the
+# old ones; and it adds a step to the history whenever the address of the same page changes, so that one press
+# of Back would not leave the page.
+_watch_browser = st.components.v2.component(
     "ecoval_theme",
     js="""
+const push = history.pushState.bind(history);
+history.pushState = (state, title, url) => {
+  const isHere = url && new URL(url, location.href).pathname === location.pathname;
+  return isHere ? history.replaceState(state, title, url) : push(state, title, url);
+};
 export default function ({ setTriggerValue }) {
   const app = document.querySelector("[data-testid=stApp]");
   const theme = () => getComputedStyle(app).colorScheme;
@@ -81,64 +88,76 @@ def theme() -> Literal["light", "dark"]:
     return "dark" if st.context.theme.type == "dark" else "light"
 
 
-def _describe_table(opened: Opened) -> str:
-    table, n_planted = opened.table, len(opened.split.flipped_ids)
-    noise = f" · {n_planted:,} planted errors" if n_planted else ""
-    name, target = formats.plain(table.name), formats.plain(table.target)
-    return f"**{name}** · {count_of(table.n_rows, 'row')} · target **{target}**{noise}"
-
-
 def _describe_run(run: Run | None) -> str:
-    job = state.run_job()
     if run is not None:
-        title, clusters = formats.model_title(run.settings.model), run.ecoval.n_clusters_
-        return f"{title}, {count_of(clusters, 'cluster')}, {count_of(len(run.frame), 'row')} valued"
-    if job is not None:
-        return "valuation running"
-    return "not valued yet"
+        return f"{formats.model_title(run.settings.model)}, {count_of(run.ecoval.n_clusters_, 'cluster')}"
+    return "valuation running" if state.run_job() is not None else "not valued yet"
 
 
 def status_line(*, is_value_page: bool) -> None:
-    """Draw table, run and selection, with the extrinsic weight and the unit beside them."""
+    """Draw one line: the run switcher, the table and what is selected, the view, and help."""
     st.html(_STYLE)
     with st.container(key="theme"):
-        _follow_theme(key="theme_watch", on_changed_change=lambda: None)
+        _watch_browser(key="theme_watch", on_changed_change=lambda: None)
     draw_trouble()
-    opened = session.opened
-    if opened is None:
-        return
-    run = state.run()
-    with st.container(key="status", border=True):
-        text, weight, unit = st.columns([3, 1.3, 0.9], gap="medium", vertical_alignment="center")
-    parts = [_describe_table(opened), f"Run: {_describe_run(run)}"]
+    opened, run = session.opened, state.run()
+    with st.container(key="status", horizontal=True, vertical_alignment="center", gap="small"):
+        if opened is not None:
+            _draw_switcher(opened, run)
+            with st.container(key="status_text"):
+                st.markdown(_describe(opened, run))
+            with st.popover("View", icon=":material/tune:", key="view_menu"):
+                _draw_view(run, is_value_page=is_value_page)
+        with st.popover("Help", icon=":material/help:", key="help_menu"):
+            menu.link("method", "Method: formulas, limits, citation")
+            st.markdown(
+                "**Command line**: `ecoval value TABLE --out VALUES.csv` values a table, `ecoval --help` "
+                "lists all commands.\n\n**Python**: `from ecoval_core import EcoVal`, then "
+                "`EcoVal(model).fit(X_train, y_train, X_val, y_val).values_`."
+            )
+
+
+def _describe(opened: Opened, run: Run | None) -> str:
+    table, n_planted = opened.table, len(opened.split.flipped_ids)
+    parts = [count_of(table.n_rows, "row"), f"target **{formats.plain(table.target)}**"]
+    if n_planted:
+        parts.append(f"{n_planted:,} planted errors")
     if run is not None:
         decided = prunelist.decide(run)
-        spared = (
-            f", {len(decided.spared):,} more spared by the quota" if len(decided.spared) else ""
-        )
-        parts.append(
-            f"Selected: {len(session.selected_ids):,} · To prune: {len(decided.reasons):,}{spared}"
-        )
-    text.markdown(
-        "  \n".join(parts) if len(parts) < 3 else f"{parts[0]}  \n{parts[1]} · {parts[2]}"
-    )
-    if session.earlier_run is not None and session.earlier_run != session.run_id and run is None:
-        _draw_way_back(weight if not is_value_page else text)
+        parts.append(f"{len(run.frame):,} valued")
+        parts.append(f"Selected: {len(session.selected_ids):,}")
+        parts.append(f"To prune: {len(decided.reasons):,}")
+        if len(decided.spared):
+            parts.append(f"{len(decided.spared):,} more kept by the limit of their class")
+    return " · ".join(parts)
+
+
+def _draw_switcher(opened: Opened, run: Run | None) -> None:
+    """Draw the menu of the runs, labelled with the one that is open."""
+    label = f"**{formats.plain(shorten(opened.table.name, 36))}** · {_describe_run(run)}"
+    with st.popover(label, key="run_menu"):
+        recent = [one for one in runlist.records() if one.id != session.run_id][:N_RECENT]
+        for record in recent:
+            st.button(
+                f"{formats.plain(shorten(record.name, 30))} · "
+                f"{formats.model_title(record.settings.model)} · {runlist.when(record)}",
+                key=f"switch_{record.id}",
+                on_click=runlist.open_record,
+                args=(record.id,),
+                type="tertiary",
+            )
+        menu.link("runs", "All runs: rename, export, delete")
+        if run is not None:
+            menu.link("compare", "Compare this run with another")
+    if run is None and session.earlier_run not in (None, session.run_id):
+        _draw_way_back()
+
+
+def _draw_view(run: Run | None, *, is_value_page: bool) -> None:
     if run is None and not is_value_page:
+        st.caption("Value the rows first.")
         return
-    weight.slider(
-        "Extrinsic weight",
-        0.0,
-        1.0,
-        DEFAULT_EXTRINSIC_WEIGHT,
-        0.05,
-        key=Session.extrinsic_weight.key,
-        bind="query-params",
-        help="How much of a row's measured effect (its extrinsic value) it is paid. The rest of the "
-        "surplus is paid for quality (intrinsic value). Changes every view at once; nothing is "
-        "refitted.",
-    )
-    unit.selectbox(
+    st.selectbox(
         "Show values as",
         list(formats.UNITS),
         format_func=formats.UNITS.__getitem__,
@@ -147,22 +166,34 @@ def status_line(*, is_value_page: bool) -> None:
         help="Per mille of the surplus: 1 ‰ means one thousandth of all that the training data "
         "add to the score. Score: the same number in the unit of the score itself.",
     )
+    st.slider(
+        "Extrinsic weight",
+        0.0,
+        1.0,
+        DEFAULT_EXTRINSIC_WEIGHT,
+        0.05,
+        key=Session.extrinsic_weight.key,
+        bind="query-params",
+        help="How much of a row's measured effect (its extrinsic value) counts. The rest of what the rows "
+        "add to the score is shared out by quality (intrinsic value). Changes every view at once; nothing "
+        "is fitted again.",
+    )
 
 
-def _draw_way_back(place: DeltaGenerator) -> None:
+def _draw_way_back() -> None:
     """Draw a button that opens the run that was open before the table was changed."""
     earlier = session.earlier_run
     record = None if earlier is None else state.find_record(earlier)
     if record is None or record.deleted is not None:
         return
-    place.button(
+    st.button(
         f"Back to the run of {runlist.when(record)}",
         key="back_to_run",
         icon=":material/undo:",
         on_click=runlist.open_record,
         args=(record.id,),
-        help=f"{formats.plain(record.name)}: {formats.plain(runlist.describe(record))}. What you decided "
-        "on it is kept.",
+        help=f"{formats.plain(record.name)}: {formats.plain(runlist.describe(record))}. Your decisions on "
+        "it are kept.",
     )
 
 

@@ -15,10 +15,21 @@ from ecoval_core.charts.shades import shade
 from ecoval_core.charts.style import palette_of
 from ecoval_core.evaluation.projection import pca_projection
 from ecoval_core.tables import Table
+from ecoval_core.tables.columns import holds_nested
 from ecoval_core.text import count_of
 from ecoval_core.work import slow
 from ecoval_core.workspace.runs import Run
-from pages.shared import filtering, formats, layout, progress, prunelist, server, state, story
+from pages.shared import (
+    filtering,
+    formats,
+    layout,
+    pictures,
+    progress,
+    prunelist,
+    server,
+    state,
+    story,
+)
 from pages.shared.pointmap.element import PackedPoints, PackedShade, point_map
 from pages.shared.pointmap.gestures import Gesture
 from pages.shared.session import Session, session
@@ -45,7 +56,9 @@ def coordinates(run: Run) -> tuple[NDArray, str]:
 def hover_columns(table: Table) -> pd.DataFrame | None:
     """Original columns shown beside a point; none where there are too many to be of use."""
     features = table.features
-    return table.frame[features] if len(features) <= MAX_HOVER_FEATURES else None
+    if len(features) > MAX_HOVER_FEATURES:
+        return None
+    return table.frame[[name for name in features if not holds_nested(table.frame[name])]]
 
 
 def colors(run: Run) -> dict[str, str]:
@@ -64,15 +77,15 @@ def _drawn_from(run: Run) -> tuple[Hashable, ...]:
 
 
 def _points(run: Run, coords: NDArray, kind: str) -> PackedPoints:
-    unit = formats.unit_of(run)
+    unit, shown = formats.unit_of(run), pictures.on_map(run)
 
     def make() -> PackedPoints:
         frame = unit.scale(run.frame)
-        return PackedPoints(
-            make_points(frame, coords, unit=unit.label, hover=hover_columns(run.table))
-        )
+        points = make_points(frame, coords, unit=unit.label, hover=hover_columns(run.table))
+        return PackedPoints(points, shown)
 
-    return server.derive(("points", kind, *_drawn_from(run)), make, n_bytes=400 * len(coords))
+    key = ("points", kind, shown is not None, *_drawn_from(run))
+    return server.derive(key, make, n_bytes=400 * len(coords))
 
 
 def _shade(run: Run, points: PackedPoints, kind: str, color: str) -> PackedShade:
@@ -93,8 +106,12 @@ def _shade(run: Run, points: PackedPoints, kind: str, color: str) -> PackedShade
     return server.derive(key, make, n_bytes=8 * len(run.frame))
 
 
-def draw_map(run: Run, coords: NDArray, projection: str, *, above: int) -> None:
-    """Draw the rows of a run where a projection puts them."""
+def draw_map(run: Run, *, above: int) -> None:
+    """Draw the rows of a run on the axes that are chosen."""
+    if session.projection == filtering.PARTS:
+        draw_decomposition(run, above=above)
+        return
+    coords, projection = coordinates(run)
     points = _points(run, coords, projection)
     _draw(run, "map", points, f"Map of {count_of(len(coords), 'row')} by {projection}", above, None)
 
@@ -145,7 +162,8 @@ def draw_color_choice(run: Run) -> None:
     st.selectbox(
         "Colour by",
         list(names),
-        format_func=names.__getitem__,
+        format_func=lambda name: f"Colour: {names[name]}",
         **Session.map_color.lasting,
+        label_visibility="collapsed",
         help="Any column of the table, too.",
     )

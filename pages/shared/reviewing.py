@@ -10,12 +10,11 @@ from ecoval_core.workspace.runs import Run
 from pages.shared import labelling, prunelist
 from pages.shared.session import session
 
-Queue = Literal["values", "labels", "selected", "clusters"]
+Queue = Literal["labels", "values", "selected"]
 QUEUES: dict[Queue, str] = {
-    "values": "Lowest values",
     "labels": "Likely wrong labels",
+    "values": "Lowest values",
     "selected": "Selected rows",
-    "clusters": "Clusters in words",
 }
 MAX_QUEUE = 2_000
 

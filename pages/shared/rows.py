@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from ecoval_core.workspace.runs import Run
-from pages.shared import formats
+from pages.shared import formats, pictures
 from pages.shared.session import selected_positions
 
 MAX_ROWS_SHOWN = 5_000
@@ -26,7 +26,7 @@ def with_original(run: Run, ids: Sequence[int]) -> pd.DataFrame:
         shown = shown.drop(columns="flipped")
     taken = {table.target, *shown.columns}
     original = table.frame.drop(columns=[column for column in table.frame if column in taken])
-    return shown.join(original)
+    return shown.join(pictures.for_a_table(run.opened, original.loc[list(ids)]))
 
 
 def draw(
@@ -43,7 +43,7 @@ def draw(
     """Draw rows as a table, at most five thousand of them."""
     unit = formats.unit_of(run)
     number = st.column_config.NumberColumn
-    columns = formats.value_columns(run)
+    columns = formats.value_columns(run) | pictures.column_config(run.opened)
     columns["standard_error"] = number(
         "± error",
         format=f"%.{unit.decimals}f",

@@ -239,6 +239,9 @@ class Session:
     search_rows = Entry[str]("", widget=True)
     search_missed = Entry[str]("")
     go_to_prune = Entry[bool](False)
+    # Explore
+    decomposed_by = Entry[str]("label", widget=True)
+    explore_below = Entry[str]("rows", widget=True)
     # Map
     projection = Entry[str](Filters().projection, widget=True)
     map_color = Entry[str](Filters().color, widget=True)
@@ -253,6 +256,7 @@ class Session:
     # Labels
     label_decisions = Entry[dict[int, Verdict]](make=dict)
     label_past = Entry[list[dict[int, Verdict]]](make=list)
+    label_view = Entry[str]("list", widget=True)
     label_list = Entry[str]("issues", widget=True)
     label_threshold = Entry[float](0.5, widget=True)
     label_undecided = Entry[bool](False, widget=True)

@@ -225,11 +225,10 @@ def write_address() -> None:
         "run": run,
         "review": session.review if run is not None and session.review else None,
     }
-    for name, value in wanted.items():
-        if value is None:
-            st.query_params.pop(name, None)
-        elif st.query_params.get(name) != value:
-            st.query_params[name] = value
+    now = st.query_params.to_dict()
+    then = {name: value for name, value in (now | wanted).items() if value is not None}
+    if then != now:
+        st.query_params.from_dict(then)
 
 
 def settings_of_run() -> Settings | None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
 from ecoval_core import charts
+from ecoval_core.charts.style import label_groups
+from ecoval_core.evaluation.profiles import describe_group
 from ecoval_core.text import count_of
 from ecoval_core.valuation.quality import nearest_neighbors
 from ecoval_core.workspace.runs import Run
-from pages.shared import formats, rows, state
+from pages.shared import formats, labelling, pictures, prunelist, rows, state
+from pages.shared.session import session
 
 N_NEIGHBORS = 10
+N_TRAITS, N_PICTURES = 6, 8
 _EFFECTS = {
     1: "It **pushes the model towards** the right answer on validation rows.",
     0: "Taking it away **changes little**: other rows do the same job, or what it does against the model "
     "weighs no more than its quality.",
-    -1: "It **pulls the model away** from the right answer on validation rows, and that is charged to it.",
+    -1: "It **pulls the model away** from the right answer on validation rows, which lowers its value.",
 }
 
 
@@ -61,58 +66,121 @@ def why(run: Run, row_id: int, n_alike: int, n_neighbors: int) -> str:
         company = f": {n_alike} of its {n_neighbors} nearest neighbours carry the same one"
     needed = _EFFECTS[effect]
     advice = ""
-    if row_id in run.surely_negative_ids:
-        advice = (
-            " Its value is more than two standard errors from zero (validation rows only): the model "
-            f"seems better without it, so check its {noun} before pruning it."
-        )
+    if row_id in run.harmful_ids:
+        advice = f" It is **clearly harmful**: check its {noun} before you prune it."
     elif row["value"] < 0:
         advice = (
-            " Its value is below zero, but zero lies within two standard errors: "
-            f"check its {noun} before pruning it."
+            " Its value is below zero, but not clearly, given its error and the number of rows: "
+            f"check its {noun} before you prune it."
         )
     return f"{standing}{company} (quality {row['quality']:.2f} of 1). {needed}{advice}"
 
 
 def draw(run: Run, row_id: int) -> None:
-    """Draw the story of a row."""
+    """Draw the story of a row, narrow enough to stand beside the map."""
     frame, unit = run.frame, formats.unit_of(run)
     row = frame.loc[[row_id]].iloc[0]
     rank = int((frame["value"] < row["value"]).sum()) + 1
     label, original = formats.plain(row["label"]), formats.plain(row["original_label"])
-    planted = f", planted: it was **{original}**" if row["flipped"] else ""
     noun = formats.target_word(run)
-    title = f"labelled {label}" if noun == "label" else f"target {label}"
-    st.subheader(f"Row {row_id}: {title}", anchor=False)
-    text, table = st.columns([1, 1.4], gap="large")
+    st.subheader(f"Row {row_id}: {noun} {label}", anchor=False)
     near = neighbors_of(run, row_id)
     n_alike = int((frame.loc[near, "label"] == row["label"]).sum())
-    with text:
+    shape = pictures.shape_of(run)
+    if shape is not None:
+        pictures.draw(run, [row_id], shape, pictures.labels_of(run, [row_id]))
+    planted = f" Planted error: it was **{original}**." if row["flipped"] else ""
+    st.markdown(
+        f"**Value {unit.number(row['value'])} ± {unit.size(row['standard_error'])} {unit.label}**, the "
+        f"{ordinal(rank)} lowest of {len(frame):,}: intrinsic {unit.number(row['intrinsic'])}, extrinsic "
+        f"{unit.number(row['extrinsic'])}.{planted}",
+        help="± one standard error: how far the value would move with other validation rows.",
+    )
+    if run.split.task == "classification" and row["suggested_label"] != row["label"]:
+        suggested = formats.plain(row["suggested_label"])
         st.markdown(
-            f"**Value {unit.number(row['value'])} ± {unit.size(row['standard_error'])} {unit.label}** = "
-            f"intrinsic {unit.number(row['intrinsic'])} + extrinsic {unit.number(row['extrinsic'])}; "
-            f"number {rank:,} of {len(frame):,} from the bottom. {noun.capitalize()} **{label}**{planted}.",
-            help="± one standard error: how far the value would move with other validation rows.",
+            f"**Its label** has quality {row['label_quality']:.2f} of 1; likelier is **{suggested}**."
         )
-        st.markdown(why(run, row_id, n_alike, len(near)))
-        st.markdown(
-            f"{about_cluster(run, row_id)} On *Decompose* the row counts as "
-            f"**{charts.quadrant_of(frame)[row_id].lower()}**."
+    _draw_actions(run, row_id, can_relabel=bool(row["suggested_label"] != row["label"]))
+    st.markdown(why(run, row_id, n_alike, len(near)))
+    st.markdown(about_cluster(run, row_id))
+    st.markdown("**Nearest neighbours**, nearest first")
+    if shape is not None:
+        pictures.draw(run, near, shape, pictures.labels_of(run, near))
+    shown = [row_id, *near]
+    # A table of its own for each story: ticks do not go over to the next.
+    key = f"neighbors_{row_id}"
+
+    def pick_neighbor() -> None:
+        marked = rows.ids_at(shown, key)
+        state.pick(marked[0] if marked else row_id)
+
+    rows.draw(run, shown, key, height=220, on_select=pick_neighbor)
+
+
+def ordinal(n: int) -> str:
+    """Write a rank: "1st", "27th"."""
+    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n:,}{ending}"
+
+
+def _draw_actions(run: Run, row_id: int, *, can_relabel: bool) -> None:
+    """Draw the decisions on a row."""
+    is_pruned = row_id in set(prunelist.pruned_ids(run))
+    rules = session.prune_list
+    with st.container(horizontal=True, gap="small", key="row_actions"):
+        st.button(
+            "Do not prune" if is_pruned else "Prune",
+            key="prune_row",
+            icon=":material/content_cut:",
+            on_click=lambda: prunelist.change(
+                rules.restore([row_id]) if is_pruned else rules.pick([row_id])
+            ),
         )
-        if run.split.task == "classification" and row["suggested_label"] != row["label"]:
-            st.markdown(
-                f"**Its label** has quality {row['label_quality']:.2f}; the judges suggest "
-                f"**{formats.plain(row['suggested_label'])}**. Decide on it on *Wrong labels*."
+        if can_relabel:
+            st.button(
+                f"Take likelier {formats.target_word(run)}",
+                key="relabel_row",
+                icon=":material/edit:",
+                on_click=labelling.decide_one,
+                args=(row_id, "accept"),
             )
-    with table:
-        st.markdown("**The row and its nearest neighbours**, nearest first")
-        shown = [row_id, *near]
-        # A table of its own for each story: ticks do not go over to the next.
-        key = f"neighbors_{row_id}"
+            st.button("Keep", key="keep_row", on_click=labelling.decide_one, args=(row_id, "keep"))
+    if decided := session.label_decisions.get(row_id):
+        st.caption("Its label is kept." if decided == "keep" else "It takes the likelier label.")
 
-        def pick_neighbor() -> None:
-            marked = rows.ids_at(shown, key)
-            state.pick(marked[0] if marked else row_id)
 
-        rows.draw(run, shown, key, on_select=pick_neighbor)
-        st.caption("Mark a neighbour for its story and its place on the map.")
+def draw_selection(run: Run, ids: list[int]) -> None:
+    """Describe the rows selected: how many, what they are worth, their classes, what sets them apart."""
+    frame, unit = run.frame, formats.unit_of(run)
+    of = frame.loc[frame.index.intersection(ids)]
+    st.subheader(count_of(len(of), "row") + " selected", anchor=False)
+    if of.empty:
+        return
+    mean, overall = of["value"].mean(), frame["value"].mean()
+    n_below = int((of["value"] < 0).sum())
+    n_harmful = int(of.index.isin(run.harmful_ids).sum())
+    st.markdown(
+        f"**Mean value {unit.number(mean)}** {unit.label}; all rows: {unit.number(overall)}. "
+        f"{n_below:,} below zero, {n_harmful:,} clearly harmful."
+    )
+    counts = label_groups(of["label"]).value_counts()
+    sizes = label_groups(frame["label"]).value_counts() if run.class_labels is not None else counts
+    if run.class_labels is not None:
+        both = pd.DataFrame({"n": counts.head(6), "size": sizes}).dropna().query("n > 0")
+        both = both.sort_values("n", ascending=False, kind="stable")
+        parts = [
+            f"{formats.plain(name)}: {n:.0f} of {size:,.0f}" for name, n, size in both.itertuples()
+        ]
+        st.markdown("**By label** " + " · ".join(parts))
+    else:
+        st.markdown(f"**Target** {of['label'].min():.4g} to {of['label'].max():.4g}")
+    if pictures.shape_of(run) is None and len(of) < len(frame):
+        features = run.table.frame.loc[run.ids, run.table.features]
+        traits = describe_group(features, of.index, N_TRAITS)
+        told = "\n".join(f"- {formats.plain(trait.text)}" for trait in traits)
+        st.markdown(f"**What sets them apart**\n\n{told or 'Nothing in any one column.'}")
+    elif (shape := pictures.shape_of(run)) is not None:
+        lowest = [int(row) for row in of["value"].sort_values(kind="stable").index[:N_PICTURES]]
+        st.markdown("**Lowest values of them**")
+        pictures.draw(run, lowest, shape, pictures.labels_of(run, lowest))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ecoval_core.charts.points import PointData
@@ -19,19 +20,28 @@ from pages.shared.pointmap.wire import LatePackage, Package, texts_package
 
 # Fainter than the grey of a value of zero, from which they must be told.
 _FADED = {"light": "#d9dce1", "dark": "#39404a"}
+# Addresses of the pictures of rows, missing where there is none.
+Pictures = Callable[[Sequence[int]], pd.Series]
 _element = Element("pointmap", "map", Gesture.read)
 
 
 class PackedPoints:
-    """Points, packed for the browser; make it once and keep it."""
+    """Points, packed for the browser, with addresses of pictures by row; make it once and keep it."""
 
-    def __init__(self, points: PointData) -> None:
+    def __init__(self, points: PointData, pictures: Pictures | None = None) -> None:
         self.points = points
         x, y = points.coords[points.drawn].astype(np.float32).T
         # The browser has no integers of 64 bits; a double holds every row id.
         ids = points.ids[points.drawn].astype(np.float64)
         self._places = Package({}, x=x, y=y, ids=ids)
-        self._texts = LatePackage(lambda: texts_package(points.texts()))
+
+        def texts() -> Sequence[str]:
+            if pictures is None:
+                return points.texts()
+            shown = pictures(points.ids[points.drawn].tolist()).fillna("")
+            return [f"{one}\n{text}" for one, text in zip(shown, points.texts(), strict=True)]
+
+        self._texts = LatePackage(lambda: texts_package(texts()))
         self._position_of = {int(row): position for position, row in enumerate(points.ids)}
 
     def publish(self) -> dict[str, str]:

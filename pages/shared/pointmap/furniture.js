@@ -86,7 +86,11 @@ export function fillLegend(legend, { gradient, ticks, names }) {
 /** Fill the box that tells of a point, and keep it within the stage. */
 export function fillTip(tip, title, text, [x, y], { width, height }) {
   tip.replaceChildren(make("b", "tip-title", title));
-  if (text) tip.append(make("span", "tip-text", text));
+  const [first, ...rest] = text.split("\n");
+  const isPicture = first.startsWith("data:image/");
+  if (isPicture) tip.append(Object.assign(make("img", "tip-picture"), { src: first, alt: "" }));
+  const words = isPicture ? rest.join("\n") : text;
+  if (words) tip.append(make("span", "tip-text", words.trimStart()));
   tip.hidden = false;
   const { offsetWidth, offsetHeight } = tip;
   const left = x + 14 + offsetWidth <= width ? x + 14 : Math.max(0, x - 14 - offsetWidth);

@@ -1,0 +1,119 @@
+"""Clusters, worst first: as a table that selects their rows, and in words or pictures."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from ecoval_core.evaluation.profiles import describe_group
+from ecoval_core.text import count_of
+from ecoval_core.workspace.runs import Run
+from pages.shared import formats, pictures, state, ticks
+from pages.shared.cards import original
+from pages.shared.session import session
+
+CLUSTERS_KEY = "cluster_rows"
+N_PICTURES = 12
+N_CLUSTERS_LISTED = 24
+
+
+def select_clusters(run: Run, key: str) -> None:
+    """Select the rows of the clusters marked in the table."""
+    positions = ticks.positions(key)
+    if positions is None:
+        return
+    chosen = run.clusters["cluster"].iloc[positions]
+    frame = run.frame
+    state.select([int(row) for row in frame.index[frame["cluster"].isin(chosen)]])
+
+
+def whole_clusters(run: Run) -> list[int]:
+    """Clusters that make up the selection; none where it holds a part of one."""
+    clusters, selected = run.frame["cluster"], session.selected_ids
+    touched = clusters.loc[clusters.index.isin(selected)]
+    n_members = clusters.isin(touched.unique()).sum()
+    return [int(name) for name in touched.unique()] if n_members == len(touched) else []
+
+
+def draw_table(run: Run) -> None:
+    """Draw clusters as a table that selects their rows."""
+    unit, number = formats.unit_of(run), st.column_config.NumberColumn
+    columns = formats.value_columns(run)
+    columns["value"] = number(
+        "left out", format=unit.column_format, help="What the score loses without the cluster"
+    )
+    columns["error"] = number("± error", format=f"%.{unit.decimals}f", help="One standard error")
+    columns["label"] = st.column_config.Column(formats.target_word(run))
+    columns["n_rows"] = number("rows", format="localized")
+    shown = unit.scale(run.clusters)
+    errors = run.ecoval.cluster_standard_errors_[shown["cluster"]] * unit.factor
+    shown.insert(3, "error", errors)
+    names = [int(name) for name in shown["cluster"]]
+    key, ticked = ticks.place(CLUSTERS_KEY, names, whole_clusters(run))
+    st.dataframe(
+        shown,
+        key=key,
+        hide_index=True,
+        height=420,
+        column_config=columns,
+        on_select=lambda: select_clusters(run, key),
+        selection_mode="multi-row",
+        selection_default={"selection": {"rows": ticked}} if ticked else None,
+    )
+    st.caption(f"Worst first, in {unit.name}. Mark clusters to select their rows everywhere.")
+
+
+def describe(run: Run, features: pd.DataFrame, cluster: int) -> str:
+    """Describe a cluster in plain words."""
+    members = run.frame.index[run.frame["cluster"] == cluster]
+    traits = describe_group(features, members)
+    return "; ".join(trait.text for trait in traits) or "rows are like all others in every column"
+
+
+def select_cluster(run: Run, cluster: int) -> None:
+    """Select the rows of a cluster."""
+    frame = run.frame
+    state.select([int(row) for row in frame.index[frame["cluster"] == cluster]])
+
+
+def draw_words(run: Run) -> None:
+    """Draw the clusters, worst first, each in words or pictures."""
+    unit, clusters, shape = formats.unit_of(run), run.clusters, pictures.shape_of(run)
+    features, frame = original(run), run.frame
+    st.caption(
+        f"Worst first: what the score loses without a cluster, in {unit.name}. Below zero, the model is "
+        "better without it."
+    )
+    for worth in clusters.head(N_CLUSTERS_LISTED).to_dict("records"):
+        cluster = int(worth["cluster"])
+        ids = frame.index[frame["cluster"] == cluster]
+        with st.container(border=True, key=f"cluster_{cluster}"):
+            text, button = st.columns([5, 1], vertical_alignment="center")
+            error = float(run.ecoval.cluster_standard_errors_[cluster])
+            text.markdown(
+                f"**Cluster {cluster}**: {count_of(int(worth['n_rows']), 'row')}, "
+                f"{formats.target_word(run)} {formats.plain(_label_of(run, ids))}, left out "
+                f"**{unit.number(float(worth['value']))}** ± {unit.size(error)}"
+            )
+            button.button(
+                "Select",
+                key=f"select_cluster_{cluster}",
+                on_click=select_cluster,
+                args=(run, cluster),
+                width="stretch",
+            )
+            if shape is None:
+                st.markdown(f"Here {formats.plain(describe(run, features, cluster))}.")
+            else:
+                typical = frame.loc[ids, "quality"].sort_values(ascending=False, kind="stable")
+                shown = [int(row) for row in typical.index[:N_PICTURES]]
+                pictures.draw(run, shown, shape, pictures.labels_of(run, shown))
+    if len(clusters) > N_CLUSTERS_LISTED:
+        st.caption(f"The worst {N_CLUSTERS_LISTED:,} of {len(clusters):,} clusters.")
+
+
+def _label_of(run: Run, ids: pd.Index) -> str:
+    labels = run.frame.loc[ids, "label"]
+    if run.split.task == "classification":
+        return str(labels.iloc[0])
+    return f"{labels.min():.4g} to {labels.max():.4g}"

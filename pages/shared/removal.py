@@ -1,0 +1,80 @@
+"""Removal curves of the run that is open: begun by themselves where a few seconds suffice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from ecoval_core import charts
+from ecoval_core.charts.curves import point_of
+from ecoval_core.evaluation.curves import STRATEGIES, count_refits, standing_of, summarise_curves
+from ecoval_core.work import slow
+from ecoval_core.work.slow import N_RANDOM, Curves
+from ecoval_core.workspace.runs import Run
+from ecoval_core.workspace.tasks import Task
+from pages.shared import effects, formats, layout, progress, prunelist, state
+from pages.shared.session import session
+
+# Curves that take longer are not begun because somebody looked.
+FEW_SECONDS = 5.0
+
+
+def task_of(run: Run, *, balanced: bool = False) -> Task:
+    """Return the task that measures the curves of a run at its weight."""
+    return slow.curves(run.key, weight=run.settings.extrinsic_weight, balanced=balanced)
+
+
+def measured(run: Run) -> Curves | None:
+    """Return the curves, if they are measured."""
+    found: Curves | None = state.read(task_of(run))
+    return found
+
+
+def fetch(run: Run, *, balanced: bool, key: str) -> Curves | None:
+    """Return the curves; begin them if they take a few seconds, draw how far they are, or else a button."""
+    if not len(run.split.y_test):
+        st.caption("Removal curves need test rows: give some to show(..., test=frame).")
+        return None
+    task = task_of(run, balanced=balanced)
+    found: Curves | None = state.read(task)
+    if found is not None:
+        return found
+    seconds = progress.fetch("curves_timing", slow.curves_timing(run.key), "Timing a fit")
+    if seconds is not None and seconds <= FEW_SECONDS:
+        return progress.fetch("curves", task, "Removal curves, fits", can_cancel=True)
+    n_refits = count_refits(STRATEGIES, n_random=N_RANDOM)
+    cost = "" if seconds is None else f", about {formats.seconds(seconds)}"
+    label = f"Measure the removal curves: {n_refits:,} fits{cost}"
+    return layout.offer(task, label, key, what="Fits", type="secondary")
+
+
+def of_measure(
+    run: Run, curves: pd.DataFrame, measure: str | None = None
+) -> tuple[pd.DataFrame, float, str]:
+    """Return curves of a measure, by default the main one, their score with all rows, and its name."""
+    chosen = measure or run.main_measure
+    summary = summarise_curves(curves[curves["measure"] == chosen])
+    baseline = float(summary.loc[summary["share"] == 0, "mean"].iloc[0])
+    return summary, baseline, effects.title(chosen)
+
+
+def marks(run: Run, classes: pd.Series | None = None) -> list[charts.Mark]:
+    """Return where prune list and selection stand on the curves."""
+    sets = {"prune list": prunelist.pruned_ids(run), "selection": session.selected_ids}
+    placed = {name: standing_of(ids, run.frame["value"], classes) for name, ids in sets.items()}
+    return [
+        charts.Mark(name, at.strategy, at.share, at.n_rows, at.n_removed)
+        for name, at in placed.items()
+        if at is not None
+    ]
+
+
+def share_of(touch: Any) -> float | None:
+    """Return the share of the point of the lowest values that was clicked, if one was."""
+    for key in touch.keys:
+        point = point_of(key)
+        if point is not None and point[0] == "lowest":
+            return point[1]
+    return None
