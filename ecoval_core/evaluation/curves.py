@@ -121,7 +121,7 @@ def score_on_test(
 
 
 def _score_removals(
-    estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray,
+    estimator: Any, X: Any, y: NDArray, X_test: Any, y_test: NDArray,
     orders: Sequence[tuple[tuple[Any, ...], NDArray]], shares: Sequence[float], *,
     class_balanced: bool, draws: NDArray | None, n_jobs: int | None, monitor: Monitor,
 ) -> tuple[list[tuple[Any, ...]], list[Scores]]:  # fmt: skip
@@ -167,7 +167,7 @@ def removal_curves(
 ) -> pd.DataFrame:
     """Test score, or every measure with its interval, while rows are removed, refitting at every step."""
     X, X_test = as_rows(X), as_rows(X_test)
-    y, y_test, values = (np.asarray(one) for one in (y, y_test, values))
+    y, y_test, values = np.asarray(y), np.asarray(y_test), np.asarray(values)
     clusters = None if clusters is None else np.asarray(clusters)
     _check_shares(shares)
     estimator = seed_estimator(estimator, random_state)
