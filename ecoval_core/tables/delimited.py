@@ -88,9 +88,7 @@ def _find_separator(data: bytes) -> tuple[bytes, int, str]:
     return data, 0, separator
 
 
-def _regularity(
-    text: str, separator: str, *, has_titles: bool = False
-) -> tuple[float, float]:
+def _regularity(text: str, separator: str, *, has_titles: bool = False) -> tuple[float, float]:
     """Return the share of lines with as many cells as the first of several, nearly and exactly; 0 without."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
     widths = [len(row) for row in islice(reader, 200) if any(row)]
