@@ -79,7 +79,7 @@ UNREADABLE = {
     "archive.csv": (zip_bytes(), "a zip archive"),
     "old.xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "old (.xls)"),
     "page.csv": (b"\n<!DOCTYPE html>\n<html></html>", "a web page"),
-    "records.csv": (b'[{"a": 1}, {"a": 2}]', "a JSON document"),
+    "nested.json": (b'{"a": {"b": 1}, "c": 2} and more', "a JSON document, not one row an object"),
     "utf16_unmarked.csv": (GOOD.decode().encode("utf-16-le"), "neither text"),
     "utf16_cut.csv": (GOOD.decode().encode("utf-16")[:-1], "not valid UTF-16"),
     "damaged.csv": ("a,b\né,ü\nö,".encode() + b"\xe9\nq,w\n", "text in line 3"),
@@ -89,17 +89,10 @@ UNREADABLE = {
     "not.parquet": (b"PAR1 and then nothing", "damaged"),
     "cut.xlsx": (EXCEL[: len(EXCEL) // 2] + b"xl/workbook.xml", "damaged or protected"),
     "blank.xlsx": (excel_bytes(pd.DataFrame()), "is empty"),
-    "duplicates.csv": (b"a,b,a\n1,2,3\n", "two columns named 'a' (columns 1 and 3)"),
-    "duplicates_spaced.csv": (b"a, b ,b\n1,2,3\n", "two columns named 'b' (columns 2 and 3)"),
-    "duplicates.xlsx": (
-        excel_bytes(pd.DataFrame([["a", "a"], [1, 2]]), header=False),
-        "two columns named 'a'",
-    ),
     "long_line.csv": (b"a,b\n" + b"1,2\n" * 3 + b"1,2,3\n", "3 fields in line 5 but 2 column"),
     "long_first.csv": (b"\na,b\n1,2,3,4\n1,2\n", "4 fields in line 3 but 2 column"),
     "long_late.csv": (b"a,b\n" + b"1,2\n" * 99 + b"1,2,3\n", "3 fields in line 101"),
     "quote.csv": (b'a,b\n1,2\n3,"4\n5,6\n', "quotation mark near line 3"),
-    "no_names.csv": (b"1.5,2.5,3.5\n1.5,2.0,3.0\n", "numbers where the column names"),
 }
 
 # What can be read and not be valued: name -> (content, what the message says).

@@ -230,7 +230,8 @@ def test_parquet_index_of_text_without_a_name_is_kept_and_of_numbers_is_not():
 def test_parquet_with_two_columns_of_one_name():
     buffer = io.BytesIO()
     pq.write_table(pa.table([[1, 2], [3, 4]], names=["a", "a"]), buffer)
-    assert "two columns named 'a'" in refusal(read_frame, buffer.getvalue(), "x.parquet")
+    found = read_frame(buffer.getvalue(), "x.parquet")
+    assert found.to_dict("list") == {"a": [1, 2], "a.1": [3, 4]}
 
 
 def test_excel_keeps_types_and_drops_what_is_blank():
@@ -355,14 +356,14 @@ def test_an_infinite_number_matters_only_in_a_column_that_is_used():
     assert make_table(frame, "t", excluded=["height"]).features == ["width", "colour"]
 
 
-def test_duplicate_names_of_a_frame_or_its_index():
+def test_duplicate_names_of_a_frame_or_its_index_are_numbered():
     frame = make_frame()
     doubled = pd.concat([frame, frame[["width"]]], axis="columns")
-    assert "two columns named 'width' (columns 1 and 5)" in refusal(make_table, doubled, "t")
+    assert make_table(doubled, "t", "label").features[-1] == "width.1"
     indexed = frame.set_index(frame["width"])
-    assert "two columns named 'width'" in refusal(make_table, indexed, "t")
+    assert make_table(indexed, "t", "label").features[:2] == ["width", "width.1"]
     mixed = frame.set_axis([1, "1", "colour", "label"], axis="columns")
-    assert "two columns named '1'" in refusal(make_table, mixed, "t")
+    assert make_table(mixed, "t", "label").features[:2] == ["1", "1.1"]
 
 
 def test_a_frame_without_columns():

@@ -1,0 +1,160 @@
+"""Files as people have them: the header is found, words and codes stay, and what was assumed is said."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ecoval_core.commands.valuing import value_file
+from ecoval_core.tables import (
+    TableError,
+    make_table,
+    parse_header,
+    read_cells,
+    read_file,
+    read_frame,
+)
+
+FIELD = Path(__file__).parent / "data" / "field"
+
+
+def workbook(**sheets):
+    target = io.BytesIO()
+    with pd.ExcelWriter(target, engine="openpyxl") as writer:
+        for name, rows in sheets.items():
+            pd.DataFrame(rows).to_excel(writer, sheet_name=name, header=False, index=False)
+    return target.getvalue()
+
+
+IRIS = "5.1,3.5,1.4,0.2,setosa\n4.9,3.0,1.4,0.2,setosa\n7.0,3.2,4.7,1.4,versicolor\n"
+MUSHROOMS = "p,x,s,n\ne,x,s,y\ne,b,s,w\np,x,y,w\ne,x,s,g\np,x,s,n\n"
+ROWS = [[1.5, 2, "a"], [2.5, 3, "b"], [3.5, 4, "a"]]
+# What a file holds -> names of its columns, its first row, and the rows with the names.
+FILES = {
+    "iris.data": (IRIS, ["column_1", "column_5"], [5.1, "setosa"], ()),
+    "mushrooms.csv": (MUSHROOMS, ["column_1", "column_4"], ["p", "n"], ()),
+    "adult.data": ("39, State-gov, <=50K\n50, Private, >50K\n38, Private, <=50K\n53, ?, >50K\n",
+                   ["column_1", "column_3"], [39, "<=50K"], ()),
+    "years.csv": ("country,2019,2020\nA,1.5,2\nB,3.5,4\nC,5,6\n", ["country", "2020"], ["A", 2], None),
+    "numbered.csv": ("0,1,label\n.5,.1,a\n.7,.2,b\n.9,.3,a\n", ["0", "label"], [0.5, "a"], None),
+    "report.csv": ("Sales 2024\n\nregion;amount;won\nNorth;1,5;yes\nSouth;2,5;no\nEast;3,5;yes\n",
+                   ["region", "won"], ["North", "yes"], (3,)),
+    "titled.csv": ("Export,,\nmade today,,\na,b,y\n1,2,x\n3,4,z\n5,6,x\n", ["a", "y"], [1, "x"], (3,)),
+    "units.csv": ("length,mass,kind\ncm,kg,\n1.5,2.5,a\n2.5,3.5,b\n3.5,4.5,a\n",
+                  ["length cm", "kind"], [1.5, "a"], (1, 2)),
+    "merged.csv": ("2023,,2024,\nin,out,in,out\n1,2,3,4\n5,6,7,8\n9,10,11,12\n",
+                   ["2023 in", "2024 out"], [1, 4], (1, 2)),
+    "housing.data": (" 0.006  18.0   2.31 24.0\n 0.027   0.0   7.07 21.6\n 0.032   0.0   2.18 33.4\n",
+                     ["column_1", "column_4"], [0.006, 24.0], ()),
+    "auto.txt": ("mpg  cyl  name\n18.0   8  chevy\n15.5   6  ford\n24.0   4  fiat\n",
+                 ["mpg", "name"], [18.0, "chevy"], None),
+    "twice.csv": ("length,kind,length\n1,a,2\n3,b,4\n5,a,6\n", ["length", "length.1"], [1, 2], None),
+    "mysql.csv": ('id,note,y\n1,"5\\" screen, new",a\n2,"7\\" screen, old",b\n',
+                  ["id", "note", "y"], [1, '5" screen, new', "a"], None),
+    "windows.csv": ('path,y\n"C:\\new",a\n"D:\\old",b\n', ["path", "y"], ["C:\\new", "a"], None),
+    "logs.jsonl": ('{"code": "007", "n": 1}\n{"code": "010", "n": 2}\n', ["code", "n"], ["007", 1], None),
+    "records.json": ('[{"a": 1, "b": "x"}, {"a": 2, "b": null}]', ["a", "b"], [1, "x"], None),
+    "zips.csv": ("zip,v\n07286,1.70\n01234,2.50\n12345,3.00\n", ["zip", "v"], ["07286", 1.7], None),
+    "quoted.csv": ('"score","y"\n"0,830","a"\n"1,25","b"\n', ["score", "y"], [0.83, "a"], None),
+    "thousands.csv": ('"pay","y"\n"12,830","a"\n"1,250","b"\n', ["pay", "y"], ["12,830", "a"], None),
+    "findings.csv": ("x,finding\n1,Mild\n2,None\n3,NA\n", ["x", "finding"], [1, "Mild"], None),
+    "sheet.xlsx": (workbook(Sheet1=[["Report", None, None], [None] * 3, ["a", "b", "y"], *ROWS]),
+                   ["a", "b", "y"], [1.5, 2, "a"], (3,)),
+    "bare.xlsx": (workbook(Sheet1=ROWS), ["column_1", "column_3"], [1.5, "a"], ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_header_is_found(name):
+    content, columns, first, header = FILES[name]
+    content = content if isinstance(content, bytes) else content.encode()
+    frame, reading = read_file(content, name)
+    assert reading.header == header
+    assert frame[columns].iloc[0].tolist() == first
+    if header is not None:
+        # What was assumed, said aloud, reads the same.
+        pd.testing.assert_frame_equal(read_frame(content, name, header=header), frame)
+
+
+def test_text_in_latin_1_with_runs_of_accents():
+    text = "nom;âge\nÉloïse;1\nCréée ÀÉÈ;2\nAndré;3\nZoé;4\nNoël;5\nRené;6\n"
+    frame = read_frame(text.encode("latin-1"), "x.csv")
+    assert frame["nom"].tolist()[:2] == ["Éloïse", "Créée ÀÉÈ"]
+
+
+def test_header_and_sheet_are_chosen():
+    book = workbook(Notes=[["a note"], ["another"]], Data=[["a", "b", "y"], *ROWS])
+    assert read_file(book, "b.xlsx").reading.sheets == ("Notes", "Data")
+    frame, reading = read_file(book, "b.xlsx", sheet="Data")
+    assert (list(frame), reading.sheet, reading.header) == (["a", "b", "y"], "Data", None)
+    assert read_frame(b"1,2\n3,4\n5,6\n", "x.csv", header=[1]).columns.tolist() == ["1", "2"]
+    assert read_frame(b"a,b\n3,4\n5,6\n", "x.csv", header=[]).iloc[0].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("read", "problem"),
+    [
+        (lambda: read_frame(workbook(One=ROWS), "b.xlsx", sheet="Two"), "no sheet 'Two': choose .* 'One'"),
+        (lambda: read_frame(b"a,b\n1,2\n", "x.csv", sheet="Two"), "x.csv is no workbook"),
+        (lambda: read_frame(b"a,b\n1,2\n", "x.csv", header=[9]), "no names in line 9"),
+        (lambda: read_frame(workbook(One=ROWS), "b.xlsx", header=[9]), "no names in row 9"),
+        (lambda: parse_header("first"), "The header is 'first': give the number"),
+        (lambda: parse_header("1,2,3"), "The header is '1,2,3'"),
+    ],
+)  # fmt: skip
+def test_header_or_sheet_that_is_not_there(read, problem):
+    with pytest.raises(TableError, match=problem):
+        read()
+
+
+def test_word_is_a_class_in_a_target_and_missing_in_a_feature():
+    rng = np.random.default_rng(0)
+    frame = read_frame(
+        pd.DataFrame(
+            {"x": rng.normal(size=60), "seen": ["NA", "b", "c"] * 20, "y": ["None", "NA", "ill"] * 20}
+        ).to_csv(index=False).encode(), "x.csv",
+    )  # fmt: skip
+    table = make_table(frame, "x.csv", "y")
+    assert table.classes.tolist() == ["NA", "None", "ill"]
+    assert len(table.labelled_ids) == 60
+    assert make_table(frame.assign(seen="NA"), "x.csv", "y").excluded == {
+        "seen": "every value is missing"
+    }
+
+
+def test_cells_come_out_as_they_are_written():
+    text = b'zip,price,ok,note\n07286,1.70,FALSE,NA\n01234,"2,50",TRUE,\n'
+    frame, reading = read_file(text, "x.csv")
+    cells = read_cells(text, "x.csv", reading)
+    assert cells.fillna("").to_csv(index=False).encode() == text
+    assert len(cells) == len(frame)
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "n_classes", "n_features", "score"),
+    [
+        ("01_none_is_a_class.csv", "finding", 3, 2, None),
+        ("05_cli_mends.csv", "outcome", 2, 2, 0.761),
+        ("06_backslash_quotes.csv", "outcome", 2, 2, None),
+        ("07b_title_above_header.xlsx", "y", 2, 2, None),
+        ("12_duplicate_names.csv", "kind", 2, 4, None),
+    ],
+)
+def test_field_files_are_valued_as_they_are_meant(
+    name, target, n_classes, n_features, score, tmp_path, capsys
+):
+    how = dict.fromkeys(
+        ("task", "model", "n_clusters", "scoring", "header", "sheet", "groups", "time", "split",
+         "weights", "validation", "test")
+    )  # fmt: skip
+    run = value_file(
+        FIELD / name, tmp_path / "out.csv", target=target, exclude=(), include=(), part=(),
+        proportions=(0.6, 0.2, 0.2), extrinsic_weight=0.25, class_weight="auto", seed=0,
+        max_val_samples=2000, jobs=1, mend=True, **how,
+    )  # fmt: skip
+    assert (len(run.table.classes), len(run.table.features)) == (n_classes, n_features)
+    assert len(run.table.labelled_ids) == run.table.n_rows
+    if score is not None:
+        assert run.ecoval.full_score_ == pytest.approx(score, abs=1e-3)
