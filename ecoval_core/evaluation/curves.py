@@ -147,9 +147,9 @@ def _check_shares(shares: Sequence[float]) -> None:
 
 def removal_curves(
     estimator: Any,
-    X: ArrayLike,
+    X: Any,
     y: ArrayLike,
-    X_test: ArrayLike,
+    X_test: Any,
     y_test: ArrayLike,
     values: ArrayLike,
     *,
