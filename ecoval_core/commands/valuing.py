@@ -14,6 +14,7 @@ from ecoval_core.commands.splitting import describe_split, print_split, read_fil
 from ecoval_core.tables import Split, make_table, read_frame, suggest_exclusions
 from ecoval_core.target_type import Task
 from ecoval_core.terminal import print_table, valuing, warn
+from ecoval_core.valuation.model_settings import check_parameters, read_parameters
 from ecoval_core.valuation.models import make_model, models_for
 from ecoval_core.valuation.scoring import (
     EVEN_SHARE,
@@ -37,7 +38,8 @@ def value_file(
     path: Path, out: Path, *, target: str, task: Task | None, exclude: Sequence[str],
     include: Sequence[str], proportions: tuple[float, float, float], model: str | None,
     n_clusters: int | None, scoring: str | None, extrinsic_weight: float, class_weight: str, seed: int,
-    max_val_samples: int, jobs: int, class_balanced: bool = False, **how: Any,
+    max_val_samples: int, jobs: int, set: Sequence[str] = (),  # noqa: A002 - the option's name
+    class_balanced: bool = False, **how: Any,
 ) -> Run:  # fmt: skip
     """Value a table from its file, after refusing whatever could only fail once it is valued.
 
@@ -63,12 +65,14 @@ def value_file(
     if class_balanced and table.task == "regression":
         raise ValueError("--class-balanced needs classes, and the task is regression.")
     model = model or next(iter(models_for(table.task)))
-    proba = has_probabilities(make_model(model, table.task))
+    parameters = read_parameters(tuple(set))
+    estimator = check_parameters(model, make_model(model, table.task), parameters)
+    proba = has_probabilities(estimator)
     scoring = check_scoring(scoring, table.task, proba)
     try:
         settings = Settings(
             model=model, n_clusters=n_clusters or 1, scoring=scoring, random_state=seed,
-            extrinsic_weight=extrinsic_weight, max_val_samples=max_val_samples,
+            extrinsic_weight=extrinsic_weight, max_val_samples=max_val_samples, parameters=parameters,
         )  # fmt: skip
     except ValidationError as error:
         raise ValueError(_as_option(error)) from error
@@ -78,7 +82,7 @@ def value_file(
     if n_clusters is None:
         n_clusters = automatic_clusters(
             opened.split,
-            make_model(model, table.task),
+            estimator,
             len(opened.split.y_train),
             balanced=balanced,
         )
