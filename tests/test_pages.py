@@ -302,6 +302,18 @@ def test_plan_says_fits_and_time_and_the_run_is_summed_up(visit):
     assert "Above a third it starts off." in text(app)
 
 
+def test_setting_of_the_model_chosen_on_the_page_is_that_of_the_run():
+    random = np.random.default_rng(0)
+    frame = pd.DataFrame(random.normal(size=(80, 2)), columns=["a", "b"])
+    frame["y"] = np.where(frame["a"] > 0, "in", "out")
+    app = upload(open_app(), "sides.csv", frame.to_csv(index=False).encode())
+    go(app, "value")
+    check(next(one for one in app.number_input if one.label.startswith("C,")).set_value(0.05).run())
+    wait(press(wait(app), "start"))
+    assert run_of(app).settings.parameters == {"C": 0.05}
+    assert run_of(app).make_estimator().C == 0.05
+
+
 def test_without_a_surplus_its_shares_are_dashes():
     random = np.random.default_rng(3)
     frame = pd.DataFrame(random.normal(size=(80, 12))).add_prefix("x")

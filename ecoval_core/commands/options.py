@@ -40,8 +40,12 @@ def table_options(command: Callable[..., None]) -> Callable[..., None]:
          {"type": float, "nargs": 3, "default": (0.6, 0.2, 0.2), "metavar": "TRAIN VAL TEST"},
          "Shares of the rows to learn from, to measure values on, and to test curves on."),
         ("--model",
-         {"type": click.Choice(list(MODELS)), "show_default": "logistic_regression, or ridge for an amount"},
-         "Model whose rows are valued."),
+         {"metavar": "NAME", "show_default": "logistic_regression, or ridge for an amount"},
+         f"Model whose rows are valued: {', '.join(MODELS)}, or one of the file that "
+         "ECOVAL_MODELS names."),
+        ("--set", {"multiple": True, "metavar": "NAME=VALUE", "default": (), "show_default": False},
+         "Setting of the model, such as C=0.1, max_depth=5, n_estimators=300, n_neighbors=9 or "
+         "learning_rate=0.05. May be repeated."),
         ("--n-clusters", {"type": click.IntRange(min=1), "show_default": "by the number of rows"},
          "Groups of similar rows to leave out in turn, at most one a row: more are finer and slower."),
         ("--scoring", {"type": scores, "show_default": "probability, or squared_error for an amount"},

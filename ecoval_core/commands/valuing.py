@@ -26,6 +26,7 @@ from ecoval_core.tables import (
 from ecoval_core.tables.table import content_digest
 from ecoval_core.target_type import Task
 from ecoval_core.terminal import plain, print_reading, print_table, valuing, warn
+from ecoval_core.valuation.model_settings import check_parameters, read_parameters
 from ecoval_core.valuation.models import make_model, models_for
 from ecoval_core.valuation.scoring import (
     EVEN_SHARE,
@@ -49,7 +50,8 @@ def value_file(
     path: Path, out: Path, *, target: str, task: Task | None, exclude: Sequence[str],
     include: Sequence[str], proportions: tuple[float, float, float], model: str | None,
     n_clusters: int | None, scoring: str | None, extrinsic_weight: float, class_weight: str, seed: int,
-    max_val_samples: int, jobs: int, header: str | None, sheet: str | None, mend: bool,
+    max_val_samples: int, jobs: int, header: str | None = None, sheet: str | None = None,
+    mend: bool = False, set: Sequence[str] = (),  # noqa: A002 - the option's name
     class_balanced: bool = False, **how: Any,
 ) -> Run:  # fmt: skip
     """Value a table from its file, after refusing whatever could only fail once it is valued.
@@ -80,12 +82,14 @@ def value_file(
     if class_balanced and table.task == "regression":
         raise ValueError("--class-balanced needs classes, and the task is regression.")
     model = model or next(iter(models_for(table.task)))
-    proba = has_probabilities(make_model(model, table.task))
+    parameters = read_parameters(tuple(set))
+    estimator = check_parameters(model, make_model(model, table.task), parameters)
+    proba = has_probabilities(estimator)
     scoring = check_scoring(scoring, table.task, proba)
     try:
         settings = Settings(
             model=model, n_clusters=n_clusters or 1, scoring=scoring, random_state=seed,
-            extrinsic_weight=extrinsic_weight, max_val_samples=max_val_samples,
+            extrinsic_weight=extrinsic_weight, max_val_samples=max_val_samples, parameters=parameters,
         )  # fmt: skip
     except ValidationError as error:
         raise ValueError(_as_option(error)) from error
@@ -96,7 +100,7 @@ def value_file(
     if n_clusters is None:
         n_clusters = automatic_clusters(
             opened.split,
-            make_model(model, table.task),
+            estimator,
             len(opened.split.y_train),
             balanced=balanced,
         )

@@ -25,7 +25,7 @@ from ecoval_core.valuation.inputs import (
     default_steps,
 )
 from ecoval_core.valuation.models import make_model, seed_estimator, weigh_classes
-from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
+from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop, warn_once
 from ecoval_core.valuation.problem import make_problem, part_rows
 from ecoval_core.valuation.propagation import attribute
 from ecoval_core.valuation.quality import JUDGES
@@ -295,10 +295,11 @@ class EcoVal(BaseEstimator):
         """
         before = self.__dict__.copy()
         try:
-            return self._fit(
-                X, y, (X_val, y_val), (sample_weight, sample_weight_val),
-                (representation, representation_val), Monitor(progress, should_stop),
-            )  # fmt: skip
+            with warn_once():
+                return self._fit(
+                    X, y, (X_val, y_val), (sample_weight, sample_weight_val),
+                    (representation, representation_val), Monitor(progress, should_stop),
+                )  # fmt: skip
         except Exception:
             self.__dict__ = before
             raise

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
 from inspect import signature
 from traceback import walk_tb
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier
+from sklearn.base import BaseEstimator, ClassifierMixin, clone, is_classifier, is_regressor
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -30,6 +32,7 @@ from sklearn.utils.metaestimators import available_if
 from threadpoolctl import ThreadpoolController
 
 from ecoval_core.target_type import Task
+from ecoval_core.valuation.model_settings import own_models
 
 # For forests and boosting `warm_start` means "add trees": with the same number of trees nothing is
 # refitted and every effect is silently zero. Networks and SGD train on past f_D from where it stopped:
@@ -43,8 +46,8 @@ class Model:
     """A model on offer: its name for people, its class for each task, and settings beside the defaults."""
 
     title: str
-    classifier: type | None
-    regressor: type | None
+    classifier: type | str | None  # a path is imported when the model is made
+    regressor: type | str | None
     settings: dict[str, Any]
 
 
@@ -63,12 +66,23 @@ MODELS: dict[str, Model] = {
     "k_neighbors": Model("k nearest neighbours", KNeighborsClassifier, KNeighborsRegressor, {}),
     "naive_bayes": Model("Naive Bayes", GaussianNB, None, {}),
 }
+if find_spec("lightgbm"):
+    MODELS["lightgbm"] = Model(
+        "LightGBM", "lightgbm.LGBMClassifier", "lightgbm.LGBMRegressor",
+        {"verbosity": -1, "n_jobs": 1},
+    )  # fmt: skip
+if find_spec("xgboost"):
+    MODELS["xgboost"] = Model(
+        "XGBoost", "xgboost.XGBClassifier", "xgboost.XGBRegressor", {"n_jobs": 1}
+    )
 
 
 def models_for(task: Task) -> dict[str, str]:
     """Keys and titles of the models that serve a task, the default first."""
     side = "classifier" if task == "classification" else "regressor"
-    return {key: model.title for key, model in MODELS.items() if getattr(model, side)}
+    ours = {key: model.title for key, model in MODELS.items() if getattr(model, side)}
+    serves = is_classifier if task == "classification" else is_regressor
+    return ours | {key: key for key, model in own_models().items() if serves(model)}
 
 
 def title_of(key: str) -> str:
@@ -80,10 +94,16 @@ def make_model(key: str, task: Task = "classification", random_state: int | None
     """Make an unfitted model; raise ValueError if the task has none of that key."""
     if key not in models_for(task):
         raise ValueError(f"No model {key!r} for {task}; choose from {', '.join(models_for(task))}.")
-    model = MODELS[key]
-    kind = model.classifier if task == "classification" else model.regressor
-    assert kind is not None  # noqa: S101 - models_for has just said so
-    estimator = kind(**model.settings)
+    if key in (own := own_models()):
+        estimator = clone(own[key])
+    else:
+        model = MODELS[key]
+        kind = model.classifier if task == "classification" else model.regressor
+        assert kind is not None  # noqa: S101 - models_for has just said so
+        if isinstance(kind, str):
+            module, _, name = kind.partition(".")
+            kind = getattr(import_module(module), name)
+        estimator = kind(**model.settings)
     if "random_state" in estimator.get_params():
         estimator.set_params(random_state=random_state)
     return estimator

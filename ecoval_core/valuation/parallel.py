@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import unwrap
 from threading import Event
@@ -58,6 +60,16 @@ class Monitor:
         if report is None:
             return None
         return lambda done, total: report(part * total + done, n_parts * total)
+
+
+@contextmanager
+def warn_once() -> Iterator[None]:
+    """Pass on each warning of a block once, however many fits gave it."""
+    with warnings.catch_warnings(record=True) as caught:
+        yield
+    once = {(one.category, one.filename, one.lineno): one for one in reversed(caught)}
+    for one in reversed(once.values()):
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 def _stay_in_process(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

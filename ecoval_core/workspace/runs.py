@@ -28,6 +28,7 @@ from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS, CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.leave_out import has_short_way, prefers_fine_clusters
+from ecoval_core.valuation.model_settings import check_parameters
 from ecoval_core.valuation.models import make_model, weigh_classes
 from ecoval_core.valuation.parallel import Progress, ShouldStop
 from ecoval_core.valuation.planning import estimate_seconds
@@ -411,7 +412,7 @@ def load_run(workspace: Workspace, key: str, opened_key: str, settings: Settings
 def make_estimator(split: Split, settings: Settings) -> Any:
     """Make the unfitted model of some settings."""
     model = make_model(settings.model, split.task, settings.random_state)
-    model.set_params(**settings.parameters)
+    check_parameters(settings.model, model, settings.parameters)
     return weigh_classes(model, "balanced") if settings.balanced else model
 
 
@@ -435,7 +436,7 @@ def make_ecoval(split: Split, settings: Settings, n_jobs: int | None = None) -> 
     """Make the unfitted EcoVal of some settings."""
     model = make_model(settings.model, split.task, settings.random_state)
     return EcoVal(
-        model.set_params(**settings.parameters),
+        check_parameters(settings.model, model, settings.parameters),
         n_clusters=settings.n_clusters,
         scoring=settings.scoring,
         extrinsic_weight=settings.extrinsic_weight,

@@ -32,7 +32,8 @@ from ecoval_core.target_type import Task
 from ecoval_core.text import join
 from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS
 from ecoval_core.valuation.estimator import MAX_EXTRINSIC_WEIGHT
-from ecoval_core.valuation.models import models_for
+from ecoval_core.valuation.model_settings import check_parameters
+from ecoval_core.valuation.models import make_model, models_for
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES, SCORINGS
 
@@ -242,6 +243,7 @@ class Settings(Document):
             raise ValueError(
                 f"settings.model is {self.model!r}: choose one of {', '.join(models)}."
             )
+        check_parameters(self.model, make_model(self.model, task), self.parameters)
         scores = [key for key, score in SCORINGS.items() if score.task == task]
         if self.scoring not in scores:
             raise ValueError(

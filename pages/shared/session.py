@@ -288,6 +288,7 @@ class Session:
 session = Session()
 data_choices: Family[Any] = Family("data", widget=True)
 model_choices: Family[str] = Family("model", widget=True)
+parameter_choices: Family[float | int | None] = Family("parameter", widget=True)
 scoring_choices: Family[str] = Family("scoring", widget=True)
 jobs: Family[str] = Family("job")
 run_notes: Family[str] = Family("run", widget=True)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from ecoval_core.valuation.model_settings import SETTINGS, check_parameters
 from ecoval_core.valuation.models import make_model, models_for
 from ecoval_core.valuation.planning import cluster_bounds
 from ecoval_core.valuation.scoring import (
@@ -21,7 +22,13 @@ from ecoval_core.workspace.runs import Opened, automatic_clusters
 from ecoval_core.workspace.schema import Settings
 from ecoval_core.workspace.tasks import Task
 from pages.shared import formats, progress, state
-from pages.shared.session import Session, model_choices, scoring_choices, session
+from pages.shared.session import (
+    Session,
+    model_choices,
+    parameter_choices,
+    scoring_choices,
+    session,
+)
 
 MAX_STEPS = 24
 # The column of the settings is too narrow for these; a line below says them in full.
@@ -70,6 +77,10 @@ def _recall_settings(opened: Opened) -> None:
         session.granularity = settings.n_clusters
         model_choices.set(opened.table.task, settings.model)
         scoring_choices.set(opened.table.task, settings.scoring)
+        for name, value in settings.parameters.items():
+            shown = name in SETTINGS.get(settings.model, {})
+            if shown and (value is None or isinstance(value, int | float)):
+                parameter_choices.set(f"{settings.model}.{name}", value)
         session.value_seed = settings.random_state
         session.every_row = settings.every_row
         session.balanced_classes = settings.balanced
@@ -144,6 +155,28 @@ def _said_of_rows(opened: Opened, every_row: bool) -> tuple[str, bool]:
     return said, True
 
 
+def _choose_parameters(model: str) -> dict[str, Any]:
+    """Draw the few settings of a model, and return those that differ from the defaults."""
+    chosen = {}
+    for name, one in SETTINGS.get(model, {}).items():
+        key = f"{model}.{name}"
+        parameter_choices.fill(key, one.default)
+        is_whole = isinstance(one.least, int)
+        value = st.number_input(
+            one.title,
+            one.least,
+            one.most,
+            step=1 if is_whole else None,
+            format=None if is_whole else "%g",
+            placeholder="no limit",
+            help=f"`{name}` of the model; {'empty' if one.default is None else one.default} by default.",
+            **parameter_choices.lasting(key),
+        )
+        if value != one.default and not (value is None and one.default is not None):
+            chosen[name] = value
+    return chosen
+
+
 def choose(opened: Opened) -> Settings:
     """Draw the settings, at first those of the run if there is one, and return what is chosen."""
     _recall_settings(opened)
@@ -158,7 +191,11 @@ def choose(opened: Opened) -> Settings:
     )
     every_row = every_row and is_possible
     st.caption(formats.plain(_said_of_rows(opened, every_row)[0]))
-    on_offer = models_for(opened.table.task)
+    try:
+        on_offer = models_for(opened.table.task)
+    except ValueError as error:  # the file with models of one's own
+        st.error(formats.plain(str(error)))
+        st.stop()
     model = st.selectbox(
         "Model",
         list(on_offer),
@@ -166,7 +203,9 @@ def choose(opened: Opened) -> Settings:
         **model_choices.lasting(opened.table.task),
         help="The model whose rows are valued. A row's value is its value for this model.",
     )
-    estimator = make_model(model, opened.table.task)
+    with st.expander("Settings of the model"):
+        parameters = _choose_parameters(model)
+    estimator = check_parameters(model, make_model(model, opened.table.task), parameters)
     balanced = _choose_balance(opened)
     steps, automatic = granularities(opened, estimator, balanced=balanced, every_row=every_row)
     n_rows = rows_per_fit(opened.split, every_row)
@@ -216,6 +255,7 @@ def choose(opened: Opened) -> Settings:
         st.caption(f"Effects are measured on {most:,} of {n_val:,} validation rows (Advanced).")
     return Settings(
         model=model,
+        parameters=parameters,
         scoring=scoring,
         n_clusters=int(n_clusters),
         random_state=int(seed),
