@@ -53,7 +53,6 @@ TITLES = {"new_data": "New data"}
 BAD_FILES = {
     "empty.csv": b"",
     "one_column.csv": b"a\n" + b"1\n2\n" * 20,
-    "duplicates.csv": b"a,a,y\n" + b"1,2,x\n2,1,z\n" * 20,
     "infinite.csv": b"a,b,y\n" + b"1,inf,x\n2,1,z\n" * 20,
     "binary.csv": bytes(range(256)) * 20,
     "broken.xlsx": b"PK\x03\x04 and then nothing",
@@ -180,7 +179,8 @@ def test_good_file_opens_and_the_error_of_a_bad_one_goes(kind):
     upload(app, f"good.{kind}", buffer.getvalue())
     assert not app.error
     assert figure(app, "Rows") == "60"
-    assert f"**good.{kind}** · 60 rows · target **y**" in text(app).replace("\\", "")
+    assert opened(app).table.name == f"good.{kind}"
+    assert "60 rows · target **y**" in text(app)
 
 
 def test_everything_assumed_can_be_changed(visit_table):
@@ -228,7 +228,7 @@ def test_refused_file_opens_without_the_column_at_fault(visit_table):
     assert not app.error
     assert not has(app.button, "open_refused")
     assert opened(app).table.features == ["[a](x)"]
-    assert r"odd\_\*name\*.csv" in text(app)
+    assert opened(app).table.name == "odd_*name*.csv"
 
 
 def test_refused_file_opens_with_another_target():
