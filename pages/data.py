@@ -46,12 +46,11 @@ def draw_sources() -> None:
     )
     st.file_uploader(
         "Or upload your own table",
-        loading.UPLOAD_TYPES,
         key=Session.upload.key,
         on_change=loading.open_upload,
         max_upload_size=MAX_BYTES // 2**20,
-        help="CSV with any common separator and encoding (.gz too), Parquet or Excel. It stays on this "
-        "machine.",
+        help="CSV with any common separator and encoding (.gz too), JSON Lines, Parquet or Excel. It "
+        "stays on this machine.",
     )
     draw_recent()
     st.markdown("**Or take a sample**")

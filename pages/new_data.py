@@ -19,7 +19,7 @@ from ecoval_core.work.slow import BY_VALUE, RECOMMENDED, Acquisition, NewRows
 from ecoval_core.workspace import runs
 from ecoval_core.workspace.exports import to_csv, unique_name
 from ecoval_core.workspace.runs import Run
-from pages.shared import effects, formats, layout, loading, progress, server, uploads
+from pages.shared import effects, formats, layout, progress, server, uploads
 from pages.shared.session import Session, session
 
 MAX_ROWS_SHOWN = 2_000
@@ -207,7 +207,6 @@ run = layout.need_run()
 layout.warn_if_unreliable(run)
 st.file_uploader(
     f"A file with the columns of {formats.plain(run.table.name)}",
-    loading.UPLOAD_TYPES,
     key=Session.new_upload.key,
     on_change=open_file,
     max_upload_size=MAX_BYTES // 2**20,

@@ -22,7 +22,6 @@ from ecoval_core.workspace.tasks import Task
 from pages.shared import server, splitting, state, uploads
 from pages.shared.session import Refused, Session, data_choices, session
 
-UPLOAD_TYPES = ["csv", "tsv", "txt", "data", "jsonl", "json", "gz", "parquet", "xlsx"]
 DEMO_SAMPLE = "digits"
 DEMO_NOISE = 0.15
 DEFAULT_NOISE = 0.15
