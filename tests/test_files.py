@@ -16,6 +16,7 @@ from ecoval_core.tables import (
     read_file,
     read_frame,
 )
+from ecoval_core.workspace.exports import to_csv
 
 FIELD = Path(__file__).parent / "data" / "field"
 
@@ -130,6 +131,12 @@ def test_cells_come_out_as_they_are_written():
     cells = read_cells(text, "x.csv", reading)
     assert cells.fillna("").to_csv(index=False).encode() == text
     assert len(cells) == len(frame)
+
+
+def test_negative_numbers_come_out_as_numbers_and_formulas_as_text():
+    cells = pd.DataFrame({"x": ["-2.21", "+1e3", "-.50"], "note": ["-1", "-1+2", "=A1"]})
+    assert to_csv(cells) == b"x,note\n-2.21,-1\n+1e3,'-1+2\n-.50,'=A1\n"
+    assert read_frame(to_csv(cells), "x.csv")["note"].tolist() == cells["note"].tolist()
 
 
 @pytest.mark.parametrize(

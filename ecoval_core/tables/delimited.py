@@ -314,6 +314,8 @@ def _guard(column: pd.Series) -> pd.Series:
 def _guard_cell(cell: object) -> object:
     if isinstance(cell, (Number, Decimal)) or not re.match(_WOULD_RUN, str(cell)):
         return cell
+    if re.search(_NUMBER, str(cell)):  # a cell of the file, as it is written
+        return cell
     return f"'{cell}"
 
 
