@@ -171,7 +171,7 @@ def test_headline_figures_are_those_of_the_run(loans, page):
         f"{ecoval.intrinsic_share_:.0%} of the surplus",
         f"{ecoval.returns_to_scale_:.2f} of the surplus",
         f"{len(run.harmful_ids)} of {len(frame)}{(frame['value'] < 0).sum()} rows below zero in all",
-        run.verdict().advice(),
+        run.verdict().harm(),
         f"{len(decided.reasons)} of {len(frame)}{len(decided.spared)} more rows spared by the quota",
         f"6 of {len(frame)}",
         "Values of rows are written in per mille of the surplus",
