@@ -1,6 +1,7 @@
 """Tasks done by real processes: the same bits as in this one, within limits, and none outlives its server."""
 
 import errno
+import io
 import os
 import signal
 import subprocess
@@ -17,8 +18,10 @@ import pandas as pd
 import psutil
 import pytest
 from data_files import csv_bytes, make_frame
+from PIL import Image
 
 from ecoval_core.tables import load_sample, prepare
+from ecoval_core.tables.pictures import thumbnail
 from ecoval_core.tables.table import content_digest
 from ecoval_core.work import slow
 from ecoval_core.work.worker import ForkServer
@@ -193,13 +196,29 @@ def test_result_of_a_worker_is_that_of_the_function(engine, workspace, run, tmp_
 
 
 def test_every_task_has_a_test_here():
-    others = {"read_file", "open_table", "import_run", "value", "timing"}
+    others = {"read_file", "open_table", "import_run", "value", "timing", "curves_timing"}
+    others |= {"thumbnails"}
     ours = {name for name, one in TASKS.items() if one.function.__module__ == slow.__name__}
     assert ours == others | set(OF_RUN)
 
 
-def test_timing_is_in_the_job(engine, workspace, opened):
+def test_thumbnails_are_those_of_the_pictures(engine, workspace):
+    frame = pd.DataFrame({"picture": [png(8), b"no picture", png(200)]}, dtype=object)
+    digest = content_digest(frame)
+    runs.save_frame(workspace, frame, digest)
+    found = done(engine, workspace, slow.thumbnails(digest, "picture"))
+    assert found["picture"].tolist() == [thumbnail(cell) for cell in frame["picture"]]
+
+
+def png(side):
+    target = io.BytesIO()
+    Image.new("RGB", (side, side), "red").save(target, "PNG")
+    return target.getvalue()
+
+
+def test_timing_is_in_the_job(engine, workspace, opened, run):
     assert done(engine, workspace, slow.timing(opened.key, SETTINGS)) > 0
+    assert done(engine, workspace, slow.curves_timing(run.key)) > 0
 
 
 def test_file_read_by_a_worker_is_kept_under_its_digest(engine, workspace):

@@ -23,7 +23,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from ecoval_core.tables import TableError, limits, read_frame
+from ecoval_core.tables import TableError, empty_words, limits, read_frame
 from ecoval_core.tables.delimited import guard_formulas
 
 
@@ -123,7 +123,8 @@ CELLS = st.sampled_from(
 def test_text_is_read_as_pandas_reads_it(rows):
     data = ("a,b,c\n" + "\n".join(map(",".join, rows)) + "\n").encode()
     whole = pd.read_csv(io.BytesIO(data), index_col=False, skipinitialspace=True, low_memory=False)
-    assert_frame_equal(read_frame(data, "x.csv"), whole)
+    # Words for a missing value are kept, and empty where they are no class.
+    assert_frame_equal(empty_words(read_frame(data, "x.csv", header=[1])), whole)
 
 
 N_ROWS = 600_000  # of two columns, which pandas reads in two parts
@@ -180,7 +181,7 @@ def test_text_that_is_no_table_is_refused(content, message):
 
 def test_names_of_files_and_columns_are_shown_on_one_line():
     assert refused(b"", "a\nb\x00" + "c" * 500).startswith("a b")
-    assert "'a b'" in refused(b'"a\nb","a\nb"\n1,2\n')
+    assert "('a bbb" in refused(b'"a\n' + b"b" * 3000 + b'",c\n1,2\n')
 
 
 # --- Workbooks and Parquet -------------------------------------------------------------------

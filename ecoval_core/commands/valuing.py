@@ -81,7 +81,12 @@ def value_file(
         check_parquet(table.frame, out.with_suffix(".csv").name, out.name)
     if class_balanced and table.task == "regression":
         raise ValueError("--class-balanced needs classes, and the task is regression.")
-    model = model or next(iter(models_for(table.task)))
+    known = models_for(table.task)
+    model = model or next(iter(known))
+    if model not in known:
+        raise ValueError(
+            f"--model is {model!r}: for {table.task} choose one of {', '.join(known)}."
+        )
     parameters = read_parameters(tuple(set))
     estimator = check_parameters(model, make_model(model, table.task), parameters)
     proba = has_probabilities(estimator)

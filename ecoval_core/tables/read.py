@@ -233,6 +233,8 @@ def _read_parquet(data: bytes, name: str) -> pd.DataFrame:
         raise
     except Exception:  # what the file says of pandas may be damaged, or speak of another table
         frame = table.replace_schema_metadata(None).to_pandas(use_threads=False)
+    if not set(map(str, frame.columns)) <= set(table.column_names):
+        frame = table.replace_schema_metadata(None).to_pandas(use_threads=False)
     return index_to_columns(frame)
 
 
