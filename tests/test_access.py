@@ -317,7 +317,7 @@ def test_address_of_another_user_opens_nothing(served, new_page):
     open_sample(ada, "wine")
     ada.get_by_role("link", name="Value", exact=True).first.click()
     press(ada, "start")
-    expect(widget(ada, "status")).to_contain_text("rows valued")
+    expect(widget(ada, "status")).to_contain_text(re.compile(r"\d valued"))
     idle(ada)
     assert "run=" in ada.url
 
@@ -331,7 +331,7 @@ def test_address_of_another_user_opens_nothing(served, new_page):
 
     again = new_page()
     sign_in(again, ada.url, "ada")
-    expect(widget(again, "status")).to_contain_text("rows valued")
+    expect(widget(again, "status")).to_contain_text(re.compile(r"\d valued"))
     assert len(list((served.workspace / "users").iterdir())) == 2
     assert not list(served.workspace.glob("*.sqlite*"))
 

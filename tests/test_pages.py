@@ -117,6 +117,11 @@ def table(app, key):
     return next(found).value
 
 
+def table_with(app, column):
+    """Return the frame of the table with a column; only tables that rows are marked in have keys."""
+    return next(one.value for one in app.dataframe if column in one.value)
+
+
 def state_of(task):
     """Return the stored result of a task."""
     return server.workspace().load(task.key, task.definition.returns)
@@ -477,7 +482,7 @@ def test_every_row_is_valued_at_five_times_the_fits_and_followed_on_every_page(v
     check(app.slider(key="prune_share").set_value(10.0).run())
     assert figure(wait(app), "Rows to prune") == str(round(0.1 * n_rows))
     assert "90 % interval" in text(app)
-    assert table(app, "curve_data")["n_removed"].max() > 0.5 * len(split.y_train)
+    assert table_with(app, "strategy")["n_removed"].max() > 0.5 * len(split.y_train)
     assert open_app(dict(app.query_params), "value").toggle(key="every_row").value
 
 
@@ -649,16 +654,16 @@ def test_marked_clusters_select_their_rows_and_clusters_are_described(visit):
 def test_curves_begin_by_themselves_conclude_and_are_balanced_on_request(visit):
     app = wait(visit("prune"))
     assert "199 model fits in" in text(app)
-    summary = table(app, "curve_data")
+    summary = table_with(app, "strategy")
     assert set(summary["strategy"]) == {"lowest", "highest", "random", "random_clusters"}
     assert "Removing the lowest values first" in text(app)
     check(app.selectbox(key="curve_measure").set_value("recall: class_1").run())
-    assert not table(app, "curve_data").equals(summary)
+    assert not table_with(app, "strategy").equals(summary)
     wait(check(app.toggle(key="balanced").set_value(True).run()))
-    assert not table(app, "curve_data").equals(summary)
+    assert not table_with(app, "strategy").equals(summary)
     check(app.toggle(key="balanced").set_value(False).run())
     wait(check(app.slider(key="extrinsic_weight").set_value(0.8).run()))
-    assert not table(app, "curve_data").equals(summary)
+    assert not table_with(app, "strategy").equals(summary)
 
 
 # --- Prune ----------------------------------------------------------------------------------
@@ -928,7 +933,7 @@ def cards_of(app):
 def test_row_is_compared_with_its_class(visit):
     app = cards_of(visit("labels", "penguins"))
     check(app.segmented_control(key="review_queue").set_value("values").run())
-    shown = table(app, "review_comparison")
+    shown = table_with(app, "unusual")
     assert {"column", "value", "typical", "unusual"} == set(shown.columns)
     assert set(shown["column"]) >= {"island", "bill_length_mm", "sex"}
     check(app.segmented_control(key="review_queue").set_value("selected").run())
