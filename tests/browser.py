@@ -220,6 +220,16 @@ def choose(page: Page, key: str, name: str) -> None:
     idle(page)
 
 
+def see_curves(page: Page) -> None:
+    """Wait for the removal curves of Prune, which a slow machine measures only when asked."""
+    button, result = page.locator(".st-key-measure button"), page.get_by_text("199 model fits in")
+    expect(button.or_(result).first).to_be_visible()
+    if button.is_visible():
+        button.click()
+    expect(result).to_be_visible()
+    idle(page)
+
+
 def menu(page: Page, name: str) -> None:
     """Go to a screen; those behind the others are opened from the menus of the header."""
     behind = {"Compare": "run_menu", "Method": "help_menu"}

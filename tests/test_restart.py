@@ -11,6 +11,7 @@ from browser import (
     menu,
     press,
     running_server,
+    see_curves,
     visiting,
     widget,
 )
@@ -113,7 +114,7 @@ def test_a_run_outlasts_a_change_of_the_split_and_a_killed_server(browser, serve
         accepted = page.get_by_text(re.compile(r"Accepted: \d+"))
         expect(accepted).to_have_text(n_accepted, use_inner_text=True)
         menu(page, "Prune")
-        expect(page.get_by_text("199 model fits in")).to_be_visible()
+        see_curves(page)
         press(page, "undo")
         expect(first_figure(page)).to_have_text(re.compile("Rows to prune *([0-9]|10)$"))
     # Without its address it is offered where one begins.

@@ -6,7 +6,17 @@ import sqlite3
 import numpy as np
 import pandas as pd
 import pytest
-from browser import IN_CHROMIUM, choose, idle, menu, press, running_server, visiting, widget
+from browser import (
+    IN_CHROMIUM,
+    choose,
+    idle,
+    menu,
+    press,
+    running_server,
+    see_curves,
+    visiting,
+    widget,
+)
 from playwright.sync_api import expect
 
 from ecoval_core import charts
@@ -333,7 +343,7 @@ def test_point_of_a_curve_and_mark_on_it_select_the_rows_removed_up_to_there(pag
         page.keyboard.press("ArrowRight")
     expect(widget(page, "status")).to_contain_text("To prune: 14")
     idle(page)
-    expect(page.get_by_text("199 model fits in")).to_be_visible()
+    see_curves(page)
     idle(page)
     mark = traces(page, "curve_accuracy")["prune list"]
     assert mark["x"][0] == pytest.approx(14 / 107, abs=1e-4)
