@@ -49,7 +49,7 @@ READING = """
   *Repeat with 5 seeds* on the Value page adds what chance contributes.
 - Usually the training rows are valued. *Value every row* lets each fifth of the training and validation rows
   validate the other four and averages; the values then sum to the mean surplus of the five.
-- Values rank rows well; the exact number of one row is an estimate. Use *Curves* and *Prune* to measure
+- Values rank rows well; the exact number of one row is an estimate. Use *Prune* to measure
   what removing rows does before you act on it.
 """
 PAPERS = """
