@@ -302,7 +302,10 @@ def test_plan_says_fits_and_time_and_the_run_is_summed_up(visit):
     run = run_of(app)
     assert figure(app, "Clearly harmful rows") == f"{len(run.harmful_ids):,}"
     effect = state_of(slow.change_effect(run, list(run.harmful_ids)))
-    assert run.verdict(effect).advice() in text(app)
+    # They may have been measured on another page of this run.
+    curves = state_of(removal.task_of(run))
+    verdict = run.verdict(effect, None if curves is None else curves.frame)
+    assert verdict.advice() in text(app)
     assert not app.toggle(key="balanced_classes").value
     assert "Above a third it starts off." in text(app)
 
