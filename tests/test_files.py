@@ -61,6 +61,24 @@ FILES = {
     "quoted.csv": ('"score","y"\n"0,830","a"\n"1,25","b"\n', ["score", "y"], [0.83, "a"], None),
     "thousands.csv": ('"pay","y"\n"12,830","a"\n"1,250","b"\n', ["pay", "y"], ["12,830", "a"], None),
     "findings.csv": ("x,finding\n1,Mild\n2,None\n3,NA\n", ["x", "finding"], [1, "Mild"], None),
+    "sms.tsv": ("ham\tGo on, crazy\nham\tOk lar\nspam\tFree entry in 2\nham\tU say\nspam\tcall, now\n",
+                ["column_1", "column_2"], ["ham", "Go on, crazy"], ()),
+    "sourced.csv": ("Sales of 2024\nSource: own, unaudited\n\nregion,sold,won\nN,1,y\nS,2,n\nE,3,y\n",
+                    ["region", "won"], ["N", "y"], (4,)),
+    "seeds.txt": ("15.2\t14.8\t\t0.87\t1\n14.8\t14.5\t0.88\t1\n14.2\t14.1\t0.90\t2\n",
+                  ["column_1", "column_4"], [15.2, 1], ()),
+    "auto-mpg.data": ('18.0   8   3504.      70\t"chevy malibu"\n15.0   8   3693.      70\t"buick"\n'
+                      '24.0   4   2372.      71\t"toyota corona mark ii"\n',
+                      ["column_1", "column_5"], [18.0, "chevy malibu"], ()),
+    "escaped.csv": ('id,note,y\n1,"a \\"b\\" c",p\n2,"d, \\"e\\"",q\n',
+                    ["note", "y"], ['a "b" c', "p"], None),
+    "folders.csv": ('dir,to,y\n"C:\\a\\","D:\\",p\n"C:\\b\\","E:\\",q\n',
+                    ["dir", "y"], ["C:\\a\\", "p"], None),
+    "marked.jsonl": ('\ufeff{"a": 1, "y": "x"}\n{"a": 2, "y": "z"}\n', ["a", "y"], [1, "x"], None),
+    "words.xlsx": (workbook(S=[["v", "y"], [1.5, "None"], ["NA", "ill"], [2.5, "NA"]]),
+                   ["v", "y"], [1.5, "None"], None),
+    "noted.xlsx": (workbook(Notes=[["read me"], ["and this"]], Data=[["a", "b", "y"], *ROWS]),
+                   ["a", "y"], [1.5, "a"], None),
     "sheet.xlsx": (workbook(Sheet1=[["Report", None, None], [None] * 3, ["a", "b", "y"], *ROWS]),
                    ["a", "b", "y"], [1.5, 2, "a"], (3,)),
     "bare.xlsx": (workbook(Sheet1=ROWS), ["column_1", "column_3"], [1.5, "a"], ()),
@@ -76,7 +94,8 @@ def test_header_is_found(name):
     assert frame[columns].iloc[0].tolist() == first
     if header is not None:
         # What was assumed, said aloud, reads the same.
-        pd.testing.assert_frame_equal(read_frame(content, name, header=header), frame)
+        again = read_frame(content, name, header=header, sheet=reading.sheet)
+        pd.testing.assert_frame_equal(again, frame)
 
 
 def test_text_in_latin_1_with_runs_of_accents():

@@ -72,12 +72,16 @@ def _find_separator(data: bytes) -> tuple[bytes, int, str]:
     start = _head(data, 0, _HEAD)
     scores = {separator: _regularity(start, separator) for separator in SEPARATORS}
     separator = max(scores, key=lambda one: scores[one][0])
-    # Some programs write a quotation mark within quotes with a backslash before it.
-    if '\\"' in start:
+    # Some programs write a quotation mark within quotes with a backslash before it. Where a cell merely
+    # ends in a backslash, as a folder does, a separator or the end of the line follows the mark.
+    if b'\\"' in data:
         mended = {one: _regularity(start.replace('\\"', '""'), one) for one in SEPARATORS}
         best = max(mended, key=lambda one: mended[one][0])
-        if mended[best] > scores[separator]:
+        is_within = re.search(rb'\\"[^"\s,;|]', data) is not None
+        if mended[best] > scores[separator] or (is_within and mended[best] == scores[separator]):
             return data.replace(b'\\"', b'""'), 0, best
+    if separator == "\t" and _is_cut_by_blanks(start, *scores["\t"]):
+        return data.replace(b"\t", b" "), 0, " "
     if not scores[separator][0]:
         # Titles above a table are not cut.
         scores = {one: _regularity(start, one, has_titles=True) for one in SEPARATORS}
@@ -99,6 +103,15 @@ def _regularity(text: str, separator: str, *, has_titles: bool = False) -> tuple
     # Equal within one: rows may end in a separator or begin with an unnamed row name.
     nearly = sum(table[0] <= width <= table[0] + 1 for width in table) / len(table)
     return round(nearly, 1), table.count(table[0]) / len(table)
+
+
+def _is_cut_by_blanks(text: str, nearly: float, exactly: float) -> bool:
+    """Tell whether tabs and blanks cut alike: lines are regular only by both, or have runs of both."""
+    if nearly and exactly == 1:
+        lines = text.splitlines()
+        if sum(re.search(r"\S {2,}\S", line) is not None for line in lines) <= len(lines) / 2:
+            return False
+    return _regularity(text.replace("\t", " "), " ")[1] == 1
 
 
 def _head(data: bytes, start: int, size: int) -> str:

@@ -63,9 +63,14 @@ def guess_header(rows: Sequence[Sequence[str]]) -> list[int]:
     first = 0
     if usual > 1:
         first = next(i for i, width in enumerate(widths) if width > max(1, usual / 2))
+    # A title with a comma in it is shorter than the names below it.
+    while len(filled) > first + 3 and _is_title(filled[first : first + 2], filled[first + 2 :]):
+        first += 1
     head, below = filled[first], filled[first + 1 :]
     if _is_data(head, below):
-        return []
+        # Above data, a row with some names is no title.
+        has_names = first and widths[first - 1] > 1 and len(filled[first - 1]) == len(head)
+        return [first - 1] if has_names else []
     if first and widths[first - 1] > 1 and len(set(head)) < len(head):
         return [first - 1, first]
     if len(below) > 2 and _has_words_over_numbers(below[0], below[1:]):
@@ -96,12 +101,23 @@ def _is_data(head: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     if over_numbers:
         is_number = [_NUMBER.fullmatch(cell) is not None for cell in over_numbers]
         return all(is_number) and not _are_numbered(over_numbers)
+    # Of what differs in nearly every row, such as free text, nothing recurs.
     words = [
         cell in cells
         for cell, cells in zip(head, columns, strict=True)
-        if cell.lower() not in _MISSING and len(cells) > 2
+        if cell.lower() not in _MISSING and len(cells) > 2 and len(set(cells)) <= len(cells) * 0.7
     ]
-    return len(words) > 1 and sum(words) > len(words) / 2
+    return bool(words) and sum(words) > len(words) / 2
+
+
+def _is_title(pair: Sequence[Sequence[str]], below: Sequence[Sequence[str]]) -> bool:
+    """Tell whether the first of two rows is a title, and the second holds names over columns of numbers."""
+    title, names = pair
+    if len(title) >= len(names) or len(names) != len(below[0]):
+        return False
+    columns = _columns(below, len(names))
+    over = [cell for cell, cells in zip(names, columns, strict=True) if _are_numbers(cells)]
+    return bool(over) and not any(_NUMBER.fullmatch(cell) for cell in over) and all(names)
 
 
 def _are_numbered(names: Sequence[str]) -> bool:

@@ -14,6 +14,7 @@ import pandas as pd
 from pandas.api import types
 
 from ecoval_core.tables.delimited import read_delimited
+from ecoval_core.tables.encoding import to_utf8
 from ecoval_core.tables.header import Reading
 from ecoval_core.tables.limits import (
     TableError,
@@ -84,7 +85,7 @@ def read_frame(
         a file without names. None guesses: titles above the names are passed over, a first row of data is
         told from one of names.
     sheet : str, default=None
-        Sheet of a workbook; None takes the first that is not empty.
+        Sheet of a workbook; None takes the first with two columns, which notes have not.
 
     Returns
     -------
@@ -168,7 +169,8 @@ def _read(
 
 def _read_json(data: bytes, name: str) -> pd.DataFrame:
     """Read an object a line, or a list of objects; strings stay strings."""
-    is_list = data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+    data = to_utf8(data, name)
+    is_list = data.lstrip().startswith(b"[")
     try:
         return pd.read_json(
             io.BytesIO(data), orient="records", lines=not is_list, dtype=False, convert_dates=False,

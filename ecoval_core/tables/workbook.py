@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+from pandas.api import types
 
+from ecoval_core.tables.columns import MISSING_WORDS
 from ecoval_core.tables.header import MAX_ROWS, Reading, guess_header, join_header
 from ecoval_core.tables.limits import TableError, refuse, refuse_empty
 from ecoval_core.text import join, shorten
@@ -16,7 +18,7 @@ from ecoval_core.text import join, shorten
 def read_workbook(
     data: bytes, name: str, header: Sequence[int] | None, sheet: str | None
 ) -> tuple[pd.DataFrame, Reading]:
-    """Read a sheet, the first that is not empty if none is named; cells keep their types."""
+    """Read a sheet, the first with two columns if none is named; cells keep their types."""
     sheets, cells, found = _read_cells(data, name, sheet)
     rows = cells.head(MAX_ROWS).map(_spell).to_numpy().tolist()
     numbers = (cells.index + 1).tolist()
@@ -34,7 +36,7 @@ def read_workbook(
     frame = cells.iloc[last + 1 :].reset_index(drop=True)
     names = join_header(top, cells.shape[1])
     kept = [i for i, label in enumerate(names) if label or frame.iloc[:, i].notna().any()]
-    frame = frame.iloc[:, kept].infer_objects()
+    frame = frame.iloc[:, kept].apply(_empty_words_among_numbers).infer_objects()
     frame.columns = pd.Index([names[i] for i in kept], dtype=object)
     reading = Reading(
         header=None if positions == [0] else tuple(numbers[i] for i in positions),
@@ -52,11 +54,18 @@ def _read_cells(data: bytes, name: str, sheet: str | None) -> tuple[list[str], p
             if sheet is not None and sheet not in sheets:
                 shown = join([repr(shorten(one)) for one in sheets[:5]], len(sheets))
                 raise TableError(f"{name} has no sheet {sheet!r}: choose one of {shown}.")
+            notes: tuple[list[str], pd.DataFrame, str] | None = None
             for one in sheets if sheet is None else [sheet]:
-                cells = book.parse(one, header=None, dtype=object)
+                cells = book.parse(
+                    one, header=None, dtype=object, keep_default_na=False, na_values=[""]
+                )
                 cells = cells.dropna(how="all").dropna(how="all", axis="columns")
-                if not cells.empty:
+                if cells.shape[1] > 1:
                     return sheets, cells, one
+                if notes is None and not cells.empty:
+                    notes = sheets, cells, one
+            if notes is not None:
+                return notes
     except (MemoryError, TableError):
         raise
     except BaseException as error:
@@ -65,6 +74,15 @@ def _read_cells(data: bytes, name: str, sheet: str | None) -> tuple[list[str], p
             raise
         refuse(name, "is an Excel workbook that is damaged or protected", error)
     return refuse_empty(name)
+
+
+def _empty_words_among_numbers(column: pd.Series) -> pd.Series:
+    """Empty cells with a word for a missing value, unless the column is of text, where it may be a class."""
+    is_word = column.isin(MISSING_WORDS)
+    if not is_word.any():
+        return column
+    kind = types.infer_dtype(column[~is_word], skipna=True)
+    return column if kind in ("string", "mixed", "empty") else column.mask(is_word)
 
 
 def _spell(cell: Any) -> str:
