@@ -355,7 +355,7 @@ def test_regression_speaks_of_targets():
     pruned = captions[captions.index("**Pruned by target**") + 1]
     n_by_range = re.findall(r" to \S+: (\d+) of \d+", pruned)
     assert sum(map(int, n_by_range)) == int(figure(app, "Rows to prune"))
-    assert "Spared by the quota" not in [metric.label for metric in app.metric]
+    assert "Kept by the limit of their class" not in [metric.label for metric in app.metric]
 
 
 def granularity(app):
