@@ -23,6 +23,7 @@ from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.parallel import Progress
 from ecoval_core.workspace import runs
+from ecoval_core.workspace.own_model import MAX_MODEL_BYTES
 from ecoval_core.workspace.runs import Opened, Run
 from ecoval_core.workspace.schema import Settings, key_of
 from ecoval_core.workspace.workspace import Workspace
@@ -30,7 +31,6 @@ from ecoval_core.workspace.workspace import Workspace
 P = ParamSpec("P")
 ENVIRONMENT_MINUTES, ENVIRONMENT_MB = "ECOVAL_JOB_MINUTES", "ECOVAL_JOB_MB"
 DEFAULT_MINUTES, DEFAULT_MB = 60.0, 8_000.0
-MAX_MODEL_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
