@@ -178,9 +178,8 @@ run = layout.need_run()
 if Session.go_to_prune.take():
     st.switch_page("prune.py")
 layout.warn_if_unreliable(run)
-for entry, first in ((Session.decomposed_by, "label"), (Session.explore_below, "rows")):
-    if not entry.is_kept:
-        entry.__set__(session, first)
+# A choice that must be made begins with what is kept, the default included.
+session.decomposed_by, session.explore_below = session.decomposed_by, session.explore_below
 is_told = draw_point_of_it(run)
 focus = filtering.focus(run)
 filtering.draw_actions(run, focus)

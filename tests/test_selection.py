@@ -209,6 +209,13 @@ def in_chromium(test):
     return test
 
 
+def choose_option(page, key, option):
+    widget(page, key).locator("input").click()
+    widget(page, key).locator("input").fill(option)
+    page.get_by_role("option", name=option, exact=True).click()
+    idle(page)
+
+
 def chart(page, name):
     found = page.locator(f".st-key-chart_{name} .ecoval-chart[data-drawn]")
     expect(found).to_be_visible()
@@ -314,7 +321,10 @@ def test_zoom_outlasts_gestures_the_page_and_a_reload(page):
 @in_chromium
 def test_neighbour_is_picked_by_a_click(page):
     def click_row(key, number):
-        box = page.locator(f"[class*=st-key-{key}] [data-testid=stDataFrame]").first.bounding_box()
+        shown = page.locator(f"[class*=st-key-{key}] [data-testid=stDataFrame]").first
+        shown.scroll_into_view_if_needed()
+        page.wait_for_timeout(300)
+        box = shown.bounding_box()
         page.mouse.click(box["x"] + 16, box["y"] + 35 * number + 52)
         idle(page)
 
@@ -325,8 +335,6 @@ def test_neighbour_is_picked_by_a_click(page):
     heading = page.get_by_role("heading", name=re.compile(r"^Row \d+:"))
     expect(heading).to_be_visible()
     first = heading.inner_text()
-    page.locator("[class*=st-key-neighbors]").first.scroll_into_view_if_needed()
-    page.wait_for_timeout(300)
     click_row("neighbors", 2)
     expect(heading).not_to_have_text(first)
     row = re.search(r"\d+", heading.inner_text())[0]
@@ -358,7 +366,7 @@ def test_point_of_a_curve_and_mark_on_it_select_the_rows_removed_up_to_there(pag
     touch(page, "curve_accuracy", "lowest:0.200000")
     expect(widget(page, "status")).to_contain_text("To prune: 21")
     slider = widget(page, "prune_share").get_by_role("slider")
-    expect(slider).to_have_attribute("aria-valuenow", "20")
+    expect(slider).to_have_value("20")
 
 
 @in_chromium
@@ -383,6 +391,7 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
 
     touch(page, "distribution", "bin:2")
     menu(page, "Explore")
+    choose_option(page, "map_color", "Colour: Quality")
     press(page, "filter_menu")
     widget(page, "filter_labels").locator("input").click()
     page.get_by_role("option", name="class_0").click()
@@ -390,11 +399,7 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
     idle(page)
     widget(page, "filter_negative").locator("label").first.click()
     idle(page)
-    for key, option in (("map_color", "Quality"), ("filter_column", "ash")):
-        widget(page, key).locator("input").click()
-        widget(page, key).locator("input").fill(option)
-        page.get_by_role("option", name=option, exact=True).click()
-        idle(page)
+    choose_option(page, "filter_column", "ash")
     widget(page, "filter_range_ash").get_by_role("slider").first.focus()
     for _ in range(20):
         page.keyboard.press("ArrowRight")
@@ -404,9 +409,7 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
     idle(page)
     page.wait_for_timeout(500)
     before = look()
-    low = (
-        widget(page, "filter_range_ash").get_by_role("slider").first.get_attribute("aria-valuenow")
-    )
+    low = widget(page, "filter_range_ash").get_by_role("slider").first.input_value()
     assert before[0] == "Quality"
     assert before[-1] > 0
     for name in ("Prune", "Explore"):
@@ -427,7 +430,7 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
         page.wait_for_timeout(500)
         assert look() == before
         slider = widget(page, "filter_range_ash").get_by_role("slider").first
-        assert slider.get_attribute("aria-valuenow") == low
+        expect(slider).to_have_value(low)
 
 
 @in_chromium

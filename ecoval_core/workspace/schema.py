@@ -45,6 +45,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 RowId = Annotated[int, Field(ge=0, le=2**53)]
 Verdict = Literal["accept", "keep"]
 UnitKind = Literal["share", "score"]
+Decomposed = Literal["label", "cluster", "distribution"]
+Below = Literal["rows", "clusters", "words"]
 UNIT_KINDS: tuple[UnitKind, ...] = get_args(UnitKind)
 
 
@@ -297,7 +299,7 @@ Rules = Annotated[PruneList, PlainSerializer(_rules_to_json)]
 
 
 class Filters(Document):
-    """Which rows the screens show, and how the map draws them."""
+    """Which rows the screens show, how the map draws them, and what stands beside and below it."""
 
     labels: tuple[str | int | float, ...] = ()
     negative: bool = False
@@ -308,6 +310,8 @@ class Filters(Document):
     target: tuple[float, float] | None = None
     color: str = "value"
     projection: str = "UMAP"
+    decomposed: Decomposed = "label"
+    below: Below = "rows"
 
 
 class Review(Document):

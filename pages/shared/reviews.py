@@ -78,7 +78,7 @@ def current() -> Review:
         negative=bool(session.filter_negative), planted=bool(session.filter_planted), column=column,
         range=_range(filter_ranges, column), values=tuple(filter_values.get(column) or ()),
         target=_range(target_ranges, _target()), color=session.map_color,
-        projection=session.projection,
+        projection=session.projection, decomposed=session.decomposed_by, below=session.explore_below,
     )  # fmt: skip
     return Review(
         selected=tuple(session.selected_ids), picked=session.picked_id,
@@ -111,6 +111,7 @@ def show(review: Review, *, with_view: bool) -> None:
     session.filter_negative, session.filter_planted = filters.negative, filters.planted
     session.filter_column = filters.column
     session.map_color, session.projection = filters.color, filters.projection
+    session.decomposed_by, session.explore_below = filters.decomposed, filters.below
     for ranges, name, chosen in (
         (filter_ranges, filters.column, filters.range), (target_ranges, _target(), filters.target),
     ):  # fmt: skip

@@ -25,7 +25,7 @@ from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES
 from ecoval_core.work.jobs import Job
 from ecoval_core.workspace.runs import Opened, Run
-from ecoval_core.workspace.schema import Filters, Review, UnitKind, Verdict
+from ecoval_core.workspace.schema import Below, Decomposed, Filters, Review, UnitKind, Verdict
 
 T = TypeVar("T")
 
@@ -240,8 +240,8 @@ class Session:
     search_missed = Entry[str]("")
     go_to_prune = Entry[bool](False)
     # Explore
-    decomposed_by = Entry[str]("label", widget=True)
-    explore_below = Entry[str]("rows", widget=True)
+    decomposed_by = Entry[Decomposed](Filters().decomposed, widget=True)
+    explore_below = Entry[Below](Filters().below, widget=True)
     # Map
     projection = Entry[str](Filters().projection, widget=True)
     map_color = Entry[str](Filters().color, widget=True)
