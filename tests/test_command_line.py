@@ -214,7 +214,10 @@ def test_an_unfit_table_is_refused_in_the_words_of_the_app(tmp_path, content):
         (["wine.csv", "--out", "a.csv"], "Missing option '--target'"),
         (["wine.csv", "--target", "target"], "Missing option '--out'"),
         (["wine.csv", "--target", "t", "--out", "a.csv", "--n-clusters", "0"], "'--n-clusters'"),
-        ("--model is 'oracle'",),
+        (
+            ["wine.csv", "--target", "t", "--out", "a.csv", "--model", "oracle"],
+            "--model is 'oracle': for classification choose one of",
+        ),
         (["wine.csv", "--target", "t", "--out", "a.csv", "--seed", "-1"], "'--seed'"),
     ],
 )

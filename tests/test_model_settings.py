@@ -49,7 +49,7 @@ def test_setting_reaches_the_model(table):
         (["--set", "C=-1"], "Setting 'C' of 'logistic_regression' is -1: give a number"),
         (["--set", "C"], "write name=value, such as C=0.1"),
         (["--set", "tol=no"], "The 'tol' parameter of LogisticRegression must be"),
-        (["--model", "oracle"], "No model 'oracle' for classification; choose from"),
+        (["--model", "oracle"], "--model is 'oracle': for classification choose one of"),
     ],
 )
 def test_setting_or_model_that_is_not_there_is_refused_in_a_sentence(table, options, said):
