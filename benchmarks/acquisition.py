@@ -27,8 +27,8 @@ from ecoval_core import EcoVal
 from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.evaluation.new_rows import acquisition_curves, rank_unlabelled, value_new
 from ecoval_core.evaluation.peers import knn_shapley_regression_values, knn_shapley_values
+from ecoval_core.models.catalog import make_model, weigh_classes
 from ecoval_core.tables.prepare import plant_label_noise
-from ecoval_core.valuation.models import make_model, weigh_classes
 
 MODELS = {
     "wide": ("logistic_regression", "k_neighbors", "random_forest"),

@@ -17,8 +17,8 @@ from sklearn.preprocessing import StandardScaler
 
 from ecoval_core import EcoVal
 from ecoval_core.evaluation.peers import knn_shapley_values, leave_one_out_values
+from ecoval_core.models.catalog import make_model
 from ecoval_core.tables.prepare import plant_label_noise
-from ecoval_core.valuation.models import make_model
 
 X, y = load_digits(return_X_y=True)
 X, X_rest, y, y_rest = train_test_split(X, y, train_size=1000, random_state=0, stratify=y)

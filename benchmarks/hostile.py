@@ -32,7 +32,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import hostile_files
 
-from ecoval_core.tables import TableError, limits, read_frame
+from ecoval_core.files import limits
+from ecoval_core.tables import TableError, read_frame
 
 MB = 2**20
 

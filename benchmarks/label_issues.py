@@ -17,7 +17,7 @@ from suites import LIMITS
 from tables import DATA, Benchmark, imbalanced_suite, load_benchmark
 
 from ecoval_core import EcoVal
-from ecoval_core.valuation.models import make_model, single_threaded, weigh_classes
+from ecoval_core.models.catalog import make_model, single_threaded, weigh_classes
 
 
 def evaluate(data: Benchmark) -> dict[str, float]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ecoval_core.valuation.models import fit_model, single_threaded
+from ecoval_core.models.catalog import fit_model, single_threaded
 from ecoval_core.valuation.scoring import Scale, model_output, prior_scores, sample_scores
 
 # Given the rows of a coalition and the model of the coalition before: its worth and its model.

@@ -35,7 +35,7 @@ from ecoval_core.evaluation.peers import (
     leave_one_out_values,
     random_values,
 )
-from ecoval_core.valuation.models import make_model
+from ecoval_core.models.catalog import make_model
 
 Method = Callable[[Benchmark], NDArray]
 

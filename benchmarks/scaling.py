@@ -58,7 +58,7 @@ def measure(method, n_clusters, n_jobs, *shape):
         knn_shapley_values(X, y, X_val, y_val)
     else:
         from ecoval_core import EcoVal
-        from ecoval_core.valuation.models import make_model
+        from ecoval_core.models.catalog import make_model
 
         started = time.perf_counter()
         ecoval = EcoVal(

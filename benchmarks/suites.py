@@ -30,7 +30,7 @@ from ecoval_core.evaluation.peers import (
     random_values,
     self_confidence_values,
 )
-from ecoval_core.valuation.models import make_model, single_threaded, weigh_classes
+from ecoval_core.models.catalog import make_model, single_threaded, weigh_classes
 
 LIMITS = Limits(train=600, validation=300, test=1000)
 MODELS = ("logistic_regression", "random_forest", "k_neighbors")

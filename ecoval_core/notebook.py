@@ -15,8 +15,8 @@ from typing import Any
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from ecoval_core.tables.limits import check_shape, column_names
-from ecoval_core.tables.read import index_to_columns
+from ecoval_core.files.limits import check_shape, column_names
+from ecoval_core.files.read import index_to_columns
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal

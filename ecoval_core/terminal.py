@@ -11,11 +11,11 @@ from typing import Any
 import click
 from joblib import Parallel, delayed, effective_n_jobs
 
+from ecoval_core.files.header import say_header
+from ecoval_core.models.catalog import title_of
+from ecoval_core.models.parallel import Progress
 from ecoval_core.tables import Reading, Table
-from ecoval_core.tables.header import say_header
 from ecoval_core.text import count_of, join
-from ecoval_core.valuation.models import title_of
-from ecoval_core.valuation.parallel import Progress
 from ecoval_core.valuation.record import reliability_warning
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace.exports import unit_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from ecoval_core.evaluation.stability import Stability, stability_of
+from ecoval_core.models.catalog import make_model
 from ecoval_core.text import count_of, known
-from ecoval_core.valuation.models import make_model
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.work import slow

@@ -9,42 +9,38 @@ from pathlib import Path
 import pytest
 
 CORE = Path(__file__).parents[1] / "ecoval_core"
+SMALL = {"target_type", "text"}
+DATA = {"files", "columns", "tables"}
+METHOD = {"models", "valuation", "evaluation"}
 # What each package may import of the others; CONTRIBUTING.md draws it.
 MAY_IMPORT = {
     "target_type": set(),
     "text": set(),
-    "tables": {"target_type", "text"},
-    "valuation": {"target_type"},
-    "evaluation": {"target_type", "text", "valuation"},
-    "workspace": {"target_type", "text", "tables", "valuation", "evaluation"},
-    "work": {"target_type", "text", "tables", "valuation", "evaluation", "workspace"},
-    "charts": {"target_type", "text"},
-    "reporting": {"target_type", "text", "valuation", "evaluation", "workspace", "charts"},
-    "terminal": {"tables", "text", "valuation", "workspace"},
-    "commands": {
-        "target_type",
-        "text",
-        "tables",
-        "valuation",
-        "evaluation",
-        "workspace",
-        "terminal",
-    },
+    "files": {"text"},
+    "columns": {"files", *SMALL},
+    "tables": {*DATA, *SMALL},
+    "models": {"target_type"},
+    "valuation": {"target_type", "models"},
+    "evaluation": {*METHOD, *SMALL},
+    "workspace": {*DATA, *METHOD, *SMALL},
+    "work": {*DATA, *METHOD, *SMALL, "workspace"},
+    "charts": SMALL,
+    "reporting": {*METHOD, *SMALL, "workspace", "charts"},
+    "terminal": {*DATA, *METHOD, "text", "workspace"},
+    "commands": {*DATA, *METHOD, *SMALL, "workspace", "terminal"},
     "command_line": {
+        *DATA,
+        *METHOD,
+        *SMALL,
         "commands",
-        "target_type",
-        "text",
-        "tables",
-        "valuation",
-        "evaluation",
         "workspace",
         "reporting",
         "terminal",
         "notebook",
     },
     "__main__": {"command_line"},
-    "notebook": {"tables", "valuation", "work", "workspace"},
-    "__init__": {"notebook", "valuation"},
+    "notebook": {"files", "tables", "valuation", "work", "workspace"},
+    "__init__": {"models", "notebook", "valuation"},
 }
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from pydantic import ValidationError
 
+from ecoval_core.columns.clean import spelling_key
+from ecoval_core.columns.clean_numbers import is_code, read_numbers
 from ecoval_core.tables import SAMPLES, Fix, clean, load_sample, read_frame, suggest_fixes
-from ecoval_core.tables.clean import spelling_key
-from ecoval_core.tables.clean_numbers import is_code, read_numbers
 
 
 def suggest(values, **kwargs):

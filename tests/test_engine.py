@@ -20,8 +20,8 @@ import pytest
 from data_files import csv_bytes, make_frame
 from PIL import Image
 
+from ecoval_core.columns.pictures import thumbnail
 from ecoval_core.tables import load_sample, prepare
-from ecoval_core.tables.pictures import thumbnail
 from ecoval_core.tables.table import content_digest
 from ecoval_core.work import slow
 from ecoval_core.work.worker import ForkServer

@@ -23,8 +23,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from ecoval_core.tables import TableError, empty_words, limits, read_frame
-from ecoval_core.tables.delimited import guard_formulas
+from ecoval_core.files import limits
+from ecoval_core.files.delimited import guard_formulas
+from ecoval_core.tables import TableError, empty_words, read_frame
 
 
 def refused(content, name="x.csv"):

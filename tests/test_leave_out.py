@@ -13,9 +13,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ecoval_core import EcoVal
-from ecoval_core.valuation import leave_out, problem
+from ecoval_core.models import leave_out
+from ecoval_core.models.leave_out import find_shortcut, has_short_way
+from ecoval_core.valuation import problem
 from ecoval_core.valuation.clustering import cluster_groups
-from ecoval_core.valuation.leave_out import find_shortcut, has_short_way
 
 
 def logistic(**settings):

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from ecoval_core import EcoVal
 from ecoval_core.command_line import main
-from ecoval_core.valuation.models import make_model, models_for
+from ecoval_core.models.catalog import make_model, models_for
 
 OWN = """from sklearn.ensemble import ExtraTreesClassifier
 MODELS = {"extra_trees": ExtraTreesClassifier(10)}

@@ -6,8 +6,8 @@ from small_runs import open_table
 from test_archive import open_run
 from test_results import same
 
+from ecoval_core.models.catalog import models_for
 from ecoval_core.tables import load_sample, make_table
-from ecoval_core.valuation.models import models_for
 from ecoval_core.work import slow
 from ecoval_core.work.slow import NewRows, perform
 from ecoval_core.workspace import archive, history, runs, tasks, workspace

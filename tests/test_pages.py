@@ -751,8 +751,13 @@ def test_downloads_hold_the_rows_they_say_and_the_numbers_on_screen(kind, visit,
     check(app.slider(key="prune_share").set_value(10.0).run())
     check(app.segmented_control(key="format").set_value(kind).run())
     assert [button.label for button in app.download_button] == [
-        "Every fit as CSV", "Pruned table", "Removed rows", "All rows with values", "Report (HTML)", "Recipe (JSON)"
-    ]  # fmt: skip
+        "Every fit as CSV",
+        "Pruned table",
+        "Removed rows",
+        "All rows with values",
+        "Report (HTML)",
+        "Recipe (JSON)",
+    ]
     read = (
         pd.read_parquet if kind == "parquet" else partial(pd.read_csv, float_precision="round_trip")
     )

@@ -25,7 +25,7 @@ from ecoval_core.evaluation.peers import (
     leave_one_out_values,
     self_confidence_values,
 )
-from ecoval_core.valuation.models import weigh_classes
+from ecoval_core.models.catalog import weigh_classes
 from ecoval_core.valuation.quality import identical_rows, make_folds
 from ecoval_core.valuation.scoring import Scale
 from tests.test_games import shapley

@@ -9,8 +9,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from ecoval_core import EcoVal
+from ecoval_core.models.catalog import MODELS, make_model, models_for
 from ecoval_core.valuation import planning
-from ecoval_core.valuation.models import MODELS, make_model, models_for
 from ecoval_core.valuation.planning import cluster_bounds, count_fits, estimate_seconds
 
 

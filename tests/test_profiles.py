@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_breast_cancer, load_digits
 
+from ecoval_core.columns.pictures import detect_grid, to_image
 from ecoval_core.evaluation.profiles import compare_with_class, describe_group
-from ecoval_core.tables.pictures import detect_grid, to_image
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_info
 
+from ecoval_core.models.catalog import RefitError, fit_model, seed_estimator, starts_from_solution
+from ecoval_core.models.parallel import Cancelled, Monitor
 from ecoval_core.valuation.clustering import cluster_groups
-from ecoval_core.valuation.models import RefitError, fit_model, seed_estimator, starts_from_solution
-from ecoval_core.valuation.parallel import Cancelled, Monitor
 from ecoval_core.valuation.problem import Problem, sample_by_cluster
 from ecoval_core.valuation.refitting import leave_clusters_out
 from ecoval_core.valuation.scoring import Scale

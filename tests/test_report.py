@@ -17,6 +17,7 @@ from data_files import loan_csv
 from valued import settings_of, value_table
 
 from ecoval_core import charts
+from ecoval_core.columns.clean import clean, suggest_fixes
 from ecoval_core.command_line import main
 from ecoval_core.evaluation.curves import removal_curves
 from ecoval_core.evaluation.measures import Change
@@ -24,7 +25,6 @@ from ecoval_core.evaluation.pruning import Effect, PruneList, measure_effect
 from ecoval_core.reporting import make_report
 from ecoval_core.reporting.figures import MAX_LOWEST, MAX_POINTS, points_drawn, thin_out
 from ecoval_core.tables import load_sample, make_table, read_frame
-from ecoval_core.tables.clean import clean, suggest_fixes
 from ecoval_core.valuation.record import reliability_warning
 from ecoval_core.workspace.exports import unit_of
 from ecoval_core.workspace.recipe import make_recipe, new_labels, read_recipe, recipe_bytes

@@ -17,8 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ecoval_core import EcoVal, cross_value
+from ecoval_core.models.catalog import weigh_classes
 from ecoval_core.target_type import resolve_task
-from ecoval_core.valuation.models import weigh_classes
 from ecoval_core.valuation.scoring import weigh
 
 RNG = np.random.default_rng(0)

@@ -15,8 +15,8 @@ from ecoval_core.evaluation.verdict import (
     conclude,
     describe_effect,
 )
+from ecoval_core.models.catalog import make_model
 from ecoval_core.tables import load_sample, prepare
-from ecoval_core.valuation.models import make_model
 
 
 def test_noise_is_called_harmful_in_at_most_one_table_of_twenty():

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ecoval_core.valuation.models import MODELS
+from ecoval_core.models.catalog import MODELS
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES, SCORINGS
 

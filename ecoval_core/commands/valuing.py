@@ -12,6 +12,8 @@ from pydantic import ValidationError
 
 from ecoval_core.commands.output import FORMATS, check_out
 from ecoval_core.commands.splitting import describe_split, print_split, read_files
+from ecoval_core.models.catalog import make_model, models_for
+from ecoval_core.models.model_settings import check_parameters, read_parameters
 from ecoval_core.tables import (
     Fix,
     Split,
@@ -26,8 +28,6 @@ from ecoval_core.tables import (
 from ecoval_core.tables.table import content_digest
 from ecoval_core.target_type import Task
 from ecoval_core.terminal import plain, print_reading, print_table, valuing, warn
-from ecoval_core.valuation.model_settings import check_parameters, read_parameters
-from ecoval_core.valuation.models import make_model, models_for
 from ecoval_core.valuation.scoring import (
     EVEN_SHARE,
     check_scoring,

@@ -19,8 +19,8 @@ from ecoval_core.evaluation.peers import (
     random_values,
     self_confidence_values,
 )
+from ecoval_core.models.parallel import Cancelled, Monitor, Progress, ShouldStop
 from ecoval_core.target_type import Task
-from ecoval_core.valuation.parallel import Cancelled, Monitor, Progress, ShouldStop
 
 ENOUGH_SECONDS = 0.5
 

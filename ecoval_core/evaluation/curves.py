@@ -13,9 +13,9 @@ from sklearn.base import is_regressor
 from sklearn.utils.parallel import delayed
 
 from ecoval_core.evaluation.measures import draw_rows, interval, main_measure, measure, predict
-from ecoval_core.valuation.inputs import as_rows, take
-from ecoval_core.valuation.models import seed_estimator
-from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop, run_tasks
+from ecoval_core.models.catalog import seed_estimator
+from ecoval_core.models.inputs import as_rows, take
+from ecoval_core.models.parallel import Monitor, Progress, ShouldStop, run_tasks
 
 ORDERED = ("lowest", "highest")
 STRATEGIES = (*ORDERED, "random", "random_clusters")

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ecoval_core.models.catalog import fit_model, single_threaded
 from ecoval_core.target_type import Task
-from ecoval_core.valuation.models import fit_model, single_threaded
 
 N_DRAWS = 500
 CONFIDENCE = 0.9

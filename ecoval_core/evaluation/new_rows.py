@@ -29,10 +29,10 @@ from numpy.typing import ArrayLike, NDArray
 from ecoval_core.evaluation.curves import N_DRAWS, by_measure, score_subsets
 from ecoval_core.evaluation.measures import draw_rows
 from ecoval_core.evaluation.pruning import Effect, effect_of
+from ecoval_core.models.catalog import seed_estimator, single_threaded
+from ecoval_core.models.parallel import Monitor, Progress, ShouldStop
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.models import seed_estimator, single_threaded
-from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import has_probabilities, model_output
 

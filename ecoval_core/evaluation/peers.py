@@ -18,15 +18,15 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import check_random_state
 from sklearn.utils.parallel import delayed
 
-from ecoval_core.target_type import Task
-from ecoval_core.valuation.kernels import BLOCK_PAIRS, shapley_by_rank
-from ecoval_core.valuation.models import (
+from ecoval_core.models.catalog import (
     fit_model,
     seed_estimator,
     single_threaded,
     starts_from_solution,
 )
-from ecoval_core.valuation.parallel import Monitor, run_tasks
+from ecoval_core.models.parallel import Monitor, run_tasks
+from ecoval_core.target_type import Task
+from ecoval_core.valuation.kernels import BLOCK_PAIRS, shapley_by_rank
 from ecoval_core.valuation.problem import Problem, make_problem
 from ecoval_core.valuation.quality import identical_rows, make_folds
 from ecoval_core.valuation.refitting import out_of_fold_output

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sklearn.base import is_regressor
 
 from ecoval_core.evaluation.measures import Change, compare, main_measure, predict
-from ecoval_core.valuation.inputs import take
-from ecoval_core.valuation.models import seed_estimator
+from ecoval_core.models.catalog import seed_estimator
+from ecoval_core.models.inputs import take
 
 DEFAULT_QUOTA = 0.5
 SPARED = "spared by the quota"

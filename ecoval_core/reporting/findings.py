@@ -13,6 +13,7 @@ from ecoval_core import charts
 from ecoval_core.charts.style import MAX_GROUPS_DRAWN
 from ecoval_core.evaluation.pruning import Decision
 from ecoval_core.evaluation.verdict import Verdict
+from ecoval_core.models.catalog import title_of
 from ecoval_core.reporting import grids
 from ecoval_core.reporting.blocks import (
     Block,
@@ -30,7 +31,6 @@ from ecoval_core.reporting.blocks import (
 )
 from ecoval_core.reporting.figures import plot, points_drawn, thin_out
 from ecoval_core.text import count_of, known
-from ecoval_core.valuation.models import title_of
 from ecoval_core.valuation.record import reliability_warning
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace.exports import Unit

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from ecoval_core.tables.pictures import holds_pictures, open_picture
-from ecoval_core.tables.vectors import holds_vectors, vector_matrix, vector_of
+from ecoval_core.columns.pictures import holds_pictures, open_picture
+from ecoval_core.columns.vectors import holds_vectors, vector_matrix, vector_of
 from ecoval_core.target_type import numeric_values
 from ecoval_core.text import count_of, join, shorten
 

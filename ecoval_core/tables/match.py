@@ -8,7 +8,10 @@ from difflib import get_close_matches
 import numpy as np
 import pandas as pd
 
-from ecoval_core.tables.columns import MISSING_WORDS, check_finite, empty_words, is_present
+from ecoval_core.columns.target import MISSING_WORDS, check_finite, empty_words, is_present
+from ecoval_core.columns.vectors import plain_text
+from ecoval_core.files.limits import TableError, check_filled, column_names
+from ecoval_core.files.read import index_to_columns
 from ecoval_core.tables.convert import (
     convert,
     counts_of,
@@ -17,10 +20,7 @@ from ecoval_core.tables.convert import (
     match_names,
     match_values,
 )
-from ecoval_core.tables.limits import TableError, check_filled, column_names
-from ecoval_core.tables.read import index_to_columns
 from ecoval_core.tables.table import Table
-from ecoval_core.tables.vectors import plain_text
 from ecoval_core.target_type import LARGEST_NUMBER, numeric_values
 from ecoval_core.text import count_of, join, shorten
 

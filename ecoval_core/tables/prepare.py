@@ -17,8 +17,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
 
-from ecoval_core.tables.columns import empty_words
-from ecoval_core.tables.limits import TableError
+from ecoval_core.columns.target import empty_words
+from ecoval_core.columns.vectors import Shape, shapes_of, widen
+from ecoval_core.files.limits import TableError
 from ecoval_core.tables.match import Matched, count_repeats
 from ecoval_core.tables.split_columns import read_weights
 from ecoval_core.tables.splitting import (
@@ -31,7 +32,6 @@ from ecoval_core.tables.splitting import (
     folds_by_rule,
 )
 from ecoval_core.tables.table import Table
-from ecoval_core.tables.vectors import Shape, shapes_of, widen
 from ecoval_core.target_type import Task, numeric_values
 from ecoval_core.text import shorten
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from ecoval_core.tables.columns import is_present
-from ecoval_core.tables.limits import TableError
+from ecoval_core.columns.target import is_present
+from ecoval_core.files.limits import TableError
 from ecoval_core.target_type import numeric_values
 from ecoval_core.text import join, shorten
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from ecoval_core.tables.columns import holds_nested
-from ecoval_core.tables.guess import ID_NAME
-from ecoval_core.tables.limits import TableError
+from ecoval_core.columns.guess import ID_NAME
+from ecoval_core.columns.target import holds_nested
+from ecoval_core.files.limits import TableError
 from ecoval_core.tables.split_columns import complete_words, guess_part, read_times
 from ecoval_core.target_type import numeric_values
 

@@ -10,8 +10,8 @@ from typing import Literal, get_args
 import numpy as np
 from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, TimeSeriesSplit
 
-from ecoval_core.tables.columns import is_present
-from ecoval_core.tables.limits import TableError
+from ecoval_core.columns.target import is_present
+from ecoval_core.files.limits import TableError
 from ecoval_core.tables.split_columns import Part, read_groups, read_times
 from ecoval_core.tables.table import Table
 from ecoval_core.text import count_of

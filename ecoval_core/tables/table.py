@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ecoval_core.tables.columns import (
+from ecoval_core.columns.guess import detect_target, suggest_exclusions
+from ecoval_core.columns.target import (
     MIN_ROWS,
     check_finite,
     check_target,
     is_present,
     target_array,
 )
-from ecoval_core.tables.guess import detect_target, suggest_exclusions
-from ecoval_core.tables.limits import TableError, check_filled, column_names
-from ecoval_core.tables.read import index_to_columns, read_frame
-from ecoval_core.tables.vectors import nested_problem
+from ecoval_core.columns.vectors import nested_problem
+from ecoval_core.files.limits import TableError, check_filled, column_names
+from ecoval_core.files.read import index_to_columns, read_frame
 from ecoval_core.target_type import Task, detect_task
 
 _FOLDER = Path(__file__).parent / "samples"

@@ -12,10 +12,10 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
 from sklearn.utils import Bunch, check_consistent_length, check_random_state
 
+from ecoval_core.models.inputs import Rows, as_rows, check_weights
+from ecoval_core.models.parallel import Monitor, Progress, ShouldStop
 from ecoval_core.target_type import resolve_task
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.inputs import Rows, as_rows, check_weights
-from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop
 from ecoval_core.valuation.record import LEAST_SURPLUS, Valuation
 
 N_VALIDATION_FOLDS = 5

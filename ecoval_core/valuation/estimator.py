@@ -15,17 +15,17 @@ from sklearn.utils import Bunch, check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ecoval_core.target_type import Task, resolve_task
-from ecoval_core.valuation.findings import make_findings
-from ecoval_core.valuation.inputs import (
+from ecoval_core.models.catalog import make_model, seed_estimator, weigh_classes
+from ecoval_core.models.inputs import (
     Representation,
     Rows,
     check_points,
     check_weights,
     default_steps,
 )
-from ecoval_core.valuation.models import make_model, seed_estimator, weigh_classes
-from ecoval_core.valuation.parallel import Monitor, Progress, ShouldStop, warn_once
+from ecoval_core.models.parallel import Monitor, Progress, ShouldStop, warn_once
+from ecoval_core.target_type import Task, resolve_task
+from ecoval_core.valuation.findings import make_findings
 from ecoval_core.valuation.problem import make_problem, part_rows
 from ecoval_core.valuation.propagation import attribute
 from ecoval_core.valuation.quality import JUDGES

@@ -32,7 +32,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.parallel import Parallel, delayed
 
-from ecoval_core.valuation.parallel import map_rows
+from ecoval_core.models.parallel import map_rows
 from ecoval_core.valuation.quality import mean_of_identical
 from ecoval_core.valuation.scoring import Scale, residuals
 

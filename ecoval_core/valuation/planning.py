@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.utils import shuffle
 
+from ecoval_core.models.catalog import fit_model, seed_estimator, single_threaded
+from ecoval_core.models.leave_out import find_shortcut
 from ecoval_core.target_type import Task
 from ecoval_core.valuation.clustering import cluster_groups, target_bins
 from ecoval_core.valuation.kernels import Forest, LeftOut, ProximityKernel
-from ecoval_core.valuation.leave_out import find_shortcut
-from ecoval_core.valuation.models import fit_model, seed_estimator, single_threaded
 from ecoval_core.valuation.quality import N_CONFIDENCE_FOLDS, nearest_neighbors
 from ecoval_core.valuation.refitting import MAX_FIT_SAMPLES
 from ecoval_core.valuation.scoring import Scale

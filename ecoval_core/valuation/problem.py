@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecoval_core.valuation.clustering import target_bins, target_groups
-from ecoval_core.valuation.inputs import Rows, take
-from ecoval_core.valuation.leave_out import Shortcut, find_shortcut
-from ecoval_core.valuation.models import (
+from ecoval_core.models.catalog import (
     RefitError,
     failed_step,
     fit_model,
     name_of,
     weight_arguments,
 )
+from ecoval_core.models.inputs import Rows, take
+from ecoval_core.models.leave_out import Shortcut, find_shortcut
+from ecoval_core.valuation.clustering import target_bins, target_groups
 from ecoval_core.valuation.scoring import (
     Scale,
     check_magnitude,

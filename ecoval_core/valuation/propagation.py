@@ -23,6 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from ecoval_core.models.catalog import single_threaded
+from ecoval_core.models.inputs import Representation, is_frame
+from ecoval_core.models.leave_out import prefers_fine_clusters
+from ecoval_core.models.parallel import Monitor
 from ecoval_core.valuation.clustering import (
     Clustering,
     auto_n_clusters,
@@ -31,7 +35,6 @@ from ecoval_core.valuation.clustering import (
     target_bins,
     target_groups,
 )
-from ecoval_core.valuation.inputs import Representation, is_frame
 from ecoval_core.valuation.kernels import (
     BLOCK_PAIRS,
     Forest,
@@ -41,9 +44,6 @@ from ecoval_core.valuation.kernels import (
     Predictions,
     make_kernels,
 )
-from ecoval_core.valuation.leave_out import prefers_fine_clusters
-from ecoval_core.valuation.models import single_threaded
-from ecoval_core.valuation.parallel import Monitor
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.problem import Problem, sample_by_cluster
 from ecoval_core.valuation.quality import (

@@ -31,8 +31,8 @@ from scipy.optimize import minimize, nnls
 from scipy.special import logsumexp, softmax
 from sklearn.neighbors import NearestNeighbors
 
-from ecoval_core.valuation.models import single_threaded
-from ecoval_core.valuation.parallel import map_rows
+from ecoval_core.models.catalog import single_threaded
+from ecoval_core.models.parallel import map_rows
 from ecoval_core.valuation.scoring import Scale, agreement, residuals
 
 N_CONFIDENCE_FOLDS = 5

@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.parallel import delayed
 
-from ecoval_core.valuation.inputs import take
-from ecoval_core.valuation.leave_out import Shortcut
-from ecoval_core.valuation.models import single_threaded, starts_from_solution
-from ecoval_core.valuation.parallel import Monitor, run_tasks
+from ecoval_core.models.catalog import single_threaded, starts_from_solution
+from ecoval_core.models.inputs import take
+from ecoval_core.models.leave_out import Shortcut
+from ecoval_core.models.parallel import Monitor, run_tasks
 from ecoval_core.valuation.problem import Problem
 
 # Above it, refits use a sample stratified by cluster.

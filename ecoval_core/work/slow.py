@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
+from ecoval_core.columns.pictures import thumbnail
 from ecoval_core.evaluation.baselines import baseline_values, cross_baseline_values
 from ecoval_core.evaluation.curves import (
     STRATEGIES,
@@ -31,6 +32,11 @@ from ecoval_core.evaluation.new_rows import (
 )
 from ecoval_core.evaluation.projection import umap_projection
 from ecoval_core.evaluation.pruning import Effect, measure_effect
+from ecoval_core.files.header import USUAL, Reading
+from ecoval_core.files.read import read_file as read_frame_as
+from ecoval_core.files.read import read_frame
+from ecoval_core.models.catalog import make_model
+from ecoval_core.models.parallel import Monitor, Progress
 from ecoval_core.tables import (
     MIN_ROWS,
     Fix,
@@ -42,12 +48,8 @@ from ecoval_core.tables import (
     suggest_exclusions,
     suggest_fixes,
 )
-from ecoval_core.tables.header import USUAL, Reading
 from ecoval_core.tables.match import Matched, match_columns
-from ecoval_core.tables.pictures import thumbnail
 from ecoval_core.tables.prepare import vectorise_new
-from ecoval_core.tables.read import read_file as read_frame_as
-from ecoval_core.tables.read import read_frame
 from ecoval_core.tables.split_hints import suggest_splits
 from ecoval_core.tables.splitting import RANDOM, SPLIT_REASONS
 from ecoval_core.tables.table import content_digest
@@ -56,8 +58,6 @@ from ecoval_core.valuation.cross_valuation import (
     CrossValuation,
     repeat_value,
 )
-from ecoval_core.valuation.models import make_model
-from ecoval_core.valuation.parallel import Monitor, Progress
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.work.cluster import cluster
 from ecoval_core.workspace import archive, runs

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ecoval_core.evaluation.pruning import Decision
-from ecoval_core.tables.delimited import guard_formulas
+from ecoval_core.files.delimited import guard_formulas
 from ecoval_core.text import DASH, MINUS
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace.runs import Run

@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import clone
 
+from ecoval_core.models.catalog import name_of
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.models import name_of
 from ecoval_core.valuation.record import Findings
 from ecoval_core.workspace import history, runs
 from ecoval_core.workspace.own_model import save_own_model

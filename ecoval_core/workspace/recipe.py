@@ -14,9 +14,9 @@ import pandas as pd
 from pydantic import Field, ValidationError, model_validator
 
 from ecoval_core.evaluation.pruning import Decision, PruneList
+from ecoval_core.models.parallel import Progress
 from ecoval_core.tables import Split, Table, load_sample
 from ecoval_core.tables.table import content_digest
-from ecoval_core.valuation.parallel import Progress
 from ecoval_core.workspace import runs
 from ecoval_core.workspace.exports import Format, Which, export_table
 from ecoval_core.workspace.runs import Opened, Run

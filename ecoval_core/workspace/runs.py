@@ -20,6 +20,10 @@ from ecoval_core.evaluation.verdict import (
     clearly_harmful,
     conclude,
 )
+from ecoval_core.models.catalog import make_model, weigh_classes
+from ecoval_core.models.leave_out import has_short_way, prefers_fine_clusters
+from ecoval_core.models.model_settings import check_parameters
+from ecoval_core.models.parallel import Progress, ShouldStop
 from ecoval_core.tables import Fix, Split, Table, clean, load_sample, make_table, prepare
 from ecoval_core.tables.match import Matched, match_columns
 from ecoval_core.tables.split_columns import complete_words
@@ -27,10 +31,6 @@ from ecoval_core.text import shorten
 from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS, CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.leave_out import has_short_way, prefers_fine_clusters
-from ecoval_core.valuation.model_settings import check_parameters
-from ecoval_core.valuation.models import make_model, weigh_classes
-from ecoval_core.valuation.parallel import Progress, ShouldStop
 from ecoval_core.valuation.planning import estimate_seconds
 from ecoval_core.valuation.record import Findings, Valuation, findings_of, reliability_warning
 from ecoval_core.workspace.own_model import NOT_KEPT, OwnModel, own_model_key

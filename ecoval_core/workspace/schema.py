@@ -25,6 +25,8 @@ from pydantic import (
 )
 
 from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.models.catalog import make_model, models_for
+from ecoval_core.models.model_settings import check_parameters
 from ecoval_core.tables import SAMPLES, Fix, Reading
 from ecoval_core.tables.split_columns import Part
 from ecoval_core.tables.splitting import Kind, Rule
@@ -32,8 +34,6 @@ from ecoval_core.target_type import Task
 from ecoval_core.text import join
 from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS
 from ecoval_core.valuation.estimator import MAX_EXTRINSIC_WEIGHT
-from ecoval_core.valuation.model_settings import check_parameters
-from ecoval_core.valuation.models import make_model, models_for
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES, SCORINGS
 

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, TypeAdapter
 
+from ecoval_core.models.parallel import Progress
 from ecoval_core.tables import Split
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.parallel import Progress
 from ecoval_core.workspace import runs
 from ecoval_core.workspace.own_model import MAX_MODEL_BYTES
 from ecoval_core.workspace.runs import Opened, Run

@@ -8,8 +8,8 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
+from ecoval_core.columns.vectors import readable
 from ecoval_core.evaluation.profiles import compare_with_class
-from ecoval_core.tables.vectors import readable
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats, pictures, reviewing, rows, story
 from pages.shared.session import session

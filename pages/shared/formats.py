@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from ecoval_core.valuation.models import title_of
+from ecoval_core.models.catalog import title_of
 from ecoval_core.workspace import exports
 from ecoval_core.workspace.exports import Unit
 from ecoval_core.workspace.runs import Run

@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
+from ecoval_core.files.header import say_header
 from ecoval_core.tables import Fix, Reading, Table, parse_header
-from ecoval_core.tables.header import say_header
 from ecoval_core.work import slow
 from ecoval_core.work.jobs import Job, JobState
 from ecoval_core.workspace import runs

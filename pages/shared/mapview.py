@@ -13,9 +13,9 @@ from ecoval_core.charts.decomposition import decomposition_layout
 from ecoval_core.charts.points import make_points
 from ecoval_core.charts.shades import shade
 from ecoval_core.charts.style import palette_of
+from ecoval_core.columns.target import holds_nested
 from ecoval_core.evaluation.projection import pca_projection
 from ecoval_core.tables import Table
-from ecoval_core.tables.columns import holds_nested
 from ecoval_core.text import count_of
 from ecoval_core.work import slow
 from ecoval_core.workspace.runs import Run

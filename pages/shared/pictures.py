@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from ecoval_core.tables.columns import holds_nested
-from ecoval_core.tables.pictures import data_address, detect_grid, holds_pictures, to_image
+from ecoval_core.columns.pictures import data_address, detect_grid, holds_pictures, to_image
+from ecoval_core.columns.target import holds_nested
 from ecoval_core.text import count_of
 from ecoval_core.work import slow
 from ecoval_core.workspace.runs import Opened, Run

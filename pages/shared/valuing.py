@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from ecoval_core.valuation.model_settings import SETTINGS, check_parameters
-from ecoval_core.valuation.models import make_model, models_for
+from ecoval_core.models.catalog import make_model, models_for
+from ecoval_core.models.model_settings import SETTINGS, check_parameters
 from ecoval_core.valuation.planning import cluster_bounds
 from ecoval_core.valuation.scoring import (
     EVEN_SHARE,

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 import pandas as pd
 from pandas.api import types
 
-from ecoval_core.tables.delimited import read_delimited
-from ecoval_core.tables.encoding import to_utf8
-from ecoval_core.tables.header import Reading
-from ecoval_core.tables.limits import (
+from ecoval_core.files.delimited import read_delimited
+from ecoval_core.files.encoding import to_utf8
+from ecoval_core.files.header import Reading
+from ecoval_core.files.limits import (
     TableError,
     check_bytes,
     check_shape,
@@ -25,7 +25,7 @@ from ecoval_core.tables.limits import (
     refuse,
     refuse_empty,
 )
-from ecoval_core.tables.workbook import read_workbook
+from ecoval_core.files.workbook import read_workbook
 from ecoval_core.text import shorten
 
 if TYPE_CHECKING:

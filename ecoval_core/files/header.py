@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from ecoval_core.tables.limits import TableError
+from ecoval_core.files.limits import TableError
 
 # Rows that are looked at, and what stands for a missing value there.
 MAX_ROWS = 200

@@ -4,17 +4,13 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
-from ecoval_core.tables.limits import TableError
+from ecoval_core.files.limits import TableError
+from ecoval_core.files.workbook import MISSING_WORDS
 from ecoval_core.target_type import LARGEST_NUMBER, Task, numeric_values
 from ecoval_core.text import join
 
 MAX_CLASSES = 1_000
 MIN_ROWS = 10
-# What pandas takes for a missing value when it reads text. In a target a word is a class.
-MISSING_WORDS = frozenset(
-    ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
-     "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
-)  # fmt: skip
 _PLAIN_KINDS = (
     "string", "integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty", "datetime", "date",
     "time", "timedelta",

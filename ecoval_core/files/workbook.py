@@ -9,10 +9,15 @@ from typing import Any
 import pandas as pd
 from pandas.api import types
 
-from ecoval_core.tables.columns import MISSING_WORDS
-from ecoval_core.tables.header import MAX_ROWS, Reading, guess_header, join_header
-from ecoval_core.tables.limits import TableError, refuse, refuse_empty
+from ecoval_core.files.header import MAX_ROWS, Reading, guess_header, join_header
+from ecoval_core.files.limits import TableError, refuse, refuse_empty
 from ecoval_core.text import join, shorten
+
+# What pandas takes for a missing value when it reads text. In a target a word is a class.
+MISSING_WORDS = frozenset(
+    ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
+     "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
+)  # fmt: skip
 
 
 def read_workbook(

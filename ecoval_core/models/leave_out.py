@@ -29,8 +29,8 @@ from sklearn.preprocessing import (
     StandardScaler,
 )
 
-from ecoval_core.valuation.closed_forms import NaiveBayesWithout, NeighborsWithout, RidgeWithout
-from ecoval_core.valuation.logistic import LogisticWithout
+from ecoval_core.models.closed_forms import NaiveBayesWithout, NeighborsWithout, RidgeWithout
+from ecoval_core.models.logistic import LogisticWithout
 
 
 class ShortWay(Protocol):

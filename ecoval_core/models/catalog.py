@@ -31,8 +31,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import available_if
 from threadpoolctl import ThreadpoolController
 
+from ecoval_core.models.model_settings import own_models
 from ecoval_core.target_type import Task
-from ecoval_core.valuation.model_settings import own_models
 
 # For forests and boosting `warm_start` means "add trees": with the same number of trees nothing is
 # refitted and every effect is silently zero. Networks and SGD train on past f_D from where it stopped:

@@ -11,9 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-from ecoval_core.tables.columns import holds_nested, is_present
-from ecoval_core.tables.limits import MAX_CELLS, MAX_COLUMNS, TableError
-from ecoval_core.tables.pictures import (
+from ecoval_core.columns.pictures import (
     COLOUR_SIDE,
     GREY_SIDE,
     has_colour,
@@ -21,6 +19,8 @@ from ecoval_core.tables.pictures import (
     picture_bytes,
     pixel_matrix,
 )
+from ecoval_core.columns.target import holds_nested, is_present
+from ecoval_core.files.limits import MAX_CELLS, MAX_COLUMNS, TableError
 from ecoval_core.target_type import LARGEST_NUMBER
 from ecoval_core.text import count_of, shorten
 

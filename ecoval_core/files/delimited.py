@@ -13,9 +13,9 @@ from typing import Any, NoReturn
 import pandas as pd
 from pandas.api import types
 
-from ecoval_core.tables.encoding import to_utf8
-from ecoval_core.tables.header import MAX_ROWS, Reading, guess_header, join_header
-from ecoval_core.tables.limits import (
+from ecoval_core.files.encoding import to_utf8
+from ecoval_core.files.header import MAX_ROWS, Reading, guess_header, join_header
+from ecoval_core.files.limits import (
     MAX_BYTES,
     TableError,
     check_shape,

@@ -5,12 +5,12 @@ import re
 import pandas as pd
 from pandas.api import types
 
-from ecoval_core.tables.columns import MIN_ROWS, check_target, empty_words, holds_nested
-from ecoval_core.tables.limits import TableError
-from ecoval_core.tables.pictures import detect_grid, holds_pictures
-from ecoval_core.tables.prose import SHARE, is_prose, says_nothing
-from ecoval_core.tables.siblings import copies_of_target
-from ecoval_core.tables.vectors import holds_vectors, nested_problem
+from ecoval_core.columns.pictures import detect_grid, holds_pictures
+from ecoval_core.columns.prose import SHARE, is_prose, says_nothing
+from ecoval_core.columns.siblings import copies_of_target
+from ecoval_core.columns.target import MIN_ROWS, check_target, empty_words, holds_nested
+from ecoval_core.columns.vectors import holds_vectors, nested_problem
+from ecoval_core.files.limits import TableError
 from ecoval_core.target_type import MAX_INTEGER_CLASSES, detect_task
 from ecoval_core.text import join, shorten
 

@@ -15,7 +15,13 @@ import pandas as pd
 from pandas.api import types
 from pydantic import BaseModel, ConfigDict, Field
 
-from ecoval_core.tables.clean_numbers import DECIMALS, is_bare, is_code, is_percentage, read_numbers
+from ecoval_core.columns.clean_numbers import (
+    DECIMALS,
+    is_bare,
+    is_code,
+    is_percentage,
+    read_numbers,
+)
 from ecoval_core.text import count_of, join, shorten
 
 Kind = Literal["spelling", "missing", "percent", "amount", "number", "stray"]

@@ -3,7 +3,7 @@
 import io
 import re
 
-from ecoval_core.tables.limits import check_bytes, refuse
+from ecoval_core.files.limits import check_bytes, refuse
 
 # Bytes that are looked at where a few words tell.
 _HEAD = 2**16

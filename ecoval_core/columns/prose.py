@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
-from ecoval_core.tables.columns import MIN_ROWS, is_present, target_array
+from ecoval_core.columns.target import MIN_ROWS, is_present, target_array
 from ecoval_core.target_type import detect_task
 
 # Characters and words of an average cell, and the share of cells that are different.

@@ -1,0 +1,1 @@
+"""Columns: what one holds, what to leave out, which spellings to correct."""

@@ -1,0 +1,1 @@
+"""Files: CSV, JSON Lines, Excel and Parquet become a frame of cells."""
