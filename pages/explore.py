@@ -20,6 +20,7 @@ from pages.shared import (
     removal,
     rows,
     selecting,
+    selection,
     state,
     story,
     ticks,
@@ -33,7 +34,7 @@ DECOMPOSED = {"label": "By label", "cluster": "By cluster", "distribution": "Dis
 BELOW = {"rows": "Rows", "clusters": "Clusters", "words": "Clusters in words"}
 N_BARS, CHART_HEIGHT = 8, 290
 # Pixels above and below the map, so that all of it is seen in a window of 800.
-ABOVE, BANNER = 310, 56
+ABOVE, BANNER = 345, 56
 
 
 def prune_lowest(share: float) -> None:
@@ -180,14 +181,16 @@ if Session.go_to_prune.take():
 layout.warn_if_unreliable(run)
 # A choice that must be made begins with what is kept, the default included.
 session.decomposed_by, session.explore_below = session.decomposed_by, session.explore_below
+session.map_names = session.map_names
 is_told = draw_point_of_it(run)
 focus = filtering.focus(run)
-filtering.draw_actions(run, focus)
+selection.draw_actions(run, focus)
 left, middle, right = st.columns([1.75, 0.95, 1.15], gap="medium")
 with left:
     with st.container(horizontal=True, vertical_alignment="center", key="map_choices"):
         filtering.draw_projection()
         mapview.draw_color_choice(run)
+        mapview.draw_names_choice()
     mapview.draw_map(run, above=ABOVE + is_told * BANNER)
 with middle:
     draw_inspector(run)

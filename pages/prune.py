@@ -141,13 +141,15 @@ def draw_start(run: Run, ids: list[int]) -> None:
 def draw_curve(run: Run) -> None:
     """Draw the removal curves; a click on a point of the lowest values sets the share that goes."""
     is_class = run.split.task == "classification"
-    balanced = is_class and st.toggle(
-        "Class-balanced: remove the same share of every class",
-        key="balanced",
-        bind="query-params",
-        help="Removing the best rows first can look good merely by deleting whole classes. With this "
-        "switch the classes keep their balance.",
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom", key="curve_choices"):
+        measure = st.container(width=320)
+        balanced = is_class and st.toggle(
+            "Class-balanced: remove the same share of every class",
+            key="balanced",
+            bind="query-params",
+            help="Removing the best rows first can look good merely by deleting whole classes. With this "
+            "switch the classes keep their balance.",
+        )
     found = removal.fetch(run, balanced=balanced, key="measure")
     if found is None:
         return
@@ -156,7 +158,7 @@ def draw_curve(run: Run) -> None:
     on_offer = [main, *(name for name in on_offer if name != main)]
     if session.curve_measure not in on_offer:
         session.curve_measure = main
-    chosen = st.selectbox(
+    chosen = measure.selectbox(
         "Test score drawn",
         on_offer,
         format_func=effects.title,

@@ -31,7 +31,7 @@ from ecoval_core.workspace.tasks import TASKS, Work
 from ecoval_core.workspace.workspace import Workspace, forget
 from pages.shared.engine import Engine
 
-PATIENCE = 120
+PATIENCE = 400
 FRAME = make_frame(60)
 # The last of them have no label.
 NEW = make_frame(30, label=["yes", "no"] * 12 + [None] * 6)

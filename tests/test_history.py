@@ -250,7 +250,7 @@ def test_runs_deleted_a_week_ago_are_forgotten_with_their_reviews_alone(here):
 RULES = PruneList(0.1, -0.5, frozenset({3, 1}), frozenset({2}), 0.25)
 FULL = Review(
     selected=(3, 1), picked=3, extrinsic_weight=0.5, unit="score",
-    filters=Filters(labels=("no", 1), column="width", range=(0.5, 2.5), color="label"),
+    filters=Filters(labels=("no", 1), columns={"width": (0.5, 2.5), "kind": ("a", "3")}, color="label"),
     prune=RULES, prune_past=(PruneList(), RULES), labels={1: "accept", 3: "keep"}, labels_past=({},),
 )  # fmt: skip
 

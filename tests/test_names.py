@@ -219,8 +219,8 @@ def test_no_page_hands_an_odd_name_to_markdown_or_to_a_chart(monkeypatch, tmp_pa
         go(app, screen)
     go(app, "explore")
     app.session_state["ecoval"]["picked_id"] = int(app.dataframe[0].value.index[0])
-    for column in app.selectbox(key="filter_column").options:
-        run(app.selectbox(key="filter_column").set_value(column))
+    for column in app.multiselect(key="filter_columns").options:
+        run(app.multiselect(key="filter_columns").set_value([column]))
     go(app, "curves")
     run(app.button(key="measure").click())
     app.session_state["curve_measure"] = f"recall: {odd('yes')}"

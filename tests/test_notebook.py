@@ -70,7 +70,12 @@ def test_frame_that_cannot_be_valued_is_refused_without_a_server(home, change, p
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_command_serves_a_file_until_it_ends(home, tmp_path, end):
     load_sample("wine").frame.to_csv(tmp_path / "wine.csv", index=False)
-    command = [sys.executable, "-m", "ecoval_core", "open", tmp_path / "wine.csv"]
+    # What runs the tests in the background may have every program ignore Ctrl-C.
+    code = (
+        "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "runpy.run_module('ecoval_core', run_name='__main__')"
+    )
+    command = [sys.executable, "-c", code, "open", tmp_path / "wine.csv"]
     process = subprocess.Popen(
         [*command, "--target", "cultivar"], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )

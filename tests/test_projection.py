@@ -2,9 +2,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from scipy.sparse.csgraph import connected_components
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.manifold import trustworthiness
-from sklearn.preprocessing import scale
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import OneHotEncoder, StandardScaler, scale
 
 from ecoval_core.evaluation import projection
 from ecoval_core.evaluation.projection import pca_projection, umap_projection
@@ -80,6 +82,19 @@ def test_umap_separates_blobs_and_is_deterministic(blobs):
 def test_umap_keeps_neighbours_of_real_data_better_than_pca():
     X = scale(load_digits().data[:400])
     assert trustworthiness(X, umap_projection(X)) > trustworthiness(X, pca_projection(X)) + 0.05
+
+
+def test_rare_level_of_a_category_is_no_island_of_its_own():
+    random = np.random.default_rng(0)
+    levels = OneHotEncoder(sparse_output=False).fit_transform(
+        random.choice(["a", "b", "c"], p=[0.6, 0.35, 0.05], size=(400, 1))
+    )
+    X = StandardScaler().fit_transform(np.hstack([random.normal(size=(400, 6)), levels]))
+    place = umap_projection(X)
+    nearest = NearestNeighbors(n_neighbors=15).fit(place)
+    joined = connected_components(nearest.kneighbors_graph(), directed=False)[0]
+    alone = connected_components(NearestNeighbors(n_neighbors=15).fit(X).kneighbors_graph())[0]
+    assert joined == 1 < alone
 
 
 def test_umap_of_one_column_and_of_repeated_rows_is_finite(blobs):

@@ -120,7 +120,8 @@ DOCUMENTS = [
     Review(),
     Review(
         selected=(1, 2), picked=2, unit="score",
-        filters=Filters(labels=("a", 1, 2.5), range=(0.5, 2), values=("x",)),
+        filters=Filters(labels=("a", 1, 2.5), columns={"a": (0.5, 2), "b": ("x", "2"), "c": ()}),
+        saved={"odd ones": (1, 3)},
         prune=PruneList(0.1, -0.5, frozenset({3, 1}), frozenset({2}), 0.25),
         prune_past=(PruneList(),), labels={3: "accept"}, labels_past=({}, {4: "keep"}),
     ),

@@ -376,14 +376,14 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
     def look():
         expect(page.locator(".ecoval-map-root[data-seen]")).to_be_visible()
         idle(page)
-        if not widget(page, "filter_column").is_visible():
+        if not widget(page, "filter_columns").is_visible():
             press(page, "filter_menu")
         return (
             page.locator(".ecoval-map-title").inner_text(),
             page.locator(".ecoval-map-status").inner_text(),
             widget(page, "map_color").locator("input").input_value(),
             widget(page, "projection").locator("[aria-checked=true]").inner_text(),
-            widget(page, "filter_column").locator("input").input_value(),
+            widget(page, "filter_columns").inner_text(),
             widget(page, "filter_negative").locator("input").is_checked(),
             widget(page, "filter_labels").inner_text(),
             n_selected(page),
@@ -399,7 +399,10 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
     idle(page)
     widget(page, "filter_negative").locator("label").first.click()
     idle(page)
-    choose_option(page, "filter_column", "ash")
+    widget(page, "filter_columns").locator("input").click()
+    page.get_by_role("option", name="ash", exact=True).click()
+    page.keyboard.press("Escape")
+    idle(page)
     widget(page, "filter_range_ash").get_by_role("slider").first.focus()
     for _ in range(20):
         page.keyboard.press("ArrowRight")

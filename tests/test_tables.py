@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from sklearn.datasets import load_diabetes
 
+from ecoval_core.files import limits
 from ecoval_core.tables import (
     SAMPLES,
     TableError,
     detect_target,
     detect_task,
-    limits,
     load_sample,
     make_table,
     read_frame,

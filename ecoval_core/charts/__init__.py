@@ -17,15 +17,15 @@ from ecoval_core.charts.decomposition import (
     decomposition_scatter,
     quadrant_of,
 )
-from ecoval_core.charts.map import value_map
+from ecoval_core.charts.map import region_notes, value_map
 from ecoval_core.charts.style import compact
 from ecoval_core.charts.values import totals_by, value_distribution
 
 __all__ = [
     "CHART_CONFIG", "QUADRANTS", "TYPICAL_QUALITY", "Mark", "acquisition_chart", "agreement_scatter",
     "before_after", "class_bars", "class_counts", "compact", "decomposition_scatter", "methods_chart",
-    "missing_by_column", "overlap_bars", "peak_of", "quadrant_of", "removal_chart", "split_bar",
-    "totals_by", "value_distribution", "value_map",
+    "missing_by_column", "overlap_bars", "peak_of", "quadrant_of", "region_notes", "removal_chart",
+    "split_bar", "totals_by", "value_distribution", "value_map",
 ]  # fmt: skip
 
 CHART_CONFIG: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,11 @@ from ecoval_core.charts.style import (
     message_figure,
     packed,
     palette_of,
+    safe,
+    translucent,
 )
+
+MAX_NAME = 34
 
 
 def value_map(
@@ -59,6 +64,21 @@ def value_map(
         update(showgrid=False, zeroline=False, showticklabels=False, ticks="", showline=False)
     figure.add_trace(point_trace(points, coords[shown], marker_of(first, palette), unit))
     return figure.update_traces(unselected={"marker": {"color": palette.faded, "opacity": 0.5}})
+
+
+def region_notes(
+    regions: Iterable[tuple[float, float, str]], *, theme: ThemeName
+) -> list[dict[str, Any]]:
+    """Write the names of regions on a map: Plotly's annotations, from abscissa, ordinate and text."""
+    palette = palette_of(theme)
+    return [
+        {
+            "x": x, "y": y, "text": safe(text, MAX_NAME), "showarrow": False, "borderpad": 2,
+            "font": {"size": 11.5, "color": palette.text},
+            "bgcolor": translucent(palette.surface, 0.75),
+        }
+        for x, y, text in regions
+    ]  # fmt: skip
 
 
 def _buttons(choices: dict[str, Coloring], palette: Palette) -> dict[str, Any]:

@@ -46,8 +46,8 @@ def shade(coloring: Coloring, palette: Palette) -> Shade:
         share = np.clip((np.where(missing, low, coloring.codes) - low) / span, 0, 1)
         codes = np.rint(share * (N_SHADES - 1))
         colors = _interpolate(coloring.colorscale, N_SHADES)
-        # Low amounts lie on top.
-        order = np.argsort(-coloring.codes, kind="stable")
+        # Where points hide one another, what is seen is a fair share of each amount.
+        order = np.random.default_rng(0).permutation(len(codes))
         gradient = list(coloring.colorscale)
         ticks = [((tick - low) / span, name) for tick, name in marks]
     else:

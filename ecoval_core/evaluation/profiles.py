@@ -92,6 +92,7 @@ class Trait:
 
     column: str
     text: str
+    short: str
     strength: float
 
 
@@ -117,7 +118,7 @@ def _trait(name: Any, everybody: pd.Series, group: pd.Series) -> Trait | None:
     if more < LEAST_SHARE:
         return None
     text = f"{name} is {value} in {shares[value]:.0%} of them ({overall[value]:.0%} of all)"
-    return Trait(str(name), text, 4 * more)
+    return Trait(str(name), text, f"{name}: {value}", 4 * more)
 
 
 def _numeric_trait(name: str, everybody: pd.Series, group: pd.Series) -> Trait | None:
@@ -132,8 +133,6 @@ def _numeric_trait(name: str, everybody: pd.Series, group: pd.Series) -> Trait |
     low, high = (float(edge) for edge in group.quantile(list(TYPICAL)))
     extent = _number(low) if low == high else f"{_number(low)} to {_number(high)}"
     much = "much " if abs(strength) >= 2 else ""
-    text = (
-        f"{name} is {much}{'higher' if strength > 0 else 'lower'} ({extent}; all rows around "
-        f"{_number(median)})"
-    )
-    return Trait(name, text, abs(strength))
+    is_more = strength > 0
+    text = f"{name} is {much}{'higher' if is_more else 'lower'} ({extent}; all rows around {_number(median)})"
+    return Trait(name, text, f"{'high' if is_more else 'low'} {name}", abs(strength))

@@ -59,9 +59,21 @@ def umap_projection(
         return X
     if len(X) < MIN_UMAP_ROWS or not np.ptp(X, axis=0).any():
         return _principal_components(X, 2)
+    X = _soften_levels(X)
     # Nothing of it may interleave: neighbours are sought by code that swaps warning filters as well.
     with _umap_lock:
         return _arrange(X, n_neighbors, np.random.default_rng(random_state))
+
+
+def _soften_levels(X: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bring rows of different categories no farther apart than two rows of ordinary amounts.
+
+    Standardised, the levels of a category are the farthest apart of all, and each combination of them would
+    be an island of its own. Two rows that differ in one category differ in two columns of one half each.
+    """
+    low, high = X.min(axis=0), X.max(axis=0)
+    is_level = ((low == X) | (high == X)).all(axis=0) & (low < high)
+    return np.where(is_level, (high == X) / np.float32(np.sqrt(2)), X)
 
 
 def _arrange(

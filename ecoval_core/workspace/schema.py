@@ -304,20 +304,33 @@ class Filters(Document):
     labels: tuple[str | int | float, ...] = ()
     negative: bool = False
     planted: bool = False
-    column: str = ""
-    range: tuple[float, float] | None = None
-    values: tuple[str, ...] = ()
+    # The range or the categories that pass, by column; none of either lets all pass.
+    columns: dict[str, tuple[float, float] | tuple[str, ...]] = {}
     target: tuple[float, float] | None = None
     color: str = "value"
+    names: bool = True
     projection: str = "UMAP"
     decomposed: Decomposed = "label"
     below: Below = "rows"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_one_column(cls, given: Any) -> Any:
+        """Reviews written before 2026-11-28 filter by one column."""
+        if not isinstance(given, dict) or "column" not in given:
+            return given
+        one = {name: given.get(name) for name in ("column", "range", "values")}
+        rest = {name: value for name, value in given.items() if name not in one}
+        columns = {one["column"]: one["range"] or one["values"] or ()} if one["column"] else {}
+        return rest | {"columns": columns}
 
 
 class Review(Document):
     """What a visitor selected, pruned and decided on a run."""
 
     selected: tuple[RowId, ...] = ()
+    # Selections by name.
+    saved: dict[str, tuple[RowId, ...]] = {}
     picked: RowId | None = None
     extrinsic_weight: float = Field(default=DEFAULT_EXTRINSIC_WEIGHT, ge=0, le=MAX_EXTRINSIC_WEIGHT)
     unit: UnitKind = "share"

@@ -1,8 +1,6 @@
-"""Filters, search and whatever else narrows the rows in view or changes the one selection."""
+"""Filters: which rows are in view, and by which axes the map draws them."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +8,7 @@ import streamlit as st
 
 from ecoval_core.evaluation.profiles import is_number
 from ecoval_core.workspace.runs import Run
-from pages.shared import formats, prunelist, reviews, state
+from pages.shared import formats, reviews
 from pages.shared.reviews import target_ranges
 from pages.shared.session import (
     Family,
@@ -21,9 +19,7 @@ from pages.shared.session import (
     session,
 )
 
-NO_COLUMN = ""
 MAX_CATEGORIES = 200
-MAX_FOUND = 100_000
 # Columns of a run that can be filtered by beside those of the table.
 _OWN = ("label_quality", "quality", "cluster")
 PARTS = "Intrinsic × extrinsic"
@@ -32,7 +28,7 @@ PROJECTIONS = ("UMAP", "PCA", PARTS)
 
 def columns(run: Run) -> list[str]:
     """Columns that rows can be filtered by."""
-    return [NO_COLUMN, *map(str, run.table.frame.columns), *_OWN]
+    return [*map(str, run.table.frame.columns), *_OWN]
 
 
 def column_of(run: Run, name: str) -> pd.Series:
@@ -57,13 +53,14 @@ def matching(run: Run) -> pd.Series:
         mask &= frame["value"] < 0
     if session.filter_planted and frame["flipped"].any():
         mask &= frame["flipped"]
-    return mask & _by_column(run)
+    known = columns(run)
+    for name in session.filter_columns:
+        if name in known:
+            mask &= _by_column(run, name)
+    return mask
 
 
-def _by_column(run: Run) -> pd.Series | bool:
-    name = session.filter_column
-    if name == NO_COLUMN or name not in columns(run):
-        return True
+def _by_column(run: Run, name: str) -> pd.Series | bool:
     column = column_of(run, name)
     if is_number(column):
         return _within(column, filter_ranges, name)
@@ -97,23 +94,27 @@ def focus(run: Run) -> list[int]:
     return [int(row) for row in ranked]
 
 
-def draw_column_filter(run: Run) -> None:
-    """Draw the choice of a column, and of its range or categories."""
+def draw_column_filters(run: Run) -> None:
+    """Draw the choice of columns, and the range or the categories of each."""
     names = columns(run)
-    if session.filter_column not in names:
-        session.filter_column = NO_COLUMN
-    st.selectbox(
-        "Filter by a column",
+    if not set(session.filter_columns) <= set(names):
+        # The open table was another one before.
+        session.filter_columns = [name for name in session.filter_columns if name in names]
+    st.multiselect(
+        "Filter by columns",
         names,
-        format_func=lambda name: name or "none",
-        **Session.filter_column.lasting,
+        **Session.filter_columns.lasting,
+        placeholder="Choose columns",
+        help="A row passes if it passes in every column.",
     )
-    name = session.filter_column
-    if name == NO_COLUMN:
-        return
+    for name in session.filter_columns:
+        _draw_column_filter(run, name)
+
+
+def _draw_column_filter(run: Run, name: str) -> None:
     column = column_of(run, name).dropna()
     if column.empty:
-        st.caption("This column is empty.")
+        st.caption(f"Column {formats.plain(name)} is empty.")
     elif is_number(column):
         _draw_range(
             f"Range of {formats.plain(name)}", column.astype("float64"), filter_ranges, name
@@ -153,7 +154,7 @@ def draw_filters(run: Run) -> None:
         st.toggle("Below zero only", **Session.filter_negative.lasting)
         if run.frame["flipped"].any():
             st.toggle("Planted errors only", **Session.filter_planted.lasting)
-        draw_column_filter(run)
+        draw_column_filters(run)
 
 
 def draw_projection() -> None:
@@ -185,113 +186,3 @@ def _draw_range(
     if chosen is None or not (low <= chosen[0] <= chosen[1] <= high):
         ranges.set(name, (low, high))
     st.slider(title, low, high, step=step, **ranges.lasting(name))
-
-
-# --- The selection ---------------------------------------------------------------------------
-
-
-def find(run: Run, words: str) -> list[int]:
-    """Find rows by number or by text in their cells."""
-    parts = [part.strip() for part in words.split(",") if part.strip()]
-    numbers = [int(part) for part in parts if part.isdecimal()]
-    if parts and len(numbers) == len(parts):
-        matching_ids = run.frame.index[np.isin(run.frame.index, numbers)]
-        if len(matching_ids):
-            return [int(row) for row in matching_ids]
-    needle = words.strip()
-    if not needle:
-        return []
-    frame = run.table.frame.loc[run.ids]
-    hit = np.zeros(len(frame), dtype=bool)
-    for name in frame:
-        hit |= (
-            frame[name]
-            .astype(str)
-            .str.contains(needle, case=False, regex=False)
-            .to_numpy(dtype=bool)
-        )
-    return [int(row) for row in frame.index[hit][:MAX_FOUND]]
-
-
-def select_found(run: Run) -> None:
-    """Select what the search field names; called when it changes."""
-    words = session.search_rows
-    found = find(run, words)
-    session.search_missed = words if words.strip() and not found else ""
-    if found:
-        state.select(found)
-        if len(found) == 1:
-            state.pick(found[0])
-
-
-def invert(run: Run) -> None:
-    """Select the other rows of those that pass the filters."""
-    mask = matching(run)
-    chosen = set(session.selected_ids)
-    state.select([int(row) for row in mask.index[mask] if row not in chosen])
-
-
-def grow(run: Run) -> None:
-    """Select every row of the clusters that the selection touches."""
-    clusters = run.frame["cluster"]
-    touched = clusters[clusters.index.isin(session.selected_ids)].unique()
-    state.select([int(row) for row in clusters.index[clusters.isin(touched)]])
-
-
-def clear() -> None:
-    """Select nothing and let go of the row picked."""
-    state.select([])
-    state.pick(None)
-    session.search_rows, session.search_missed = "", ""
-
-
-def prune(ids: list[int]) -> None:
-    """Put rows on the prune list."""
-    prunelist.change(session.prune_list.pick(ids))
-
-
-def draw_actions(run: Run, focus: list[int]) -> None:
-    """Draw the search field and what can be done with the selection."""
-    chosen: list[Any] = session.selected_ids
-    with st.container(horizontal=True, vertical_alignment="center", key="selection_actions"):
-        st.header("Explore", anchor=False, width="content")
-        draw_filters(run)
-        st.text_input(
-            "Search rows",
-            key=Session.search_rows.key,
-            placeholder="Row number, or text in any cell",
-            on_change=select_found,
-            args=(run,),
-            width=230,
-            label_visibility="collapsed",
-        )
-        st.button(
-            f"Prune {len(focus):,}" if chosen else "Prune",
-            key="add_to_prune",
-            disabled=not (chosen and focus),
-            on_click=prune,
-            args=(focus,),
-            icon=":material/content_cut:",
-            help="Puts the selected rows that pass the filters on the prune list",
-        )
-        st.button(
-            "Invert", key="invert_selection", on_click=invert, args=(run,), icon=":material/flip:"
-        )
-        st.button(
-            "Whole clusters",
-            key="grow_selection",
-            on_click=grow,
-            args=(run,),
-            disabled=not chosen,
-            icon=":material/bubble_chart:",
-            help="Selects every row of the clusters that the selection touches",
-        )
-        st.button(
-            "Clear",
-            key="clear_selection",
-            on_click=clear,
-            disabled=not chosen and session.picked_id is None,
-            icon=":material/close:",
-        )
-    if session.search_missed:
-        st.caption("No valued row has this number, or this text in a cell.")

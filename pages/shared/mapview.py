@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from ecoval_core import charts
 from ecoval_core.charts.coloring import COLORINGS, color_by, colorings
 from ecoval_core.charts.decomposition import decomposition_layout
 from ecoval_core.charts.points import make_points
@@ -15,6 +17,7 @@ from ecoval_core.charts.shades import shade
 from ecoval_core.charts.style import palette_of
 from ecoval_core.columns.target import holds_nested
 from ecoval_core.evaluation.projection import pca_projection
+from ecoval_core.evaluation.regions import density, name_regions
 from ecoval_core.tables import Table
 from ecoval_core.text import count_of
 from ecoval_core.work import slow
@@ -35,6 +38,8 @@ from pages.shared.pointmap.gestures import Gesture
 from pages.shared.session import Session, session
 
 MAX_HOVER_FEATURES = 32
+# From so many points on they hide one another: they are transparent, over lines of equal density.
+MIN_DENSE = 5_000
 # Colours beside the columns of the table.
 _OWN_COLORS = {
     **COLORINGS, "quality": "Quality", "label_quality": "Label quality", "suggested_label": "Suggested label",
@@ -113,7 +118,37 @@ def draw_map(run: Run, *, above: int) -> None:
         return
     coords, projection = coordinates(run)
     points = _points(run, coords, projection)
-    _draw(run, "map", points, f"Map of {count_of(len(coords), 'row')} by {projection}", above, None)
+    label = f"Map of {count_of(len(coords), 'row')} by {projection}"
+    dense = None
+    if len(coords) >= MIN_DENSE:
+        key = ("density", projection, session.run_id)
+        dense = server.derive(key, lambda: density(coords))
+    _draw(run, "map", points, label, above, _names(run, coords, projection), dense)
+
+
+def _names(run: Run, coords: NDArray, kind: str) -> dict[str, object] | None:
+    """Names of the map's regions as a layout, if they are wanted."""
+    if not session.map_names:
+        return None
+
+    def make() -> list[tuple[float, float, str]]:
+        is_telling = pictures.shape_of(run) is None
+        features = run.table.frame.loc[run.ids, run.table.features if is_telling else []]
+        labels = run.frame["label"].astype(str).tolist() if run.class_labels is not None else None
+        return [(one.x, one.y, one.text) for one in name_regions(coords, labels, features)]
+
+    regions = server.derive(("regions", kind, session.run_id), make)
+    return {"annotations": charts.region_notes(regions, theme=layout.theme())}
+
+
+def draw_names_choice() -> None:
+    """Draw the choice whether regions of the map have names."""
+    st.toggle(
+        "Names",
+        **Session.map_names.lasting,
+        help="Names regions of the map by the class of most rows, and by the column that sets the rows "
+        "apart from all others.",
+    )
 
 
 def draw_decomposition(run: Run, *, above: int) -> None:
@@ -126,7 +161,8 @@ def draw_decomposition(run: Run, *, above: int) -> None:
 
 
 def _draw(
-    run: Run, name: str, points: PackedPoints, label: str, above: int, behind: dict[str, object] | None
+    run: Run, name: str, points: PackedPoints, label: str, above: int, behind: dict[str, object] | None,
+    dense: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
     shown, selected, picked = filtering.shown_ids(run), session.selected_ids, session.picked_id
     color = session.map_color if session.map_color in colors(run) else "value"
@@ -150,6 +186,7 @@ def _draw(
         pruned_ids=prunelist.pruned_ids(run),
         view=f"{run.opened.key} {run.settings.every_row} {label}",
         layout=behind,
+        density=dense,
         above=above,
     )
 

@@ -17,11 +17,12 @@ target_ranges: Family[tuple[float, float]] = Family("filter_target", widget=True
 # By the key of a range: all amounts that there are.
 _wholes: Family[tuple[float, float]] = Family("whole")
 _FILTERS: tuple[Entry[Any], ...] = (
-    Session.filter_labels, Session.filter_negative, Session.filter_planted, Session.filter_column,
+    Session.filter_labels, Session.filter_negative, Session.filter_planted, Session.filter_columns,
 )  # fmt: skip
 _OF_RUN: tuple[Entry[Any], ...] = (
-    Session.selected_ids, Session.picked_id, Session.prune_list, Session.prune_past, Session.prune_future,
-    Session.label_decisions, Session.label_past, Session.review_row, Session.review_log,
+    Session.selected_ids, Session.saved_selections, Session.picked_id, Session.prune_list,
+    Session.prune_past, Session.prune_future, Session.label_decisions, Session.label_past,
+    Session.review_row, Session.review_log,
 )  # fmt: skip
 
 
@@ -71,17 +72,20 @@ def _target() -> str:
 
 def current() -> Review:
     """Return the review as it stands in the session."""
-    column = session.filter_column
+    columns = {
+        name: _range(filter_ranges, name) or tuple(filter_values.get(name) or ())
+        for name in session.filter_columns
+    }
     filters = Filters(
         # Whatever else a class may be is not known to JSON.
         labels=tuple(x for x in session.filter_labels if isinstance(x, (str, int, float))),
-        negative=bool(session.filter_negative), planted=bool(session.filter_planted), column=column,
-        range=_range(filter_ranges, column), values=tuple(filter_values.get(column) or ()),
-        target=_range(target_ranges, _target()), color=session.map_color,
+        negative=bool(session.filter_negative), planted=bool(session.filter_planted), columns=columns,
+        target=_range(target_ranges, _target()), color=session.map_color, names=bool(session.map_names),
         projection=session.projection, decomposed=session.decomposed_by, below=session.explore_below,
     )  # fmt: skip
     return Review(
-        selected=tuple(session.selected_ids), picked=session.picked_id,
+        selected=tuple(session.selected_ids), saved=dict(session.saved_selections),
+        picked=session.picked_id,
         extrinsic_weight=float(session.extrinsic_weight), unit=session.unit, filters=filters,
         prune=session.prune_list, prune_past=_latest(session.prune_past),
         prune_future=_latest(session.prune_future), labels=dict(session.label_decisions),
@@ -106,20 +110,23 @@ def _latest(steps: list[Any]) -> tuple[Any, ...]:
 def show(review: Review, *, with_view: bool) -> None:
     """Put a kept review into the session; an address that opens it has its own weight and unit."""
     session.selected_ids, session.picked_id = list(review.selected), review.picked
+    session.saved_selections = dict(review.saved)
     filters = review.filters
     session.filter_labels = list(filters.labels)
     session.filter_negative, session.filter_planted = filters.negative, filters.planted
-    session.filter_column = filters.column
+    session.filter_columns = list(filters.columns)
     session.map_color, session.projection = filters.color, filters.projection
+    session.map_names = filters.names
     session.decomposed_by, session.explore_below = filters.decomposed, filters.below
-    for ranges, name, chosen in (
-        (filter_ranges, filters.column, filters.range), (target_ranges, _target(), filters.target),
-    ):  # fmt: skip
-        if chosen is None:
-            ranges.forget(name)
+    for family in (filter_ranges, filter_values, target_ranges):
+        family.forget_all()
+    if filters.target is not None:
+        target_ranges.set(_target(), filters.target)
+    for name, passing in filters.columns.items():
+        if passing and isinstance(passing[0], float):
+            filter_ranges.set(name, passing)
         else:
-            ranges.set(name, chosen)
-    filter_values.set(filters.column, list(filters.values))
+            filter_values.set(name, list(passing))
     session.prune_list = review.prune
     session.prune_past, session.prune_future = list(review.prune_past), list(review.prune_future)
     session.label_decisions = dict(review.labels)

@@ -231,11 +231,13 @@ class Session:
     curve_measure = Entry[str | None](widget=True)
     # Selection
     selected_ids = Entry[list[int]]([])
+    saved_selections = Entry[dict[str, tuple[int, ...]]](make=dict)
+    selection_name = Entry[str]("", widget=True)
     picked_id = Entry[int | None]()
     filter_labels = Entry[list[Any]]([], widget=True)
     filter_negative = Entry[bool](False, widget=True)
     filter_planted = Entry[bool](False, widget=True)
-    filter_column = Entry[str]("", widget=True)
+    filter_columns = Entry[list[str]]([], widget=True)
     search_rows = Entry[str]("", widget=True)
     search_missed = Entry[str]("")
     go_to_prune = Entry[bool](False)
@@ -245,6 +247,7 @@ class Session:
     # Map
     projection = Entry[str](Filters().projection, widget=True)
     map_color = Entry[str](Filters().color, widget=True)
+    map_names = Entry[bool](Filters().names, widget=True)
     # Prune list
     prune_list = Entry[PruneList](PruneList())
     prune_past = Entry[list[PruneList]](make=list)

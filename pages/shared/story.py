@@ -11,7 +11,7 @@ from ecoval_core.evaluation.profiles import describe_group
 from ecoval_core.text import count_of
 from ecoval_core.valuation.quality import nearest_neighbors
 from ecoval_core.workspace.runs import Run
-from pages.shared import formats, labelling, pictures, prunelist, rows, state
+from pages.shared import formats, labelling, pictures, prunelist, rows, selection, state
 from pages.shared.session import session
 
 N_NEIGHBORS = 10
@@ -157,6 +157,7 @@ def draw_selection(run: Run, ids: list[int]) -> None:
     st.subheader(count_of(len(of), "row") + " selected", anchor=False)
     if of.empty:
         return
+    selection.draw_name()
     mean, overall = of["value"].mean(), frame["value"].mean()
     n_below = int((of["value"] < 0).sum())
     n_harmful = int(of.index.isin(run.harmful_ids).sum())

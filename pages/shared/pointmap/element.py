@@ -102,6 +102,8 @@ def point_map(
     view: str = "",
     # Plotly's layout of what is drawn behind the points.
     layout: dict[str, Any] | None = None,
+    # Rows on a grid, drawn as lines of equal density behind the points.
+    density: dict[str, Any] | None = None,
     # Pixels beside the map, which gets the rest of the window's height.
     above: int = 340,
 ) -> None:
@@ -126,6 +128,7 @@ def point_map(
         "label": label,
         "view": view or published["points"],
         "layout": layout,
+        "density": density,
         "above": above,
         "palette": {
             "text": palette.text, "muted": palette.muted, "grid": palette.grid,

@@ -157,7 +157,7 @@ export class Plot {
   }
 }
 
-function traces({ points, shade, levels, pruned, palette, size }) {
+function traces({ points, shade, levels, pruned, palette, size, density }) {
   const n = points.x.length;
   const base = SIZES.find(([most]) => n <= most)[1] - (size.width < 480 && n > 300 ? 1 : 0);
   const { colors } = shade.words;
@@ -198,9 +198,17 @@ function traces({ points, shade, levels, pruned, palette, size }) {
     type, name, mode: "markers", x, y, hoverinfo: "skip",
     marker: { color, line: { width: 0 }, ...marker },
   });
+  const contours = density
+    ? [{
+        type: "contour", ...density, showscale: false, hoverinfo: "skip", autocontour: false,
+        contours: { start: 0.1, end: 0.9, size: 0.2, coloring: "none" },
+        line: { color: palette.muted, width: 1, smoothing: 1 },
+      }]
+    : [];
   return [
+    ...contours,
     trace("others", back, { size: Math.max(2, base - 2), opacity: 1 }),
-    trace("points", front, { size: nBack ? base + 0.5 : base, opacity: 0.9 }),
+    trace("points", front, { size: nBack ? base + 0.5 : base, opacity: density && !nBack ? 0.6 : 0.9 }),
     trace("pruned", crosses, {
       symbol: "x-thin-open", size: base + 3, line: { width: 1.5, color: crosses.color },
     }),

@@ -187,10 +187,10 @@ class PointMap {
 
   #scene() {
     const { points, shade, levels, pruned } = this;
-    const { palette, layout, status } = this.data;
+    const { palette, layout, status, density } = this.data;
     const style = getComputedStyle(this.root);
     return {
-      points, shade, levels, pruned, layout, status, view: this.view.ends, size: this.size, picked: this.#picked(),
+      points, shade, levels, pruned, layout, status, density, view: this.view.ends, size: this.size, picked: this.#picked(),
       palette: { ...palette, background: style.getPropertyValue("--st-background-color").trim() || palette.surface },
       font: style.fontFamily,
     };
