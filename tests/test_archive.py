@@ -35,6 +35,8 @@ from ecoval_core.workspace.tasks import TASKS
 from ecoval_core.workspace.workspace import Workspace
 from pages.shared.engine import Engine
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):

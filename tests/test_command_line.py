@@ -19,6 +19,8 @@ from ecoval_core.evaluation.curves import removal_curves
 from ecoval_core.tables import TableError, make_table, read_frame
 from ecoval_core.workspace.exports import exported_frame
 
+pytestmark = pytest.mark.processes
+
 # Without it the last bit of a number may be lost in reading.
 read_csv = partial(pd.read_csv, float_precision="round_trip")
 COMMAND = [sys.executable, "-m", "ecoval_core"]

@@ -27,6 +27,8 @@ from ecoval_core.work import slow
 from ecoval_core.work.cluster import cluster
 from ecoval_core.workspace.schema import Settings
 
+pytestmark = pytest.mark.processes
+
 # Workers inherit them: it must be the engine that holds its fits to one thread.
 TWO_THREADS = {f"{name}_NUM_THREADS": "2" for name in ("OMP", "OPENBLAS", "MKL")}
 FITTED = ("values_", "intrinsic_", "extrinsic_", "quality_", "cluster_values_", "labels_")

@@ -31,6 +31,8 @@ from ecoval_core.workspace.tasks import TASKS, Work
 from ecoval_core.workspace.workspace import Workspace, forget
 from pages.shared.engine import Engine
 
+pytestmark = pytest.mark.processes
+
 PATIENCE = 400
 FRAME = make_frame(60)
 # The last of them have no label.

@@ -27,6 +27,8 @@ from ecoval_core.files import limits
 from ecoval_core.files.delimited import guard_formulas
 from ecoval_core.tables import TableError, empty_words, read_frame
 
+pytestmark = pytest.mark.processes
+
 
 def refused(content, name="x.csv"):
     return refusal(read_frame, content, name)
@@ -38,7 +40,7 @@ def test_every_hostile_file_is_read_or_refused_or_ended_by_a_limit():
     *troubles, outcomes = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, f"ended at {done.stderr.splitlines()[-1:]}"
     assert troubles == []
-    assert min(outcomes["read"], outcomes["refused"]) > 200
+    assert min(outcomes["read"], outcomes["refused"]) > 100
     assert sum(outcomes.values()) - outcomes["read"] - outcomes["refused"] <= 20
 
 

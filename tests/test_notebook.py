@@ -17,6 +17,8 @@ from ecoval_core.tables import load_sample
 from ecoval_core.workspace.runs import load_opened
 from ecoval_core.workspace.workspace import Workspace
 
+pytestmark = pytest.mark.processes
+
 ROOT = Path(__file__).parents[1]
 
 
