@@ -170,7 +170,7 @@ def replay(
     Writes the table without the pruned rows (kept), those rows (removed) and every row with its values
     (all_values), each as .csv and .parquet, and compares their bytes with those that the recipe expects.
 
-    Example: python -m ecoval_core replay houses.recipe.json houses.csv --out again
+    Example: python -m ecoval_core replay houses_recipe.json houses.csv --out again
     """
     sources = [path for path in (recipe, table, validation, test) if path is not None]
     plan = read_recipe(recipe)

@@ -10,7 +10,17 @@ from ecoval_core import charts
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
 from ecoval_core.text import count_of
 from ecoval_core.workspace.runs import Opened
-from pages.shared import formats, layout, loading, menu, pictures, runlist, splitting, valuing
+from pages.shared import (
+    formats,
+    layout,
+    loading,
+    menu,
+    pictures,
+    runlist,
+    splitting,
+    unvalued,
+    valuing,
+)
 from pages.shared.session import Session, data_choices, session
 
 N_RECENT = 4
@@ -170,8 +180,10 @@ def draw_reading(opened: Opened) -> None:
 def draw_choices(opened: Opened) -> None:
     """Draw everything that was assumed, to be changed."""
     loading.remember_choices(opened)
+    changed = unvalued.of_table(opened)
     draw_reading(opened)
     draw_fixes(opened)
+    unvalued.mark(changed, "cells fixed")
     columns = [str(column) for column in opened.table.frame.columns]
     left, right = st.columns(2, gap="medium")
     left.selectbox("Target: the column to predict", columns, **choice("target"))
@@ -184,12 +196,14 @@ def draw_choices(opened: Opened) -> None:
         args=("task",),
         help="Classification predicts a label, regression a number. Detected from the target.",
     )
+    unvalued.mark(changed, "target", "task")
     st.multiselect(
         "Columns left out",
         [column for column in columns if column != opened.table.target],
         **choice("excluded"),
         placeholder="None: every column is used",
     )
+    unvalued.mark(changed, "columns left out")
     if opened.table.excluded:
         reasons = (
             f"**{formats.plain(column)}**: {formats.plain(reason)}"
@@ -197,6 +211,7 @@ def draw_choices(opened: Opened) -> None:
         )
         st.caption(" · ".join(reasons))
     splitting.draw(opened, loading.apply_choices, loading.add_file, loading.drop_file)
+    unvalued.mark(changed, "split", "weights")
     left, right = st.columns([3, 1], gap="medium")
     left.slider(
         "Split in percent: train up to the first handle, validate up to the second, test the rest",
@@ -212,6 +227,7 @@ def draw_choices(opened: Opened) -> None:
         **choice("seed"),
         help="The same seed gives the same split and the same planted errors.",
     )
+    unvalued.mark(changed, "proportions", "seed of the split")
     left, right = st.columns([1, 2], gap="medium", vertical_alignment="center")
     left.toggle(
         "Plant label noise",
@@ -225,6 +241,25 @@ def draw_choices(opened: Opened) -> None:
         40,
         **choice("noise"),
         disabled=opened.spec.split.noise == 0,
+    )
+    unvalued.mark(changed, "label noise")
+
+
+def draw_changes(opened: Opened) -> None:
+    """Say that the other pages still show the values of before, with the button that takes changes back."""
+    if not unvalued.of_table(opened):
+        return
+    text, button = st.columns([3, 1], vertical_alignment="center")
+    text.markdown(
+        ":small[:material/edit: **Not yet valued.** The other pages show the values of before, until you "
+        "value these rows.]"
+    )
+    button.button(
+        "Undo these changes",
+        key="back_to_run",
+        icon=":material/undo:",
+        on_click=runlist.open_record,
+        args=(session.run_id,),
     )
 
 
@@ -272,12 +307,14 @@ if session.complaint:
     st.error(formats.plain(session.complaint))
 draw_refused()
 current = session.opened
+# In a place of its own each, lest the browser moves the one to where the other was.
+first, later = st.container(), st.container()
 if current is None:
-    _, middle, _ = st.columns([1, 2, 1])
+    _, middle, _ = first.columns([1, 2, 1])
     with middle:
         draw_sources()
 else:
-    source, loaded = st.columns([1, 2.2], gap="large")
+    source, loaded = later.columns([1, 2.2], gap="large")
     with source:
         draw_sources()
     with loaded:
@@ -285,6 +322,7 @@ else:
         heading.subheader(formats.plain(current.table.name), anchor=False)
         with onward:
             menu.lead_on("value", "Value these rows")
+        draw_changes(current)
         draw_counts(current.table)
         draw_choices(current)
         draw_table(current)

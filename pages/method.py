@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import layout
+from pages.shared import layout, menu
 
 DRAWING = """
 digraph {{
@@ -230,3 +230,4 @@ st.subheader("Limits", anchor=False)
 st.markdown(LIMITS)
 st.subheader("How to cite the paper", anchor=False)
 st.code(CITATION.strip(), language="latex")
+menu.lead_on("data", "Go to Data")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -12,14 +11,14 @@ from ecoval_core import charts
 from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.new_rows import advantages
 from ecoval_core.tables import MAX_BYTES
-from ecoval_core.text import count_of
+from ecoval_core.text import count_of, file_stem
 from ecoval_core.work import slow
 from ecoval_core.work.jobs import JobState
 from ecoval_core.work.slow import BY_VALUE, RECOMMENDED, Acquisition, NewRows
 from ecoval_core.workspace import runs
 from ecoval_core.workspace.exports import to_csv, unique_name
 from ecoval_core.workspace.runs import Run
-from pages.shared import effects, formats, layout, progress, server, uploads
+from pages.shared import effects, formats, layout, menu, progress, server, uploads
 from pages.shared.session import Session, session
 
 MAX_ROWS_SHOWN = 2_000
@@ -225,9 +224,10 @@ if session.new_file is not None:
         st.markdown(f"**{formats.plain(name)}**")
         draw_figures(run, found.counts, found.valued)
         draw_notes(found)
-        stem = PurePath(name).stem
+        stem = file_stem(name)
         if len(found.valued):
             draw_valued(run, found.valued, original, stem)
             draw_acquisition(run, frame, name)
         if len(found.doubts):
             draw_doubts(run, found.doubts, original, stem)
+menu.lead_on("runs", "Go on to Runs")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import PurePath
 from typing import Any
 
 import streamlit as st
@@ -13,7 +12,7 @@ from ecoval_core import charts
 from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.pruning import detection
 from ecoval_core.evaluation.verdict import conclude
-from ecoval_core.text import count_of
+from ecoval_core.text import count_of, file_stem
 from ecoval_core.work import slow
 from ecoval_core.work.slow import N_RANDOM
 from ecoval_core.workspace.exports import Format, Which, check_parquet, export_table, to_csv
@@ -38,15 +37,18 @@ from pages.shared import (
 from pages.shared.pointmap.chart import Touch
 from pages.shared.session import Session, prune_thresholds, session
 
-_KINDS: dict[str, tuple[Which, str]] = {
-    "Pruned table": ("kept", "What stays: original columns, order and row ids"),
+# What is downloaded by its label: which rows, how the file's name ends, and what is in it.
+_KINDS: dict[str, tuple[Which, str, str]] = {
+    "Pruned table": ("kept", "pruned", "What stays: original columns, order and row ids"),
     "Removed rows": (
+        "removed",
         "removed",
         "What goes, with the reason, and values as on screen: in the unit chosen above, which the column "
         "unit names, unrounded",
     ),
     "All rows with values": (
         "all_values",
+        "values",
         "Every row with the part it was in, and whether it goes and why; those valued with value, standard "
         "error, intrinsic and extrinsic (in the unit chosen above, which the column unit names, "
         "unrounded), cluster, label quality",
@@ -191,7 +193,10 @@ def draw_curve(run: Run) -> None:
     with st.expander("The data"):
         st.dataframe(summary, key="curve_data", hide_index=True)
         layout.download(
-            "Every fit as CSV", lambda: to_csv(found.frame), "curves.csv", "download_curves"
+            "Every fit as CSV",
+            lambda: to_csv(found.frame),
+            f"{file_stem(run.table.name)}_curves.csv",
+            "download_curves",
         )
 
 
@@ -302,7 +307,7 @@ def draw_list(run: Run, ids: list[int]) -> None:
 def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
     """Draw the download buttons and the choice of format."""
     new_labels, decision = labelling.relabelled(run), prunelist.decide(run)
-    stem = PurePath(run.table.name).stem
+    stem = file_stem(run.table.name)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
             "Format",
@@ -314,11 +319,11 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
             persist_state="session",
         )
         refusal = _refusal(run) if kind == "parquet" else ""
-        for label, (which, explanation) in _KINDS.items():
+        for label, (which, ending, explanation) in _KINDS.items():
             layout.download(
                 label,
                 partial(export_table, run, which, decision, kind, new_labels, session.unit),
-                f"{stem}_{which}.{kind}",
+                f"{stem}_{ending}.{kind}",
                 f"download_{which}",
                 mime=_MIME[kind],
                 help=explanation,

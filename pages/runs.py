@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from ecoval_core.text import file_stem
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.work import slow
 from ecoval_core.work.jobs import JobState
@@ -164,7 +165,7 @@ def draw_run(record: RunRecord) -> None:
         layout.download(
             "Export as one file",
             partial(archive.export_run, server.workspace(), record.id),
-            f"{_file_name(record)}.ecoval",
+            f"{file_stem(record.name)}.ecoval",
             "export_run",
             mime="application/zip",
             disabled=record.state != "done",
@@ -178,11 +179,6 @@ def draw_run(record: RunRecord) -> None:
             args=(record,),
             help="Can be undone for a week.",
         )
-
-
-def _file_name(record: RunRecord) -> str:
-    clean = "".join(c if c.isalnum() or c in "-_. " else "_" for c in record.name).strip(" .")
-    return clean[:80] or "run"
 
 
 def import_file() -> None:
@@ -283,7 +279,9 @@ elif matching:
         draw_run(chosen)
 else:
     st.info("There are no runs yet: value the rows of a table first.")
-    menu.link("data", "Go to Data")
+    menu.lead_on("data", "Go to Data")
 if state.run() is not None:
     menu.link("compare", "Compare the run that is open with another")
 draw_import()
+if matching:
+    menu.lead_on("data", "Value another table")

@@ -217,15 +217,19 @@ if Session.start_at_once.take():
     state.start_run(opened, settings)
     st.rerun()
 with right:
-    job = state.run_job()
+    job, run = state.run_job(), state.run()
     if job is not None:
         progress.watch(job, "Models fitted")
+        st.caption(
+            "Settings changed now are not those of this valuation: they apply to the next one."
+            + (" Until it is finished, every page shows the values of before." if run else "")
+        )
     else:
         draw_plan(opened, settings)
-        run, record = state.run(), state.run_record()
-        if run is not None:
-            if Session.lead_to_map.take():
-                st.switch_page("explore.py")
-            draw_summary(run)
-        elif record is not None:
+        record = state.next_record() or (None if run else state.run_record())
+        if record is not None:
             draw_unfinished(record)
+        elif Session.lead_to_map.take():
+            st.switch_page("explore.py")
+    if run is not None:
+        draw_summary(run)

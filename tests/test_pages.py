@@ -38,7 +38,7 @@ from ecoval_core.work import slow
 from ecoval_core.workspace.exports import unit_of
 from ecoval_core.workspace.store import DATABASE
 from ecoval_core.workspace.workspace import default_root, forget
-from pages.shared import removal, server, story
+from pages.shared import layout, removal, server, story
 
 # umap-learn says so when it is imported and when it is handed neighbours, here from a job's thread,
 # where the filters that the core sets around it may be undone by the main thread.
@@ -120,7 +120,7 @@ def table(app, key):
 @pytest.fixture
 def patient(monkeypatch):
     """Curves begin by themselves however slow this machine is."""
-    monkeypatch.setattr(removal, "FEW_SECONDS", float("inf"))
+    monkeypatch.setattr(layout, "FEW_SECONDS", float("inf"))
 
 
 def table_with(app, column):
@@ -974,10 +974,16 @@ def test_run_is_compared_with_another_method_and_both_curves_are_measured(visit)
     assert set(chosen) <= set(ranks.abs().nlargest(21).index)
     wait(press(app, "measure_both"))
     assert "rows that both value" in text(app)
-    # What costs a fit a row waits for a click.
-    check(app.selectbox(key="compare_with").set_value("baseline leave_one_out").run())
+
+
+def test_method_that_takes_long_waits_for_a_click_and_says_how_long(visit, monkeypatch):
+    app = visit("compare")
+    monkeypatch.setattr(layout, "FEW_SECONDS", 0.0)
+    wait(check(app.selectbox(key="compare_with").set_value("baseline leave_one_out").run()))
+    assert not app.metric
     label = app.button(key="start_baseline").label
-    assert label == f"Value by Leave-one-out: {len(run.frame):,} fits"
+    assert re.fullmatch(r"Value by Leave-one-out, about [\d.]+ (s|min)", label)
+    assert figure(wait(press(app, "start_baseline")), "Rank agreement")
 
 
 def test_comparison_is_downloaded_in_the_units_on_screen(visit, offered):

@@ -21,7 +21,7 @@ from ecoval_core.workspace.rows import rows_per_fit, rows_to_value
 from ecoval_core.workspace.runs import Opened, automatic_clusters
 from ecoval_core.workspace.schema import Settings
 from ecoval_core.workspace.tasks import Task
-from pages.shared import formats, progress, state
+from pages.shared import formats, progress, state, unvalued
 from pages.shared.session import (
     Session,
     model_choices,
@@ -72,14 +72,17 @@ def draw_timing(opened: Opened, settings: Settings) -> None:
 
 
 def _recall_settings(opened: Opened) -> None:
-    settings = state.settings_of_run()
-    if settings is not None and not Session.granularity.is_kept:
+    record = state.next_record() or state.run_record()
+    if record is None or Session.granularity.is_kept:
+        return
+    settings, of = record.settings, record.spec
+    if of.table.task == opened.table.task and of.split.kind != "given":
         session.granularity = settings.n_clusters
         model_choices.set(opened.table.task, settings.model)
         scoring_choices.set(opened.table.task, settings.scoring)
-        for name, value in settings.parameters.items():
-            shown = name in SETTINGS.get(settings.model, {})
-            if shown and (value is None or isinstance(value, int | float)):
+        for name, one in SETTINGS.get(settings.model, {}).items():
+            value = settings.parameters.get(name, one.default)
+            if value is None or isinstance(value, int | float):
                 parameter_choices.set(f"{settings.model}.{name}", value)
         session.value_seed = settings.random_state
         session.every_row = settings.every_row
@@ -178,8 +181,18 @@ def _choose_parameters(model: str) -> dict[str, Any]:
 
 
 def choose(opened: Opened) -> Settings:
-    """Draw the settings, at first those of the run if there is one, and return what is chosen."""
+    """Draw the settings, at first those of the run if there is one, and return what is chosen.
+
+    What differs from the run that is open is marked as not valued yet.
+    """
     _recall_settings(opened)
+    valued, changed = unvalued.settings_of(opened), {}
+
+    def mark(field: str, name: str, value: Any) -> None:
+        if valued is not None and getattr(valued, field) != value:
+            changed[name] = unvalued.say(field, valued)
+        unvalued.mark(changed, name)
+
     _, is_possible = _said_of_rows(opened, every_row=True)
     every_row = st.toggle(
         "Value every row",
@@ -190,6 +203,7 @@ def choose(opened: Opened) -> Settings:
         "averaged. The test rows stay apart, for the curves and the effect of pruning.",
     )
     every_row = every_row and is_possible
+    mark("every_row", "rows valued", every_row)
     st.caption(formats.plain(_said_of_rows(opened, every_row)[0]))
     try:
         on_offer = models_for(opened.table.task)
@@ -203,10 +217,14 @@ def choose(opened: Opened) -> Settings:
         **model_choices.lasting(opened.table.task),
         help="The model whose rows are valued. A row's value is its value for this model.",
     )
+    mark("model", "model", model)
     with st.expander("Settings of the model"):
         parameters = _choose_parameters(model)
+    if "model" not in changed:
+        mark("parameters", "settings of the model", parameters)
     estimator = check_parameters(model, make_model(model, opened.table.task), parameters)
     balanced = _choose_balance(opened)
+    mark("balanced", "weights of classes", balanced)
     steps, automatic = granularities(opened, estimator, balanced=balanced, every_row=every_row)
     n_rows = rows_per_fit(opened.split, every_row)
     _settle_granularity(opened, steps, automatic)
@@ -218,6 +236,7 @@ def choose(opened: Opened) -> Settings:
         help="A **cluster** is a group of similar rows with the same label or target. Each is left out once. "
         "Few clusters: quick and coarse. As many as rows: leave-one-out.",
     )
+    mark("n_clusters", "granularity", int(n_clusters))
     size = f"{n_rows / n_clusters:.3g}"
     note = "automatic" if n_clusters == automatic else f"automatic would be {automatic:,}"
     st.caption(f"About {size} row{'' if size == '1' else 's'} per cluster; {note}.")
@@ -229,6 +248,7 @@ def choose(opened: Opened) -> Settings:
         **scoring_choices.lasting(opened.table.task),
         help="Values are measured in this score, averaged over the validation rows.",
     )
+    mark("scoring", "score", scoring)
     if scoring in _SHORT_SCORES:
         st.caption(f"{SCORINGS[scoring].title.capitalize()}.")
     with st.expander("Advanced"):
@@ -250,6 +270,9 @@ def choose(opened: Opened) -> Settings:
             help="Effects are measured on a stratified sample of so many validation rows where there are "
             "more. Beyond a few thousand they move values by less than their error.",
         )
+    mark("random_state", "seed", int(seed))
+    mark("max_val_samples", "validation rows", int(most))
+    unvalued.note(changed)
     n_val = len(opened.split.y_val)
     if n_val > most and not every_row:
         st.caption(f"Effects are measured on {most:,} of {n_val:,} validation rows (Advanced).")
