@@ -25,8 +25,8 @@ N_DISAGREEMENTS = 20
 SCATTER_KEY = "agreement"
 TABLE_KEY = "disagreements"
 QUESTIONS: dict[Literal["lowest", "highest"], str] = {
-    "lowest": "What if the worst go first, by each?",
-    "highest": "What if the best go first, by each?",
+    "lowest": "What if the lowest values are removed first?",
+    "highest": "What if the highest values are removed first?",
 }
 
 
@@ -113,7 +113,7 @@ def draw_figures(found: Comparison, other: str) -> None:
         f"Of the lowest {CLASS_SHARE:.0%} in both",
         f"{lowest['shared']:,.0f} of {lowest['n_rows']:,.0f}",
     )
-    shared.caption(f"{lowest['expected_shared']:,.0f} by chance")
+    shared.caption(f"{lowest['expected_shared']:,.0f} expected by chance")
     only.metric("Rows compared", f"{len(found.rows):,}")
     apart = [(len(found.only_a), "this run"), (len(found.only_b), formats.plain(other))]
     lines = [f"{n:,} only in {name}" for n, name in apart if n]
@@ -183,7 +183,7 @@ def _download(
 
 def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
     """Draw the removal curves of both over each other, or the button that measures them."""
-    st.subheader("Curves of both", anchor=False)
+    st.subheader("Removal curves of both", anchor=False)
     balanced = st.toggle(
         "Class-balanced: remove the same share of every class",
         **Session.compare_balanced.lasting,
@@ -218,8 +218,8 @@ def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
 
 layout.title(
     "Compare",
-    "Where two valuations of the same rows agree, they are worth more trust; where they do not, look at the "
-    "rows.",
+    "Two valuations of the same rows are more trustworthy where they agree. Where they disagree, "
+    "look at the rows.",
 )
 run = layout.need_run()
 layout.warn_if_unreliable(run)

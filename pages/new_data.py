@@ -82,7 +82,7 @@ def draw_figures(run: Run, counts: dict[str, int], valued: pd.DataFrame) -> None
         if run.split.task == "classification":
             n_doubted = int((valued["suggested_label"] != valued["label"]).sum())
             figures[3].metric(f"Doubtful {noun}s", f"{n_doubted:,} of {len(valued):,}")
-            figures[3].caption("the judges would say something else")
+            figures[3].caption("the models predict something else")
     if counts["n_unlabelled"]:
         figures[1].caption(f"{counts['n_unlabelled']:,} more have no {noun}")
 
@@ -91,10 +91,10 @@ def draw_valued(run: Run, valued: pd.DataFrame, original: pd.DataFrame, stem: st
     """Draw the labelled rows, those to acquire first on top."""
     st.subheader("Which to acquire first", anchor=False)
     st.markdown(
-        "**Priority** asks what one more row would add: effect on the score, for a credible "
-        f"{formats.target_word(run)}, where the model is not right already, less for each further row of the "
-        "same cluster. **Value** is what the row would be worth as part of the table; it pays for being "
-        "typical too, so it is not an order to acquire by."
+        "**Priority** estimates what one more row would add to the score, if its "
+        f"{formats.target_word(run)} is credible and the model is not right already. Each further "
+        "row of the same cluster adds less. **Value** is what the row would be worth as part of "
+        "the table. It also rewards typical rows, so it is not the order to acquire rows in."
     )
     unit = formats.unit_of(run)
     ranked = unit.scale(valued).sort_values("place", kind="stable")
@@ -116,8 +116,8 @@ def draw_doubts(run: Run, doubts: pd.DataFrame, original: pd.DataFrame, stem: st
     noun = formats.target_word(run)
     st.subheader(f"Rows without a {noun}: which to label first", anchor=False)
     st.markdown(
-        f"Without a {noun} a row has no value. What can be said is where a {noun} would be news: the rows on "
-        "top are those that the judges are least sure of, not too many of one cluster."
+        f"A row without a {noun} has no value. The rows at the top are those whose {noun} the "
+        "models are least sure of, with a limit on rows of the same cluster."
     )
     ranked = doubts.sort_values("place", kind="stable")
     columns = {
@@ -199,7 +199,7 @@ def draw_acquisition(run: Run, frame: str, name: str) -> None:
 
 layout.title(
     "New data",
-    "Value the rows of a second file by the run that is open, without a refit, and see which of them to "
+    "Value the rows of a second file with the open run, without refitting, and see which rows to "
     "acquire or to label first.",
 )
 run = layout.need_run()
@@ -209,8 +209,8 @@ st.file_uploader(
     key=Session.new_upload.key,
     on_change=open_file,
     max_upload_size=MAX_BYTES // 2**20,
-    help=f"The column {formats.plain(run.table.target)} may be missing, or empty in some rows: those "
-    "are ranked by where a label would be news.",
+    help=f"The column {formats.plain(run.table.target)} may be missing or have empty cells: rows "
+    "without a label are ranked by how informative a label would be.",
 )
 finish_reading()
 if session.new_complaint:

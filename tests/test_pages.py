@@ -313,7 +313,7 @@ def test_plan_says_fits_and_time_and_the_run_is_summed_up(visit):
     verdict = run.verdict(effect, None if curves is None else curves.frame)
     assert verdict.advice() in text(app)
     assert not app.toggle(key="balanced_classes").value
-    assert "Above a third it starts off." in text(app)
+    assert "Below a third, this would be switched on automatically." in text(app)
 
 
 def test_setting_of_the_model_chosen_on_the_page_is_that_of_the_run():
@@ -335,7 +335,7 @@ def test_without_a_surplus_its_shares_are_dashes():
     app = value(upload(open_app(), "chance.csv", frame.to_csv(index=False).encode()))
     assert float(figure(app, "Surplus")) <= 0
     assert figure(app, "Intrinsic share") == "–"
-    assert "returns to scale –" in text(app)
+    assert "sum of cluster effects – of the surplus" in text(app)
     assert "nan" not in text(app)
 
 
@@ -499,7 +499,7 @@ def test_every_row_is_valued_at_five_times_the_fits_and_followed_on_every_page(v
 def test_repeats_say_how_stable_values_are_at_any_weight(visit):
     app = wait(press(visit("value"), "repeat"))
     assert 0 < float(figure(app, "Rank agreement")) <= 1
-    n_sure, of = map(int, figure(app, "Beyond two errors of zero").split(" of "))
+    n_sure, of = map(int, figure(app, "More than two errors from zero").split(" of "))
     assert 0 < n_sure <= of == len(run_of(app).frame)
     moved = figure(app, "A value moves by")
     check(app.slider(key="extrinsic_weight").set_value(1.0).run())

@@ -98,30 +98,31 @@ BASELINES: dict[str, Baseline] = {
     for baseline in (
         Baseline(
             "knn_shapley", "KNN-Shapley",
-            "What a row brings to the five nearest neighbours of the validation rows, averaged over all "
-            "sets of rows that it could join.",
+            "How much a row improves the prediction of the validation rows by their five nearest "
+            "neighbours, averaged over all subsets of the other rows.",
             _BOTH, needs_validation=True, function=_knn_shapley,
         ),
         Baseline(
             "data_oob", "Data-OOB",
-            "How well decision trees that have not seen a row predict its target; validation rows play "
-            "no part.",
+            "How well decision trees that have not seen a row predict its target. Validation rows "
+            "are not used.",
             _BOTH, needs_validation=False, function=_data_oob,
         ),
         Baseline(
             "leave_one_out", "Leave-one-out",
-            "How far the score of the run falls when the row alone is left out: one fit for every row.",
+            "How much the score of the run falls when this row alone is removed: one fit for "
+            "every row.",
             _BOTH, needs_validation=True, function=_leave_one_out,
         ),
         Baseline(
             "self_confidence", "Self-confidence",
-            "What the model of the run, fitted without the row's fold, makes of its target; validation "
-            "rows play no part.",
+            "How well the model of the run, fitted without the row's fold, predicts its target. "
+            "Validation rows are not used.",
             _BOTH, needs_validation=False, function=_self_confidence,
         ),
         Baseline(
             "random", "Random",
-            "A draw that knows nothing: whatever agrees with it agrees by chance.",
+            "Random values: any agreement with them is due to chance.",
             _BOTH, needs_validation=False, function=_random,
         ),
     )

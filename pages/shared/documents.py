@@ -56,8 +56,8 @@ def draw(
             "download_report",
             mime="text/html",
             icon=":material/description:",
-            help="Figures, settings, decisions and measured effects in one file that opens without a "
-            "network, for a colleague or for the records.",
+            help="Figures, settings, decisions and measured effects in one file that opens "
+            "offline, to share or to keep.",
         )
         layout.download(
             "Recipe (JSON)",
@@ -66,6 +66,6 @@ def draw(
             "download_recipe",
             mime="application/json",
             icon=":material/receipt_long:",
-            help="What was chosen and decided, from which the command “ecoval replay RECIPE TABLE --out "
-            "FOLDER” makes these downloads again, to the same bytes.",
+            help="All settings and decisions. The command “ecoval replay RECIPE TABLE --out "
+            "FOLDER” uses it to make exactly the same files again.",
         )

@@ -165,9 +165,9 @@ def _draw_view(run: Run | None, *, is_value_page: bool) -> None:
         0.05,
         key=Session.extrinsic_weight.key,
         bind="query-params",
-        help="How much of a row's measured effect (its extrinsic value) counts. The rest of what the rows "
-        "add to the score is shared out by quality (intrinsic value). Changes every view at once; nothing "
-        "is fitted again.",
+        help="How much the measured effect of a row (its extrinsic value) counts. The rest of the "
+        "surplus is divided by the quality of the rows (intrinsic value). Every page changes "
+        "at once; no model is fitted again.",
     )
 
 

@@ -59,9 +59,9 @@ def describe(record: RunRecord) -> str:
     if record.spec.split.rule != RANDOM:
         parts.append(f"split {record.spec.split.describe()}")
     if settings.balanced:
-        parts.append("classes weigh equally")
+        parts.append("equal class weights")
     if settings.every_row:
-        parts.append("every row")
+        parts.append("every row valued")
     return ", ".join(parts)
 
 

@@ -16,7 +16,7 @@ from pages.shared.session import session
 # What visitors know the fields of a split by.
 _SPLIT = {
     "kind": "split", "column": "split", "words": "split", "validation": "split", "test": "split",
-    "groups": "split", "proportions": "proportions", "weights": "weights", "noise": "label noise",
+    "groups": "split", "proportions": "proportions", "weights": "weights", "noise": "planted errors",
     "random_state": "seed of the split",
 }  # fmt: skip
 
@@ -33,7 +33,7 @@ def of_table(opened: Opened) -> dict[str, str]:
     if now.table.task != before.table.task:
         changed["task"] = before.table.task
     if set(now.table.excluded) != set(before.table.excluded):
-        changed["columns left out"] = formats.plain(", ".join(before.table.excluded) or "none")
+        changed["ignored columns"] = formats.plain(", ".join(before.table.excluded) or "none")
     if now.table.fixes != before.table.fixes:
         changed["cells fixed"] = f"{len(before.table.fixes):,}"
     for field, name in _SPLIT.items():
@@ -46,7 +46,7 @@ def _split_words(split: SplitSpec) -> dict[str, str]:
     shares = "–".join(f"{100 * share:.0f}" for share in split.proportions)
     return {
         "split": formats.plain(split.describe()), "proportions": f"{shares} %",
-        "weights": formats.plain(split.weights or "none"), "label noise": f"{split.noise:.0%}",
+        "weights": formats.plain(split.weights or "none"), "planted errors": f"{split.noise:.0%}",
         "seed of the split": str(split.random_state),
     }  # fmt: skip
 
