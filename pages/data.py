@@ -180,6 +180,7 @@ def draw_reading(opened: Opened) -> None:
 def draw_choices(opened: Opened) -> None:
     """Draw everything that was assumed, to be changed."""
     loading.remember_choices(opened)
+    layout.say_what_changes_do()
     changed = unvalued.of_table(opened)
     draw_reading(opened)
     draw_fixes(opened)

@@ -221,6 +221,7 @@ if opened.spec.split.kind == "given":
     st.stop()
 left, right = st.columns([1, 2.6], gap="large")
 with left:
+    layout.say_what_changes_do()
     settings = valuing.choose(opened)
     st.caption(
         "You can change the extrinsic weight in *View* above at any time; no model is fitted again."
@@ -232,10 +233,8 @@ with right:
     job, run = state.run_job(), state.run()
     if job is not None:
         progress.watch(job, "Models fitted")
-        st.caption(
-            "Settings changed now are not those of this valuation: they apply to the next one."
-            + (" Until it is finished, every page shows the values of before." if run else "")
-        )
+        if run is not None:
+            st.caption("Until it is finished, every page shows the values of the run before.")
     else:
         draw_plan(opened, settings)
         record = state.next_record() or (None if run else state.run_record())

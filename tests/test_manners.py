@@ -65,6 +65,7 @@ def test_values_stay_on_every_page_until_those_of_the_next_valuation_are_there(v
     wait(check(app.number_input(key="value_seed").set_value(7).run()))
     press(app, "start")
     assert has(app.button, "cancel")
+    assert "It keeps its settings: what you change here applies to the next one." in text(app)
     assert figure(app, "Surplus"), "the values of before are still summed up"
     for screen in ("explore", "prune", "labels"):
         go(app, screen)
@@ -124,6 +125,17 @@ def test_another_table_has_no_values_of_the_one_before(visit):
     app = press(visit("data"), "sample_penguins")
     assert "not valued yet" in header(app)
     assert "Value them first" in go(app, "explore").info[0].value
+
+
+def test_a_split_changed_during_a_valuation_is_for_the_next_one():
+    app = go(press(open_app(), "sample_digits"), "value")
+    check(app.selectbox(key="model_classification").set_value("random_forest").run())
+    press(app, "start")
+    run = app.query_params["run"]
+    check(go(app, "data").number_input(key="data_seed").set_value(7).run())
+    assert "what you change here applies to the next one" in text(app)
+    assert app.query_params["run"] == run
+    assert has(go(app, "value").button, "cancel")
 
 
 def test_a_run_opened_by_hand_shows_its_own_settings(visit):

@@ -243,6 +243,15 @@ def need_run() -> Run:
     return run
 
 
+def say_what_changes_do() -> None:
+    """Say what a change of the choices below does while a valuation is under way."""
+    if state.run_job() is not None:
+        st.caption(
+            ":material/info: A valuation is running. It keeps its settings: what you change here applies to "
+            "the next one."
+        )
+
+
 def warn_if_unreliable(run: Run) -> None:
     """Warn in plain words where the values of a run should not be trusted."""
     if warning := reliability_warning(run.ecoval):

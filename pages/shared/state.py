@@ -27,11 +27,11 @@ from pages.shared.session import Session, session
 def open_table(new: Opened) -> None:
     """Make a table the current one; values of another table are one click away.
 
-    Values of the same cells stay open, also where they are split anew, until there are others.
+    Values of the same cells stay open, or are waited for, also where the cells are split anew.
     """
     old = session.opened
     is_another = old is None or old.key != new.key
-    if run() is not None and _has_same_cells(new):
+    if _has_same_cells(new) and (run() is not None or run_job() is not None):
         session.opened = new
         return
     if is_another:
