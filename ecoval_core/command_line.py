@@ -116,7 +116,7 @@ def value(
 @click.option("--class-balanced", is_flag=True, help="Remove the same share of every class.")
 @click.option(
     "--n-random", type=click.IntRange(min=1), default=10, show_default=True,
-    help="Orders drawn for each random strategy.",
+    help="Number of random orders for each random strategy.",
 )  # fmt: skip
 def curves(
     table: Path, out: Path, strategies: Sequence[str], class_balanced: bool, n_random: int,
@@ -152,11 +152,11 @@ def curves(
 @click.argument("table", type=PATH, required=False)
 @click.option(
     "--out", type=PATH, required=True, metavar="FOLDER",
-    help="Folder to write into, made if it is not there; files of the same names are replaced.",
+    help="Output folder, created if it does not exist; existing files are replaced.",
 )  # fmt: skip
 @click.option(
     "--any-table", is_flag=True,
-    help="Go on where TABLE is not the one that the recipe was made from.",
+    help="Continue even if TABLE is not the table that the recipe was made from.",
 )  # fmt: skip
 @file_options
 @REPORT
@@ -170,7 +170,7 @@ def replay(
     Writes the table without the pruned rows (kept), those rows (removed) and every row with its values
     (all_values), each as .csv and .parquet, and compares their bytes with those that the recipe expects.
 
-    Example: python -m ecoval_core replay houses.recipe.json houses.csv --out again
+    Example: python -m ecoval_core replay houses_recipe.json houses.csv --out again
     """
     sources = [path for path in (recipe, table, validation, test) if path is not None]
     plan = read_recipe(recipe)

@@ -91,7 +91,7 @@ def print_table(table: Table) -> None:
     if n_left := table.n_rows - n_labelled:
         click.echo(f"Set aside: {count_of(n_left, 'row')} without a target.", err=True)
     for column, reason in table.excluded.items():
-        click.echo(f"Left out: {column!r} ({plain(reason)}).", err=True)
+        click.echo(f"Ignored: {column!r} ({plain(reason)}).", err=True)
 
 
 def print_reading(reading: Reading) -> None:

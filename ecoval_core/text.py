@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
+_ENDINGS = re.compile(r"(\.(csv|tsv|txt|json|jsonl|ndjson|parquet|xlsx?|gz))+$", re.IGNORECASE)
 MINUS, DASH = "−", "–"
 # Not printable, but without them words of Persian and of Hindi fall apart.
 _JOINERS = "\u200c\u200d"
@@ -33,3 +35,9 @@ def join(parts: Sequence[str], total: int | None = None) -> str:
 def known(amount: float, form: str) -> str:
     """Return an amount in a format of Python's such as ".0%", or a dash where it is not known."""
     return f"{amount:{form}}".replace("-", MINUS) if math.isfinite(amount) else DASH
+
+
+def file_stem(name: str) -> str:
+    """Return the name of a table or run as the beginning of file names that every system takes."""
+    stem = _ENDINGS.sub("", name)
+    return re.sub(r"[^\w-]+", "_", stem)[:60].strip("_") or "table"

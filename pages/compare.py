@@ -13,20 +13,20 @@ from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.baselines import BASELINES, baselines_for
 from ecoval_core.evaluation.comparison import CLASS_SHARE, Comparison, compare_valuations
 from ecoval_core.evaluation.curves import summarise_curves
-from ecoval_core.text import count_of, known
+from ecoval_core.text import count_of, file_stem, known
 from ecoval_core.work import slow
 from ecoval_core.workspace.exports import Unit, to_csv
 from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.runs import Run
-from pages.shared import effects, formats, layout, progress, rows, runlist, state
+from pages.shared import effects, formats, layout, menu, rows, runlist, state
 from pages.shared.session import Session, selected_points, session
 
 N_DISAGREEMENTS = 20
 SCATTER_KEY = "agreement"
 TABLE_KEY = "disagreements"
 QUESTIONS: dict[Literal["lowest", "highest"], str] = {
-    "lowest": "What if the worst go first, by each?",
-    "highest": "What if the best go first, by each?",
+    "lowest": "What if the lowest values are removed first?",
+    "highest": "What if the highest values are removed first?",
 }
 
 
@@ -85,14 +85,13 @@ def other_of(run: Run, chosen: str) -> Other | None:
         return Other(record.name, found.frame["value"], source, formats.unit_of(found))
     baseline = BASELINES[key]
     st.caption(baseline.explanation)
-    task = slow.baseline(run.key, key)
-    if baseline.is_costly:
-        label = f"Value by {baseline.title}: {count_of(len(run.ids), 'fit')}"
-        values = layout.offer(
-            task, label, "start_baseline", what=baseline.title, cancelled="Cancelled."
-        )
-    else:
-        values = progress.fetch("baseline", task, baseline.title, can_cancel=True)
+    values = layout.fetch_or_offer(
+        slow.baseline(run.key, key),
+        slow.baseline_timing(run.key, key),
+        f"Value by {baseline.title}",
+        "start_baseline",
+        what=baseline.title,
+    )
     if values is None:
         return None
     return Other(baseline.title, pd.Series(values, run.frame.index), {"baseline": key})
@@ -114,7 +113,7 @@ def draw_figures(found: Comparison, other: str) -> None:
         f"Of the lowest {CLASS_SHARE:.0%} in both",
         f"{lowest['shared']:,.0f} of {lowest['n_rows']:,.0f}",
     )
-    shared.caption(f"{lowest['expected_shared']:,.0f} by chance")
+    shared.caption(f"{lowest['expected_shared']:,.0f} expected by chance")
     only.metric("Rows compared", f"{len(found.rows):,}")
     apart = [(len(found.only_a), "this run"), (len(found.only_b), formats.plain(other))]
     lines = [f"{n:,} only in {name}" for n, name in apart if n]
@@ -163,7 +162,7 @@ def draw_rows(
         layout.download(
             "Every row as CSV",
             lambda: to_csv(_download(compared, units, names)),
-            "comparison.csv",
+            f"{file_stem(run.table.name)}_comparison.csv",
             "download_comparison",
         )
     rows.draw(run, ids, TABLE_KEY, notes=notes)
@@ -184,7 +183,7 @@ def _download(
 
 def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
     """Draw the removal curves of both over each other, or the button that measures them."""
-    st.subheader("Curves of both", anchor=False)
+    st.subheader("Removal curves of both", anchor=False)
     balanced = st.toggle(
         "Class-balanced: remove the same share of every class",
         **Session.compare_balanced.lasting,
@@ -219,8 +218,8 @@ def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
 
 layout.title(
     "Compare",
-    "Where two valuations of the same rows agree, they are worth more trust; where they do not, look at the "
-    "rows.",
+    "Two valuations of the same rows are more trustworthy where they agree. Where they disagree, "
+    "look at the rows.",
 )
 run = layout.need_run()
 layout.warn_if_unreliable(run)
@@ -261,3 +260,4 @@ if other is not None:
         )
     draw_rows(run, found, compared, units, names)
     draw_curves(run, other, names)
+menu.lead_on("prune", "Go on to Prune")

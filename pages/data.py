@@ -10,7 +10,17 @@ from ecoval_core import charts
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
 from ecoval_core.text import count_of
 from ecoval_core.workspace.runs import Opened
-from pages.shared import formats, layout, loading, menu, pictures, runlist, splitting, valuing
+from pages.shared import (
+    formats,
+    layout,
+    loading,
+    menu,
+    pictures,
+    runlist,
+    splitting,
+    unvalued,
+    valuing,
+)
 from pages.shared.session import Session, data_choices, session
 
 N_RECENT = 4
@@ -42,15 +52,15 @@ def draw_sources() -> None:
         st.switch_page("value.py")
     st.caption(
         f"Handwritten digits with {loading.DEMO_NOISE:.0%} of the training labels made wrong on "
-        "purpose: watch the method find them."
+        "purpose, to see whether the method finds them."
     )
     st.file_uploader(
         "Or upload your own table",
         key=Session.upload.key,
         on_change=loading.open_upload,
         max_upload_size=MAX_BYTES // 2**20,
-        help="CSV with any common separator and encoding (.gz too), JSON Lines, Parquet or Excel. It "
-        "stays on this machine.",
+        help="CSV with any common separator and encoding (.gz too), JSON Lines, Parquet or Excel. "
+        "The file stays on this machine.",
     )
     draw_recent()
     st.markdown("**Or take a sample**")
@@ -74,8 +84,8 @@ def draw_refused() -> None:
         return
     with st.container(border=True, key="refused"):
         st.markdown(
-            f"**{formats.plain(refused.name)}** was read. Choose another target, or leave columns out, "
-            "to open it:"
+            f"**{formats.plain(refused.name)}** was read. Choose another target, or columns to "
+            "ignore, to open it:"
         )
         target, excluded, button = st.columns([1, 2, 0.6], vertical_alignment="bottom")
         columns = refused.columns
@@ -83,10 +93,10 @@ def draw_refused() -> None:
             "Target", columns, columns.index(refused.target), key=Session.refused_target.key
         )
         left_out = excluded.multiselect(
-            "Columns left out",
+            "Columns to ignore",
             [column for column in columns if column != chosen],
             key=Session.refused_excluded.key,
-            placeholder="None but ids and constants",
+            placeholder="Only ids and constants",
         )
         button.button(
             "Open it",
@@ -150,14 +160,14 @@ def draw_reading(opened: Opened) -> None:
         return
     left, right = st.columns(2, gap="medium")
     left.text_input(
-        "Row with the names",
+        "Row with the column names",
         key=data_choices.key("header"),
         placeholder="First row",
         on_change=loading.read_again,
-        help="Of columns, counted from 1. Two such as 1,2 are joined; none if the file has no names.",
+        help="Counted from 1. Write 1,2 to join two rows, or none if the file has no column names.",
     )
     if reading.header == ():
-        left.caption("No row holds names: the columns are numbered.")
+        left.caption("No row has column names, so the columns are numbered.")
     if reading.sheets:
         right.selectbox(
             "Sheet",
@@ -170,8 +180,11 @@ def draw_reading(opened: Opened) -> None:
 def draw_choices(opened: Opened) -> None:
     """Draw everything that was assumed, to be changed."""
     loading.remember_choices(opened)
+    layout.say_what_changes_do()
+    changed = unvalued.of_table(opened)
     draw_reading(opened)
     draw_fixes(opened)
+    unvalued.mark(changed, "cells fixed")
     columns = [str(column) for column in opened.table.frame.columns]
     left, right = st.columns(2, gap="medium")
     left.selectbox("Target: the column to predict", columns, **choice("target"))
@@ -184,12 +197,14 @@ def draw_choices(opened: Opened) -> None:
         args=("task",),
         help="Classification predicts a label, regression a number. Detected from the target.",
     )
+    unvalued.mark(changed, "target", "task")
     st.multiselect(
-        "Columns left out",
+        "Columns to ignore",
         [column for column in columns if column != opened.table.target],
         **choice("excluded"),
         placeholder="None: every column is used",
     )
+    unvalued.mark(changed, "ignored columns")
     if opened.table.excluded:
         reasons = (
             f"**{formats.plain(column)}**: {formats.plain(reason)}"
@@ -197,9 +212,11 @@ def draw_choices(opened: Opened) -> None:
         )
         st.caption(" · ".join(reasons))
     splitting.draw(opened, loading.apply_choices, loading.add_file, loading.drop_file)
+    unvalued.mark(changed, "split", "weights")
     left, right = st.columns([3, 1], gap="medium")
     left.slider(
-        "Split in percent: train up to the first handle, validate up to the second, test the rest",
+        "Split (%): training rows up to the first handle, validation rows up to the second, then "
+        "test rows",
         5,
         95,
         **choice("split"),
@@ -212,19 +229,39 @@ def draw_choices(opened: Opened) -> None:
         **choice("seed"),
         help="The same seed gives the same split and the same planted errors.",
     )
+    unvalued.mark(changed, "proportions", "seed of the split")
     left, right = st.columns([1, 2], gap="medium", vertical_alignment="center")
     left.toggle(
-        "Plant label noise",
+        "Plant label errors",
         **choice("noisy"),
-        help="For demonstrations: makes some training labels wrong and remembers which, so that "
-        "you can see whether low values find them.",
+        help="For demonstrations: changes some training labels and remembers which, so that you "
+        "can see whether low values find them. These rows are called planted errors.",
     )
     right.slider(
-        "Share of the training labels made wrong, percent",
+        "Training labels to change (%)",
         1,
         40,
         **choice("noise"),
         disabled=opened.spec.split.noise == 0,
+    )
+    unvalued.mark(changed, "planted errors")
+
+
+def draw_changes(opened: Opened) -> None:
+    """Say that the other pages still show the values of before, with the button that takes changes back."""
+    if not unvalued.of_table(opened):
+        return
+    text, button = st.columns([3, 1], vertical_alignment="center")
+    text.markdown(
+        ":small[:material/edit: **Not yet valued.** The other pages show the values of before, until you "
+        "value these rows.]"
+    )
+    button.button(
+        "Undo these changes",
+        key="back_to_run",
+        icon=":material/undo:",
+        on_click=runlist.open_record,
+        args=(session.run_id,),
     )
 
 
@@ -240,7 +277,7 @@ def draw_counts(table: Table) -> None:
     for column, (label, value) in zip(st.columns(4), counts.items(), strict=True):
         column.metric(label, value)
     if len(table.unlabelled_ids):
-        st.caption("Rows without a target are set aside: they are neither used nor valued.")
+        st.caption("Rows without a target are neither used nor valued.")
 
 
 def draw_table(opened: Opened) -> None:
@@ -248,8 +285,9 @@ def draw_table(opened: Opened) -> None:
     table, theme = opened.table, layout.theme()
     layout.chart(charts.split_bar(opened.split.parts, theme=theme), key="split_chart")
     st.caption(
-        "Training rows are valued, on request validation rows too. Validation rows measure what they are "
-        "worth; test rows are kept for the curves and for the effect of pruning."
+        "The training rows are valued, and optionally the validation rows. Values are measured on "
+        "the validation rows. The test rows are used only for the removal curves and the effect "
+        "of pruning."
     )
     left, right = st.columns(2, gap="medium")
     with left:
@@ -272,12 +310,14 @@ if session.complaint:
     st.error(formats.plain(session.complaint))
 draw_refused()
 current = session.opened
+# In a place of its own each, lest the browser moves the one to where the other was.
+first, later = st.container(), st.container()
 if current is None:
-    _, middle, _ = st.columns([1, 2, 1])
+    _, middle, _ = first.columns([1, 2, 1])
     with middle:
         draw_sources()
 else:
-    source, loaded = st.columns([1, 2.2], gap="large")
+    source, loaded = later.columns([1, 2.2], gap="large")
     with source:
         draw_sources()
     with loaded:
@@ -285,6 +325,7 @@ else:
         heading.subheader(formats.plain(current.table.name), anchor=False)
         with onward:
             menu.lead_on("value", "Value these rows")
+        draw_changes(current)
         draw_counts(current.table)
         draw_choices(current)
         draw_table(current)

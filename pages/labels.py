@@ -45,9 +45,9 @@ def list_suspects(run: Run) -> list[int]:
         }.__getitem__,
         required=True,
         **Session.label_list.lasting,
-        help=f"An issue is a {noun} that the judges find unlikely, and less likely than is usual for its "
-        "class, while another is likelier than usual. The other list ranks every row: in a rare class many "
-        "rows look doubtful that are right.",
+        help=f"An issue is a {noun} that three models find unlikely, also compared with other rows "
+        "of its class, while they find another one likely. The other list ranks every row; "
+        "for a rare class it lists many that are correct.",
     )
     right.toggle("Undecided only", **Session.label_undecided.lasting)
     threshold = None
@@ -58,9 +58,9 @@ def list_suspects(run: Run) -> list[int]:
             1.0,
             step=0.05,
             **Session.label_threshold.lasting,
-            help=f"{noun.capitalize()} quality: how likely the given {noun} is in the eyes of three judges "
-            "that have not seen it, in [0, 1]: the row's neighbours, the model fitted without the row, and a "
-            "forest.",
+            help=f"{noun.capitalize()} quality: how likely the given {noun} is, from 0 to 1, "
+            "according to three models that have not seen it: nearest neighbours, the model "
+            "of the run fitted without the row, and a random forest.",
         )
     found = labelling.suspects(run, threshold, undecided_only=session.label_undecided)
     ids = [int(row) for row in found.index[:MAX_LISTED]]
@@ -77,7 +77,7 @@ def list_suspects(run: Run) -> list[int]:
         "label_quality": st.column_config.ProgressColumn(
             "quality", format="%.2f", min_value=0, max_value=1
         ),
-        "flipped": st.column_config.CheckboxColumn("planted", help="Made wrong by you"),
+        "flipped": st.column_config.CheckboxColumn("planted", help="Changed on purpose on Data"),
     }
     key, _ = ticks.place(TABLE_KEY, ids)
     drawn = st.dataframe(
@@ -92,13 +92,13 @@ def list_suspects(run: Run) -> list[int]:
         st.caption(f"Showing the first {len(ids):,} of {len(found):,} rows.")
     marked = [ids[position] for position in drawn["selection"]["rows"] if position < len(ids)]
     st.caption(
-        f"{len(found):,} of {len(run.frame):,} valued rows, the most doubtful first. Mark rows at the "
-        "left to decide on them alone; with none marked the buttons act on all that are listed."
+        f"{len(found):,} of {len(run.frame):,} valued rows, the lowest quality first. Tick rows "
+        "on the left to decide on those alone; otherwise the buttons apply to every row listed."
     )
     if run.settings.balanced:
         st.caption(
-            "Judges do not weigh classes: in a rare class more rows look doubtful than are wrong. Decide on "
-            "those row by row."
+            "Label quality ignores the weights of classes: in a rare class more labels look wrong "
+            "than are. Decide on those one by one."
         )
     return marked or ids
 
@@ -144,7 +144,9 @@ def draw_decisions(run: Run, ids: list[int]) -> None:
 def _what_accepting_does(run: Run, ids: list[int]) -> str:
     """Say what accepting the suggestions of some rows does, class by class."""
     if run.split.task == "regression":
-        return f"Accepting gives {count_of(len(ids), 'row')} the target that the judges expect."
+        return (
+            f"Accepting gives {count_of(len(ids), 'row')} the target that the three models predict."
+        )
     moves = labelling.changes_by_class(run, ids)
     told = [
         f"**{formats.plain(name)}** loses {lost:,} and gains {gained:,} of its {count_of(size, 'row')}"
@@ -158,7 +160,7 @@ def draw_effects(run: Run) -> None:
     st.subheader("Relabel or remove?", anchor=False)
     new_labels = labelling.relabelled(run)
     if not new_labels:
-        st.caption("Both are measured as soon as a suggestion is accepted.")
+        st.caption("Both are measured once you accept a suggestion.")
         return
     left, right = st.columns(2, gap="large")
     with left:
@@ -192,8 +194,9 @@ def draw_cards(run: Run) -> None:
 
 layout.title(
     "Labels",
-    "**Label quality** says which labels are likely wrong: how credible the given label is to three models "
-    "that have not seen it. **Value** says what a row is worth: a wrong label can do little harm.",
+    "**Label quality** is how likely the given label is according to three models that have not "
+    "seen it; a low quality suggests a wrong label. **Value** is what a row is worth to the "
+    "model: not every wrong label does harm.",
 )
 run = layout.need_run()
 layout.warn_if_unreliable(run)

@@ -9,11 +9,14 @@ page = st.navigation(menu.pages(), position="top" if access.is_admitted() else "
 access.require()
 state.restore_from_address()
 loading.finish()
+state.open_next()
+state.take_over()
 state.write_address()
 reviews.show_view()
 had_run = state.run() is not None
 access.draw_user()
 layout.status_line(is_value_page=page.title == "Value")
+layout.draw_lost(page.title)
 page.run()
 state.write_address()
 if not had_run and state.run() is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.shared import layout
+from pages.shared import layout, menu
 
 DRAWING = """
 digraph {{
@@ -22,9 +22,9 @@ digraph {{
     clusters -> fits -> phi;
   }}
   subgraph cluster_2 {{
-    label="Stage 2: share it out (derived here)"; color="{line}"; style="rounded"; labeljust=l;
+    label="Stage 2: divide it (derived here)"; color="{line}"; style="rounded"; labeljust=l;
     extrinsic [label="Extrinsic: predicted for every row,\\ncorrected to what was measured"];
-    intrinsic [label="Intrinsic: quality, from\\nthree judges of its label"];
+    intrinsic [label="Intrinsic: quality, from three\\nmodels that predict its label"];
     value [label="Value of each row", penwidth=2];
     extrinsic -> value [label="weight b"];
     intrinsic -> value [label="the rest"];
@@ -38,19 +38,19 @@ INKS = {
 }
 
 READING = """
-- **Above zero**: the model's score on unseen rows is higher thanks to this row. **Below zero**: the model
-  is better without it: look at it first, then decide whether to correct its label or to prune it.
-- Values **sum to the surplus**: the score of the model less that of a guess that knows no features
-  (class frequencies, or the mean). A per mille of the surplus is a thousandth of that.
-- A value belongs to **this model, this score, this table**. Another model may need other rows.
-- A small value does not mean a bad row: rows that can replace one another share what they produce.
-- **±** is one standard error: how far the value would move with other validation rows, and with
-  nothing else; two of them are the bar for "more than two standard errors from zero".
-  *Repeat with 5 seeds* on the Value page adds what chance contributes.
-- Usually the training rows are valued. *Value every row* lets each fifth of the training and validation rows
-  validate the other four and averages; the values then sum to the mean surplus of the five.
-- Values rank rows well; the exact number of one row is an estimate. Use *Prune* to measure
-  what removing rows does before you act on it.
+- **Above zero**: the row raises the model's score on unseen rows. **Below zero**: the model is better
+  without it. Look at such a row first, then decide whether to correct its label or to prune it.
+- Values **sum to the surplus**: the score of the model minus that of a guess that uses no features (class
+  frequencies, or the mean). A per mille of the surplus is a thousandth of that.
+- A value holds for **this model, this score and this table**. Another model may need other rows.
+- A small value does not mean a bad row: rows that can replace one another share their value.
+- **±** is one standard error: how much the value would change with other validation rows. *Repeat with 5
+  seeds* on the Value page also measures the effect of random choices.
+- By default only the training rows are valued. *Value every row* splits training and validation rows into
+  five folds, validates on each fold in turn and averages; the values then sum to the mean surplus of the
+  five.
+- Values rank rows well; the exact number of one row is an estimate. Use *Prune* to measure what removing
+  rows does before you act on it.
 """
 PAPERS = """
 **From the paper** (EcoVal, KDD 2024): valuing clusters instead of rows by leaving each cluster out;
@@ -58,41 +58,43 @@ propagating a cluster's value to its members with a Cobb-Douglas production func
 extrinsic part of every value, with diminishing returns; values for unseen points without a new fit.
 """
 OURS = """
-**Our own reconstruction**: the authors' code and exact formulas are not public to us. Stage 1 here is the
-paper's. Stage 2, that is the formulas for extrinsic value, for quality, and for how the two are paid, is
+**Our own reconstruction**: the authors' code and exact formulas are not available to us. Stage 1 follows
+the paper. Stage 2, that is, the formulas for extrinsic value, for quality and for combining the two, was
 derived in this project from the paper's premises. Results may therefore differ from the authors'.
 """
 TWO_QUESTIONS = """
-**Label quality** says how credible a given label is to judges that have not seen it: sort by it to find wrong
-labels. A **label issue** is a label that they find unlikely, and less likely than is usual for its class,
-while another is likelier than usual: look at these first. **Value** says what a row, with the label it has,
-is worth to the model: sort by it to decide what to keep or to remove.
+**Label quality** is how likely the given label is according to three models that have not seen it: sort by
+it to find wrong labels. A **label issue** is a label that these models find unlikely, also compared with
+other rows of its class, while they find another one likely: look at these first. **Value** is what a row
+with its given label is worth to the model: sort by it to decide what to keep or to remove.
 """
 MEASURED = """
-Three models (logistic regression, a random forest, nearest neighbours); rows are removed by value, accuracy
-is that on test rows.
+These figures are for three models (logistic regression, a random forest, nearest neighbours). Rows are
+removed by value, and accuracy is measured on test rows.
 
-- 28 public tables with 15 % wrong labels: **label quality** finds them with an AUC of 0.90 to 0.91, the best
-  other method (Data-OOB or out-of-fold confidence) with 0.89. Removing the **lowest values** first leaves as
-  much accuracy as the best other method, with a forest 0.006 more; removing the highest first hurts more than
-  by KNN-Shapley (0.66 against 0.71, 0.69 against 0.71, 0.62 against 0.63).
-- The same tables, 10 % wrong labels: of the rows listed as **label issues** 70 % are wrong, and accepting all
-  of them raises balanced accuracy by 0.012; where nothing is wrong 3.7 % are listed.
-- 16 tables with a rare class, **classes weighing equally**: of the rare rows 7 to 10 % are among the lowest
-  15 % (by KNN-Shapley 84 %), and balanced accuracy stays above that of removing rows at random; with 10 %
-  wrong labels by 0.03 to 0.06.
+- 28 public tables with 15 % wrong labels: **label quality** finds them with an AUC of 0.90 to 0.91, the
+  best other method (Data-OOB or out-of-fold confidence) with 0.89. Removing the **lowest values** first
+  leaves as much accuracy as the best other method, with a forest 0.006 more; removing the highest first
+  hurts more than by KNN-Shapley (0.66 against 0.71, 0.69 against 0.71, 0.62 against 0.63).
+- The same tables, 10 % wrong labels: of the rows listed as **label issues** 70 % are wrong, and accepting
+  all of them raises balanced accuracy by 0.012; where nothing is wrong 3.7 % are listed.
+- 16 tables with a rare class, **equal class weights**: of the rare rows 7 to 10 % are among the lowest 15 %
+  (by KNN-Shapley 84 %), and balanced accuracy stays above that of removing rows at random; with 10 % wrong
+  labels by 0.03 to 0.06.
 """
 LIMITS = """
-- If the model hardly beats the guess, there is no surplus to share out, and the app warns that the values
-  are unreliable.
+- If the model is hardly better than the guess, there is no surplus to divide, and the app warns that the
+  values are unreliable.
 - Few validation rows make values noisy: every value is an average over them.
-- Without equal weights a rare class hardly counts: its rows get the lowest values, and pruning them removes
-  the class. *Weigh classes equally* is on by itself where the rarest class has less than a third of its even
-  share; *Prune* keeps half of every class unless told otherwise. Neither makes a test row of a rare class
-  more: with few of them, no effect on it can be measured surely.
-- Judges do not weigh classes: among rare rows more look wrong than are. Look before accepting in bulk.
+- Without equal weights a rare class hardly affects the score: its rows get the lowest values, and pruning
+  them removes the class. *Weigh classes equally* is on by default if the rarest class has less than a third
+  of the share it would have if all classes were equally large; *Prune* keeps at least half of every class
+  by default. Neither helps if a rare class has few test rows: effects on it cannot then be measured
+  reliably.
+- Label quality ignores the weights of classes: in a rare class more labels look wrong than are. Check them
+  before you accept many at once.
 - Above 10,000 training rows the fits use a sample; every row is still valued. Above 2,000 validation rows
-  (*Advanced* on Value) effects are measured on a stratified sample of them.
+  (*Advanced* on Value) effects are measured on a stratified sample.
 - Errors that all point the same way in one region look like a rule to any model, and to this method too.
 - Accuracy as a score is coarse: most rows change no prediction. Prefer probability.
 """
@@ -111,7 +113,8 @@ CITATION = """
 def draw_stages() -> None:
     """Draw both stages, across for wide windows and down for narrow ones; the style of the page shows one."""
     description = (
-        "Stage 1 values clusters by leaving each out; stage 2 shares each value out among its rows."
+        "Stage 1 values clusters by removing each in turn; stage 2 divides each value among its "
+        "rows."
     )
     for key, direction in (("wide", "LR"), ("narrow", "TB")):
         with st.container(key=key):
@@ -132,25 +135,24 @@ def _formulas(*parts: str) -> None:
 def draw_formulas() -> None:
     """Draw the formulas, with every symbol in words."""
     st.markdown(
-        "$U(S)$ is the mean score, over the validation rows $v$, of the model fitted on the rows $S$; "
-        "$Y = U(D) - U(\\emptyset)$ is the **surplus**. Leaving **cluster** $c$ out changes the score at "
-        "$v$ by $\\Delta_c(v)$; the mean of that is the cluster's value:"
+        "$U(S)$ is the mean score, over the validation rows $v$, of the model fitted on the rows "
+        "$S$; $Y = U(D) - U(\\emptyset)$ is the **surplus**. Removing **cluster** $c$ changes the "
+        "score at $v$ by $\\Delta_c(v)$; the mean of that is the cluster's value:"
     )
     _formulas(r"\Delta_c(v) = s(f_D; v) - s(f_{-c}; v)", r"\Phi_c = \tfrac1m \sum_v \Delta_c(v)")
     st.markdown(
-        "Logistic regression, ridge, least squares, naive Bayes and nearest neighbours are not fitted again "
-        "for $f_{-c}$: it follows from $f_D$, exactly or, for logistic regression, by Newton steps whose "
-        "error is 0.0005 to 0.03 of the size of the effects. Any other model is fitted again.\n\n"
-        "Where **classes weigh equally**, every mean over $v$ is weighted by one over the share of the class "
-        "of $v$, the model gets the same weights, and the guess is the same for all classes.\n\n"
-        "**Extrinsic.** Two kernels predict what each row $i$ contributes at $v$: *proximity*, the share of "
-        "trees of a forest in which $i$ and $v$ fall into one leaf, times the agreement of their residuals "
-        "$r$ under the model without the cluster; and the *Shapley* value of $i$ at $v$ in the game "
-        "of the five "
+        "Logistic regression, ridge, least squares, naive Bayes and nearest neighbours are not "
+        "fitted again for $f_{-c}$: it follows from $f_D$, exactly or, for logistic regression, "
+        "by Newton steps whose error is 0.0005 to 0.03 of the size of the effects. Any other "
+        "model is fitted again.\n\nWith **equal class weights**, every mean over $v$ is weighted "
+        "by one over the share of the class of $v$, the model gets the same weights, and the "
+        "guess gives every class the same probability.\n\n**Extrinsic.** Two kernels predict what "
+        "each row $i$ contributes at $v$: *proximity*, the share of trees of a forest in which "
+        "$i$ and $v$ fall into one leaf, times the agreement of their residuals $r$ under the "
+        "model without the cluster; and the *Shapley* value of $i$ at $v$ in the game of the five "
         "nearest neighbours. Their weights $\\beta \\ge 0$ are fitted to the measured effects by "
-        "least squares, "
-        "so that no model is a special case; the prediction is then corrected to what was measured, as far "
-        "as the difference is more than the noise of the measurement:"
+        "least squares, so that no model is a special case; the prediction is then corrected to "
+        "what was measured, as far as the difference is more than the noise of the measurement:"
     )
     _formulas(
         r"s_i = \tfrac1m \sum_v \big( \beta_1 \, \kappa(i, v) \, \langle r_i, r_v \rangle + "
@@ -166,20 +168,23 @@ def draw_formulas() -> None:
         "where nothing is uncertain, exactly $\\Phi_c$."
     )
     st.markdown(
-        "**Intrinsic.** Three judges give every row class probabilities without having seen its "
-        "label: its ten "
-        "nearest neighbours, the model of the run out of fold, and the forest out of bag. They are pooled by "
-        "a Cobb-Douglas function whose elasticities $w \\ge 0$ make the given labels likeliest. **Label "
-        "quality** is the pooled probability of the given label; the quality that is paid is relative to the "
-        "likeliest label, after the class shares are divided out where classes weigh equally (regression: "
-        "predictions pooled by least squares, and $e^{-|r|}$ in units of the usual residual):"
+        "**Intrinsic.** Three models predict class probabilities for every row without having "
+        "seen its label: its ten nearest neighbours, the model of the run out of fold, and the "
+        "forest out of bag. They are pooled by a Cobb-Douglas function whose elasticities $w \\ge "
+        "0$ make the given labels likeliest. **Label quality** is the pooled probability of the "
+        "given label; the quality $q_i$ is relative to the likeliest label, with equal class "
+        "weights after dividing by the class shares (regression: predictions pooled by least "
+        "squares, and $e^{-|r|}$ in units of the usual residual):"
     )
     _formulas(
         r"p_i(c) \propto \prod_j p_{ij}(c)^{w_j}",
         r"\text{label quality}_i = p_i(y_i)",
         r"q_i = \frac{p_i(y_i)}{\max_c p_i(c)}",
     )
-    st.markdown("**Value.** Measured effect is paid at the weight $b$, quality is paid the rest:")
+    st.markdown(
+        "**Value.** The measured effect counts with the weight $b$; the rest of the surplus is "
+        "divided by quality:"
+    )
     _formulas(
         r"\text{value}_i = \underbrace{b \, E_i}_{\text{extrinsic}} + "
         r"\underbrace{\Big(Y - b \sum_j E_j\Big) \frac{q_i}{\sum_j q_j}}_{\text{intrinsic}}",
@@ -209,9 +214,7 @@ def draw_derivation() -> None:
     )
 
 
-layout.title(
-    "Method", "EcoVal values training data in two stages, at the cost of one fit a cluster."
-)
+layout.title("Method", "EcoVal values training data in two stages, with one model fit per cluster.")
 draw_stages()
 left, right = st.columns(2, gap="large")
 left.info(PAPERS)
@@ -230,3 +233,4 @@ st.subheader("Limits", anchor=False)
 st.markdown(LIMITS)
 st.subheader("How to cite the paper", anchor=False)
 st.code(CITATION.strip(), language="latex")
+menu.lead_on("data", "Go to Data")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -12,14 +11,14 @@ from ecoval_core import charts
 from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.new_rows import advantages
 from ecoval_core.tables import MAX_BYTES
-from ecoval_core.text import count_of
+from ecoval_core.text import count_of, file_stem
 from ecoval_core.work import slow
 from ecoval_core.work.jobs import JobState
 from ecoval_core.work.slow import BY_VALUE, RECOMMENDED, Acquisition, NewRows
 from ecoval_core.workspace import runs
 from ecoval_core.workspace.exports import to_csv, unique_name
 from ecoval_core.workspace.runs import Run
-from pages.shared import effects, formats, layout, progress, server, uploads
+from pages.shared import effects, formats, layout, menu, progress, server, uploads
 from pages.shared.session import Session, session
 
 MAX_ROWS_SHOWN = 2_000
@@ -83,7 +82,7 @@ def draw_figures(run: Run, counts: dict[str, int], valued: pd.DataFrame) -> None
         if run.split.task == "classification":
             n_doubted = int((valued["suggested_label"] != valued["label"]).sum())
             figures[3].metric(f"Doubtful {noun}s", f"{n_doubted:,} of {len(valued):,}")
-            figures[3].caption("the judges would say something else")
+            figures[3].caption("the models predict something else")
     if counts["n_unlabelled"]:
         figures[1].caption(f"{counts['n_unlabelled']:,} more have no {noun}")
 
@@ -92,10 +91,10 @@ def draw_valued(run: Run, valued: pd.DataFrame, original: pd.DataFrame, stem: st
     """Draw the labelled rows, those to acquire first on top."""
     st.subheader("Which to acquire first", anchor=False)
     st.markdown(
-        "**Priority** asks what one more row would add: effect on the score, for a credible "
-        f"{formats.target_word(run)}, where the model is not right already, less for each further row of the "
-        "same cluster. **Value** is what the row would be worth as part of the table; it pays for being "
-        "typical too, so it is not an order to acquire by."
+        "**Priority** estimates what one more row would add to the score, if its "
+        f"{formats.target_word(run)} is credible and the model is not right already. Each further "
+        "row of the same cluster adds less. **Value** is what the row would be worth as part of "
+        "the table. It also rewards typical rows, so it is not the order to acquire rows in."
     )
     unit = formats.unit_of(run)
     ranked = unit.scale(valued).sort_values("place", kind="stable")
@@ -117,8 +116,8 @@ def draw_doubts(run: Run, doubts: pd.DataFrame, original: pd.DataFrame, stem: st
     noun = formats.target_word(run)
     st.subheader(f"Rows without a {noun}: which to label first", anchor=False)
     st.markdown(
-        f"Without a {noun} a row has no value. What can be said is where a {noun} would be news: the rows on "
-        "top are those that the judges are least sure of, not too many of one cluster."
+        f"A row without a {noun} has no value. The rows at the top are those whose {noun} the "
+        "models are least sure of, with a limit on rows of the same cluster."
     )
     ranked = doubts.sort_values("place", kind="stable")
     columns = {
@@ -200,7 +199,7 @@ def draw_acquisition(run: Run, frame: str, name: str) -> None:
 
 layout.title(
     "New data",
-    "Value the rows of a second file by the run that is open, without a refit, and see which of them to "
+    "Value the rows of a second file with the open run, without refitting, and see which rows to "
     "acquire or to label first.",
 )
 run = layout.need_run()
@@ -210,8 +209,8 @@ st.file_uploader(
     key=Session.new_upload.key,
     on_change=open_file,
     max_upload_size=MAX_BYTES // 2**20,
-    help=f"The column {formats.plain(run.table.target)} may be missing, or empty in some rows: those "
-    "are ranked by where a label would be news.",
+    help=f"The column {formats.plain(run.table.target)} may be missing or have empty cells: rows "
+    "without a label are ranked by how informative a label would be.",
 )
 finish_reading()
 if session.new_complaint:
@@ -225,9 +224,10 @@ if session.new_file is not None:
         st.markdown(f"**{formats.plain(name)}**")
         draw_figures(run, found.counts, found.valued)
         draw_notes(found)
-        stem = PurePath(name).stem
+        stem = file_stem(name)
         if len(found.valued):
             draw_valued(run, found.valued, original, stem)
             draw_acquisition(run, frame, name)
         if len(found.doubts):
             draw_doubts(run, found.doubts, original, stem)
+menu.lead_on("runs", "Go on to Runs")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from pathlib import PurePath
 from typing import Any
 
 import streamlit as st
@@ -13,7 +12,7 @@ from ecoval_core import charts
 from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.pruning import detection
 from ecoval_core.evaluation.verdict import conclude
-from ecoval_core.text import count_of
+from ecoval_core.text import count_of, file_stem
 from ecoval_core.work import slow
 from ecoval_core.work.slow import N_RANDOM
 from ecoval_core.workspace.exports import Format, Which, check_parquet, export_table, to_csv
@@ -38,18 +37,25 @@ from pages.shared import (
 from pages.shared.pointmap.chart import Touch
 from pages.shared.session import Session, prune_thresholds, session
 
-_KINDS: dict[str, tuple[Which, str]] = {
-    "Pruned table": ("kept", "What stays: original columns, order and row ids"),
+# What is downloaded by its label: which rows, how the file's name ends, and what is in it.
+_KINDS: dict[str, tuple[Which, str, str]] = {
+    "Pruned table": (
+        "kept",
+        "pruned",
+        "The rows that remain, with their original columns, order and row ids",
+    ),
     "Removed rows": (
         "removed",
-        "What goes, with the reason, and values as on screen: in the unit chosen above, which the column "
-        "unit names, unrounded",
+        "removed",
+        "The pruned rows, with the reason and their values, unrounded, in the unit chosen in View "
+        "(see the column unit)",
     ),
     "All rows with values": (
         "all_values",
-        "Every row with the part it was in, and whether it goes and why; those valued with value, standard "
-        "error, intrinsic and extrinsic (in the unit chosen above, which the column unit names, "
-        "unrounded), cluster, label quality",
+        "values",
+        "Every row with its part, whether it is pruned and why. Valued rows also have value, "
+        "standard error, intrinsic and extrinsic value (unrounded, in the unit chosen in View; "
+        "see the column unit), cluster and label quality",
     ),
 }
 # Classes named in a line; the rest are counted.
@@ -71,8 +77,8 @@ def draw_figures(run: Run, ids: list[int]) -> None:
         figures[1].metric(
             "Planted errors caught",
             f"{found.caught:,} of {len(flipped):,}",
-            help="Precision: part of the list that is planted errors. Recall: part of the planted "
-            "errors that is on the list.",
+            help="Precision: the share of the list that is planted errors. Recall: the share of "
+            "the planted errors that is on the list.",
         )
         precision = f"{found.precision:.0%}" if ids else "–"
         figures[1].caption(f"precision {precision}, recall {found.recall:.0%}")
@@ -86,7 +92,8 @@ def draw_figures(run: Run, ids: list[int]) -> None:
             st.metric(
                 "Kept by the limit of their class",
                 f"{len(spared):,}",
-                help="Rows that the rules name, but that stay because too few of their class would be left.",
+                help="Rows that the rules select, but that are kept because too few rows of their "
+                "class would remain.",
             )
             st.caption(_by_class(run, spared) or "no row")
     with figures[-1]:
@@ -112,7 +119,7 @@ def draw_effect(run: Run, ids: list[int]) -> None:
     """Draw what pruning does to the test scores."""
     st.subheader("What pruning does to the model", anchor=False)
     if not ids:
-        st.caption("Measured as soon as a row is on the list.")
+        st.caption("Measured once a row is on the list.")
         return
     effect = prunelist.effect(run, ids)
     if effect is not None:
@@ -147,8 +154,8 @@ def draw_curve(run: Run) -> None:
             "Class-balanced: remove the same share of every class",
             key="balanced",
             bind="query-params",
-            help="Removing the best rows first can look good merely by deleting whole classes. With this "
-            "switch the classes keep their balance.",
+            help="Removing the highest values first may remove whole classes. With this switch, "
+            "every class loses the same share.",
         )
     found = removal.fetch(run, balanced=balanced, key="measure")
     if found is None:
@@ -159,17 +166,18 @@ def draw_curve(run: Run) -> None:
     if session.curve_measure not in on_offer:
         session.curve_measure = main
     chosen = measure.selectbox(
-        "Test score drawn",
+        "Test score shown",
         on_offer,
         format_func=effects.title,
         **Session.curve_measure.lasting,
-        help="Look at the recall of each class as well: an overall score hides what happens to a rare class.",
+        help="Look at the recall of each class too: an overall score hides what happens to a rare "
+        "class.",
     )
     summary, baseline, metric = removal.of_measure(run, found.frame, chosen)
     placed = removal.marks(run, run.class_labels if balanced else None)
     figure = charts.removal_chart(
         summary, baseline, metric, theme=layout.theme(), marks=placed,
-        title="What if I remove the lowest, or the highest, values first?",
+        title="What if the lowest, or the highest, values are removed first?",
     )  # fmt: skip
 
     def set_share(touch: Touch) -> None:
@@ -180,18 +188,21 @@ def draw_curve(run: Run) -> None:
 
     selecting.draw(run, figure, f"curve_{chosen}", set_share)
     st.caption(
-        "Click a point of the curve **lowest value first** to prune the rows removed up to there; the slider "
-        f"below does the same. {count_of(found.n_refits, 'model fit')} in {formats.seconds(found.seconds)}; "
-        f"bands hold the middle 80 % of {N_RANDOM} random orders. Random clusters are a control: if removing "
-        "whole clusters at random hurts as much as removing the best rows, it is the missing kinds of rows "
-        "that hurt."
+        "Click a point of the curve **lowest value first** to prune the rows removed up to there; "
+        f"the slider below does the same. {count_of(found.n_refits, 'model fit')} in "
+        f"{formats.seconds(found.seconds)}; bands show the middle 80 % of {N_RANDOM} random "
+        "orders. Random clusters are a control: if removing whole clusters at random hurts as "
+        "much as removing the best rows, the loss is due to missing kinds of rows."
     )
     if (concluded := conclude(found.frame, main)) is not None:
         st.markdown(f"**{concluded.sentence}**")
     with st.expander("The data"):
         st.dataframe(summary, key="curve_data", hide_index=True)
         layout.download(
-            "Every fit as CSV", lambda: to_csv(found.frame), "curves.csv", "download_curves"
+            "Every fit as CSV",
+            lambda: to_csv(found.frame),
+            f"{file_stem(run.table.name)}_curves.csv",
+            "download_curves",
         )
 
 
@@ -222,7 +233,7 @@ def draw_rules(run: Run) -> None:
 
     share, below, picks = st.columns(3, gap="medium")
     share.slider(
-        "Lowest share of the rows, percent",
+        "Lowest values to prune (% of the rows)",
         0.0,
         60.0,
         step=0.5,
@@ -250,7 +261,8 @@ def draw_rules(run: Run) -> None:
             step=5,
             key=Session.prune_quota.key,
             on_change=change_quota,
-            help="Keeps the highest-valued rows of a class that the rules would empty. 0 switches it off.",
+            help="The highest-valued rows of every class are kept up to this share. 0 switches it "
+            "off.",
         )
     picks.markdown(
         f"**Picked by hand:** {count_of(len(rules.picked), 'row')}  \n"
@@ -293,7 +305,7 @@ def draw_list(run: Run, ids: list[int]) -> None:
             restored = sorted(rules.restored)
             rows.draw(run, restored, "restored_rows")
             st.button(
-                "Let the rules decide on them",
+                "Apply the rules to them again",
                 key="unrestore",
                 on_click=lambda: prunelist.change_by(restored=frozenset()),
             )
@@ -302,7 +314,7 @@ def draw_list(run: Run, ids: list[int]) -> None:
 def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
     """Draw the download buttons and the choice of format."""
     new_labels, decision = labelling.relabelled(run), prunelist.decide(run)
-    stem = PurePath(run.table.name).stem
+    stem = file_stem(run.table.name)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.segmented_control(
             "Format",
@@ -314,11 +326,11 @@ def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
             persist_state="session",
         )
         refusal = _refusal(run) if kind == "parquet" else ""
-        for label, (which, explanation) in _KINDS.items():
+        for label, (which, ending, explanation) in _KINDS.items():
             layout.download(
                 label,
                 partial(export_table, run, which, decision, kind, new_labels, session.unit),
-                f"{stem}_{which}.{kind}",
+                f"{stem}_{ending}.{kind}",
                 f"download_{which}",
                 mime=_MIME[kind],
                 help=explanation,
@@ -378,8 +390,8 @@ def _refusal(run: Run) -> str:
 
 layout.title(
     "Prune",
-    "Rows on the prune list are left out of the pruned table. Nothing is deleted: the list can be "
-    "changed, undone and restored row by row, and the rest is measured before you download.",
+    "The pruned table omits the rows on the prune list. Nothing is deleted: you can undo every "
+    "change and restore single rows, and the effect is measured before you download.",
 )
 run = layout.need_run()
 layout.warn_if_unreliable(run)

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from ecoval_core.text import count_of, file_stem
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.work import slow
 from ecoval_core.work.jobs import JobState
@@ -49,7 +50,7 @@ def draw_list(records: list[RunRecord]) -> RunRecord | None:
     number = st.column_config.NumberColumn
     columns: dict[str, Any] = {
         "open": st.column_config.TextColumn(
-            "open", width=50, help="The run that the other screens show"
+            "open", width=50, help="The run that the other pages show"
         ),
         "name": st.column_config.TextColumn("name", width="medium"),
         "clusters": number("clusters", format="localized"),
@@ -71,7 +72,7 @@ def draw_list(records: list[RunRecord]) -> RunRecord | None:
         on_select="rerun",
         selection_mode="single-row",
     )
-    st.caption("Mark a run at its left to open, rename, export or delete it.")
+    st.caption("Tick a run on the left to open, rename, export or delete it.")
     marked = [records[place] for place in ticks.positions(key) or () if place < len(records)]
     if marked:
         return marked[0]
@@ -164,7 +165,7 @@ def draw_run(record: RunRecord) -> None:
         layout.download(
             "Export as one file",
             partial(archive.export_run, server.workspace(), record.id),
-            f"{_file_name(record)}.ecoval",
+            f"{file_stem(record.name)}.ecoval",
             "export_run",
             mime="application/zip",
             disabled=record.state != "done",
@@ -176,13 +177,8 @@ def draw_run(record: RunRecord) -> None:
             icon=":material/delete:",
             on_click=delete,
             args=(record,),
-            help="Can be undone for a week.",
+            help="You can restore it for 7 days.",
         )
-
-
-def _file_name(record: RunRecord) -> str:
-    clean = "".join(c if c.isalnum() or c in "-_. " else "_" for c in record.name).strip(" .")
-    return clean[:80] or "run"
 
 
 def import_file() -> None:
@@ -226,7 +222,7 @@ def draw_import() -> None:
         ["ecoval", "zip"],
         key=Session.run_upload.key,
         on_change=import_file,
-        help="Everything in it is checked before anything of it is kept.",
+        help="The whole file is checked before any of it is kept.",
     )
     if session.import_complaint:
         st.error(formats.plain(session.import_complaint))
@@ -248,7 +244,7 @@ def draw_deleted(records: list[RunRecord]) -> None:
         button.button("Undo", key="undo_delete", on_click=restore, args=(last.id,), width="stretch")
     rest = [record for record in records if record is not last]
     if rest:
-        with st.expander(f"{len(rest):,} deleted runs"):
+        with st.expander(f"{count_of(len(rest), 'deleted run')}"):
             for record in rest:
                 text, button = st.columns([5, 1], vertical_alignment="center")
                 text.markdown(f"{formats.plain(record.name)} · {runlist.when(record)}")
@@ -263,8 +259,8 @@ def draw_deleted(records: list[RunRecord]) -> None:
 
 layout.title(
     "Runs",
-    "Every valuation is kept in this workspace, with its table, its curves and effects, and what you decided "
-    "on it. Open one to go on where you left it.",
+    "Every valuation is kept in this workspace with its table, curves, effects and your "
+    "decisions. Open one to continue where you left off.",
 )
 finish_import()
 everything = runlist.records()
@@ -283,7 +279,9 @@ elif matching:
         draw_run(chosen)
 else:
     st.info("There are no runs yet: value the rows of a table first.")
-    menu.link("data", "Go to Data")
+    menu.lead_on("data", "Go to Data")
 if state.run() is not None:
     menu.link("compare", "Compare the run that is open with another")
 draw_import()
+if matching:
+    menu.lead_on("data", "Value another table")

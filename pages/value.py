@@ -33,12 +33,14 @@ def draw_plan(opened: Opened, settings: Settings) -> None:
     st.markdown(
         f"**{count_of(settings.n_clusters, 'cluster')} of about {formats.rows_each(size)}{folds}: "
         f"{count_of(n_fits, 'fit')}, {cost}.**",
-        help="One fit on all rows, one without each cluster, five for the quality of the rows; all of "
-        "that five times over if every row is valued. The time is estimated from a few timed fits.",
+        help="One model fit on all rows, one without each cluster, and five for the quality of the "
+        "rows. Valuing every row repeats all of that five times. The time is estimated from a "
+        "few timed fits.",
     )
     if is_free:
         st.caption(
-            "Clusters cost no fit: this model without a cluster follows from the one on all rows."
+            "The clusters need no further fits: the model without a cluster is computed from the "
+            "model fitted on all rows."
         )
     st.button(
         "Value the rows",
@@ -59,8 +61,8 @@ def draw_figures(run: Run) -> None:
     figures[0].metric(
         "Surplus",
         f"{ecoval.surplus_:+.3f}",
-        help="What the rows add to the score altogether: the score of the model less that of "
-        "a guess that knows no features. Values share it out among the rows.",
+        help="What all rows together add to the score: the score of the model minus the score of a "
+        "guess that uses no features. The values divide it among the rows.",
     )
     figures[0].caption(
         f"{SCORINGS[run.settings.scoring].unit}: from {ecoval.prior_score_:.3f} by guessing "
@@ -69,27 +71,30 @@ def draw_figures(run: Run) -> None:
     figures[1].metric(
         "Intrinsic share",
         known(ecoval.intrinsic_share_, ".0%"),
-        help="**Intrinsic** value is paid for what a row is in itself: a typical, credible example of "
-        f"its {formats.target_word(run)}. **Extrinsic** value is paid for what it adds given all other "
-        "rows. Above 100 % where the rows' effects sum to less than zero: what they cost is paid to "
-        "quality on top. A dash where there is no surplus to share.",
+        help="The part of the surplus that is intrinsic. **Intrinsic** value rewards a row for "
+        f"being a typical, credible example of its {formats.target_word(run)}. **Extrinsic** "
+        "value rewards what a row adds, given all other rows. The share exceeds 100 % where "
+        "the effects of the rows sum to less than zero. It is a dash where there is no "
+        "surplus to divide.",
     )
     figures[1].caption(
-        f"the rest is extrinsic; returns to scale {known(ecoval.returns_to_scale_, '.2f')}",
-        help="Returns to scale: the part of the surplus that is lost when clusters are left out one "
-        "at a time. The rest is produced jointly by rows that can replace one another.",
+        f"the rest is extrinsic; sum of cluster effects {known(ecoval.returns_to_scale_, '.2f')} "
+        "of the surplus",
+        help="The part of the surplus that is lost when each cluster is removed on its own, summed "
+        "over the clusters (the paper's returns to scale). The rest is due to rows that can "
+        "replace one another.",
     )
     figures[2].metric(
         "Clearly harmful rows",
         f"{len(run.harmful_ids):,}",
-        help="Below zero by more than two standard errors, corrected for the number of rows tried "
-        "(Benjamini and Hochberg, 5 %).",
+        help="Rows whose value is below zero by more than two standard errors, after correction "
+        "for testing many rows (Benjamini-Hochberg, 5 %).",
     )
     figures[2].caption(f"of {count_of(len(run.frame), 'row')}")
     figures[3].metric("Rows below zero", f"{n_negative:,} of {len(run.frame):,}")
     figures[3].caption(
-        f"An average row is worth {unit.text(run.frame['value'].mean())}. Below zero, a row is a suspect: "
-        "its error is not counted here."
+        f"An average row is worth {unit.text(run.frame['value'].mean())}. This count ignores the "
+        "errors of the values."
     )
 
 
@@ -103,26 +108,26 @@ def draw_stability(found: Stability, run: Run) -> None:
         help="Mean Spearman correlation between the values of two seeds: 1 is the same order of rows, "
         "0 none in common.",
     )
-    ranks.caption(f"between {found.n_repeats} seeds of clusters, folds and model")
+    ranks.caption(f"between {found.n_repeats} seeds for clusters, folds and model")
     moves.metric("A value moves by", f"± {unit.size(found.seed_deviation)}")
     moves.caption(
         f"with the seed, and by ± {unit.size(found.validation_error)} with the validation rows "
         f"({unit.label}; medians)"
     )
     sure.metric(
-        "Beyond two errors of zero", f"{found.n_below + found.n_above:,} of {found.n_rows:,}"
+        "More than two errors from zero", f"{found.n_below + found.n_above:,} of {found.n_rows:,}"
     )
     sure.caption(
         f"{count_of(found.n_below, 'row')} below zero, {found.n_above:,} above",
-        help="The mean over the seeds lies beyond two standard errors of zero, where the error takes in "
-        "both seeds and validation rows.",
+        help="Rows whose mean value over the seeds is more than two standard errors from zero. The "
+        "error covers both seeds and validation rows.",
     )
 
 
 def draw_repeats(run: Run) -> None:
     """Draw how stable the values are, or the button that finds out."""
     if run.own_model is not None:
-        st.caption("These values came from a notebook: repeat them there, with repeat_value.")
+        st.caption("These values came from a notebook: repeat them there with repeat_value.")
         return
     is_free = follows_without_refits(run.split, run.make_estimator())
     n_clusters = 0 if is_free else run.settings.n_clusters
@@ -135,10 +140,11 @@ def draw_repeats(run: Run) -> None:
         cancelled="The repeats were cancelled.",
         type="secondary",
         icon=":material/repeat:",
-        help="Shows how far the values depend on chance: on the draw of clusters, folds and model.",
+        help="Shows how much the values depend on chance, that is, on the random clusters, folds "
+        "and model.",
     )
     if repeats is not None:
-        st.markdown("**How sure the values are**")
+        st.markdown("**How stable the values are**")
         weight = run.settings.extrinsic_weight
         draw_stability(stability_of([one.at(weight) for one in repeats]), run)
 
@@ -178,26 +184,30 @@ def draw_summary(run: Run) -> None:
     draw_figures(run)
     if run.settings.every_row:
         st.caption(
-            "Every row is valued: figures are means over five folds, clusters those of the first fold. "
-            "The test rows stay apart."
+            "Every row is valued: the figures are means over five folds, and the clusters are "
+            "those of the first fold. The test rows are not used."
         )
     selecting.draw_distribution(run, "distribution")
     st.caption(
-        "Click a bar or draw a box to select its rows on every page, with shift to add. "
-        f"Selected: {len(session.selected_ids):,}."
+        "Click a bar or draw a box to select its rows on every page; hold Shift to add to the "
+        f"selection. Selected: {len(session.selected_ids):,}."
     )
     draw_repeats(run)
     order = run.frame["value"].sort_values(kind="stable").index.tolist()
-    st.markdown(f"**The {N_EXTREMES} rows of lowest value**: wrong, odd or harmful; look at these.")
+    st.markdown(
+        f"**The {N_EXTREMES} rows of lowest value**: they may be wrong, unusual or harmful, so "
+        "look at them first."
+    )
     rows.draw(run, order[:N_EXTREMES], key="lowest")
-    st.markdown(f"**The {N_EXTREMES} rows of highest value**: the model leans on these.")
+    st.markdown(f"**The {N_EXTREMES} rows of highest value**: the model relies most on them.")
     rows.draw(run, order[: -N_EXTREMES - 1 : -1], key="highest")
 
 
 layout.title(
     "Value",
-    "Rows are grouped into **clusters** of similar rows with the same label or target. The model is refitted "
-    "without each cluster; what its score loses is the cluster's value, shared out among its rows.",
+    "Rows are grouped into **clusters** of similar rows with the same label or target. The model "
+    "is refitted without each cluster. The loss in score is the value of the cluster, which is "
+    "divided among its rows.",
 )
 opened = layout.need_table()
 if opened.spec.split.kind == "given":
@@ -211,21 +221,26 @@ if opened.spec.split.kind == "given":
     st.stop()
 left, right = st.columns([1, 2.6], gap="large")
 with left:
+    layout.say_what_changes_do()
     settings = valuing.choose(opened)
-    st.caption("The extrinsic weight is in *View* above: it can change at any time without a fit.")
+    st.caption(
+        "You can change the extrinsic weight in *View* above at any time; no model is fitted again."
+    )
 if Session.start_at_once.take():
     state.start_run(opened, settings)
     st.rerun()
 with right:
-    job = state.run_job()
+    job, run = state.run_job(), state.run()
     if job is not None:
         progress.watch(job, "Models fitted")
+        if run is not None:
+            st.caption("Until it is finished, every page shows the values of the run before.")
     else:
         draw_plan(opened, settings)
-        run, record = state.run(), state.run_record()
-        if run is not None:
-            if Session.lead_to_map.take():
-                st.switch_page("explore.py")
-            draw_summary(run)
-        elif record is not None:
+        record = state.next_record() or (None if run else state.run_record())
+        if record is not None:
             draw_unfinished(record)
+        elif Session.lead_to_map.take():
+            st.switch_page("explore.py")
+    if run is not None:
+        draw_summary(run)

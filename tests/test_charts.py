@@ -223,7 +223,7 @@ class TestMap:
     def test_buttons_recolour_with_colour_scale_legend_and_words(self):
         frame = make_frame()
         labels = [choice.label for choice in draw_map(frame).layout.updatemenus[0].buttons]
-        assert labels == ["Value", "Intrinsic", "Extrinsic", "Cluster", "Label", "Planted noise"]
+        assert labels == ["Value", "Intrinsic", "Extrinsic", "Cluster", "Label", "Planted errors"]
         for label in labels:
             figure = pressed(draw_map(frame), label)
             marker = figure.data[0].marker
@@ -242,9 +242,9 @@ class TestMap:
     def test_planted_noise_is_a_choice_where_there_is_some_and_told_beside_the_point(self):
         frame = make_frame(flipped=0.0)
         plain = draw_map(frame).layout.updatemenus[0].buttons
-        assert "Planted noise" not in [choice.label for choice in plain]
+        assert "Planted errors" not in [choice.label for choice in plain]
         frame.loc[6, ["flipped", "label", "original_label"]] = [True, "class 1", "class 2"]
-        (trace,) = pressed(draw_map(frame), "Planted noise").data
+        (trace,) = pressed(draw_map(frame), "Planted errors").data
         (position,) = np.flatnonzero(trace.customdata == 6)
         assert "planted noise, it was class 2" in trace.hovertext[position]
         assert sum("planted" in text for text in trace.hovertext) == 1

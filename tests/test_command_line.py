@@ -84,8 +84,8 @@ def test_value_writes_every_row_with_part_and_values(folder, tmp_path, suffix, r
     assert done.stderr.splitlines() == [
         "wine.csv: classification of 'target' from 13 columns, 176 rows.",
         "Set aside: 2 rows without a target.",
-        "Left out: 'wine_id' (looks like an id (a different text in every row)).",
-        "Left out: 'cellar' (the same value in every row (north)).",
+        "Ignored: 'wine_id' (looks like an id (a different text in every row)).",
+        "Ignored: 'cellar' (the same value in every row (north)).",
         "Valuing rows",
     ]
 

@@ -69,7 +69,7 @@ def test_report_and_recipe_are_made_when_asked_for_and_fit_together(run, offered
     (report, report_name), (recipe, recipe_name) = (
         offered[f"download_{k}"] for k in ("report", "recipe")
     )
-    assert (report_name, recipe_name) == ("Wine_report.html", "Wine.recipe.json")
+    assert (report_name, recipe_name) == ("Wine_report.html", "Wine_recipe.json")
     content = report().decode()
     assert asked == [1]
     assert "placed by UMAP" in content

@@ -38,7 +38,7 @@ from ecoval_core.work import slow
 from ecoval_core.workspace.exports import unit_of
 from ecoval_core.workspace.store import DATABASE
 from ecoval_core.workspace.workspace import default_root, forget
-from pages.shared import removal, server, story
+from pages.shared import layout, removal, server, story
 
 # umap-learn says so when it is imported and when it is handed neighbours, here from a job's thread,
 # where the filters that the core sets around it may be undone by the main thread.
@@ -120,7 +120,7 @@ def table(app, key):
 @pytest.fixture
 def patient(monkeypatch):
     """Curves begin by themselves however slow this machine is."""
-    monkeypatch.setattr(removal, "FEW_SECONDS", float("inf"))
+    monkeypatch.setattr(layout, "FEW_SECONDS", float("inf"))
 
 
 def table_with(app, column):
@@ -313,7 +313,7 @@ def test_plan_says_fits_and_time_and_the_run_is_summed_up(visit):
     verdict = run.verdict(effect, None if curves is None else curves.frame)
     assert verdict.advice() in text(app)
     assert not app.toggle(key="balanced_classes").value
-    assert "Above a third it starts off." in text(app)
+    assert "Below a third, this would be switched on automatically." in text(app)
 
 
 def test_setting_of_the_model_chosen_on_the_page_is_that_of_the_run():
@@ -335,7 +335,7 @@ def test_without_a_surplus_its_shares_are_dashes():
     app = value(upload(open_app(), "chance.csv", frame.to_csv(index=False).encode()))
     assert float(figure(app, "Surplus")) <= 0
     assert figure(app, "Intrinsic share") == "–"
-    assert "returns to scale –" in text(app)
+    assert "sum of cluster effects – of the surplus" in text(app)
     assert "nan" not in text(app)
 
 
@@ -499,7 +499,7 @@ def test_every_row_is_valued_at_five_times_the_fits_and_followed_on_every_page(v
 def test_repeats_say_how_stable_values_are_at_any_weight(visit):
     app = wait(press(visit("value"), "repeat"))
     assert 0 < float(figure(app, "Rank agreement")) <= 1
-    n_sure, of = map(int, figure(app, "Beyond two errors of zero").split(" of "))
+    n_sure, of = map(int, figure(app, "More than two errors from zero").split(" of "))
     assert 0 < n_sure <= of == len(run_of(app).frame)
     moved = figure(app, "A value moves by")
     check(app.slider(key="extrinsic_weight").set_value(1.0).run())
@@ -974,10 +974,16 @@ def test_run_is_compared_with_another_method_and_both_curves_are_measured(visit)
     assert set(chosen) <= set(ranks.abs().nlargest(21).index)
     wait(press(app, "measure_both"))
     assert "rows that both value" in text(app)
-    # What costs a fit a row waits for a click.
-    check(app.selectbox(key="compare_with").set_value("baseline leave_one_out").run())
+
+
+def test_method_that_takes_long_waits_for_a_click_and_says_how_long(visit, monkeypatch):
+    app = visit("compare")
+    monkeypatch.setattr(layout, "FEW_SECONDS", 0.0)
+    wait(check(app.selectbox(key="compare_with").set_value("baseline leave_one_out").run()))
+    assert not app.metric
     label = app.button(key="start_baseline").label
-    assert label == f"Value by Leave-one-out: {len(run.frame):,} fits"
+    assert re.fullmatch(r"Value by Leave-one-out, about [\d.]+ (s|min)", label)
+    assert figure(wait(press(app, "start_baseline")), "Rank agreement")
 
 
 def test_comparison_is_downloaded_in_the_units_on_screen(visit, offered):

@@ -186,7 +186,7 @@ def test_what_was_valued_is_told(loans, page):
     for words in (
         "loans.csv", "500 rows, 5 columns", "status (classification)", "Training rows (60%)",
         f"{len(prepared.flipped_ids)} training rows made wrong on purpose (8%)",
-        f"{len(run.frame)} (training)", "No column in use lacks a value.",
+        f"{len(run.frame)} (training)", "No column in use has missing values.",
     ):  # fmt: skip
         assert words in said
     counts = prepared.table.label_series.value_counts()
@@ -334,7 +334,7 @@ def test_regression_by_folds_speaks_of_targets(tmp_path):
     assert f"every row below +0.001 {unit}".replace("0.001", "0.0010") in page.text_of("decisions")
     assert [row[0] for row in rows_of(page, "Pruning")[1:]] == ["R²"]
     assert "2 decisions on targets" in page.text_of("decisions")
-    assert "Quota" not in page.text_of("decisions")
+    assert "Limit of each class" not in page.text_of("decisions")
     assert len(rows_of(page, f"Values by target, lowest mean first, in units {unit}")) == 6
 
 
@@ -403,7 +403,7 @@ def test_headings_are_in_order_and_tables_have_headers(page):
 def test_the_recipe_in_it_can_be_saved_and_read(loans, page):
     _, rules, _, recipe, _ = loans
     link = next(e for e in page.all("a") if "download" in e)
-    assert link["download"] == "loans.recipe.json"
+    assert link["download"] == "loans_recipe.json"
     kind, content = link["href"].split(",")
     assert kind == "data:application/json;base64"
     assert base64.b64decode(content) == recipe_bytes(recipe)

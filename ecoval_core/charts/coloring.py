@@ -35,16 +35,20 @@ COLORINGS = {
     "extrinsic": "Extrinsic",
     "cluster": "Cluster",
     "label": "Label",
-    "flipped": "Planted noise",
+    "flipped": "Planted errors",
 }
 MEANINGS = {
-    "value": "Orange, below zero: the model is better without it.<br>"
-    "Blue, above zero: the row pays for itself. Grey: next to nothing.",
-    "intrinsic": "What a row is in itself. Blue: a typical, credible example of its label.<br>"
-    "Grey: an odd one.",
+    "value": (
+        "Orange, below zero: the model is better without it.<br>Blue, above zero: the model is "
+        "better with it. Grey: close to zero."
+    ),
+    "intrinsic": (
+        "What a row is in itself. Blue: a typical, credible example of its label.<br>Grey: an "
+        "unusual one."
+    ),
     "extrinsic": "What a row adds given all others. Blue: it helps the model.<br>"
     "Orange, below zero: it misleads the model.",
-    "cluster": "Rows of one colour side by side were left out together.<br>",
+    "cluster": "Neighbouring rows of one colour form a cluster.<br>",
     "label": "The label that the row had in training.<br>",
     "flipped": "Orange: the label was made wrong on purpose.<br>Blue: the label is as it was.",
 }
@@ -205,7 +209,7 @@ def _of_flipped(flipped: pd.Series, palette: Palette) -> Coloring:
     names = [f"as it was ({len(flipped) - n:,})", f"made wrong ({n:,})"]
     scale = steps([palette.gain_soft, palette.harm])
     codes = flipped.to_numpy(dtype=np.int16)
-    return Coloring("Planted noise", MEANINGS["flipped"], codes, scale, -0.5, 1.5, [0, 1], names)
+    return Coloring("Planted errors", MEANINGS["flipped"], codes, scale, -0.5, 1.5, [0, 1], names)
 
 
 def _of_classes(labels: pd.Series, palette: Palette) -> Coloring:

@@ -66,7 +66,7 @@ def agreement_scatter(
     short = short_names(names, 28)
     words = "Each in its own unit: only the order can be compared."
     if is_rank:
-        words = "On the line both agree; far from it one of them errs."
+        words = "On the line both agree; far from it, the two methods disagree."
     figure = base_figure(
         palette, height=520, title=title + count_shown(rows, points.index.to_numpy()),
         subtitle=f"{words}<br>Blue: higher in {short[1]}. Orange: lower.",
@@ -196,7 +196,7 @@ def class_bars(
     apart = (summary["lowest_a"] - summary["lowest_b"]).abs()
     kept = apart.sort_values(ascending=False, kind="stable").index[:MAX_GROUPS_DRAWN]
     shown = summary.loc[sorted(kept)]
-    subtitle = f"The line: every {one} hit alike."
+    subtitle = f"On the line, every {one} is affected equally."
     if len(shown) < len(summary):
         subtitle += f" The {len(shown)} of {len(summary)} {many} on which they differ most."
     figure = base_figure(

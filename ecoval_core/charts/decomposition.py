@@ -87,9 +87,9 @@ def decomposition_scatter(frame: pd.DataFrame, *, theme: ThemeName, unit: str = 
     points, valued = frame.iloc[shown], _valued(frame)
     figure = base_figure(
         palette, height=520, title=f"Intrinsic against extrinsic{count_shown(frame, shown)}",
-        subtitle="Orange: value below zero, under the falling line. Blue: above zero."
+        subtitle="Orange: value below zero, under the diagonal line. Blue: above zero."
         if _is_paid(valued)
-        else "Nobody is paid for extrinsic value here: its weight is 0.",
+        else "Extrinsic value does not count here: its weight is 0.",
         dragmode="lasso", hovermode="closest", showlegend=False,
     )  # fmt: skip
     marker = marker_of(colorings(points, palette)["value"], palette)

@@ -24,27 +24,29 @@ _FILE = {"type": PATH, "metavar": "FILE"}
 _COLUMN = {"metavar": "COLUMN"}
 _OPTIONS: list[tuple[str, dict[str, Any], str]] = [
     ("--groups", _COLUMN,
-     "Column whose equal values mark rows that belong together, such as those of a patient or customer: "
-     "they stay in one part."),
+     "Column of groups: rows with the same value, such as those of one patient or customer, stay "
+     "in the same part."),
     ("--time", _COLUMN,
-     "Column with the time of a row: train on the earliest rows, measure values on later ones, test on the "
-     "latest."),
+     "Column with the time of a row: the earliest rows are used for training, later rows for "
+     "validation, the latest for testing."),
     ("--split", {"metavar": "COLUMN"},
-     "Column that says which part a row is in; words such as train, dev and holdout are understood."),
+     "Column that names the part of a row; words such as train, dev and holdout are understood."),
     ("--part", {"multiple": True, "metavar": "VALUE=PART"},
-     "With --split: the part (train, validation, test, or none) that a value names. May be repeated."),
+     "With --split: the part (train, validation, test or none) that a value stands for. May be "
+     "repeated."),
     ("--weights", _COLUMN,
-     "Column with the weight of each row, in the fits and scores that values are made of; curves count every "
-     "row once."),
+     "Column with the weight of each row in the fits and scores behind the values; curves count "
+     "every row once."),
 ]  # fmt: skip
 _READING: list[tuple[str, dict[str, Any], str]] = [
     ("--header", {"metavar": "ROW", "show_default": "guessed"},
-     "Row with the names of the columns, from 1; two such as 1,2 are joined; none if the file has no names."),
+     "Row with the column names, counted from 1; 1,2 joins two rows; none if the file has no "
+     "column names."),
     ("--sheet", {"metavar": "NAME", "show_default": "the first"}, "Sheet of an Excel workbook."),
 ]  # fmt: skip
 _FILES: list[tuple[str, dict[str, Any], str]] = [
-    ("--validation", _FILE, "File with the rows to measure values on, with the columns of TABLE."),
-    ("--test", _FILE, "File with the rows to test curves on, with the columns of TABLE."),
+    ("--validation", _FILE, "File with the validation rows, with the columns of TABLE."),
+    ("--test", _FILE, "File with the test rows, with the columns of TABLE."),
 ]
 
 

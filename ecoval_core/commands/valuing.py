@@ -125,7 +125,7 @@ def _mend(frame: pd.DataFrame, target: str, wanted: bool) -> tuple[Fix, ...]:
     for one in found:
         click.echo(f"{'Mended' if wanted else 'Noticed'}: {plain(one.sentence)}", err=True)
     if found and not wanted:
-        click.echo("With --mend this is done.", err=True)
+        click.echo("Use --mend to fix this.", err=True)
     return found if wanted else ()
 
 
@@ -146,8 +146,8 @@ def _is_balanced(class_weight: str, split: Split) -> bool:
     share = rarest_of_even_share(split.y_train)
     if share < EVEN_SHARE:
         click.echo(
-            f"Every class counts alike: the rarest has {share:.0%} of its even share "
-            "(--class-weight none to leave that out).",
+            f"Every class has the same weight: the rarest has {share:.0%} of an equal share "
+            "(--class-weight none to switch this off).",
             err=True,
         )
     return share < EVEN_SHARE

@@ -55,7 +55,6 @@ class Baseline:
     explanation: str
     tasks: tuple[Task, ...]
     needs_validation: bool
-    is_costly: bool  # whether it fits a model for every row
     function: Callable[[Request], NDArray[np.float64]]
 
 
@@ -99,31 +98,32 @@ BASELINES: dict[str, Baseline] = {
     for baseline in (
         Baseline(
             "knn_shapley", "KNN-Shapley",
-            "What a row brings to the five nearest neighbours of the validation rows, averaged over all "
-            "sets of rows that it could join.",
-            _BOTH, needs_validation=True, is_costly=False, function=_knn_shapley,
+            "How much a row improves the prediction of the validation rows by their five nearest "
+            "neighbours, averaged over all subsets of the other rows.",
+            _BOTH, needs_validation=True, function=_knn_shapley,
         ),
         Baseline(
             "data_oob", "Data-OOB",
-            "How well decision trees that have not seen a row predict its target; validation rows play "
-            "no part.",
-            _BOTH, needs_validation=False, is_costly=False, function=_data_oob,
+            "How well decision trees that have not seen a row predict its target. Validation rows "
+            "are not used.",
+            _BOTH, needs_validation=False, function=_data_oob,
         ),
         Baseline(
             "leave_one_out", "Leave-one-out",
-            "How far the score of the run falls when the row alone is left out: one fit for every row.",
-            _BOTH, needs_validation=True, is_costly=True, function=_leave_one_out,
+            "How much the score of the run falls when this row alone is removed: one fit for "
+            "every row.",
+            _BOTH, needs_validation=True, function=_leave_one_out,
         ),
         Baseline(
             "self_confidence", "Self-confidence",
-            "What the model of the run, fitted without the row's fold, makes of its target; validation "
-            "rows play no part.",
-            _BOTH, needs_validation=False, is_costly=False, function=_self_confidence,
+            "How well the model of the run, fitted without the row's fold, predicts its target. "
+            "Validation rows are not used.",
+            _BOTH, needs_validation=False, function=_self_confidence,
         ),
         Baseline(
             "random", "Random",
-            "A draw that knows nothing: whatever agrees with it agrees by chance.",
-            _BOTH, needs_validation=False, is_costly=False, function=_random,
+            "Random values: any agreement with them is due to chance.",
+            _BOTH, needs_validation=False, function=_random,
         ),
     )
 }  # fmt: skip

@@ -189,8 +189,8 @@ class Verdict:
             "No row is" if not n else f"{n:,} of {self.n_rows:,} rows {'is' if n == 1 else 'are'}"
         )
         return (
-            f"{start} clearly harmful: below zero by more than two standard errors, corrected for the "
-            "number of rows tried."
+            f"{start} clearly harmful: below zero by more than two standard errors, after "
+            "correction for testing many rows."
         )
 
     def too_rare(self, say: Say = str) -> str:

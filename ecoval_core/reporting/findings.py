@@ -40,15 +40,16 @@ from ecoval_core.workspace.runs import Run
 MAX_BARS = 30
 SUM = "Lowest first: intrinsic plus extrinsic value of all its rows; the diamond is their sum."
 METHOD = (
-    "EcoVal (Tarun, Chundawat, Mandal, Tan, Chen, Kankanhalli, KDD 2024) values the rows of a training "
-    "table in two stages, and the values of all rows sum to the surplus: the score of the model less that "
-    "of a guess that knows no features. In the first stage similar rows with the same label form clusters, "
-    "the model is fitted once without each cluster, and what its score on the validation rows loses is the "
-    "value of the cluster. In the second stage a row's extrinsic value is predicted from how it bears on "
-    "those validation rows, and corrected to what was measured of its cluster as far as that is more than "
-    "noise. What then is left of the surplus is paid as intrinsic value for quality, which is how credible "
-    "a row's {noun} is to three judges that have not seen it: its neighbours, the model out of fold, and a "
-    "forest out of bag."
+    "EcoVal (Tarun, Chundawat, Mandal, Tan, Chen, Kankanhalli, KDD 2024) values the rows of a "
+    "training table in two stages, and the values of all rows sum to the surplus: the score of "
+    "the model minus the score of a guess that uses no features. In the first stage, similar rows "
+    "with the same label form clusters and the model is fitted once without each cluster. The "
+    "loss in score on the validation rows is the value of the cluster. In the second stage, the "
+    "extrinsic value of each row is predicted from its effect on the validation rows and "
+    "corrected to the measured value of its cluster, as far as that exceeds noise. The rest of "
+    "the surplus is divided as intrinsic value, by the quality of the rows: how likely the {noun} "
+    "of a row is according to three models that have not seen it, namely nearest neighbours, the "
+    "model of the run (out of fold) and a random forest (out of bag)."
 )
 RECONSTRUCTION = (
     "This is a reconstruction: neither the authors' code nor their exact formulas are public, the second "
@@ -72,11 +73,12 @@ def summary(
         ),
         Card(
             "Intrinsic share", known(ecoval.intrinsic_share_, ".0%"), "of the surplus",
-            "Paid for what rows are in themselves; the rest for what they add given all others.",
+            "Rewards typical, credible rows; the rest rewards what rows add, given all others.",
         ),
         Card(
-            "Returns to scale", known(ecoval.returns_to_scale_, ".2f"), "of the surplus",
-            "What leaving out each cluster alone costs, all together; below 1 rows replace one another.",
+            "Sum of cluster effects", known(ecoval.returns_to_scale_, ".2f"), "of the surplus",
+            "What is lost when each cluster is removed on its own, summed over the clusters; "
+            "below 1, rows can replace one another.",
         ),
         Card(
             "Clearly harmful rows", f"{len(run.harmful_ids):,}", f"of {n_rows:,}",
@@ -84,7 +86,7 @@ def summary(
         ),
         Card(
             "Rows to prune", f"{len(decided.reasons):,}", f"of {n_rows:,}",
-            f"{count_of(len(decided.spared), 'more row')} spared by the quota of a class."
+            f"{count_of(len(decided.spared), 'more row')} kept by the limit of their class."
             if len(decided.spared) else "By the rules and picks under Decisions.",
         ),
         Card(
@@ -125,11 +127,11 @@ def what_was_valued(run: Run) -> Section:
         ("Size", f"{count_of(table.n_rows, 'row')}, {count_of(table.frame.shape[1], 'column')}"),
         ("Target", Markup("{} ({})").format(said(table.target), table.task)),
         ("Columns used", f"{len(table.features):,}"),
-        ("Columns left out", listed(left_out) if left_out else "none"),
+        ("Ignored columns", listed(left_out) if left_out else "none"),
         *(("Fixed", said(one.sentence, 300)) for one in run.opened.spec.table.fixes),
         *split,
         ("Rows valued", f"{len(run.frame):,} ({valued})"),
-        ("Planted noise", noise),
+        ("Planted errors", noise),
         ("Split", said(how.describe(), 200)),
         ("Seed of the split", f"{how.random_state}"),
     ]  # fmt: skip
@@ -142,7 +144,7 @@ def what_was_valued(run: Run) -> Section:
         "classes", title, caption, alt,
         lambda theme: charts.class_counts(table.label_series, theme=theme), grids.classes_grid(run),
     )  # fmt: skip
-    missing = grids.missing_grid(run) or Text("No column in use lacks a value.")
+    missing = grids.missing_grid(run) or Text("No column in use has missing values.")
     return Section("table", "What was valued", [Facts(facts), counts, missing])
 
 
@@ -152,9 +154,9 @@ def how_it_was_valued(run: Run) -> Section:
     facts = [
         ("Model", title_of(settings.model)),
         ("Score of a validation row", SCORINGS[settings.scoring].title),
-        ("Granularity", f"{clusters} (asked for: {settings.n_clusters:,})"),
+        ("Clusters", f"{clusters} (asked for: {settings.n_clusters:,})"),
         ("Extrinsic weight", f"{settings.extrinsic_weight:g}"),
-        ("Classes", "every class counts alike" if settings.balanced else "every row counts alike"),
+        ("Classes", "equal class weights" if settings.balanced else "every row counts equally"),
         ("Seed of the run", f"{settings.random_state}"),
     ]  # fmt: skip
     method = Text(METHOD.format(noun=grids.label_word(run)))
@@ -191,9 +193,9 @@ def values(run: Run, unit: Unit, coordinates: ArrayLike | None, projection: str)
         ),
         plot(
             "decomposition", "Intrinsic against extrinsic value",
-            f"Right of the upright line a row is a typical example of its {noun}, left of it an odd one. "
-            "Above the level line it helps the model; under the falling line its value is below zero."
-            f"{drawn_only}",
+            f"Right of the vertical line, a row is a typical example of its {noun}; left of it, "
+            "an unusual one. Above the horizontal line it helps the model; below the diagonal "
+            f"line its value is below zero.{drawn_only}",
             "Scatter of intrinsic value across and extrinsic value up, a point a row, coloured by value.",
             lambda theme: thin_out(
                 charts.decomposition_scatter(frame, theme=theme, unit=unit.label), ids

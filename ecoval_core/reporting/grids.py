@@ -53,7 +53,7 @@ def classes_grid(run: Run) -> Grid:
             for name, y in by_part.items()
         ]  # fmt: skip
         quartiles = ["lowest", "first quartile", "median", "third quartile", "highest"]
-        note = "Before noise was planted." if len(split.flipped_ids) else ""
+        note = "Before errors were planted." if len(split.flipped_ids) else ""
         return Grid("Target by part", ["part", "rows", *quartiles], rows, note)
     counts = pd.crosstab(labels, part[labels.index]).reindex(columns=list(parts), fill_value=0)
     counts.insert(0, "rows", counts.sum(axis=1))
@@ -193,7 +193,10 @@ def clusters_grid(run: Run, unit: Unit) -> Grid:
     ]  # fmt: skip
     numbers = ["rows", "left out", "intrinsic", "extrinsic"]
     columns = ["cluster", *(["label"] if is_class else []), *numbers]
-    note = "Left out: what the score loses without the cluster; below zero the model is better without it. "
+    note = (
+        "The effect is what the score loses without the cluster; below zero, the model is better "
+        "without it. "
+    )
     if run.settings.every_row:
         note += "Measured in the first of five folds. "
     note += more(len(clusters), len(shown), "cluster")
@@ -225,7 +228,7 @@ def effect_grid(title: str, effect: Effect) -> Grid:
         ]
         for change in effect.changes
     ]  # fmt: skip
-    note = "Intervals of the change, over a bootstrap of the test rows, the same rows before and after."
+    note = "Intervals of the change, from a paired bootstrap of the test rows."
     return Grid(title, columns, rows, note)
 
 

@@ -21,8 +21,8 @@ from ecoval_core.workspace.exports import Unit
 from ecoval_core.workspace.runs import Run
 
 QUESTIONS = {
-    "lowest": "What if the worst rows go first?",
-    "highest": "What if the best rows go first?",
+    "lowest": "What if the lowest values are removed first?",
+    "highest": "What if the highest values are removed first?",
 }
 TONES = {"worse": "warning", "better": "good", "unsure": "plain"}
 
@@ -39,10 +39,11 @@ def curves_section(run: Run, curves: pd.DataFrame | None) -> Section | None:
     whole = summary.loc[summary["share"] == 0, "mean"]
     baseline = float(whole.iloc[0]) if len(whole) else float("nan")
     words = (
-        "If the values are right, removing the lowest first keeps or raises the score on the test rows, and "
-        "removing the highest first makes it fall faster than chance. The model is fitted again at every "
-        f"step. With all rows the test {metric} is {known(baseline, '.3f')}; a peak is chosen on the same "
-        "test rows, so on new rows expect less."
+        "If the values are right, removing the lowest first keeps or raises the score on the test "
+        "rows, and removing the highest first makes it fall faster than chance. The model is "
+        f"fitted again at every step. With all rows the test {metric} is "
+        f"{known(baseline, '.3f')}; a peak is chosen on the same test rows, so it is optimistic: "
+        "expect less on new data."
     )
     plots = [
         _curve_plot(summary, baseline, metric, strategy, question)
@@ -57,7 +58,7 @@ def _curve_plot(
 ) -> Plot:
     shown = summary[summary["strategy"].isin([strategy, "random", "random_clusters"])]
     return plot(
-        f"curve-{strategy}", question, "Bands hold the middle 80 % of the random orders.",
+        f"curve-{strategy}", question, "Bands show the middle 80 % of the random orders.",
         f"Lines: test {metric} against the share of rows removed, {STRATEGY_NAMES[strategy]}, beside random "
         "orders.",
         lambda theme: charts.removal_chart(shown, baseline, metric, theme=theme),
@@ -76,10 +77,10 @@ def effects_section(run: Run, effects: Mapping[str, Effect]) -> Section | None:
     """Measured effects class by class, if there are any."""
     if not effects:
         return None
-    balanced = ", every class counting alike," if run.settings.balanced else ""
+    balanced = ", with equal class weights," if run.settings.balanced else ""
     words = (
-        f"The model{balanced} was fitted on the rows before and after each change, and scored on the test "
-        "rows, which played no part in valuing."
+        f"The model{balanced} was fitted before and after each change and scored on the test "
+        "rows, which were not used for the values."
     )
     blocks: list[Block] = [Text(words)]
     for title, effect in effects.items():
@@ -103,8 +104,8 @@ def decisions_section(
         ("Restored by hand", count_of(len(rules.restored), "row")),
     ]
     if is_class:
-        facts.append(("Quota", f"{rules.quota:.0%} of each class stay at least"))
-        facts.append(("Spared by the quota", count_of(len(decided.spared), "row")))
+        facts.append(("Limit of each class", f"at least {rules.quota:.0%} of each class"))
+        facts.append(("Kept by the limit of their class", count_of(len(decided.spared), "row")))
     flipped = run.frame.index[run.frame["flipped"]]
     if len(flipped):
         found = detection(reasons.index, flipped)
@@ -113,8 +114,8 @@ def decisions_section(
             f"{known(found.recall, '.0%')})"
         )
         facts.append(("Planted errors among them", words))
-    facts.append(("Rows that go", f"{len(reasons):,} of {len(run.frame):,}"))
-    pruned = grids.pruned_grid(run, unit, reasons) if len(reasons) else Text("No row goes.")
+    facts.append(("Rows pruned", f"{len(reasons):,} of {len(run.frame):,}"))
+    pruned = grids.pruned_grid(run, unit, reasons) if len(reasons) else Text("No row is pruned.")
     grid = grids.decided_grid(run, decisions, relabelled)
     decided_on = grid if grid.rows else Text(f"No {grids.label_word(run)} was decided on.")
     return Section("decisions", "Decisions", [Facts(facts), pruned, decided_on])

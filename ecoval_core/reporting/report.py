@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping
 from hashlib import sha256
 from importlib import resources
-from pathlib import PurePath
 from typing import Any
 
 import pandas as pd
@@ -27,6 +26,7 @@ from ecoval_core.reporting.blocks import (
     said,
     without_controls,
 )
+from ecoval_core.text import file_stem
 from ecoval_core.workspace.exports import unit_of
 from ecoval_core.workspace.recipe import Recipe, make_recipe, new_labels, recipe_bytes
 from ecoval_core.workspace.runs import Run
@@ -95,14 +95,12 @@ def _subtitle(run: Run, created: str) -> Markup:
 
 def _recipe_section(recipe: Recipe, table_name: str) -> Section:
     content = recipe_bytes(recipe)
-    # A name of the user's may hold what a file name must not.
-    stem = "".join(c if c.isalnum() or c in "-_" else "_" for c in PurePath(table_name).stem[:60])
     link = f"data:application/json;base64,{base64.b64encode(content).decode()}"
     words = Markup(
         "The recipe holds all that is needed to make the same downloads from the same table: save it, and "
         "run <code>ecoval replay RECIPE TABLE --out FOLDER</code>."
     )
-    download = Download("Recipe", f"{stem or 'ecoval'}.recipe.json", link, content.decode())
+    download = Download("Recipe", f"{file_stem(table_name)}_recipe.json", link, content.decode())
     versions = Facts([(package, said(found)) for package, found in recipe.versions.items()])
     blocks: list[Block] = [Text(words), download, Text("Made with:"), versions]
     return Section("recipe", "Recipe and versions", blocks)

@@ -102,9 +102,10 @@ def match_columns(
     if len(repeated):
         n = len(repeated)
         warnings.append(
-            f"{n:,} {'row equals a row' if n == 1 else 'rows equal rows'} of {shorten(table.name)} in all "
-            f"features{' and the target' if has_target_column else ''}: if {_they(n)} the same, nothing "
-            "new comes with that and test scores may be flattered."
+            f"{n:,} {('row equals a row' if n == 1 else 'rows equal rows')} of "
+            f"{shorten(table.name)} in all "
+            f"features{(' and the target' if has_target_column else '')}: if {_they(n)} the same, "
+            "they add nothing new and test scores may be too optimistic."
         )
     return Matched(
         frame=matched, features=table.features, target=table.target, has_target=has_target_column,

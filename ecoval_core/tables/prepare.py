@@ -200,8 +200,8 @@ def prepare(
             n_same = count_repeats(table, ids["training"], ids[name])
             if n_same:
                 notes.append(
-                    f"{n_same:,} {name} {'row is' if n_same == 1 else 'rows are'} equal to a training row in "
-                    "all features and the target: scores may be flattered."
+                    f"{n_same:,} {name} {('row is' if n_same == 1 else 'rows are')} equal to a "
+                    "training row in all features and the target: scores may be too optimistic."
                 )
     return Split(
         table=table, task=table.task, X_train=X["training"], X_val=X["validation"], X_test=X["test"],
@@ -224,8 +224,8 @@ def _weights_of_file(of: Matched, rule: Rule, name: str) -> np.ndarray | None:
         return None
     if rule.weights not in of.frame:
         raise TableError(
-            f"The {name} file has no column {rule.weights!r}, which weighs the rows: add it, with 1 in every "
-            "row to count them alike."
+            f"The {name} file has no column {rule.weights!r}, which weighs the rows: add it, with "
+            "1 in every row to count them equally."
         )
     return read_weights(of.frame[rule.weights], of.ids, f"the {name} file")
 
@@ -373,8 +373,8 @@ def _to_numbers(
         except ValueError as error:
             if "variance threshold" in str(error):
                 raise TableError(
-                    f"No feature of {name} varies in the training part: use one of the columns "
-                    "left out, or a table with more rows."
+                    f"No feature of {name} varies in the training part: use one of the ignored "
+                    "columns, or a table with more rows."
                 ) from error
             raise TableError(
                 f"The features cannot be turned into numbers ({shorten(error, 200).rstrip('.')}): "

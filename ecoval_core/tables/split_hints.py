@@ -135,8 +135,9 @@ def _look_for_groups(frame: pd.DataFrame, column: str, target: str) -> tuple[flo
     what = "the target is" if of_target > alike else "rows are"
     size = f"{n_present / len(counts):.3g}"
     sentence = (
-        f"{column!r} looks like a group: {len(counts):,} values with {size} rows each on average, and {what} "
-        "alike within them. Rows of one group on both sides of the split flatter the score."
+        f"{column!r} looks like a group: {len(counts):,} values with {size} rows each on average, "
+        f"and {what} similar within them. If rows of one group are in several parts, scores are "
+        "too optimistic."
     )
     return max(alike, of_target), Hint("groups", column, sentence)
 

@@ -129,15 +129,15 @@ def make_table(
             some = ", ".join(map(str, frame.columns[:12])) + (", …" if frame.shape[1] > 12 else "")
             raise TableError(f"{name} has no column {column!r}: choose one of {some}.")
     if target in excluded:
-        raise TableError(f"Column {target!r} is the target: it cannot be left out as well.")
+        raise TableError(f"Column {target!r} is the target: it cannot be ignored as well.")
     if task is None:
         task = detect_task(frame[target])
     table = Table(name, frame, target, task, dict(excluded), content_digest(frame))
     check_target(frame[target], task)
     if not table.features:
         raise TableError(
-            f"{name} has no column left to predict {target!r} from: "
-            "use one of the columns left out, or choose another target."
+            f"{name} has no column left to predict {target!r} from: use one of the ignored "
+            "columns, or choose another target."
         )
     for column in table.features:
         check_finite(frame[column])

@@ -20,13 +20,15 @@ DEFAULT_EXTRINSIC_WEIGHT = 0.25
 # A surplus up to this is rounding: there is nothing to share out.
 LEAST_SURPLUS = 1e-12
 _NO_SURPLUS = (
-    "These values are not reliable: the model does not surely beat a guess that ignores the features "
-    "(surplus {surplus:+.4f}, standard error {error:.4f}). Try another model, other columns, or more rows."
+    "These values are not reliable: the model is not clearly better than a guess that ignores the "
+    "features (surplus {surplus:+.4f}, standard error {error:.4f}). Try another model, other "
+    "columns, or more rows."
 )
 _ALL_CLAIMED = (
-    "These values are not reliable: at this extrinsic weight measured effects claim {claimed:+.4f} of a "
-    "surplus of {surplus:+.4f} (standard error {error:.4f}), so nothing is surely left to pay for quality. "
-    "Try a lower extrinsic weight, fewer clusters, or another model."
+    "These values are not reliable: at this extrinsic weight measured effects claim "
+    "{claimed:+.4f} of a surplus of {surplus:+.4f} (standard error {error:.4f}), so no reliable "
+    "part remains for label quality. Try a lower extrinsic weight, fewer clusters, or another "
+    "model."
 )
 
 

@@ -14,7 +14,11 @@ from numpy.typing import NDArray
 from sklearn.utils import _safe_indexing
 
 from ecoval_core.columns.pictures import thumbnail
-from ecoval_core.evaluation.baselines import baseline_values, cross_baseline_values
+from ecoval_core.evaluation.baselines import (
+    baseline_values,
+    cross_baseline_values,
+    estimate_baseline_seconds,
+)
 from ecoval_core.evaluation.curves import (
     STRATEGIES,
     count_method_refits,
@@ -378,6 +382,28 @@ def baseline(work: Work, run: str, method: str) -> NDArray[np.float64]:
     return _baseline(work, work.run(run), method)
 
 
+@task("Timing another method", quick=True)
+def baseline_timing(work: Work, run: str, method: str) -> float:
+    """Estimate the seconds that another method takes on the rows of a run, by its first steps."""
+    of = work.run(run)
+    split, more = of.split, _options(of)
+    if not isinstance(of.ecoval, CrossValuation):
+        rows = of.make_estimator(), of.X, of.y, split.X_val, split.y_val
+        return estimate_baseline_seconds(method, *rows, **more)
+    n_folds = len(np.unique(of.ecoval.fold_[of.ecoval.fold_ >= 0]))
+    held = of.ecoval.fold_ == 0
+    rows = of.make_estimator(), of.X[~held], of.y[~held], of.X[held], of.y[held]
+    return estimate_baseline_seconds(method, *rows, n_folds=n_folds, **more)
+
+
+def _options(of: Run) -> dict[str, Any]:
+    settings = of.settings
+    return {
+        "scoring": settings.scoring, "class_weight": "balanced" if settings.balanced else None,
+        "random_state": settings.random_state,
+    }  # fmt: skip
+
+
 def _baseline(work: Work, of: Run, method: str) -> NDArray[np.float64]:
     found = work.workspace.load(baseline(of.key, method).key, np.ndarray)
     if found is not None:
@@ -388,10 +414,7 @@ def _baseline(work: Work, of: Run, method: str) -> NDArray[np.float64]:
             "Other methods need the validation rows, and these values came without them: compare with values "
             "of cross_value, or open the table itself."
         )
-    more: dict[str, Any] = {
-        "scoring": settings.scoring, "class_weight": "balanced" if settings.balanced else None,
-        "random_state": settings.random_state, "progress": work.report,
-    }  # fmt: skip
+    more = _options(of) | {"progress": work.report}
     model = of.make_estimator()
     if isinstance(of.ecoval, CrossValuation):
         rows, folds = rows_in_folds(split) if settings.every_row else (None, None)

@@ -238,12 +238,13 @@ def _one_line(text: str) -> str:
 
 @dataclass(frozen=True)
 class KeptReview:
-    """A review with the run it belongs to and when it was changed last."""
+    """A review with the run it belongs to, when it was changed last and by whom."""
 
     id: str
     run: str
     review: Review
     updated: float
+    visitor: str
 
 
 def save_review(
@@ -271,6 +272,13 @@ def find_review(workspace: Workspace, review_id: str) -> KeptReview | None:
     return _find_review(workspace, "id = ?", review_id)
 
 
+def review_updated(workspace: Workspace, review_id: str) -> float:
+    """Return when a review was changed last, 0 if it is not here."""
+    query = "SELECT updated FROM reviews WHERE id = ?"
+    rows = itertools.chain(*workspace.read(lambda store: store.rows(query, review_id)))
+    return max((float(row["updated"]) for row in rows), default=0.0)
+
+
 def latest_review(workspace: Workspace, run_id: str) -> KeptReview | None:
     """Return the review of a run that was changed last, or None."""
     return _find_review(workspace, "run = ?", run_id)
@@ -284,4 +292,4 @@ def _find_review(workspace: Workspace, which: str, value: str) -> KeptReview | N
     if row is None:
         return None
     review = Review.model_validate_json(row["document"])
-    return KeptReview(row["id"], row["run"], review, row["updated"])
+    return KeptReview(row["id"], row["run"], review, row["updated"], row["visitor"])

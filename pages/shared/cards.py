@@ -79,12 +79,12 @@ def draw_row(run: Run, row_id: int) -> None:
         if row["suggested_label"] != row["label"]:
             suggested = formats.plain(formats.amount(row["suggested_label"]))
             st.markdown(
-                f"The judges suggest **{suggested}**; the given {noun} has quality "
+                f"The models suggest **{suggested}**; the given {noun} has quality "
                 f"{row['label_quality']:.2f} of 1."
             )
         else:
             st.markdown(
-                f"The judges agree with its {noun} (quality {row['label_quality']:.2f} of 1)."
+                f"The models agree with its {noun} (quality {row['label_quality']:.2f} of 1)."
             )
         n_alike = int((run.frame.loc[near, "label"] == row["label"]).sum())
         st.markdown(story.why(run, row_id, n_alike, len(near)))
@@ -111,7 +111,7 @@ def draw_comparison(
     table = compare_with_class(original(run), groups, row_id)
     n_unusual = int(table["unusual"].sum())
     st.markdown(
-        f"**Beside the other rows {of_whom}**: "
+        f"**Compared with the other rows {of_whom}**: "
         + (
             f"unusual in {n_unusual:,} of {len(table):,} columns"
             if n_unusual
@@ -122,7 +122,7 @@ def draw_comparison(
     columns = {
         "value": st.column_config.TextColumn("this row"),
         "typical": st.column_config.TextColumn(
-            "typical", help="The middle 90 % of the others, or their commonest categories"
+            "typical", help="The middle 90 % of the others, or their most common categories"
         ),
         "unusual": st.column_config.CheckboxColumn("unusual"),
     }
@@ -137,7 +137,7 @@ def draw(run: Run) -> None:
     row_id = reviewing.current(queue)
     if row_id is None:
         st.info(
-            "Nothing is selected: lasso rows on the map first."
+            "Nothing is selected: select rows on the map first."
             if session.review_queue == "selected"
             else "There is nothing to review here."
         )

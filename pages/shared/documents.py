@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from pathlib import PurePath
 from typing import Any
 
 import streamlit as st
 
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.reporting import make_report
+from ecoval_core.text import file_stem
 from ecoval_core.workspace.recipe import Recipe, make_recipe, recipe_bytes
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.schema import UnitKind, Verdict
@@ -47,7 +47,7 @@ def draw(
     def recipe() -> bytes:
         return recipe_bytes(make(naming()))
 
-    stem = PurePath(table.name).stem
+    stem = file_stem(table.name)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         layout.download(
             "Report (HTML)",
@@ -56,16 +56,16 @@ def draw(
             "download_report",
             mime="text/html",
             icon=":material/description:",
-            help="Figures, settings, decisions and measured effects in one file that opens without a "
-            "network, for a colleague or for the records.",
+            help="Figures, settings, decisions and measured effects in one file that opens "
+            "offline, to share or to keep.",
         )
         layout.download(
             "Recipe (JSON)",
             recipe,
-            f"{stem}.recipe.json",
+            f"{stem}_recipe.json",
             "download_recipe",
             mime="application/json",
             icon=":material/receipt_long:",
-            help="What was chosen and decided, from which the command “ecoval replay RECIPE TABLE --out "
-            "FOLDER” makes these downloads again, to the same bytes.",
+            help="All settings and decisions. The command “ecoval replay RECIPE TABLE --out "
+            "FOLDER” uses it to make exactly the same files again.",
         )

@@ -39,15 +39,15 @@ def draw(effect: Effect, run: Run, key: str) -> None:
         "change": number("change", format="%+.3f"),
         "90 % interval": st.column_config.Column(
             "90 % interval",
-            help="Of the change, over a bootstrap of the test rows, the same rows before and after",
+            help="Of the change, from a paired bootstrap of the test rows",
         ),
         "test rows": number(
-            "test rows", format="localized", help="Rows counted: all, or those of the class"
+            "test rows", format="localized", help="All test rows, or those of the class"
         ),
     }
     st.dataframe(table, key=key, hide_index=True, column_config=columns)
-    balanced = ", every class counting alike" if run.settings.balanced else ""
+    balanced = ", with equal class weights" if run.settings.balanced else ""
     st.caption(
-        f"{formats.model_title(run.settings.model)}{balanced}: fitted on the rows before and after the "
-        "change, scored on the test rows, which played no part in valuing."
+        f"{formats.model_title(run.settings.model)}{balanced}: fitted before and after the change "
+        "and scored on the test rows, which were not used for the values."
     )

@@ -13,60 +13,27 @@ from ecoval_core.text import count_of, shorten
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, reliability_warning
 from ecoval_core.workspace.runs import Opened, Run
 from ecoval_core.workspace.tasks import Task
-from pages.shared import formats, menu, progress, prunelist, runlist, server, state
+from pages.shared import (
+    formats,
+    menu,
+    progress,
+    prunelist,
+    runlist,
+    server,
+    state,
+    unvalued,
+    windows,
+)
 from pages.shared.session import Session, session
 
 N_RECENT = 6
-# Streamlit leaves six rem above the page, which pushes the map off a small screen. Its captions are too pale
-# for everybody to read, and no blue is both light enough for words on a dark page and dark enough below white
-# ones. Its columns stand beside each other down to 640 pixels, where most words in a third of a page are cut
-# off, and figures end in dots where they could go on in a second line.
-_STYLE = """<style>
-.stMainBlockContainer { padding: 4rem 1.75rem 3rem; }
-.st-key-status_text { flex: 1 1 auto; width: auto; min-width: 0; }
-.st-key-inspector { max-height: max(22rem, calc(100vh - 11.5rem)); overflow-y: auto; }
-.stMain [data-testid="stCaptionContainer"] { opacity: 0.8; }
-.stMain [data-testid="stMetric"] div { white-space: normal; overflow: visible; }
-.stMain button[kind="primary"]:not(:disabled) { background-color: light-dark(#1f5fa3, #2c6fb3); }
-.stMain button[kind="primary"]:not(:disabled):hover { background-color: light-dark(#194f88, #245f9b); }
-.stMain .katex-display { overflow: visible; }
-.stMain :has(> .st-key-theme), .stMain :has(> .st-key-narrow) { display: none; }
-.st-key-narrow { max-width: 26rem; margin: auto; }
-@media (min-width: 641px) {
-  .stMain .stColumn:has(> * > :only-child > .stButton) { min-width: max-content; }
-  .stMain .stHorizontalBlock:has(> .stColumn:nth-child(2):last-child > * > :only-child > .stButton) {
-    flex-wrap: nowrap;
-  }
-}
-@media (max-width: 1000px) {
-  .stMain .stColumn { min-width: min(20rem, 100%); }
-  .stMain .stColumn:has(> .stVerticalBlock:empty) { display: none; }
-  .stMain :has(> .st-key-narrow) { display: block; }
-  .stMain :has(> .st-key-wide) { display: none; }
-}
-@media (min-width: 641px) and (max-width: 1000px) {
-  .stMain .stColumn .stColumn { min-width: 9rem; }
-}
-@media (max-width: 1000px) {
-  .stMain .stColumn:has(> * > * > [data-testid="stMetric"]):not(:has(.stColumn)) { min-width: 9rem; }
-}
-@media (max-width: 640px) {
-  .st-key-inspector { max-height: none; }
-  .st-key-status_text { display: none; }
-  .stMain .katex-display { font-size: 0.75em; }
-}
-</style>"""
+# What takes longer is not begun because somebody looked.
+FEW_SECONDS = 5.0
 # Streamlit gives its own widgets their new colours without a run of the script, so that charts would keep the
-# old ones; and it adds a step to the history whenever the address of the same page changes, so that one press
-# of Back would not leave the page.
+# old ones.
 _watch_browser = st.components.v2.component(
     "ecoval_theme",
     js="""
-const push = history.pushState.bind(history);
-history.pushState = (state, title, url) => {
-  const isHere = url && new URL(url, location.href).pathname === location.pathname;
-  return isHere ? history.replaceState(state, title, url) : push(state, title, url);
-};
 export default function ({ setTriggerValue }) {
   const app = document.querySelector("[data-testid=stApp]");
   const theme = () => getComputedStyle(app).colorScheme;
@@ -89,18 +56,35 @@ def theme() -> Literal["light", "dark"]:
 
 
 def _describe_run(run: Run | None) -> str:
-    if run is not None:
-        return f"{formats.model_title(run.settings.model)}, {count_of(run.ecoval.n_clusters_, 'cluster')}"
-    return "valuation running" if state.run_job() is not None else "not valued yet"
+    job = state.run_job()
+    if run is None:
+        return "valuation running" if job is not None else "not valued yet"
+    told = (
+        f"{formats.model_title(run.settings.model)}, {count_of(run.ecoval.n_clusters_, 'cluster')}"
+    )
+    news = "new valuation running" if job is not None else unvalued.summary()
+    return f"{told} · **{news}**" if news else told
+
+
+def _tell_of_end() -> None:
+    """Draw the page again as soon as the valuation that is under way has come to its end."""
+
+    @st.fragment(run_every=progress.POLL_SECONDS)
+    def poll() -> None:
+        if state.run_job() is None:
+            st.rerun()
+
+    poll()
 
 
 def status_line(*, is_value_page: bool) -> None:
     """Draw one line: the run switcher, the table and what is selected, the view, and help."""
-    st.html(_STYLE)
     with st.container(key="theme"):
         _watch_browser(key="theme_watch", on_changed_change=lambda: None)
     draw_trouble()
-    opened, run = session.opened, state.run()
+    run = state.run()
+    # What the pages show: the open table may have been split anew since.
+    opened = session.opened if run is None else run.opened
     with st.container(key="status", horizontal=True, vertical_alignment="center", gap="small"):
         if opened is not None:
             _draw_switcher(opened, run)
@@ -115,6 +99,13 @@ def status_line(*, is_value_page: bool) -> None:
                 "lists all commands.\n\n**Python**: `from ecoval_core import EcoVal`, then "
                 "`EcoVal(model).fit(X_train, y_train, X_val, y_val).values_`."
             )
+    if windows.has_another(server.visitor(), session.run_id):
+        st.caption(
+            ":material/tab: This run is open in another tab too: what you change here shows there after the "
+            "next click there."
+        )
+    if run is not None and not is_value_page and state.run_job() is not None:
+        _tell_of_end()
 
 
 def _describe(opened: Opened, run: Run | None) -> str:
@@ -174,9 +165,9 @@ def _draw_view(run: Run | None, *, is_value_page: bool) -> None:
         0.05,
         key=Session.extrinsic_weight.key,
         bind="query-params",
-        help="How much of a row's measured effect (its extrinsic value) counts. The rest of what the rows "
-        "add to the score is shared out by quality (intrinsic value). Changes every view at once; nothing "
-        "is fitted again.",
+        help="How much the measured effect of a row (its extrinsic value) counts. The rest of the "
+        "surplus is divided by the quality of the rows (intrinsic value). Every page changes "
+        "at once; no model is fitted again.",
     )
 
 
@@ -203,6 +194,18 @@ def draw_trouble() -> None:
         st.warning(formats.plain(trouble), icon=":material/save:")
 
 
+def draw_lost(page: str) -> None:
+    """Say on the page that was asked for what of its address is not here."""
+    if session.lost is None:
+        return
+    sentence, asked = session.lost
+    if asked in ("", page):
+        session.lost = (sentence, page)
+        st.error(formats.plain(sentence))
+    else:
+        Session.lost.forget()
+
+
 def title(text: str, intro: str, *, beside: bool = False) -> None:
     """Draw the screen's title and the sentence that explains what it is for."""
     if not beside:
@@ -219,25 +222,34 @@ def need_table() -> Opened:
     opened = session.opened
     if opened is None:
         st.info("No table is open yet. Load a sample or upload your own first.")
-        menu.link("data", "Go to Data")
+        menu.lead_on("data", "Go to Data")
         st.stop()
     return opened
 
 
 def need_run() -> Run:
     """Return the finished run, or say what to do first and stop."""
-    need_table()
     run = state.run()
     if run is None:
+        need_table()
         job = state.run_job()
         if job is not None:
             st.info("The valuation is still running. This page fills when it is done.")
-            menu.link("value", "Watch its progress on Value")
+            menu.lead_on("value", "Watch its progress on Value")
         else:
             st.info("The rows of this table have no values yet. Value them first.")
-            menu.link("value", "Go to Value")
+            menu.lead_on("value", "Go to Value")
         st.stop()
     return run
+
+
+def say_what_changes_do() -> None:
+    """Say what a change of the choices below does while a valuation is under way."""
+    if state.run_job() is not None:
+        st.caption(
+            ":material/info: A valuation is running. It keeps its settings: what you change here applies to "
+            "the next one."
+        )
 
 
 def warn_if_unreliable(run: Run) -> None:
@@ -255,6 +267,20 @@ def offer(
         options = {"type": "primary", **button}
         st.button(label, key=key, on_click=progress.start_quietly, args=(task,), **options)
     return progress.result_of(task, what, cancelled=cancelled)
+
+
+def fetch_or_offer(task: Task, timing: Task, label: str, key: str, *, what: str) -> Any | None:
+    """Return the result of a task, which begins by itself where its timing says that it takes a moment."""
+    found = state.read(task)
+    if found is not None or progress.is_running(task):
+        return progress.result_of(task, what) if found is None else found
+    seconds = progress.fetch(f"{key}_timing", timing, f"Timing {what}")
+    if seconds is None and progress.is_running(timing):
+        return None
+    if seconds is not None and seconds <= FEW_SECONDS:
+        return progress.fetch(key, task, what, can_cancel=True)
+    cost = "" if seconds is None else f", about {formats.seconds(seconds)}"
+    return offer(task, f"{label}{cost}", key, what=what, type="secondary")
 
 
 def download(

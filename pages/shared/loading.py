@@ -42,7 +42,8 @@ def finish() -> None:
     job = session.opening
     if job is None:
         return
-    with st.spinner("Reading the table …"):
+    # Over the page, which it would push down otherwise.
+    with st.container(key="reading"), st.spinner("Reading the table …"):
         job.wait()
     try:
         _take(job)
@@ -81,6 +82,7 @@ def _take(job: Job) -> None:
         else:
             state.open_table(opened)
             Session.refused.forget()
+            Session.lost.forget()
     data_choices.forget_all()
 
 

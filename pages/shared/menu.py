@@ -1,8 +1,6 @@
-"""The screens in the order in which they are used, those behind them, and addresses of before."""
+"""The screens in the order in which they are used, those behind them, and their addresses."""
 
 from __future__ import annotations
-
-from functools import partial
 
 import streamlit as st
 
@@ -19,15 +17,17 @@ _SCREENS = {
 }
 # Opened from the run switcher, from Runs and from the question mark.
 _BEHIND = ("compare", "method")
-# The default screen is served at "/" only, yet would keep "/data" from the page below.
-_MOVED = {
-    "data": "data", "decompose": "explore", "curves": "prune", "review": "labels",
+# The default screen is served at "/" only.
+ADDRESSES = {"", *_SCREENS} - {"data"}
+# What took the content of a screen over, by its address of before.
+MOVED = {
+    "data": "", "start": "", "decompose": "explore", "curves": "prune", "review": "labels",
 }  # fmt: skip
 
 
 def pages() -> list[st.Page]:
     """Every screen as Streamlit wants it, the first one as the default."""
-    screens = [
+    return [
         st.Page(
             f"{name}.py",
             title=title,
@@ -37,17 +37,6 @@ def pages() -> list[st.Page]:
         )
         for name, (title, _) in _SCREENS.items()
     ]
-    moved = [
-        st.Page(
-            partial(_forward, name), title=_SCREENS[name][0], url_path=path, visibility="hidden"
-        )
-        for path, name in _MOVED.items()
-    ]
-    return [*screens, *moved]
-
-
-def _forward(name: str) -> None:
-    st.switch_page(f"{name}.py", query_params=st.query_params.to_dict())
 
 
 def link(name: str, label: str) -> None:

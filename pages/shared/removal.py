@@ -14,11 +14,8 @@ from ecoval_core.work import slow
 from ecoval_core.work.slow import N_RANDOM, Curves
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.tasks import Task
-from pages.shared import effects, formats, layout, progress, prunelist, state
+from pages.shared import effects, layout, prunelist, state
 from pages.shared.session import session
-
-# Curves that take longer are not begun because somebody looked.
-FEW_SECONDS = 5.0
 
 
 def task_of(run: Run, *, balanced: bool = False) -> Task:
@@ -37,17 +34,15 @@ def fetch(run: Run, *, balanced: bool, key: str) -> Curves | None:
     if not len(run.split.y_test):
         st.caption("Removal curves need test rows: give some to show(..., test=frame).")
         return None
-    task = task_of(run, balanced=balanced)
-    found: Curves | None = state.read(task)
-    if found is not None:
-        return found
-    seconds = progress.fetch("curves_timing", slow.curves_timing(run.key), "Timing a fit")
-    if seconds is not None and seconds <= FEW_SECONDS:
-        return progress.fetch("curves", task, "Removal curves, fits", can_cancel=True)
     n_refits = count_refits(STRATEGIES, n_random=N_RANDOM)
-    cost = "" if seconds is None else f", about {formats.seconds(seconds)}"
-    label = f"Measure the removal curves: {n_refits:,} fits{cost}"
-    return layout.offer(task, label, key, what="Fits", type="secondary")
+    found: Curves | None = layout.fetch_or_offer(
+        task_of(run, balanced=balanced),
+        slow.curves_timing(run.key),
+        f"Measure the removal curves: {n_refits:,} fits",
+        key,
+        what="Removal curves, fits",
+    )
+    return found
 
 
 def of_measure(

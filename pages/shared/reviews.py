@@ -64,7 +64,7 @@ def _range(ranges: Family[tuple[float, float]], name: str) -> tuple[float, float
 
 
 def _target() -> str:
-    return "" if session.opened is None else str(session.opened.table.target)
+    return "" if session.weighted_run is None else str(session.weighted_run[1].table.target)
 
 
 # --- To the workspace and back --------------------------------------------------------------

@@ -51,7 +51,7 @@ def draw(
     )
     columns["label"] = st.column_config.Column(formats.target_word(run))
     columns["flipped"] = st.column_config.CheckboxColumn(
-        "planted", help=f"{formats.target_word(run).capitalize()} made wrong by you"
+        "planted", help=f"{formats.target_word(run).capitalize()} changed on purpose on Data"
     )
     options: dict[str, Any] = {}
     if on_select is not None:

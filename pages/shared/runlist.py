@@ -12,7 +12,7 @@ from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace import history
 from ecoval_core.workspace.history import RunRecord
 from pages.shared import formats, server, state
-from pages.shared.session import session
+from pages.shared.session import Session, data_choices, session
 
 _STATES = {
     "done": "finished",
@@ -59,15 +59,20 @@ def describe(record: RunRecord) -> str:
     if record.spec.split.rule != RANDOM:
         parts.append(f"split {record.spec.split.describe()}")
     if settings.balanced:
-        parts.append("classes weigh equally")
+        parts.append("equal class weights")
     if settings.every_row:
-        parts.append("every row")
+        parts.append("every row valued")
     return ", ".join(parts)
 
 
 def open_record(run: str) -> None:
     """Open a run; for buttons. What stands in the way is said on the Data screen."""
-    if not state.open_run(run):
+    if state.open_run(run):
+        # Data and Value then show what this run was made with.
+        data_choices.forget_all()
+        Session.granularity.forget()
+        Session.lost.forget()
+    else:
         session.complaint = (
             "This run cannot be opened: its table is no longer in the workspace. Load the table again, then "
             "value its rows."

@@ -209,6 +209,8 @@ class Session:
     upload = Entry[Any](widget=True)
     # Run
     run_id = Entry[str | None]()
+    next_run = Entry[str | None]()
+    unvalued = Entry[dict[str, str]](make=dict)
     earlier_run = Entry[str | None]()
     deleted_run = Entry[str | None]()
     deleted_open = Entry[str | None]()
@@ -282,9 +284,12 @@ class Session:
     extrinsic_weight = Entry[float](DEFAULT_EXTRINSIC_WEIGHT, widget=True)
     visitor = Entry[str]("")
     restored = Entry[bool](False)
+    lost = Entry[tuple[str, str] | None]()
     view_to_show = Entry[tuple[float, UnitKind] | None]()
     review = Entry[str]("")
     review_is_own = Entry[bool](False)
+    review_seen = Entry[float](0.0)
+    tab = Entry[str]("")
     review_written = Entry[Review | None]()
 
 

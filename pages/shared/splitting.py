@@ -22,17 +22,27 @@ WAYS: dict[By, str] = {
     "random": "At random",
     "groups": "Rows that belong together",
     "time": "Order in time",
-    "column": "Column with the parts",
+    "column": "Column that names the parts",
     "files": "Own files",
 }
 _SAID: dict[By, str] = {
-    "random": "Rows are dealt at random, every class alike. Right where each row stands for itself.",
-    "groups": "Rows of one patient, customer or document stay in one part; else the score is flattered, and "
-    "values with it.",
-    "time": "The earliest rows train, later ones validate, the latest test: no model knows the future.",
-    "column": "The table says itself which rows train, validate and test.",
-    "files": "Validation and test rows come from files with the same columns. What is not given is taken "
-    "from the training rows.",
+    "random": (
+        "Rows are split at random within each class (stratified). Suitable for rows that are "
+        "independent of one another."
+    ),
+    "groups": (
+        "All rows of one patient, customer or document stay in the same part. Otherwise scores "
+        "and values are too optimistic."
+    ),
+    "time": (
+        "The earliest rows are used for training, later rows for validation and the latest for "
+        "testing, so that no model sees the future."
+    ),
+    "column": "A column of the table names the part of each row.",
+    "files": (
+        "Validation and test rows come from files with the same columns. A part without a file is "
+        "taken from the training rows."
+    ),
 }
 Change = Callable[[str], None]
 
@@ -149,12 +159,11 @@ def draw(opened: Opened, apply: Change, add_file: Callable[[str], None], drop_fi
         required=True,
         on_change=apply,
         args=("split",),
-        help="A value is always relative to the validation rows: choose them as the model will be used.",
+        help="Values are measured on the validation rows: they should resemble the data that the "
+        "model will be used on.",
     )
     if by is None:
-        st.caption(
-            "These rows came with their values, split elsewhere. Choose a split to value them here."
-        )
+        st.caption("These rows were split and valued elsewhere. Choose a split to value them here.")
     by = cast("By", by or "random")
     if opened.spec.split.kind != "given":
         st.caption(_SAID[by])
@@ -162,7 +171,9 @@ def draw(opened: Opened, apply: Change, add_file: Callable[[str], None], drop_fi
         column_of("time", "Column with the time", "Dates, times or numbers that grow with time.")
     if by == "column":
         column = column_of(
-            "parts", "Column with the parts", "Words such as train, dev and holdout are understood."
+            "parts",
+            "Column that names the parts",
+            "Words such as train, dev and holdout are understood.",
         )
         if column is not None:
             _draw_words(opened, column, apply)
@@ -171,15 +182,17 @@ def draw(opened: Opened, apply: Change, add_file: Callable[[str], None], drop_fi
     if by in ("groups", "column", "files"):
         column_of(
             "groups",
-            "Rows that belong together: rows with the same value in",
-            "They stay in one part wherever chance decides, also in the folds of “Value every row”.",
+            "Rows belong together if they have the same value in",
+            "They stay in the same part of a random split, and in the same fold of “Value every "
+            "row”.",
             optional=by != "groups",
         )
     column_of(
         "weights",
         "Weights of rows",
-        "A column of numbers of 0 or more. A row of weight 2 counts like two rows in the fits and "
-        "scores that values are made of. Curves, effects, other methods and new data count every row once.",
+        "A column of numbers of 0 or more. A row of weight 2 counts as two rows in the fits and "
+        "scores behind the values. Removal curves, effects, other methods and new data count "
+        "every row once.",
         optional=True,
     )
     for note in opened.split.notes:

@@ -6,6 +6,7 @@ and a refresh neither stops nor repeats a running valuation.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -19,14 +20,20 @@ from ecoval_core.workspace.runs import Opened, Run
 from ecoval_core.workspace.schema import RunSpec, Settings
 from ecoval_core.workspace.store import Result
 from ecoval_core.workspace.tasks import Task
-from pages.shared import reviews, server
+from pages.shared import reviews, server, windows
 from pages.shared.session import Session, session
 
 
 def open_table(new: Opened) -> None:
-    """Make a table the current one; the run that was open stays one click away."""
+    """Make a table the current one; values of another table are one click away.
+
+    Values of the same cells stay open, or are waited for, also where the cells are split anew.
+    """
     old = session.opened
     is_another = old is None or old.key != new.key
+    if _has_same_cells(new) and (run() is not None or run_job() is not None):
+        session.opened = new
+        return
     if is_another:
         # While its table is still there, whose columns the filters name.
         save_review()
@@ -34,8 +41,18 @@ def open_table(new: Opened) -> None:
     session.opened = new
     if is_another:
         session.earlier_run = session.run_id or session.earlier_run
-        Session.run_id.forget()
-        reviews.clear()
+        _let_go()
+
+
+def _has_same_cells(new: Opened) -> bool:
+    record = run_record()
+    return record is not None and record.spec.table.content == new.spec.table.content
+
+
+def _let_go() -> None:
+    for entry in (Session.run_id, Session.next_run, Session.weighted_run, Session.unvalued):
+        entry.forget()
+    reviews.clear()
 
 
 # --- The run ---------------------------------------------------------------------------------
@@ -44,6 +61,11 @@ def open_table(new: Opened) -> None:
 def run_record() -> RunRecord | None:
     """Return what is noted of the run that is open, or None."""
     return find_record(session.run_id) if session.run_id else None
+
+
+def next_record() -> RunRecord | None:
+    """Return what is noted of the run that is to take the place of the open one, or None."""
+    return find_record(session.next_run) if session.next_run else None
 
 
 def find_record(run: str) -> RunRecord | None:
@@ -57,13 +79,26 @@ def load_run(record: RunRecord) -> Run | None:
 
 
 def start_run(new: Opened, settings: Settings) -> None:
-    """Have the rows of the open table valued, or open the run that did so before."""
+    """Have the rows of the open table valued; a run that is open stays so until the new one is there."""
     workspace = server.workspace()
     spec = RunSpec(table=new.spec.table, split=new.spec.split, settings=settings)
-    run = history.start_run(workspace, spec, split=new.key, frame=new.table.content)
-    _value(run)
-    if run != session.run_id:
-        open_run(run, keep_table=True)
+    started = history.start_run(workspace, spec, split=new.key, frame=new.table.content)
+    _value(started)
+    Session.next_run.forget()
+    if started == session.run_id:
+        return
+    record = find_record(started)
+    if run() is None or (record is not None and record.state == "done"):
+        open_run(started, keep_table=True)
+    else:
+        session.next_run = started
+
+
+def open_next() -> None:
+    """Open the run that was waited for, as soon as its values are there."""
+    record = next_record()
+    if record is not None and record.state == "done":
+        open_run(record.id, keep_table=True)
 
 
 def start_again(record: RunRecord) -> None:
@@ -92,14 +127,22 @@ def open_run(run: str, *, keep_table: bool = False, review: str | None = None) -
         open_table(found)
     save_review()
     session.run_id = run
+    Session.next_run.forget()
+    Session.unvalued.forget()
     reviews.clear()
+    # Its target is asked for by the filters.
+    _weigh(record)
     latest = (
         history.find_review(workspace, review) if review else history.latest_review(workspace, run)
     )
     if latest is not None and latest.run == run:
         reviews.show(latest.review, with_view=review is None)
-    # A session writes to a review of its own, lest two windows with one address overwrite each other.
-    session.review, session.review_is_own = review or ("" if latest is None else latest.id), False
+    else:
+        latest = None
+    session.review = "" if latest is None else latest.id
+    # A visitor's tabs share a review; another visitor with the same address writes to one of their own.
+    session.review_is_own = latest is not None and latest.visitor == server.visitor()
+    session.review_seen = 0.0 if latest is None else latest.updated
     session.review_written = reviews.current()
     return True
 
@@ -108,9 +151,9 @@ def close_run(run: str) -> None:
     """Close a run, if it is the one that is open; its table stays."""
     if session.run_id == run:
         save_review()
-        Session.run_id.forget()
-        Session.weighted_run.forget()
-        reviews.clear()
+        _let_go()
+    if session.next_run == run:
+        Session.next_run.forget()
     if session.earlier_run == run:
         Session.earlier_run.forget()
 
@@ -121,8 +164,8 @@ def job_of(record: RunRecord) -> Job | None:
 
 
 def run_job() -> Job | None:
-    """Return the job of the run that is open while it is under way for this visitor, else None."""
-    record = run_record()
+    """Return the job of the next run, or else of the open one, while this visitor waits for it, or None."""
+    record = next_record() or run_record()
     job = None if record is None else job_of(record)
     if job is None or not job.is_active or session.left_job == job.id:
         return None
@@ -135,18 +178,28 @@ def run() -> Run | None:
     """Return the finished run at the extrinsic weight chosen above the page, or None."""
     if session.run_id is None:
         return None
-    weight = float(session.extrinsic_weight)
-    # The same rows may have been opened under another name since.
-    asked = (session.run_id, weight, "" if session.opened is None else session.opened.table.name)
     weighted = session.weighted_run
-    if weighted is None or weighted[0] != asked:
-        record = run_record()
-        found = None if record is None else load_run(record)
-        if found is None:
-            return None
-        weighted = (asked, found.reweight(weight))
-        session.weighted_run = weighted
-    return weighted[1]
+    if weighted is not None and weighted[0] == _asked(session.run_id):
+        return weighted[1]
+    return _weigh(run_record())
+
+
+def _asked(run: str) -> tuple[str, float, str]:
+    # The same rows may have been opened under another name since.
+    name = "" if session.opened is None else session.opened.table.name
+    return run, float(session.extrinsic_weight), name
+
+
+def _weigh(record: RunRecord | None) -> Run | None:
+    """Keep a run at the weight chosen, if it is finished."""
+    found = None if record is None else load_run(record)
+    if record is None or found is None:
+        Session.weighted_run.forget()
+        return None
+    asked = _asked(record.id)
+    weighted = found.reweight(asked[1])
+    session.weighted_run = (asked, weighted)
+    return weighted
 
 
 def read(task: Task) -> Any | None:
@@ -187,33 +240,66 @@ def save_review() -> None:
     run = session.run_id
     if run is None:
         return
+    take_over()
     now = reviews.current()
     if now == session.review_written:
         return
     if not session.review_is_own:
         session.review, session.review_is_own = uuid4().hex[:12], True
-    history.save_review(server.workspace(), session.review, run, server.visitor(), now)
+    session.review_seen = time.time()
+    history.save_review(
+        server.workspace(), session.review, run, server.visitor(), now, session.review_seen
+    )
     session.review_written = now
 
 
+def take_over() -> None:
+    """Show what another tab of the visitor has changed in the review that both have open."""
+    workspace, before = server.workspace(), session.review_written
+    if session.run_id is None or before is None or not session.review_is_own:
+        return
+    if history.review_updated(workspace, session.review) == session.review_seen:
+        return
+    kept = history.find_review(workspace, session.review)
+    if kept is not None:
+        merged = windows.merge(before, reviews.current(), kept.review)
+        session.review_seen, session.review_written = kept.updated, kept.review
+        reviews.show(merged, with_view=True)
+
+
 def restore_from_address() -> None:
-    """Open what the address names, once at the start of a session."""
+    """Open what the address names, once at the start of a session; say what of it is not here."""
     if session.restored:
         return
     session.restored = True
-    key, run_named = st.query_params.get("data"), st.query_params.get("run")
-    if run_named is not None and open_run(run_named, review=st.query_params.get("review", "")):
-        return
-    if key is None and run_named is None:
-        return
-    found = runs.load_opened(server.workspace(), key or "")
-    if found is None:
-        session.complaint = (
-            "This address names a table or run that is not in this workspace. Load the table again below, or "
-            "choose among the runs on Runs."
+    named = st.query_params.to_dict()
+    table, asked, review = (named.get(name, "") for name in ("data", "run", "review"))
+    is_open = bool(asked) and open_run(asked, review=review)
+    found = runs.load_opened(server.workspace(), table) if table else None
+    if found is not None and (not is_open or _has_same_cells(found)):
+        open_table(found)
+    if (later := named.get("next")) and is_open and find_record(later) is not None:
+        session.next_run = later
+    if (page := st.query_params.to_dict().get("missing")) is not None:
+        del st.query_params["missing"]
+        session.lost = (f"There is no page {page!r} here; choose one in the menu above.", "")
+    elif asked and not is_open:
+        session.lost = (
+            "This address names a run that is not in this workspace: choose another on Runs, or value the "
+            "rows again.",
+            "",
         )
-        return
-    open_table(found)
+    elif table and session.opened is None:
+        session.lost = (
+            "This address names a table that is not in this workspace: load it again on Data, or choose a "
+            "run on Runs.",
+            "",
+        )
+    elif is_open and review and session.review != review:
+        session.lost = (
+            "This address names a selection that is not in this workspace: the run is shown without it.",
+            "",
+        )
 
 
 def write_address() -> None:
@@ -223,15 +309,10 @@ def write_address() -> None:
     wanted = {
         "data": None if current is None else current.key,
         "run": run,
+        "next": session.next_run,
         "review": session.review if run is not None and session.review else None,
     }
     now = st.query_params.to_dict()
     then = {name: value for name, value in (now | wanted).items() if value is not None}
     if then != now:
         st.query_params.from_dict(then)
-
-
-def settings_of_run() -> Settings | None:
-    """Return the settings of the run that is open, or None."""
-    record = run_record()
-    return None if record is None else record.settings

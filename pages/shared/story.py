@@ -18,8 +18,10 @@ N_NEIGHBORS = 10
 N_TRAITS, N_PICTURES = 6, 8
 _EFFECTS = {
     1: "It **pushes the model towards** the right answer on validation rows.",
-    0: "Taking it away **changes little**: other rows do the same job, or what it does against the model "
-    "weighs no more than its quality.",
+    0: (
+        "Removing it **changes little**: other rows can replace it, or its quality outweighs the "
+        "harm it does."
+    ),
     -1: "It **pulls the model away** from the right answer on validation rows, which lowers its value.",
 }
 

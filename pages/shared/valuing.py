@@ -21,7 +21,7 @@ from ecoval_core.workspace.rows import rows_per_fit, rows_to_value
 from ecoval_core.workspace.runs import Opened, automatic_clusters
 from ecoval_core.workspace.schema import Settings
 from ecoval_core.workspace.tasks import Task
-from pages.shared import formats, progress, state
+from pages.shared import formats, progress, state, unvalued
 from pages.shared.session import (
     Session,
     model_choices,
@@ -72,14 +72,17 @@ def draw_timing(opened: Opened, settings: Settings) -> None:
 
 
 def _recall_settings(opened: Opened) -> None:
-    settings = state.settings_of_run()
-    if settings is not None and not Session.granularity.is_kept:
+    record = state.next_record() or state.run_record()
+    if record is None or Session.granularity.is_kept:
+        return
+    settings, of = record.settings, record.spec
+    if of.table.task == opened.table.task and of.split.kind != "given":
         session.granularity = settings.n_clusters
         model_choices.set(opened.table.task, settings.model)
         scoring_choices.set(opened.table.task, settings.scoring)
-        for name, value in settings.parameters.items():
-            shown = name in SETTINGS.get(settings.model, {})
-            if shown and (value is None or isinstance(value, int | float)):
+        for name, one in SETTINGS.get(settings.model, {}).items():
+            value = settings.parameters.get(name, one.default)
+            if value is None or isinstance(value, int | float):
                 parameter_choices.set(f"{settings.model}.{name}", value)
         session.value_seed = settings.random_state
         session.every_row = settings.every_row
@@ -115,19 +118,19 @@ def _choose_balance(opened: Opened) -> bool:
     is_balanced = st.toggle(
         "Weigh classes equally",
         **Session.balanced_classes.lasting,
-        help="Every class then counts alike in the score, in the effects and in the model, however few its "
-        "rows. Without it a row is valued for the overall score, in which a rare class hardly "
-        "counts: its rows get the lowest values, and pruning them removes the class.",
+        help="Every class then has the same weight in the score, in the effects and in the model, "
+        "however few rows it has. Otherwise a rare class hardly affects the score: its rows "
+        "get the lowest values, and pruning them removes the class.",
     )
     rarest, n = formats.plain(labels[counts.argmin()]), int(counts.min())
     rule = (
-        "Below a third this is on by itself."
+        "Below a third, this is switched on automatically."
         if share < EVEN_SHARE
-        else "Above a third it starts off."
+        else "Below a third, this would be switched on automatically."
     )
     st.caption(
-        f"The rarest class, {rarest}, has {n:,} of {int(counts.sum()):,} training rows: {share:.0%} of an "
-        f"even share. {rule}"
+        f"The rarest class, {rarest}, has {n:,} of {int(counts.sum()):,} training rows: "
+        f"{share:.0%} of the share it would have if all classes were equally large. {rule}"
     )
     return is_balanced
 
@@ -140,18 +143,21 @@ def _said_of_rows(opened: Opened, every_row: bool) -> tuple[str, bool]:
         n_all = len(rows_to_value(split, every_row=True).ids)
     except ValueError as error:
         return f"{n_train:,} training rows are valued. {error}", False
-    fits = "at about 5 times the fits" if split.rule.kind == "time" else "at 5 times the fits"
+    fits = "about 5 times as many fits" if split.rule.kind == "time" else "5 times as many fits"
     if not every_row:
-        return f"{n_train:,} training rows are valued; every row: {n_all:,}, {fits}.", True
-    said = f"{n_all:,} rows are valued, {fits}."
+        return (
+            f"{n_train:,} training rows are valued. Valuing every row ({n_all:,}) takes {fits}.",
+            True,
+        )
+    said = f"{n_all:,} rows are valued, which takes {fits}."
     if split.rule.kind == "time":
         n_latest = n_train + len(split.y_val) - n_all
         said += (
-            f" Each fold trains on earlier rows only: none trains on the {n_latest:,} latest, which validate "
-            "and get no value."
+            f" Each fold trains on earlier rows only, so the {n_latest:,} latest rows are used "
+            "for validation and get no value."
         )
     elif split.rule.groups is not None:
-        said += f" Rows of the same {split.rule.groups} are in one fold."
+        said += f" Rows of the same {split.rule.groups} stay in the same fold."
     return said, True
 
 
@@ -178,18 +184,29 @@ def _choose_parameters(model: str) -> dict[str, Any]:
 
 
 def choose(opened: Opened) -> Settings:
-    """Draw the settings, at first those of the run if there is one, and return what is chosen."""
+    """Draw the settings, at first those of the run if there is one, and return what is chosen.
+
+    What differs from the run that is open is marked as not valued yet.
+    """
     _recall_settings(opened)
+    valued, changed = unvalued.settings_of(opened), {}
+
+    def mark(field: str, name: str, value: Any) -> None:
+        if valued is not None and getattr(valued, field) != value:
+            changed[name] = unvalued.say(field, valued)
+        unvalued.mark(changed, name)
+
     _, is_possible = _said_of_rows(opened, every_row=True)
     every_row = st.toggle(
         "Value every row",
         **Session.every_row.lasting,
         disabled=not is_possible,
-        help="Otherwise only the training rows are valued. With this switch training and validation rows "
-        "are put together and split in five; each fifth in turn validates the other four, and values are "
-        "averaged. The test rows stay apart, for the curves and the effect of pruning.",
+        help="Otherwise only the training rows are valued. This pools training and validation rows "
+        "and splits them into five folds. Each fold in turn validates the other four, and the "
+        "values are averaged. The test rows are not used.",
     )
     every_row = every_row and is_possible
+    mark("every_row", "rows valued", every_row)
     st.caption(formats.plain(_said_of_rows(opened, every_row)[0]))
     try:
         on_offer = models_for(opened.table.task)
@@ -201,23 +218,29 @@ def choose(opened: Opened) -> Settings:
         list(on_offer),
         format_func=on_offer.__getitem__,
         **model_choices.lasting(opened.table.task),
-        help="The model whose rows are valued. A row's value is its value for this model.",
+        help="The value of a row is its value for this model.",
     )
+    mark("model", "model", model)
     with st.expander("Settings of the model"):
         parameters = _choose_parameters(model)
+    if "model" not in changed:
+        mark("parameters", "settings of the model", parameters)
     estimator = check_parameters(model, make_model(model, opened.table.task), parameters)
     balanced = _choose_balance(opened)
+    mark("balanced", "weights of classes", balanced)
     steps, automatic = granularities(opened, estimator, balanced=balanced, every_row=every_row)
     n_rows = rows_per_fit(opened.split, every_row)
     _settle_granularity(opened, steps, automatic)
     n_clusters = st.select_slider(
-        "Granularity: number of clusters",
+        "Number of clusters",
         steps,
         **Session.granularity.lasting,
         format_func=lambda k: f"{k:,} (automatic)" if k == automatic else f"{k:,}",
-        help="A **cluster** is a group of similar rows with the same label or target. Each is left out once. "
-        "Few clusters: quick and coarse. As many as rows: leave-one-out.",
+        help="A **cluster** is a group of similar rows with the same label or target. The model is "
+        "refitted without each cluster in turn. Few clusters are fast but coarse; one row per "
+        "cluster is leave-one-out.",
     )
+    mark("n_clusters", "number of clusters", int(n_clusters))
     size = f"{n_rows / n_clusters:.3g}"
     note = "automatic" if n_clusters == automatic else f"automatic would be {automatic:,}"
     st.caption(f"About {size} row{'' if size == '1' else 's'} per cluster; {note}.")
@@ -229,6 +252,7 @@ def choose(opened: Opened) -> Settings:
         **scoring_choices.lasting(opened.table.task),
         help="Values are measured in this score, averaged over the validation rows.",
     )
+    mark("scoring", "score", scoring)
     if scoring in _SHORT_SCORES:
         st.caption(f"{SCORINGS[scoring].title.capitalize()}.")
     with st.expander("Advanced"):
@@ -238,18 +262,21 @@ def choose(opened: Opened) -> Settings:
             2**31 - 1,
             step=1,
             **Session.value_seed.lasting,
-            help="The same seed gives the same values to the last bit.",
+            help="The same seed gives exactly the same values.",
         )
         if not Session.max_val_samples.is_kept:
             session.max_val_samples = session.max_val_samples
         most = st.number_input(
-            "Validation rows used at most",
+            "Maximum number of validation rows",
             1,
             step=500,
             **Session.max_val_samples.lasting,
-            help="Effects are measured on a stratified sample of so many validation rows where there are "
-            "more. Beyond a few thousand they move values by less than their error.",
+            help="If there are more, effects are measured on a stratified sample of this size. "
+            "Beyond a few thousand, more rows change the values by less than their error.",
         )
+    mark("random_state", "seed", int(seed))
+    mark("max_val_samples", "validation rows", int(most))
+    unvalued.note(changed)
     n_val = len(opened.split.y_val)
     if n_val > most and not every_row:
         st.caption(f"Effects are measured on {most:,} of {n_val:,} validation rows (Advanced).")

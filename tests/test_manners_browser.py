@@ -1,0 +1,136 @@
+"""Manners that only a browser sees: Back, what moves under the eye, a phone, and tabs beside each other."""
+
+import re
+
+import pytest
+from browser import (
+    IN_CHROMIUM,
+    WITHOUT_MAPS,
+    follow,
+    idle,
+    menu,
+    running_server,
+    visiting,
+    widget,
+)
+from playwright.sync_api import expect
+
+pytestmark = IN_CHROMIUM
+LAPTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+SHIFTS = """
+window.shifts = [];
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) {
+    if (!entry.hadRecentInput) window.shifts.push([entry.value, entry.startTime]);
+  }
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, valuations):
+    """A server whose workspace holds one run, and the query that opens it."""
+    folder = tmp_path_factory.mktemp("manners")
+    run, _ = valuations.copy("wine planted", folder / "workspace")
+    with running_server(folder, **WITHOUT_MAPS) as server:
+        yield server.address, f"run={run}"
+
+
+def largest_shift(page):
+    """The largest sum of shifts in a window of at most five seconds without a second's rest."""
+    windows = [[0.0, -1e9, -1e9]]
+    for value, at in sorted(page.evaluate("window.shifts"), key=lambda shift: shift[1]):
+        if at - windows[-1][2] > 1000 or at - windows[-1][1] > 5000:
+            windows.append([0.0, at, at])
+        windows[-1][0] += value
+        windows[-1][2] = at
+    return max(total for total, *_ in windows)
+
+
+@pytest.mark.parametrize("path", ["", "value", "explore", "labels", "prune", "runs", "method"])
+def test_what_a_page_shows_hardly_moves_while_it_opens(browser, server, path):
+    address, query = server
+    with visiting(browser, address, viewport=LAPTOP) as page:
+        page.add_init_script(SHIFTS)
+        page.goto(f"{address}/{path}?{query}")
+        expect(page.get_by_role("heading", level=2).first).to_be_visible()
+        idle(page)
+        page.wait_for_timeout(1500)
+        idle(page)
+        assert largest_shift(page) < 0.1
+
+
+def test_one_press_of_back_goes_back_one_page(browser, server):
+    address, query = server
+    with visiting(browser, address) as page:
+
+        def go_back(path):
+            page.go_back()
+            expect(page).to_have_url(re.compile(f"/{path}[?]"))
+            idle(page)
+
+        page.goto(f"{address}/value?{query}")
+        expect(page.get_by_text("What came out")).to_be_visible()
+        idle(page)
+        menu(page, "Labels")
+        menu(page, "Prune")
+        # Each writes to the address: a review begins, and the switch is named there.
+        widget(page, "prune_share").get_by_role("slider").press("ArrowRight")
+        idle(page)
+        widget(page, "balanced").locator("label").first.click()
+        expect(page).to_have_url(re.compile("balanced="))
+        idle(page)
+        go_back("labels")
+        go_back("value")
+        # An address of before leaves no step to itself.
+        page.goto(f"{address}/decompose?{query}")
+        expect(page.get_by_role("heading", name="Explore", exact=True)).to_be_visible()
+        idle(page)
+        go_back("value")
+
+
+def test_address_of_no_page_says_so_on_the_first(browser, server):
+    address, query = server
+    with visiting(browser, address) as page:
+        page.goto(f"{address}/charts?{query}")
+        expect(page.get_by_text("There is no page 'charts' here")).to_be_visible()
+        expect(page.get_by_role("heading", name="Data", exact=True)).to_be_visible()
+        expect(widget(page, "run_menu")).to_contain_text("Wine")
+
+
+def test_header_is_one_line_on_a_phone(browser, server):
+    address, query = server
+    with visiting(browser, address, viewport=PHONE) as page:
+        page.goto(f"{address}/labels?{query}")
+        expect(page.get_by_role("heading", name="Labels", exact=True)).to_be_visible()
+        idle(page)
+        boxes = [widget(page, key).bounding_box() for key in ("run_menu", "view_menu", "help_menu")]
+        assert len({round(box["y"]) for box in boxes}) == 1
+        assert boxes[-1]["x"] + boxes[-1]["width"] <= PHONE["width"]
+        expect(page.get_by_role("button", name="View")).to_be_visible()
+
+
+def test_two_tabs_say_that_they_show_one_run_and_share_what_is_decided(browser, server):
+    address, query = server
+    with visiting(browser, address) as one:
+        one.goto(f"{address}/prune?{query}")
+        figure = one.get_by_test_id("stMetric").first
+        expect(figure).to_be_visible()
+        idle(one)
+        widget(one, "prune_share").get_by_role("slider").press("End")
+        idle(one)
+        told, notice = figure.inner_text(), "This run is open in another tab too"
+        expect(one.get_by_text(notice)).to_have_count(0)
+        two = follow(one.context.new_page())
+        two.goto(one.url)
+        expect(two.get_by_text(notice)).to_be_visible()
+        expect(two.get_by_test_id("stMetric").first).to_have_text(told, use_inner_text=True)
+        idle(two)
+        widget(two, "clear").get_by_role("button").click()
+        idle(two)
+        menu(one, "Labels")
+        expect(one.get_by_text(notice)).to_be_visible()
+        expect(widget(one, "status")).to_contain_text("To prune: 0")
+        two.close()
+        menu(one, "Prune")
+        expect(one.get_by_text(notice)).to_have_count(0)
