@@ -26,6 +26,8 @@ N_ERRORS = 2
 # A class with fewer valued rows, or fewer test rows, cannot be judged.
 FEWEST_ROWS = 5
 N_CLASSES_NAMED = 4
+# Scores are written with three digits.
+LEAST_WRITTEN = 0.0005
 Say = Callable[[object], str]
 
 
@@ -119,7 +121,7 @@ def signed(difference: float) -> str:
     """Write a difference of scores with its sign."""
     if not math.isfinite(difference):
         return DASH
-    return f"{difference:+.3f}".replace("-", MINUS) if abs(difference) >= 0.0005 else "0"
+    return f"{difference:+.3f}".replace("-", MINUS) if abs(difference) >= LEAST_WRITTEN else "0"
 
 
 def interval_of(change: Change) -> str:
@@ -154,6 +156,13 @@ def describe_effect(effect: Effect, say: Say = str) -> tuple[str, str]:
     if effect.verdict == "better":
         return "Better", f"the {main} rises ({_figures(overall)}).{ending}"
     return "No clear difference", f"in the {main} ({_figures(overall)}).{ending}"
+
+
+def _unclear(change: Change) -> str:
+    """Say that a change is not clear, or too small to be written."""
+    if max(map(abs, (change.difference, change.low, change.high))) < LEAST_WRITTEN:
+        return "changes by less than 0.001"
+    return f"does not clearly change ({signed(change.difference)}, 90 % interval {interval_of(change)})"
 
 
 # --- The verdict ----------------------------------------------------------------------------
@@ -225,9 +234,8 @@ class Verdict:
             )
         else:
             told = (
-                f"Look at {rows} before you remove any: without them the {title_of(effect.main)} does not "
-                f"clearly change ({signed(effect.overall.difference)}, 90 % interval "
-                f"{interval_of(effect.overall)})."
+                f"Look at {rows} before you remove any: without them the {title_of(effect.main)} "
+                f"{_unclear(effect.overall)}."
             )
         return f"{told}{self._issues()}"
 
