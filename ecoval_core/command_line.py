@@ -52,7 +52,7 @@ from ecoval_core.workspace.recipe import (
 )
 from ecoval_core.workspace.recipe import replay as follow
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.schema import UNIT_KINDS, UnitKind
+from ecoval_core.workspace.schema import DEFAULT_UNIT, UNIT_KINDS, UnitKind
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -73,9 +73,11 @@ def main() -> None:
     help='Also write the recipe, a .json file from which "replay" makes the same files.',
 )  # fmt: skip
 @click.option(
-    "--unit", type=click.Choice(UNIT_KINDS), default="share", show_default=True,
-    help="Unit of the values: per mille of the surplus (share; of the score where there is no surplus), or "
-    "units of the score. A column of the file names it.",
+    "--unit", type=click.Choice(UNIT_KINDS), default=DEFAULT_UNIT, show_default=True,
+    help="Unit of the values and their errors: multiples of the average row, so that the values of n rows "
+    "sum to n (rows); per mille of the surplus (share); or the raw value, in units of the score (score), "
+    "which is also written where the model does not clearly beat a guess. The column unit of the file names "
+    "the unit; a file of another unit differs by one factor.",
 )  # fmt: skip
 def value(
     table: Path, out: Path, report: Path | None, recipe: Path | None, unit: UnitKind, **options: Any

@@ -109,18 +109,20 @@ def print_reading(reading: Reading) -> None:
 
 def print_values(run: Run, unit: UnitKind) -> None:
     """Print the headline figures of a run, and the unit of the values in its file."""
-    ecoval, rows, verdict = run.ecoval, run.frame, run.verdict()
+    ecoval, rows, verdict, shown = run.ecoval, run.frame, run.verdict(), unit_of(run, unit)
     title, scoring = title_of(run.settings.model), SCORINGS[run.settings.scoring].title
     lines = {
         "Model": f"{title}, {count_of(ecoval.n_clusters_, 'cluster')}, {run.seconds:.1f} s",
         "Score": scoring,
-        "Values": f"in {unit_of(run, unit).name}",
+        "Values": f"in {shown.name}",
         "Surplus": f"{ecoval.surplus_:+.4f}, from {ecoval.prior_score_:.4f} by guessing "
         f"to {ecoval.full_score_:.4f} with the model",
         "Intrinsic share": f"{ecoval.intrinsic_share_:.0%}",
         "Rows below zero": f"{(rows['value'] < 0).sum():,} of {len(rows):,}",
         "Verdict": " ".join([*verdict.evidence(), verdict.advice()]),
     }
+    if shown.note:
+        click.echo(shown.note, err=True)
     for name, text in lines.items():
         click.echo(f"{name:<17} {text}")
 

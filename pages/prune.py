@@ -85,7 +85,7 @@ def draw_figures(run: Run, ids: list[int]) -> None:
     else:
         unit = formats.unit_of(run)
         figures[1].metric("Their value together", unit.number(frame.loc[ids, "value"].sum()))
-        figures[1].caption(unit.label)
+        figures[1].caption(unit.words or "multiples of the average row")
     if run.class_labels is not None:
         with figures[2]:
             spared = [int(row) for row in prunelist.decide(run).spared]
@@ -209,8 +209,7 @@ def draw_curve(run: Run) -> None:
 def draw_rules(run: Run) -> None:
     """Draw share, threshold, picks; undo, redo, clear."""
     rules, unit = session.prune_list, formats.unit_of(run)
-    kind = "score" if unit.factor == 1 else "share"
-    threshold_key = prune_thresholds.key(kind)
+    threshold_key = prune_thresholds.key(unit.kind)
     prunelist.fill_widgets(
         {
             Session.prune_share.key: 100 * rules.share,
@@ -225,7 +224,7 @@ def draw_rules(run: Run) -> None:
 
     def change_threshold() -> None:
         is_on = session.prune_by_threshold
-        threshold = (prune_thresholds.get(kind) or 0.0) / unit.factor
+        threshold = (prune_thresholds.get(unit.kind) or 0.0) / unit.factor
         prunelist.change_by(threshold=threshold if is_on else None)
 
     def change_quota() -> None:

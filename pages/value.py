@@ -11,6 +11,7 @@ from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.work import slow
 from ecoval_core.work.slow import N_REPEATS
+from ecoval_core.workspace.exports import unit_of
 from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.rows import rows_per_fit
 from ecoval_core.workspace.runs import Opened, Run, follows_without_refits
@@ -93,8 +94,9 @@ def draw_figures(run: Run) -> None:
     figures[2].caption(f"of {count_of(len(run.frame), 'row')}")
     figures[3].metric("Rows below zero", f"{n_negative:,} of {len(run.frame):,}")
     figures[3].caption(
-        f"An average row is worth {unit.text(run.frame['value'].mean())}. This count ignores the "
-        "errors of the values."
+        f"An average row{' (1×)' if unit.kind == 'rows' else ''} is worth "
+        f"{unit_of(run, 'score').text(run.frame['value'].mean())}. This count ignores the errors of the "
+        "values."
     )
 
 
@@ -112,7 +114,7 @@ def draw_stability(found: Stability, run: Run) -> None:
     moves.metric("A value moves by", f"± {unit.size(found.seed_deviation)}")
     moves.caption(
         f"with the seed, and by ± {unit.size(found.validation_error)} with the validation rows "
-        f"({unit.label}; medians)"
+        f"({unit.words or unit.label}; medians)"
     )
     sure.metric(
         "More than two errors from zero", f"{found.n_below + found.n_above:,} of {found.n_rows:,}"

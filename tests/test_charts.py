@@ -12,10 +12,10 @@ from test_charts_comparison import COMPARISON_CHARTS
 from ecoval_core import charts
 from ecoval_core.charts.coloring import colorings
 from ecoval_core.charts.points import MAX_LOWEST, MAX_POINTS
+from ecoval_core.charts.shades import shade
 from ecoval_core.charts.style import (
     CATEGORIES,
     PALETTES,
-    number,
     palette_of,
     safe,
     short_names,
@@ -187,7 +187,27 @@ class TestEveryChartOfValues:
 # --- Map ------------------------------------------------------------------------------------
 
 
+def shares_of(values):
+    """Values as shares of the 95th percentile of their own side of zero."""
+    limits = [
+        np.percentile(part[part > 0], 95) if (part > 0).any() else 1 for part in (values, -values)
+    ]
+    return np.where(values < 0, values / limits[1], values / limits[0])
+
+
 class TestMap:
+    @pytest.mark.parametrize("theme", ["light", "dark"])
+    def test_three_small_values_below_zero_among_a_thousand_are_visibly_orange(self, theme):
+        frame = make_frame(n=1000).assign(value=np.linspace(0, 40, 1000))
+        frame.iloc[[10, 500, 990], frame.columns.get_loc("value")] = [-0.2, -0.3, -0.25]
+        palette = palette_of(theme)
+        drawn = shade(colorings(frame, palette)["value"], palette)
+        for position, (value, code) in enumerate(zip(frame["value"], drawn.codes, strict=True)):
+            red, _, blue = (int(drawn.colors[code][i : i + 2], 16) for i in (1, 3, 5))
+            assert (red > blue + 60) == (value < 0), position
+        assert drawn.ticks[0][1].endswith("0.295")
+        assert drawn.ticks[-1][1].startswith("≥ +38")
+
     def test_one_trace_in_single_precision_whose_arrays_belong_to_the_row_ids(self):
         frame = make_frame()
         (trace,) = draw_map(frame).data
@@ -197,7 +217,7 @@ class TestMap:
         rows = frame.index.get_indexer(trace.customdata)
         assert sorted(rows) == list(range(60))
         assert np.array_equal(np.column_stack([trace.x, trace.y]), coords_of(frame)[rows])
-        assert np.array_equal(trace.marker.color, frame["value"].to_numpy(np.float32)[rows])
+        np.testing.assert_allclose(trace.marker.color, shares_of(frame["value"])[rows], rtol=1e-5)
         for position, text in zip(rows, trace.hovertext, strict=True):
             assert text.startswith(frame["label"].iloc[position])
             assert f"cluster {frame['cluster'].iloc[position]}" in text
@@ -207,9 +227,7 @@ class TestMap:
         frame = make_frame(n=500)
         figure = draw_map(frame, unit="‰ of the surplus")
         (trace,) = figure.data
-        limit = np.percentile(np.abs(frame["value"].astype(np.float32)), 98)
-        assert trace.marker.cmax == pytest.approx(limit, rel=1e-5)  # single precision
-        assert trace.marker.cmin == -trace.marker.cmax
+        assert (trace.marker.cmin, trace.marker.cmax) == (-1, 1)
         scale = dict(trace.marker.colorscale)
         assert (scale[0], scale[0.5], scale[1]) == (LIGHT.harm, LIGHT.zero, LIGHT.gain)
         names = trace.marker.colorbar.ticktext
@@ -217,7 +235,12 @@ class TestMap:
         assert names[2] == "0"
         assert names[-1].startswith("≥ +")
         assert figure.layout.title.text == "Value (‰ of the surplus)"
-        assert "below zero: the model is better without it" in figure.layout.title.subtitle.text
+        for name, part in ((names[-1], frame["value"]), (names[0], -frame["value"])):
+            limit = np.percentile(part[part > 0], 95)
+            assert float(name.strip("≤≥ +−")) == pytest.approx(limit, rel=0.01)
+        words = figure.layout.title.subtitle.text
+        assert "below zero: the model is better without it" in words
+        assert "Either side of zero has a scale of its own." in words
         assert "‰ of the surplus" in trace.hovertemplate
 
     def test_buttons_recolour_with_colour_scale_legend_and_words(self):
@@ -234,7 +257,8 @@ class TestMap:
             assert marker.cmin < marker.cmax
             if (name := label.lower()) in ("value", "intrinsic", "extrinsic"):
                 rows = frame.index.get_indexer(figure.data[0].customdata)
-                assert np.array_equal(marker.color, frame[name].to_numpy(np.float32)[rows])
+                shares = shares_of(frame[name])[rows]
+                np.testing.assert_allclose(marker.color, shares, rtol=1e-5)
         opened, again = draw_map(frame), pressed(draw_map(frame), "Value")
         assert again.data[0].marker == opened.data[0].marker
         assert words(again) == words(opened)
@@ -350,7 +374,7 @@ class TestDecomposition:
         rows = frame.loc[trace.customdata]
         assert np.array_equal(trace.x, rows["intrinsic"].to_numpy(np.float32))
         assert np.array_equal(trace.y, rows["extrinsic"].to_numpy(np.float32))
-        assert np.array_equal(trace.marker.color, rows["value"].to_numpy(np.float32))
+        np.testing.assert_allclose(trace.marker.color, shares_of(rows["value"]), rtol=1e-5)
         assert trace.marker.cmin == -trace.marker.cmax
         assert figure.layout.xaxis.title.text == "intrinsic (points)"
         assert figure.layout.yaxis.title.text == "extrinsic (points)"
@@ -627,17 +651,6 @@ class TestStyle:
     def test_categories_differ(self):
         assert len(CATEGORIES) == 12
         assert min(starmap(apart, combinations(CATEGORIES, 2))) > 20
-
-    @pytest.mark.parametrize(
-        ("value", "signed", "written"),
-        [
-            (0.0, True, "0"), (0.000587, True, "+0.000587"), (-0.0129, True, "−0.0129"),
-            (1.5, False, "1.50"), (1234.5, False, "1,234"), (float("nan"), False, "–"),
-            (-3e-9, True, "−3.00e−09"), (2.5e7, False, "2.50e+07"),
-        ],
-    )  # fmt: skip
-    def test_numbers_have_three_digits_and_a_true_minus(self, value, signed, written):
-        assert number(value, signed=signed) == written
 
     def test_names_are_cut_safe_and_apart(self):
         assert safe("a\n b  c") == "a b c"

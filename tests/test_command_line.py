@@ -70,7 +70,7 @@ def test_value_writes_every_row_with_part_and_values(folder, tmp_path, suffix, r
         "part", "value", "standard_error", "intrinsic", "extrinsic", "unit", "cluster", "label_quality",
         "label_issue", "suggested_label", "pruned", "reason",
     ]  # fmt: skip
-    assert "Values            in per mille of the surplus\n" in done.stdout
+    assert "Values            in average rows\n" in done.stdout
     assert found["value"].sum() == pytest.approx(1000)
     # The summary goes to stdout, the rest to stderr.
     ecoval = expected.ecoval

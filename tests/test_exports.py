@@ -134,23 +134,71 @@ def test_all_rows_come_with_values_where_they_have_one(which, request):
     assert table["reason"].isna().all()
 
 
-def test_values_are_exported_in_the_unit_that_every_row_names(run):
+@pytest.mark.parametrize("which", ["run", "every_row"])
+@pytest.mark.parametrize("weight", [0.0, 0.25])
+def test_values_in_average_rows_sum_to_the_number_of_rows(which, weight, request):
+    run = request.getfixturevalue(which).reweight(weight)
     table = exported_frame(run, "all_values").set_index("row_id")
-    assert (table["unit"] == "per mille of the surplus").all()
-    assert table["value"].sum() == pytest.approx(1000)
-    shown = unit_of(run, "share").scale(run.frame)
+    assert (table["unit"] == "average rows").all()
+    assert table["value"].sum() == pytest.approx(len(run.frame))
+    factor = len(run.frame) / run.ecoval.surplus_
+    for column in ("value", "standard_error", "intrinsic", "extrinsic"):
+        np.testing.assert_allclose(table.loc[run.ids, column], run.frame[column] * factor)
+
+
+@pytest.mark.parametrize(
+    ("unit", "name", "total"),
+    [("rows", "average rows", None), ("share", "per mille of the surplus", 1000)],
+)
+def test_values_are_exported_in_the_unit_that_every_row_names(run, unit, name, total):
+    table = exported_frame(run, "all_values", unit=unit).set_index("row_id")
+    assert (table["unit"] == name).all()
+    assert table["value"].sum() == pytest.approx(total or len(run.frame))
+    shown = unit_of(run, unit).scale(run.frame)
     for column in ("value", "standard_error", "intrinsic", "extrinsic"):
         assert (table.loc[shown.index, column] == shown[column]).all()
     assert table["unit"].iloc[0].isascii(), "which Excel takes for another encoding"
 
 
-def test_unit_is_that_of_the_score_where_there_is_no_surplus():
+@pytest.mark.parametrize(
+    ("unit", "written"),
+    [
+        ("rows", ("−3.2×", "−3.2× ± 0.46×")),
+        ("share", ("−89", "−89 ± 13 ‰ of the surplus")),
+        ("score", ("−0.044", "−0.044 ± 0.0064 of probability")),
+    ],
+)
+def test_values_and_errors_are_written_in_two_significant_digits(unit, written):
+    run = drawn_run(small_table())  # 36 rows that share a surplus of 0.5
+    shown, average = unit_of(run, unit), run.ecoval.surplus_ / len(run.frame)
+    value, error = -3.2 * average, 0.46 * average
+    assert (shown.number(value), shown.text(value, error)) == written
+    assert "-" not in shown.number(-1e-30), "nothing has no sign"
+    assert unit_of(run, unit).note == ""
+
+
+@pytest.mark.parametrize(
+    ("full_score", "unit", "name"),
+    [
+        (0.3, "rows", "units of probability"),  # worse than a guess
+        (0.3, "share", "units of probability"),
+        (0.4, "rows", "units of probability"),  # no better
+        (0.415, "rows", "units of probability"),  # better by 1.5 standard errors
+        (0.415, "share", "per mille of the surplus"),
+        (0.425, "rows", "average rows"),
+    ],
+)
+def test_unit_is_that_of_the_score_where_the_model_does_not_clearly_beat_a_guess(
+    full_score, unit, name
+):
     run = drawn_run(small_table())
-    found = replace(run.ecoval.findings, full_score=0.3)
+    found = replace(run.ecoval.findings, full_score=full_score)
     poor = replace(run, ecoval=type(run.ecoval)(found, 0.25))
-    table = exported_frame(poor, "all_values").set_index("row_id")
-    assert (table["unit"] == "units of probability").all()
-    assert (table.loc[poor.ids, "value"] == poor.frame["value"]).all()
+    table = exported_frame(poor, "all_values", unit=unit).set_index("row_id")
+    assert (table["unit"] == name).all()
+    is_raw = name == "units of probability"
+    assert (table.loc[poor.ids, "value"] == poor.frame["value"]).all() == is_raw
+    assert ("does not clearly beat a guess" in unit_of(poor, unit).note) == is_raw
 
 
 def test_each_row_says_whether_and_by_which_rules_it_goes(run):
@@ -188,7 +236,7 @@ def test_files_read_back_as_exported(run, file_format, read):
     assert back.columns.tolist() == ["row_id", *run.table.frame.columns]
     assert len(back) == len(run.table.frame) - len(decided.reasons)
     values = read(io.BytesIO(export_table(run, "all_values", decided, file_format)))
-    assert values["value"].sum() == pytest.approx(1000)
+    assert values["value"].sum() == pytest.approx(len(run.frame))
     assert values["pruned"].sum() == len(decided.reasons)
 
 

@@ -75,7 +75,7 @@ def test_a_group_is_described_by_what_sets_it_apart(people):
     assert {trait.column for trait in traits} == {"size", "colour"}
     texts = {trait.column: trait.text for trait in traits}
     assert texts["colour"] == "colour is green in 100% of them (50% of all)"
-    assert texts["size"].startswith("size is higher (1005 to 1094; all rows around 549.5")
+    assert texts["size"].startswith("size is higher (1,005 to 1,094; all rows around 549.5")
 
 
 def test_a_group_like_all_rows_has_no_traits(people):

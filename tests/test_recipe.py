@@ -128,7 +128,7 @@ def test_recipe_holds_what_it_was_made_of(case):
     assert read == recipe
     assert recipe_bytes(read) == recipe_bytes(recipe)
     assert (read.name, read.note, read.created) == ("A run", "“why” ‮", "today")
-    assert (read.run, read.prune, read.unit) == (run.spec, rules, "share")
+    assert (read.run, read.prune, read.unit) == (run.spec, rules, "rows")
     assert {row: made.decision for row, made in read.labels.items()} == decisions
     assert read.relabelled == new_labels(run, decisions)
     assert read.expected.surplus == run.ecoval.surplus_

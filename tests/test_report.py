@@ -174,7 +174,7 @@ def test_headline_figures_are_those_of_the_run(loans, page):
         run.verdict().harm(),
         f"{len(decided.reasons)} of {len(frame)}{len(decided.spared)} more rows spared by the quota",
         f"6 of {len(frame)}",
-        "Values of rows are written in per mille of the surplus",
+        "Values of rows are written in average rows: +1.0× is what a row brings on average",
     ):
         assert words in said
 

@@ -29,6 +29,9 @@ from ecoval_core.text import count_of
 MAX_NAMED_NUMBERS = 6
 # An amount counts as signed if at least so much of it lies on the other side of zero.
 SIGNED_SHARE = 0.02
+# Where the colours of values end, of those below and of those above zero.
+OWN_PERCENTILE = 95
+OWN_SCALES = " Either side of zero has a scale of its own."
 COLORINGS = {
     "value": "Value",
     "intrinsic": "Intrinsic",
@@ -60,7 +63,7 @@ class Coloring:
 
     title: str
     subtitle: str
-    # Amounts as float32; positions of categories as int16, -1 where there is none.
+    # Amounts, or shares of their scale, as float32; positions of categories as int16, -1 without one.
     codes: NDArray
     colorscale: Colorscale
     low: float
@@ -127,14 +130,26 @@ def legend_length(choice: Coloring) -> float:
 
 
 def _of_values(amounts: pd.Series, name: str, palette: Palette, unit: str) -> Coloring:
-    codes = amounts.to_numpy(dtype=np.float32)
-    is_signed = name != "intrinsic" or bool((codes < 0).any())
-    limit = clip_limit(codes)
-    ticks = _around_zero(limit) if is_signed else [0.0, limit / 2, limit]
-    names = _beyond(ticks, aligned(ticks, signed=is_signed), codes)
+    """Colour values on a scale of their own on either side of zero, so that a few negative ones show."""
+    values = amounts.to_numpy(dtype=np.float32)
+    below, above = _own_limit(-values), _own_limit(values)
+    is_signed = name != "intrinsic" or below is not None
+    below, above = below or above or 1.0, above or below or 1.0
+    ticks = [-below, -below / 2, 0.0, above / 2, above][0 if is_signed else 2 :]
+    names = [*aligned(ticks[:-3], signed=True), *aligned(ticks[-3:], signed=is_signed)]
+    names = _beyond(ticks, names, values)
+    shares = np.where(values < 0, values / np.float32(below), values / np.float32(above))
     scale = palette.diverging if is_signed else palette.rising
+    words = f"{MEANINGS[name]}{OWN_SCALES if is_signed else ''}"
+    marks = [-1.0, -0.5, 0.0, 0.5, 1.0][-len(ticks) :]
     title = with_unit(COLORINGS[name], unit)
-    return Coloring(title, MEANINGS[name], codes, scale, ticks[0], limit, ticks, names)
+    return Coloring(title, words, shares, scale, marks[0], 1.0, marks, names)
+
+
+def _own_limit(amounts: NDArray) -> float | None:
+    """Where the colours of the amounts above zero end; None without any."""
+    positive = amounts[amounts > 0]
+    return float(np.percentile(positive, OWN_PERCENTILE)) if len(positive) else None
 
 
 def _of_numbers(column: pd.Series, palette: Palette) -> Coloring:

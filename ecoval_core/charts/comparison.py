@@ -21,14 +21,13 @@ from ecoval_core.charts.style import (
     dotted,
     legend_above,
     message_figure,
-    number,
     palette_of,
     row_axis,
     rows_at,
     safe,
     short_names,
 )
-from ecoval_core.text import count_of
+from ecoval_core.text import count_of, number
 
 
 def agreement_scatter(

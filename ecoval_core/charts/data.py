@@ -18,13 +18,12 @@ from ecoval_core.charts.style import (
     base_figure,
     is_continuous,
     message_figure,
-    number,
     palette_of,
     row_axis,
     safe,
     short_names,
 )
-from ecoval_core.text import count_of
+from ecoval_core.text import count_of, number
 
 MAX_COLUMNS_DRAWN = 20
 N_BINS = 40

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from pandas.api import types
 
 from ecoval_core.charts.style import aligned, safe
-from ecoval_core.text import MINUS
+from ecoval_core.text import MINUS, number
 
 # The most points of a Plotly chart, and of the map in the browser.
 MAX_POINTS = 20_000
@@ -159,5 +159,5 @@ def _written(cells: pd.Series) -> list[str]:
 
 def _cell(cell: Any) -> str:
     if types.is_float(cell):
-        return f"{cell:,.6g}".replace("-", MINUS)
+        return number(float(cell), 6, trim=True)
     return safe(cell, 36)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 from pandas.api import types
 
-from ecoval_core.text import MINUS, shorten
+from ecoval_core.text import decimals_of, known, number, shorten
 
 ThemeName = Literal["light", "dark"]
 Colorscale = list[tuple[float, str]]
@@ -293,29 +292,14 @@ def sorted_labels(labels: Any) -> list[Any]:
 # --- Text ------------------------------------------------------------------------------------
 
 
-def number(value: float, *, signed: bool = False) -> str:
-    """Write a number with three significant digits and a true minus sign."""
-    if not math.isfinite(value):
-        return "–"
-    if 0 < abs(value) < 1e-6 or abs(value) >= 1e6:
-        text = f"{value:+.2e}" if signed else f"{value:.2e}"
-    else:
-        text = f"{value:{'+' if signed and value else ''},.{_decimals(value)}f}"
-    return text.replace("-", MINUS)
-
-
 def aligned(values: Sequence[float], *, signed: bool = False) -> list[str]:
     """Write numbers with the same decimals: those that the largest needs for three digits."""
     largest = max((abs(value) for value in values), default=0.0)
-    if not largest or largest < 1e-6 or largest >= 1e6:
+    if not 1e-6 <= largest < 1e15:
         return [number(value, signed=signed) for value in values]
-    decimals, sign = _decimals(largest), "+" if signed else ""
-    texts = [f"{value:{sign if value else ''},.{decimals}f}" for value in values]
-    return [text.replace("-", MINUS) if float(text.replace(",", "")) else "0" for text in texts]
-
-
-def _decimals(value: float) -> int:
-    return max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
+    form = f"{'+' * signed},.{decimals_of(largest)}f"
+    texts = [known(value, form) for value in values]
+    return [text if text.strip("0.") else "0" for text in texts]
 
 
 def with_unit(title: str, unit: str) -> str:

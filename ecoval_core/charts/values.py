@@ -24,7 +24,6 @@ from ecoval_core.charts.style import (
     label_groups,
     legend_above,
     message_figure,
-    number,
     palette_of,
     row_axis,
     rows_at,
@@ -33,7 +32,7 @@ from ecoval_core.charts.style import (
     translucent,
     with_unit,
 )
-from ecoval_core.text import count_of
+from ecoval_core.text import count_of, number
 
 INTRINSIC_COLOR = "#8a78d6"
 EXTRINSIC_COLOR = "#3fa37c"

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from ecoval_core.text import number
+
 # The middle of a column that counts as typical.
 TYPICAL = (0.05, 0.95)
 # A category of fewer rows of a class than this is unusual in it.
@@ -83,7 +85,7 @@ def _compare_number(
 
 
 def _number(value: Any) -> str:
-    return "missing" if pd.isna(value) else f"{float(value):.4g}"
+    return "missing" if pd.isna(value) else number(float(value), 4, trim=True)
 
 
 @dataclass(frozen=True)

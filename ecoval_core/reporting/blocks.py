@@ -14,7 +14,7 @@ import pandas as pd
 from markupsafe import Markup
 from pandas.api import types
 
-from ecoval_core.text import DASH, MINUS, count_of, known
+from ecoval_core.text import DASH, MINUS, count_of, number
 
 MAX_LETTERS = 100
 
@@ -136,7 +136,7 @@ def cell(value: Any) -> str:
         return DASH if types.is_scalar(value) and pd.isna(value) else said(value, 60)
     if types.is_integer(value):
         return f"{value:,}".replace("-", MINUS)
-    return known(float(value), ",.6g")
+    return number(float(value), 6, trim=True)
 
 
 def listed(parts: Iterable[str], limit: int = 8) -> Markup:

@@ -33,7 +33,7 @@ from ecoval_core.reporting.figures import plot, points_drawn, thin_out
 from ecoval_core.text import count_of, known
 from ecoval_core.valuation.record import reliability_warning
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.workspace.exports import Unit
+from ecoval_core.workspace.exports import Unit, unit_of
 from ecoval_core.workspace.runs import Run
 
 # As many as one page of paper holds.
@@ -99,7 +99,14 @@ def summary(
     blocks: list[Block] = [Notice(Markup(" ".join(told)), "plain"), Cards(cards)]  # noqa: S704
     if warning := reliability_warning(ecoval):
         blocks.insert(0, Notice(warning))
-    blocks.append(Text(f"Values of rows are written in {unit.name}, unless another unit is named."))
+    explained = "Values of rows are written in {}, unless another unit is named."
+    if unit.kind == "rows":
+        explained = (
+            "Values of rows are written in {}: +1.0× is what a row brings on average "
+            f"({unit_of(run, 'score').text(1 / unit.factor)}), and −3.2× costs what "
+            "3.2 such rows bring."
+        )
+    blocks.append(Text(f"{explained.format(unit.name)} {unit.note}".rstrip()))
     return Section("summary", "In short", blocks)
 
 

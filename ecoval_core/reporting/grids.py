@@ -16,7 +16,7 @@ from ecoval_core.evaluation.measures import title_of
 from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.evaluation.verdict import interval_of, signed
 from ecoval_core.reporting.blocks import Grid, cell, more, said
-from ecoval_core.text import count_of, known
+from ecoval_core.text import count_of, known, number
 from ecoval_core.workspace.exports import Unit
 from ecoval_core.workspace.runs import Run
 
@@ -49,7 +49,7 @@ def classes_grid(run: Run) -> Grid:
     if split.task == "regression":
         by_part = {"all": labels, **{name: labels[part[labels.index] == name] for name in parts}}
         rows = [
-            [name, f"{len(y):,}", *(known(float(n), ".4g") for n in y.quantile([0, 0.25, 0.5, 0.75, 1]))]
+            [name, f"{len(y):,}", *(number(n, 4, trim=True) for n in y.quantile([0, 0.25, 0.5, 0.75, 1]))]
             for name, y in by_part.items()
         ]  # fmt: skip
         quartiles = ["lowest", "first quartile", "median", "third quartile", "highest"]

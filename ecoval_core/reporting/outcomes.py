@@ -96,7 +96,7 @@ def decisions_section(
     is_class, reasons = run.class_labels is not None, decided.reasons
     threshold = "none"
     if rules.threshold is not None:
-        threshold = f"every row below {unit.number(rules.threshold)} {unit.label}"
+        threshold = f"every row below {unit.text(rules.threshold)}"
     facts: list[tuple[str, str]] = [
         ("Lowest share", f"{rules.share:.1%} of the rows" if rules.share else "none"),
         ("Threshold", threshold),

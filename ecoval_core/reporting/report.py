@@ -30,7 +30,7 @@ from ecoval_core.text import file_stem
 from ecoval_core.workspace.exports import unit_of
 from ecoval_core.workspace.recipe import Recipe, make_recipe, new_labels, recipe_bytes
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.schema import UnitKind, Verdict
+from ecoval_core.workspace.schema import DEFAULT_UNIT, UnitKind, Verdict
 
 # Nothing is fetched, and no script runs but those named by their digests.
 _POLICY = (
@@ -44,7 +44,7 @@ def make_report(
     decisions: Mapping[int, Verdict] | None = None, relabelled: Mapping[int, Any] | None = None,
     effects: Mapping[str, Effect] | None = None, harm: Effect | None = None,
     curves: pd.DataFrame | None = None, coordinates: ArrayLike | None = None, projection: str = "",
-    recipe: Recipe | None = None, unit: UnitKind = "share", name: str = "", note: str = "",
+    recipe: Recipe | None = None, unit: UnitKind = DEFAULT_UNIT, name: str = "", note: str = "",
     created: str = "",
 ) -> bytes:  # fmt: skip
     """Make the report of a run as one HTML file; the same arguments give the same bytes.

@@ -22,7 +22,7 @@ from ecoval_core.tables.convert import (
 )
 from ecoval_core.tables.table import Table
 from ecoval_core.target_type import LARGEST_NUMBER, numeric_values
-from ecoval_core.text import count_of, join, shorten
+from ecoval_core.text import count_of, join, number, shorten
 
 # Text with more distinct values is free text, of which new values are no news.
 MAX_CATEGORIES = 40
@@ -202,8 +202,9 @@ def _compare_ranges(old: pd.Series, new: pd.Series, warnings: list[str]) -> None
     outside = float(((after < low) | (after > high)).mean())
     if outside > MANY_OUTSIDE:
         warnings.append(
-            f"Column {old.name!r}: {outside:.0%} of the cells lie outside {low:.4g} to {high:.4g}, where "
-            "those of training lie; check that the unit is the same."
+            f"Column {old.name!r}: {outside:.0%} of the cells lie outside "
+            f"{number(low, 4, trim=True)} to {number(high, 4, trim=True)}, where those of training "
+            "lie; check that the unit is the same."
         )
 
 

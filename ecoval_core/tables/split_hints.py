@@ -15,6 +15,7 @@ from ecoval_core.columns.target import holds_nested
 from ecoval_core.files.limits import TableError
 from ecoval_core.tables.split_columns import complete_words, guess_part, read_times
 from ecoval_core.target_type import numeric_values
+from ecoval_core.text import number
 
 # What the rows of a group are often of; a name alone points nothing out.
 GROUP_NAME = re.compile(
@@ -133,7 +134,7 @@ def _look_for_groups(frame: pd.DataFrame, column: str, target: str) -> tuple[flo
     if max(alike, of_target) < enough if is_named else alike < enough:
         return None
     what = "the target is" if of_target > alike else "rows are"
-    size = f"{n_present / len(counts):.3g}"
+    size = number(n_present / len(counts), trim=True)
     sentence = (
         f"{column!r} looks like a group: {len(counts):,} values with {size} rows each on average, "
         f"and {what} similar within them. If rows of one group are in several parts, scores are "

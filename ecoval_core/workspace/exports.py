@@ -1,13 +1,13 @@
 """Exports: the unit in which values are shown, and the tables that can be downloaded of a run.
 
-Downloads hold the very numbers of the screen, unrounded, in the unit chosen there, which a column names.
+Downloads hold the very numbers of the screen, unrounded, in the unit chosen there, which a column names: by
+default multiples of the average row, and on request units of the score.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,14 +18,17 @@ import pyarrow as pa
 
 from ecoval_core.evaluation.pruning import Decision
 from ecoval_core.files.delimited import guard_formulas
-from ecoval_core.text import DASH, MINUS
+from ecoval_core.text import decimals_of, number
+from ecoval_core.valuation.record import LEAST_SURPLUS
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.schema import UnitKind
+from ecoval_core.workspace.schema import DEFAULT_UNIT, UnitKind
 
 Which = Literal["kept", "removed", "all_values"]
 Format = Literal["csv", "parquet"]
 VALUE_COLUMNS = ("value", "standard_error", "intrinsic", "extrinsic", "raw_extrinsic")
+# Values are estimates: their errors are rarely below a hundredth of them.
+_DIGITS = 2
 
 
 # --- Units ----------------------------------------------------------------------------------
@@ -33,58 +36,61 @@ VALUE_COLUMNS = ("value", "standard_error", "intrinsic", "extrinsic", "raw_extri
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit for values: its label after a number, its name in a file, and what scores are multiplied by."""
+    """A unit for values, `factor` of which make one unit of the score."""
 
+    kind: UnitKind
+    # On axes, and in a file.
     label: str
     name: str
+    # Right after a number, and after that in words.
+    mark: str
+    words: str
     factor: float
+    # Of what is typed in.
     decimals: int
+    # Why it is not the unit that was asked for.
+    note: str = ""
 
     def number(self, value: float) -> str:
-        """Write a value in score units as a signed number of this unit, without the unit."""
-        return _written(value * self.factor, f"+,.{self.decimals}f")
+        """Write a value in score units as a signed number of this unit, with its mark alone."""
+        return number(value * self.factor, _DIGITS, signed=True) + self.mark
 
     def size(self, value: float) -> str:
         """Write an amount in score units, such as an error, as a number without a sign."""
-        return _written(value * self.factor, f",.{self.decimals}f")
+        return number(value * self.factor, _DIGITS) + self.mark
 
-    def text(self, value: float) -> str:
-        """Write a value in score units as a signed number with its unit."""
-        return f"{self.number(value)} {self.label}"
+    def text(self, value: float, error: float | None = None) -> str:
+        """Write a value in score units, with its error if that is given, and the unit in words."""
+        written = self.number(value) + ("" if error is None else f" ± {self.size(error)}")
+        return f"{written} {self.words}".rstrip()
 
     def scale(self, frame: pd.DataFrame, columns: Iterable[str] = VALUE_COLUMNS) -> pd.DataFrame:
         """Return a frame whose value columns, as far as it has them, are in this unit."""
         columns = [column for column in columns if column in frame]
         return frame.assign(**{column: frame[column] * self.factor for column in columns})
 
-    @property
-    def column_format(self) -> str:
-        """Format, as of C's printf, of a value in a table column that is already scaled."""
-        return f"%+.{self.decimals}f"
 
+def unit_of(run: Run, kind: UnitKind = DEFAULT_UNIT) -> Unit:
+    """Return the unit asked for, or units of the score where the surplus gives no other.
 
-def _written(amount: float, form: str) -> str:
-    if not math.isfinite(amount):
-        return DASH
-    text = f"{amount:{form}}"
-    # Rounded to nothing, an amount has no sign.
-    if not any(digit in text for digit in "123456789"):
-        text = text.lstrip("+-")
-    return text.replace("-", MINUS)
-
-
-def unit_of(run: Run, kind: UnitKind = "share") -> Unit:
-    """Return per mille of the surplus, or units of the score if that is asked for or there is no surplus."""
-    surplus, n_rows = run.ecoval.surplus_, max(1, len(run.ecoval.values_))
-    if surplus > 0 and kind == "share":
-        name = "per mille of the surplus"
-        return Unit("‰ of the surplus", name, 1000 / surplus, _decimals(1000 / n_rows))
+    An average row is a row's part of the surplus, so that the values of n rows sum to n. Where the surplus is
+    within two standard errors of zero, multiples of it would be noise: values are in units of the score then.
+    """
+    ecoval = run.ecoval
+    surplus, n_rows = ecoval.surplus_, max(1, int(np.isfinite(ecoval.values_).sum()))
+    if kind == "rows" and surplus > max(LEAST_SURPLUS, 2 * ecoval.surplus_standard_error_):
+        return Unit(kind, "× the average row", "average rows", "×", "", n_rows / surplus, 2)
+    if kind == "share" and surplus > 0:
+        label, factor = "‰ of the surplus", 1000 / surplus
+        decimals = decimals_of(1000 / n_rows, _DIGITS)
+        return Unit(kind, label, "per mille of the surplus", "", label, factor, decimals)
     label = SCORINGS[run.settings.scoring].unit
-    return Unit(label, f"units {label}", 1.0, _decimals(abs(surplus) / n_rows))
-
-
-def _decimals(typical: float) -> int:
-    return 2 if typical <= 0 else max(0, math.ceil(-math.log10(typical))) + 1
+    name = f"units {label}"
+    note = "" if kind == "score" else (
+        f"Values are in {name}: the model does not clearly beat a guess, so an average row is no unit."
+    )  # fmt: skip
+    decimals = decimals_of(surplus / n_rows, _DIGITS) or 2
+    return Unit("score", label, name, "", label, 1.0, decimals, note)
 
 
 # --- Tables to download ---------------------------------------------------------------------
@@ -99,7 +105,7 @@ def unique_name(name: str, taken: Collection[str]) -> str:
 
 def exported_frame(
     run: Run, which: Which, decision: Decision | None = None,
-    relabelled: Mapping[int, Any] | None = None, unit: UnitKind = "share",
+    relabelled: Mapping[int, Any] | None = None, unit: UnitKind = DEFAULT_UNIT,
 ) -> pd.DataFrame:  # fmt: skip
     """Return a table to download: the columns of the file in their order, with the row id in front.
 
@@ -175,7 +181,7 @@ def to_csv(frame: pd.DataFrame) -> bytes:
 
 def export_table(
     run: Run, which: Which, decision: Decision | None = None, file_format: Format = "csv",
-    relabelled: Mapping[int, Any] | None = None, unit: UnitKind = "share",
+    relabelled: Mapping[int, Any] | None = None, unit: UnitKind = DEFAULT_UNIT,
 ) -> bytes:  # fmt: skip
     """Write a file to download; see :func:`exported_frame`."""
     frame = exported_frame(run, which, decision, relabelled, unit)

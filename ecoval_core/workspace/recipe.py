@@ -21,6 +21,7 @@ from ecoval_core.workspace import runs
 from ecoval_core.workspace.exports import Format, Which, export_table
 from ecoval_core.workspace.runs import Opened, Run
 from ecoval_core.workspace.schema import (
+    DEFAULT_UNIT,
     Document,
     OpenSpec,
     RowId,
@@ -77,6 +78,7 @@ class Recipe(Document):
     columns: int = Field(ge=1)
     prune: Rules = PruneList()
     labels: dict[RowId, LabelDecision] = {}
+    # What a recipe of before there was another default means.
     unit: UnitKind = "share"
     expected: Expected = Expected()
     versions: dict[str, str] = {}
@@ -129,7 +131,7 @@ def new_labels(run: Run, decisions: Mapping[int, Verdict]) -> dict[int, Any]:
 
 def make_recipe(
     run: Run, rules: PruneList, decisions: Mapping[int, Verdict] | None = None, *,
-    relabelled: Mapping[int, Any] | None = None, unit: UnitKind = "share", with_files: bool = True,
+    relabelled: Mapping[int, Any] | None = None, unit: UnitKind = DEFAULT_UNIT, with_files: bool = True,
     name: str = "", note: str = "", created: str = "",
 ) -> Recipe:  # fmt: skip
     """Make the recipe of a run and of what was decided on its rows, with the digests of its downloads.
@@ -199,7 +201,7 @@ class Download(NamedTuple):
 
 def downloads(
     run: Run, decision: Decision | None = None, relabelled: Mapping[int, Any] | None = None,
-    unit: UnitKind = "share",
+    unit: UnitKind = DEFAULT_UNIT,
 ) -> Iterator[Download]:  # fmt: skip
     """Make "kept", "removed" and "all_values", each as CSV and as Parquet."""
     for which in WHICH:

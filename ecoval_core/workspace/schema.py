@@ -44,10 +44,11 @@ Sha256 = Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 RowId = Annotated[int, Field(ge=0, le=2**53)]
 Verdict = Literal["accept", "keep"]
-UnitKind = Literal["share", "score"]
+UnitKind = Literal["rows", "share", "score"]
 Decomposed = Literal["label", "cluster", "distribution"]
 Below = Literal["rows", "clusters", "words"]
 UNIT_KINDS: tuple[UnitKind, ...] = get_args(UnitKind)
+DEFAULT_UNIT: UnitKind = "rows"
 
 
 class Document(BaseModel):
@@ -333,7 +334,7 @@ class Review(Document):
     saved: dict[str, tuple[RowId, ...]] = {}
     picked: RowId | None = None
     extrinsic_weight: float = Field(default=DEFAULT_EXTRINSIC_WEIGHT, ge=0, le=MAX_EXTRINSIC_WEIGHT)
-    unit: UnitKind = "share"
+    unit: UnitKind = DEFAULT_UNIT
     filters: Filters = Filters()
     prune: Rules = PruneList()
     prune_past: tuple[Rules, ...] = ()

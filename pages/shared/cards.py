@@ -73,7 +73,7 @@ def draw_row(run: Run, row_id: int) -> None:
         if row["flipped"]:
             planted = f" Planted error: it was **{formats.plain(row['original_label'])}**."
         st.markdown(
-            f"**Value {unit.number(row['value'])} ± {unit.size(row['standard_error'])} {unit.label}** = "
+            f"**Value {unit.text(row['value'], row['standard_error'])}** = "
             f"intrinsic {unit.number(row['intrinsic'])} + extrinsic {unit.number(row['extrinsic'])}.{planted}"
         )
         if row["suggested_label"] != row["label"]:

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from ecoval_core.evaluation.profiles import describe_group
-from ecoval_core.text import count_of
+from ecoval_core.text import count_of, number
 from ecoval_core.workspace.runs import Run
 from pages.shared import formats, pictures, state, ticks
 from pages.shared.cards import original
@@ -37,14 +37,14 @@ def whole_clusters(run: Run) -> list[int]:
 
 def draw_table(run: Run) -> None:
     """Draw clusters as a table that selects their rows."""
-    unit, number = formats.unit_of(run), st.column_config.NumberColumn
+    unit, column = formats.unit_of(run), st.column_config.NumberColumn
     columns = formats.value_columns(run)
-    columns["value"] = number(
-        "left out", format=unit.column_format, help="What the score loses without the cluster"
+    columns["value"] = column(
+        "left out", format=formats.VALUE, help="What the score loses without the cluster"
     )
-    columns["error"] = number("± error", format=f"%.{unit.decimals}f", help="One standard error")
+    columns["error"] = column("± error", format=formats.AMOUNT, help="One standard error")
     columns["label"] = st.column_config.Column(formats.target_word(run))
-    columns["n_rows"] = number("rows", format="localized")
+    columns["n_rows"] = column("rows", format="localized")
     shown = unit.scale(run.clusters)
     errors = run.ecoval.cluster_standard_errors_[shown["cluster"]] * unit.factor
     shown.insert(3, "error", errors)
@@ -116,4 +116,4 @@ def _label_of(run: Run, ids: pd.Index) -> str:
     labels = run.frame.loc[ids, "label"]
     if run.split.task == "classification":
         return str(labels.iloc[0])
-    return f"{labels.min():.4g} to {labels.max():.4g}"
+    return f"{number(labels.min(), 4, trim=True)} to {number(labels.max(), 4, trim=True)}"

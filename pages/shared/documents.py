@@ -13,7 +13,7 @@ from ecoval_core.reporting import make_report
 from ecoval_core.text import file_stem
 from ecoval_core.workspace.recipe import Recipe, make_recipe, recipe_bytes
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.schema import UnitKind, Verdict
+from ecoval_core.workspace.schema import DEFAULT_UNIT, UnitKind, Verdict
 from pages.shared import formats, layout
 
 # Up to so many cells a recipe holds digests of the downloads, which are all made for it, in about a second.
@@ -23,7 +23,7 @@ Parts = Mapping[str, Any]
 
 def draw(
     run: Run, rules: PruneList, decisions: Mapping[int, Verdict], *,
-    gather: Callable[[], Parts] | None = None, unit: UnitKind = "share", name: str = "", note: str = "",
+    gather: Callable[[], Parts] | None = None, unit: UnitKind = DEFAULT_UNIT, name: str = "", note: str = "",
 ) -> None:  # fmt: skip
     """Draw a button for the report and one for the recipe; neither is made before its button is pressed."""
     # Where a button is pressed, the visitor's browser is no longer asked.

@@ -10,13 +10,20 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from ecoval_core.models.catalog import title_of
+from ecoval_core.text import number, rank_of
 from ecoval_core.workspace import exports
 from ecoval_core.workspace.exports import Unit
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.schema import UnitKind
 from pages.shared.session import session
 
-UNITS: dict[UnitKind, str] = {"share": "‰ of the surplus", "score": "Units of the score"}
+UNITS: dict[UnitKind, str] = {
+    "rows": "× the average row",
+    "share": "‰ of the surplus",
+    "score": "Units of the score",
+}
+# Significant digits, as of C's printf, of values and of amounts without a sign.
+VALUE, AMOUNT = "%+.3g", "%.3g"
 _MARKUP = re.compile(r"[\\`*_\[\]<>#~$:|&]|^[-+]")
 _LIST = re.compile(r"^(\d+)(?=[.)])")
 # Streamlit makes links, icons and arrows of what Markdown has left as text: an invisible character in between
@@ -26,8 +33,14 @@ _SHORTHAND = re.compile(r"(?<=:)(?=\S)|(?=@)|(?<=www)(?=\.)|(?<=[-<>~])(?=[-=>])
 
 
 def unit_of(run: Run) -> Unit:
-    """Return the unit chosen; score units where there is no surplus to take a share of."""
+    """Return the unit chosen; score units where there is no surplus for another."""
     return exports.unit_of(run, session.unit)
+
+
+def rank(run: Run, row_id: int) -> str:
+    """Write the rank of a row by its value."""
+    values = run.frame["value"]
+    return rank_of(int((values < values[row_id]).sum()), len(values))
 
 
 def plain(text: object) -> str:
@@ -38,13 +51,13 @@ def plain(text: object) -> str:
 
 def rows_each(mean: float) -> str:
     """Write a mean number of rows with three digits: "1 row", "12.5 rows"."""
-    written = f"{mean:.3g}"
+    written = number(mean, trim=True)
     return f"{written} {'row' if written == '1' else 'rows'}"
 
 
 def amount(label: object) -> object:
     """Return a label as it is, an amount with six digits."""
-    return f"{label:.6g}" if isinstance(label, float) else label
+    return number(label, 6, trim=True) if isinstance(label, float) else label
 
 
 def target_word(run: Run) -> str:
@@ -81,9 +94,9 @@ def size(n_bytes: float) -> str:
 
 def value_columns(run: Run) -> dict[str, Any]:
     """Return how tables show row numbers and values in the chosen unit, by column."""
-    unit, number = unit_of(run), st.column_config.NumberColumn
+    unit, column = unit_of(run), st.column_config.NumberColumn
     columns = {
-        name: number(name, format=unit.column_format, help=f"In {unit.name}")
+        name: column(name, format=VALUE, help=f"In {unit.name}")
         for name in ("value", "intrinsic", "extrinsic")
     }
-    return {"_index": number("row", format="%d", pinned=True), **columns}
+    return {"_index": column("row", format="%d", pinned=True), **columns}

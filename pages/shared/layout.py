@@ -154,8 +154,9 @@ def _draw_view(run: Run | None, *, is_value_page: bool) -> None:
         format_func=formats.UNITS.__getitem__,
         key=Session.unit.key,
         bind="query-params",
-        help="Per mille of the surplus: 1 ‰ means one thousandth of all that the training data "
-        "add to the score. Score: the same number in the unit of the score itself.",
+        help="**× the average row**: 1× is what an average row adds to the score; −3.2× costs what 3.2 "
+        "average rows bring. **‰ of the surplus**: thousandths of what all rows add together. **Score**: the "
+        "raw value, in which all values are where the model does not clearly beat a guess.",
     )
     st.slider(
         "Extrinsic weight",
@@ -255,7 +256,7 @@ def say_what_changes_do() -> None:
 def warn_if_unreliable(run: Run) -> None:
     """Warn in plain words where the values of a run should not be trusted."""
     if warning := reliability_warning(run.ecoval):
-        st.warning(warning)
+        st.warning(f"{warning} {formats.unit_of(run).note}".rstrip())
 
 
 def offer(

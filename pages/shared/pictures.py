@@ -11,7 +11,7 @@ import streamlit as st
 
 from ecoval_core.columns.pictures import data_address, detect_grid, holds_pictures, to_image
 from ecoval_core.columns.target import holds_nested
-from ecoval_core.text import count_of
+from ecoval_core.text import count_of, number
 from ecoval_core.work import slow
 from ecoval_core.workspace.runs import Opened, Run
 from pages.shared import formats, progress, server
@@ -133,6 +133,7 @@ def _in_words(cell: object) -> str:
         return "bytes" if isinstance(cell, bytes) else "picture"
     cells = list(cell) if isinstance(cell, (list, tuple, np.ndarray)) else [cell]
     some = ", ".join(
-        f"{one:.3g}" if isinstance(one, (float, np.floating)) else str(one) for one in cells[:3]
+        number(float(one), trim=True) if isinstance(one, (float, np.floating)) else str(one)
+        for one in cells[:3]
     )
     return f"{count_of(len(cells), 'number')}: {some}{', …' if len(cells) > 3 else ''}"

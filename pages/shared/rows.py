@@ -46,7 +46,7 @@ def draw(
     columns = formats.value_columns(run) | pictures.column_config(run.opened)
     columns["standard_error"] = number(
         "± error",
-        format=f"%.{unit.decimals}f",
+        format=formats.AMOUNT,
         help=f"Standard error of the value over the validation rows, in {unit.name}",
     )
     columns["label"] = st.column_config.Column(formats.target_word(run))

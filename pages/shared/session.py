@@ -25,7 +25,15 @@ from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES
 from ecoval_core.work.jobs import Job
 from ecoval_core.workspace.runs import Opened, Run
-from ecoval_core.workspace.schema import Below, Decomposed, Filters, Review, UnitKind, Verdict
+from ecoval_core.workspace.schema import (
+    DEFAULT_UNIT,
+    Below,
+    Decomposed,
+    Filters,
+    Review,
+    UnitKind,
+    Verdict,
+)
 
 T = TypeVar("T")
 
@@ -280,7 +288,7 @@ class Session:
     review_row = Entry[int | None]()
     review_log = Entry[list[tuple[int, tuple[int, int], tuple[int, int]]]](make=list)
     # Everywhere
-    unit = Entry[UnitKind]("share", widget=True)
+    unit = Entry[UnitKind](DEFAULT_UNIT, widget=True)
     extrinsic_weight = Entry[float](DEFAULT_EXTRINSIC_WEIGHT, widget=True)
     visitor = Entry[str]("")
     restored = Entry[bool](False)

@@ -36,7 +36,7 @@ def about_cluster(run: Run, row_id: int) -> str:
     n_members = int((frame["cluster"] == cluster).sum())
     sentence = (
         f"**Its cluster** ({cluster}) has {count_of(n_members, 'row')} and is worth "
-        f"{unit.number(worth)} ± {unit.size(error)} {unit.label}"
+        f"{unit.text(worth, error)}"
     )
     if abs(worth) <= 2 * error:
         return f"{sentence}: with or without it the model scores about the same."
@@ -82,7 +82,6 @@ def draw(run: Run, row_id: int) -> None:
     """Draw the story of a row, narrow enough to stand beside the map."""
     frame, unit = run.frame, formats.unit_of(run)
     row = frame.loc[[row_id]].iloc[0]
-    rank = int((frame["value"] < row["value"]).sum()) + 1
     label, original = formats.plain(row["label"]), formats.plain(row["original_label"])
     noun = formats.target_word(run)
     st.subheader(f"Row {row_id}: {noun} {label}", anchor=False)
@@ -93,8 +92,8 @@ def draw(run: Run, row_id: int) -> None:
         pictures.draw(run, [row_id], shape, pictures.labels_of(run, [row_id]))
     planted = f" Planted error: it was **{original}**." if row["flipped"] else ""
     st.markdown(
-        f"**Value {unit.number(row['value'])} ± {unit.size(row['standard_error'])} {unit.label}**, the "
-        f"{ordinal(rank)} lowest of {len(frame):,}: intrinsic {unit.number(row['intrinsic'])}, extrinsic "
+        f"**Value {unit.text(row['value'], row['standard_error'])}**, the "
+        f"{formats.rank(run, row_id)}: intrinsic {unit.number(row['intrinsic'])}, extrinsic "
         f"{unit.number(row['extrinsic'])}.{planted}",
         help="± one standard error: how far the value would move with other validation rows.",
     )
@@ -118,12 +117,6 @@ def draw(run: Run, row_id: int) -> None:
         state.pick(marked[0] if marked else row_id)
 
     rows.draw(run, shown, key, height=220, on_select=pick_neighbor)
-
-
-def ordinal(n: int) -> str:
-    """Write a rank: "1st", "27th"."""
-    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
-    return f"{n:,}{ending}"
 
 
 def _draw_actions(run: Run, row_id: int, *, can_relabel: bool) -> None:
@@ -164,7 +157,7 @@ def draw_selection(run: Run, ids: list[int]) -> None:
     n_below = int((of["value"] < 0).sum())
     n_harmful = int(of.index.isin(run.harmful_ids).sum())
     st.markdown(
-        f"**Mean value {unit.number(mean)}** {unit.label}; all rows: {unit.number(overall)}. "
+        f"**Mean value {unit.text(mean)}**; all rows: {unit.number(overall)}. "
         f"{n_below:,} below zero, {n_harmful:,} clearly harmful."
     )
     counts = label_groups(of["label"]).value_counts()
@@ -177,7 +170,9 @@ def draw_selection(run: Run, ids: list[int]) -> None:
         ]
         st.markdown("**By label** " + " · ".join(parts))
     else:
-        st.markdown(f"**Target** {of['label'].min():.4g} to {of['label'].max():.4g}")
+        st.markdown(
+            f"**Target** {formats.amount(of['label'].min())} to {formats.amount(of['label'].max())}"
+        )
     if pictures.shape_of(run) is None and len(of) < len(frame):
         features = run.table.frame.loc[run.ids, run.table.features]
         traits = describe_group(features, of.index, N_TRAITS)

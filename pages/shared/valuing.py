@@ -9,6 +9,7 @@ import streamlit as st
 
 from ecoval_core.models.catalog import make_model, models_for
 from ecoval_core.models.model_settings import SETTINGS, check_parameters
+from ecoval_core.text import number
 from ecoval_core.valuation.planning import cluster_bounds
 from ecoval_core.valuation.scoring import (
     EVEN_SHARE,
@@ -241,7 +242,7 @@ def choose(opened: Opened) -> Settings:
         "cluster is leave-one-out.",
     )
     mark("n_clusters", "number of clusters", int(n_clusters))
-    size = f"{n_rows / n_clusters:.3g}"
+    size = number(n_rows / n_clusters, trim=True)
     note = "automatic" if n_clusters == automatic else f"automatic would be {automatic:,}"
     st.caption(f"About {size} row{'' if size == '1' else 's'} per cluster; {note}.")
     scorings = available_scorings(opened.table.task, hasattr(estimator, "predict_proba"))
