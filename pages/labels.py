@@ -30,7 +30,8 @@ MAX_LISTED = 2_000
 
 def list_suspects(run: Run) -> list[int]:
     """Draw the doubtful rows and return the ids of those that are marked, or of all if none is."""
-    noun = formats.target_word(run)
+    noun, is_class = formats.target_word(run), run.class_labels is not None
+    issue = "label issue" if is_class else "unusual target"
     if not Session.label_list.is_kept:
         session.label_list = ISSUES
     if not Session.label_threshold.is_kept:
@@ -40,14 +41,17 @@ def list_suspects(run: Run) -> list[int]:
         "Rows listed",
         [ISSUES, RANKED],
         format_func={
-            ISSUES: f"{noun.capitalize()} issues ({int(run.frame['label_issue'].sum()):,})",
+            ISSUES: f"{issue.capitalize()}s ({int(run.frame['label_issue'].sum()):,})",
             RANKED: f"Every row by {noun} quality",
         }.__getitem__,
         required=True,
         **Session.label_list.lasting,
-        help=f"An issue is a {noun} that three models find unlikely, also compared with other rows "
+        help="An issue is a label that three models find unlikely, also compared with other rows "
         "of its class, while they find another one likely. The other list ranks every row; "
-        "for a rare class it lists many that are correct.",
+        "for a rare class it lists many that are correct."
+        if is_class
+        else "An unusual target is farther from what the models expect than 3.5 times the usual "
+        "deviation of targets of its size. The other list ranks every row.",
     )
     right.toggle("Undecided only", **Session.label_undecided.lasting)
     threshold = None
@@ -66,14 +70,16 @@ def list_suspects(run: Run) -> list[int]:
     ids = [int(row) for row in found.index[:MAX_LISTED]]
     if not ids:
         low = f"No row is left whose {noun} quality is below {threshold or 0:.2f}."
-        st.info(low if threshold is not None else f"No {noun} issue is left to decide.")
+        st.info(low if threshold is not None else f"No {issue} is left to decide.")
         return []
     table = found.loc[ids, ["label", "suggested_label", "label_quality", "decision"]]
     original = rows.with_original(run, ids)
     left_out = {*table, "intrinsic", "extrinsic", "standard_error"}
     columns = formats.value_columns(run) | {
         "label": st.column_config.Column(f"given {noun}"),
-        "suggested_label": st.column_config.Column(f"suggested {noun}"),
+        "suggested_label": st.column_config.Column(
+            "suggested label" if is_class else "expected target"
+        ),
         "label_quality": st.column_config.ProgressColumn(
             "quality", format="%.2f", min_value=0, max_value=1
         ),
@@ -92,15 +98,23 @@ def list_suspects(run: Run) -> list[int]:
         st.caption(f"Showing the first {len(ids):,} of {len(found):,} rows.")
     marked = [ids[position] for position in drawn["selection"]["rows"] if position < len(ids)]
     st.caption(
-        f"{len(found):,} of {len(run.frame):,} valued rows, the lowest quality first. Tick rows "
-        "on the left to decide on those alone; otherwise the buttons apply to every row listed."
+        f"{len(found):,} of {len(run.frame):,} valued rows, the lowest quality first. Tick rows on the "
+        + (
+            "left to decide on those alone; otherwise the buttons apply to every row listed."
+            if is_class
+            else "left to decide on them. The expected target is predicted from the other columns: a target "
+            "far from it is unusual, and often right."
+        )
     )
+    if rare := run.verdict().too_rare(formats.plain):
+        st.caption(rare)
     if run.settings.balanced:
         st.caption(
             "Label quality ignores the weights of classes: in a rare class more labels look wrong "
             "than are. Decide on those one by one."
         )
-    return marked or ids
+    # An amount is decided on by looking at its row, never in bulk.
+    return marked or (ids if is_class else [])
 
 
 def draw_decisions(run: Run, ids: list[int]) -> None:
@@ -111,7 +125,9 @@ def draw_decisions(run: Run, ids: list[int]) -> None:
         st.caption(_what_accepting_does(run, ids))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
-            f"Accept the suggestion for {count_of(n, 'row')}",
+            f"Accept the suggestion for {count_of(n, 'row')}"
+            if run.class_labels is not None
+            else f"Take the expected target for {count_of(n, 'row')}",
             key="accept_labels",
             icon=":material/check:",
             disabled=not n,

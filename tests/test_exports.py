@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from small_runs import drawn_values, open_table, small_table
 
+from ecoval_core import charts
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.tables import load_sample, make_table
 from ecoval_core.valuation.planning import count_fits
@@ -47,12 +48,21 @@ def test_frame_lines_values_up_with_row_ids(run):
     assert ((frame["label"] != frame["original_label"]) == frame["flipped"]).all()
 
 
-def test_clusters_are_listed_worst_first_with_what_their_rows_are_paid(run):
-    clusters = run.clusters
+def test_clusters_are_listed_in_the_order_of_the_chart_with_effect_error_and_what_is_passed_on(run):
+    clusters, ecoval = run.clusters, run.ecoval
+    (drawn, *_) = charts.totals_by(run.frame, by="cluster", theme="light").data
+    assert [int(name) for name in drawn.customdata] == clusters["cluster"].tolist()
     assert clusters["value"].is_monotonic_increasing
     assert clusters["n_rows"].sum() == len(run.frame)
-    paid = (clusters["intrinsic"] + clusters["extrinsic"]).sum()
-    assert paid == pytest.approx(run.ecoval.surplus_)
+    paid = clusters["intrinsic"] + clusters["extrinsic"]
+    np.testing.assert_allclose(clusters["value"], paid)
+    assert paid.sum() == pytest.approx(ecoval.surplus_)
+    order, predicted = clusters["cluster"], ecoval.cluster_predictions_
+    np.testing.assert_array_equal(clusters["left_out"], ecoval.cluster_values_[order])
+    errors = ecoval.cluster_standard_errors_[order]
+    np.testing.assert_array_equal(clusters["left_out_error"], errors)
+    passed_on = predicted + ecoval.cluster_reliability_ * (ecoval.cluster_values_ - predicted)
+    np.testing.assert_allclose(clusters["passed_on"], passed_on[order])
 
 
 @pytest.fixture(scope="module")

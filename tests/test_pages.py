@@ -459,11 +459,11 @@ def test_same_file_under_another_name_opens_under_that_name():
 
 def test_weight_and_unit_change_every_view_without_a_fit(visit):
     app = visit("value")
-    run, share = app.query_params["run"], app.dataframe[0].value["value"]
+    run, multiples = app.query_params["run"], app.dataframe[0].value["value"]
     surplus = float(figure(app, "Surplus"))
     check(app.selectbox(key="unit").set_value("score").run())
-    scaled = app.dataframe[0].value["value"] * 1000 / surplus
-    assert scaled.tolist() == pytest.approx(share.tolist(), rel=0.01)
+    scaled = app.dataframe[0].value["value"] * len(run_of(app).frame) / surplus
+    assert scaled.tolist() == pytest.approx(multiples.tolist(), rel=0.01)
     check(app.slider(key="extrinsic_weight").set_value(1.0).run())
     assert app.query_params["run"] == run
     assert app.dataframe[0].value["value"].tolist() != scaled.tolist()
@@ -570,7 +570,10 @@ def test_row_marked_in_the_table_is_explained(visit):
     mark_rows(app, "explore_rows", [0])
     row = table(app, "explore_rows").iloc[0]
     assert app.subheader[0].value.startswith(f"Row {row.name}: label")
-    assert f"± {row['standard_error']:.1f}" in text(app)
+    assert unit_of(run_of(app)).text(
+        *run_of(app).frame.loc[row.name, ["value", "standard_error"]]
+    ) in text(app)
+    assert "the lowest of" in text(app)
     assert "Its cluster" in text(app)
     assert "nearest neighbours carry the same" in text(app)
     assert len(table(app, f"neighbors_{row.name}")) == 11
@@ -578,9 +581,20 @@ def test_row_marked_in_the_table_is_explained(visit):
     for kind in kinds.unique():
         kept(app)["picked_id"] = int(kinds.index[kinds == kind][0])
         check(app.run())
-        example = "a **typical**" if kind.startswith("Typical") else "an **odd**"
-        assert f"{example} example" in text(app)
         assert ("**pulls the model away**" in text(app)) == kind.endswith("harmful")
+
+
+@pytest.mark.parametrize("sample", ["wine", "penguins"])
+def test_a_row_has_one_quality_and_one_verdict_on_its_label(visit, sample):
+    run = run_of(visit("explore", sample))
+    for row_id, row in run.frame.iloc[::5].iterrows():
+        said = story.credibility(run, row_id, story.neighbors_of(run, row_id))
+        said += story.why(run, row_id)
+        assert re.findall(r"\d\.\d\d of 1", said) == [f"{row['label_quality']:.2f} of 1"]
+        assert ("looks wrong" in said) == row["label_issue"]
+        is_likeliest = row["label"] == row["suggested_label"]
+        assert ("no label likelier" in said) == is_likeliest
+        assert ("is no label issue" in said) == (not is_likeliest and not row["label_issue"])
 
 
 def test_sentence_on_a_cluster_never_contradicts_its_value(visit):
@@ -591,6 +605,8 @@ def test_sentence_on_a_cluster_never_contradicts_its_value(visit):
         said = story.about_cluster(run, int(row))
         cluster = int(run.frame.loc[row, "cluster"])
         sure = abs(worth[cluster]) > 2 * error[cluster]
+        assert unit_of(run).text(worth[cluster], error[cluster]) in said
+        assert "is passed on to its rows" in said
         assert ("about the same" in said) == (not sure)
         if sure:
             assert ("scores worse" in said) == (worth[cluster] > 0)
@@ -651,7 +667,7 @@ def test_marked_clusters_select_their_rows_and_clusters_are_described(visit):
     app = visit("explore", "penguins")
     check(app.segmented_control(key="explore_below").set_value("clusters").run())
     worst = table(app, "cluster_rows").iloc[0]
-    assert (table(app, "cluster_rows")["error"] > 0).all()
+    assert (table(app, "cluster_rows")["left_out_error"] > 0).all()
     mark_rows(app, "cluster_rows", [0])
     assert f"Selected: {worst['n_rows']}" in text(app)
     assert "What sets them apart" in text(app)
@@ -764,7 +780,7 @@ def test_downloads_hold_the_rows_they_say_and_the_numbers_on_screen(kind, visit,
     )
     original, n_pruned = run_of(app).table.frame, int(figure(app, "Rows to prune"))
     sums = {}
-    for unit in ("share", "score"):
+    for unit in ("rows", "share", "score"):
         check(app.selectbox(key="unit").set_value(unit).run())
         wait(app)
         kept, removed, every = (
@@ -787,10 +803,10 @@ def test_downloads_hold_the_rows_they_say_and_the_numbers_on_screen(kind, visit,
             assert digest == recipe["expected"]["files"][f"{name}.{kind}"]
         assert b"written in " + every["unit"].iloc[0].encode() in offered["download_report"]()
         sums[every["unit"].unique().item()] = removed["value"].sum()
-        total = float(figure(app, "Their value together").replace("−", "-"))
+        total = float(figure(app, "Their value together").replace("−", "-").rstrip("×"))
         assert total == pytest.approx(removed["value"].sum(), rel=0.2)
-    assert list(sums) == ["per mille of the surplus", "units of probability"]
-    assert len(set(sums.values())) == 2
+    assert list(sums) == ["average rows", "per mille of the surplus", "units of probability"]
+    assert len(set(sums.values())) == 3
 
 
 def test_column_that_parquet_cannot_hold_is_named_and_csv_still_offered():
@@ -990,7 +1006,7 @@ def test_comparison_is_downloaded_in_the_units_on_screen(visit, offered):
     app = visit("compare")
     run = run_of(app)
     made = csv_of(offered["download_comparison"]).set_index("row_id")
-    assert set(made["unit this run"]) == {"per mille of the surplus"}
+    assert set(made["unit this run"]) == {"average rows"}
     assert set(made["unit KNN-Shapley"]) == {"KNN-Shapley's own"}
     assert (made["value this run"] == unit_of(run).scale(run.frame)["value"]).all()
     check(app.selectbox(key="unit").set_value("score").run())
@@ -1054,6 +1070,6 @@ def test_file_of_new_rows_is_in_the_unit_on_screen_and_keeps_the_names_of_the_ta
     made = csv_of(offered["download_new_rows"]).set_index("ecoval_row_id")
     for column in ("value", "intrinsic", "extrinsic"):
         assert (made.loc[screen.index, column] == screen[column]).all()
-    assert set(made["ecoval_ecoval_unit"]) == {"per mille of the surplus"}
+    assert set(made["ecoval_ecoval_unit"]) == {"average rows"}
     assert (set(made["unit"]), set(made["ecoval_unit"])) == ({"mm"}, {"cm"})
     assert made["row_id"].tolist() == list(range(100, 140))

@@ -211,9 +211,11 @@ def test_classes_and_clusters_are_summed_up(loans, page):
         ]  # fmt: skip
         changed = [row_id for row_id in new_labels(run, decisions) if row_id in of_class.index]
         assert row[-2:] == [str(of_class.index.isin(pruned).sum()), str(len(changed))]
-    listed = rows_of(page, "Clusters, worst first")[1:]
+    listed = rows_of(page, "Clusters, lowest total value first")[1:]
     assert [row[0] for row in listed] == run.clusters["cluster"].astype(str).tolist()
-    assert [row[3] for row in listed] == [unit.number(value) for value in run.clusters["value"]]
+    for column, name in ((3, "value"), (6, "left_out"), (8, "passed_on")):
+        assert [row[column] for row in listed] == [unit.number(one) for one in run.clusters[name]]
+    assert [row[7] for row in listed] == [unit.size(one) for one in run.clusters["left_out_error"]]
 
 
 def test_the_lowest_and_the_highest_rows_come_with_columns_of_the_table(loans, page):

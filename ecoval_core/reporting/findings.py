@@ -241,7 +241,7 @@ def by_class(run: Run, unit: Unit, decided: Decision, relabelled: Mapping[int, A
 
 
 def by_cluster(run: Run, unit: Unit) -> Section:
-    """Clusters, the worst first."""
+    """Clusters, the lowest total first."""
     left_out = more(run.frame["cluster"].nunique(), MAX_BARS, "cluster")
     totals = _totals(run, unit, "cluster", "cluster", left_out, grids.clusters_grid(run, unit))
     return Section("by-cluster", "By cluster", [totals])

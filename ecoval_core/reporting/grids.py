@@ -145,7 +145,8 @@ def _extreme(run: Run, unit: Unit, ranked: pd.Index, which: str) -> Grid:
         rows.append((row, [labels[0], *values, f"{found['cluster']}", quality, labels[1]]))
     numbers = ["value", "±", "intrinsic", "extrinsic", "cluster", f"{noun} quality"]
     title = f"The {count_of(len(shown), f'{which} value')}, in {unit.name}"
-    return _row_grid(run, title, [noun, *numbers, f"suggested {noun}"], rows, numbers)
+    likelier = "suggested label" if noun == "label" else "expected target"
+    return _row_grid(run, title, [noun, *numbers, likelier], rows, numbers)
 
 
 def by_class_grid(
@@ -175,32 +176,35 @@ def by_class_grid(
     columns = [noun, "rows", "total value", "mean value", "intrinsic", "extrinsic", "below zero"]
     columns += ["to prune", f"new {noun}"]
     title = f"Values by {noun}, lowest mean first, in {unit.name}"
-    note = more(len(totals), len(shown), "class", "classes")
+    rare = run.verdict().too_rare(lambda name: said(name, 40))
+    # Only the names of classes are not ours, and `said` escapes them.
+    note = Markup(f"{rare} {more(len(totals), len(shown), 'class', 'classes')}".strip())  # noqa: S704
     return Grid(title, columns, rows, note)
 
 
 def clusters_grid(run: Run, unit: Unit) -> Grid:
-    """Clusters, the worst first."""
+    """Clusters, the lowest total first, with what was measured of each and what is passed on."""
     clusters = run.clusters
     shown = clusters.head(MAX_CLUSTERS)
     is_class = run.split.task == "classification"
     rows = [
         [
             f"{one['cluster']}", *([cell(one["label"])] if is_class else []), f"{one['n_rows']:,}",
-            *(unit.number(one[part]) for part in ("value", "intrinsic", "extrinsic")),
+            *(unit.number(one[part]) for part in ("value", "intrinsic", "extrinsic", "left_out")),
+            unit.size(one["left_out_error"]), unit.number(one["passed_on"]),
         ]
         for _, one in _records(shown)
     ]  # fmt: skip
-    numbers = ["rows", "left out", "intrinsic", "extrinsic"]
+    numbers = ["rows", "total value", "intrinsic", "extrinsic", "effect", "±", "passed on"]
     columns = ["cluster", *(["label"] if is_class else []), *numbers]
     note = (
         "The effect is what the score loses without the cluster; below zero, the model is better "
-        "without it. "
+        "without it. Passed on is the part of it that its rows are credited with, the rest being noise. "
     )
     if run.settings.every_row:
         note += "Measured in the first of five folds. "
     note += more(len(clusters), len(shown), "cluster")
-    title = f"Clusters, worst first, in {unit.name}"
+    title = f"Clusters, lowest total value first, in {unit.name}"
     return Grid(title, columns, rows, note.strip(), ("cluster", *numbers))
 
 

@@ -26,7 +26,10 @@ from ecoval_core.workspace.schema import DEFAULT_UNIT, UnitKind
 
 Which = Literal["kept", "removed", "all_values"]
 Format = Literal["csv", "parquet"]
-VALUE_COLUMNS = ("value", "standard_error", "intrinsic", "extrinsic", "raw_extrinsic")
+VALUE_COLUMNS = (
+    "value", "standard_error", "intrinsic", "extrinsic", "raw_extrinsic", "left_out", "left_out_error",
+    "passed_on",
+)  # fmt: skip
 # Values are estimates: their errors are rarely below a hundredth of them.
 _DIGITS = 2
 

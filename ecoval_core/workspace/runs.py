@@ -332,14 +332,21 @@ class Run:
 
     @cached_property
     def clusters(self) -> pd.DataFrame:
-        """One row per cluster, lowest leave-cluster-out value first; with folds, those of the first."""
+        """One row per cluster, lowest total value of its rows first; with folds, those of the first.
+
+        What the score loses without the cluster is `left_out`, with its error, of which its rows are credited
+        with `passed_on`.
+        """
         table = self.frame.groupby("cluster").agg(
             label=("label", "first"),
             n_rows=("value", "size"),
+            value=("value", "sum"),
             intrinsic=("intrinsic", "sum"),
             extrinsic=("extrinsic", "sum"),
+            passed_on=("raw_extrinsic", "sum"),
         )
-        table.insert(2, "value", self.ecoval.cluster_values_[table.index])
+        table.insert(5, "left_out", self.ecoval.cluster_values_[table.index])
+        table.insert(6, "left_out_error", self.ecoval.cluster_standard_errors_[table.index])
         return table.sort_values("value", kind="stable").reset_index()
 
     def make_estimator(self) -> Any:

@@ -30,9 +30,6 @@ def draw_decisions(run: Run, queue: list[int], row_id: int) -> None:
         n_decided / len(queue),
         text=f"Row {place:,} of {len(queue):,} in the queue · {n_decided:,} decided",
     )
-    row = run.frame.loc[[row_id]].iloc[0]
-    can_relabel = bool(row["suggested_label"] != row["label"])
-    noun = formats.target_word(run)
     buttons: list[tuple[str, str, str, str, bool, Callable[[], None]]] = [
         ("back", "Back", "B", ":material/arrow_back:", place > 1, partial(reviewing.go, queue, row_id, -1)),
         ("next", "Next", "N", ":material/arrow_forward:", place < len(queue),
@@ -40,8 +37,8 @@ def draw_decisions(run: Run, queue: list[int], row_id: int) -> None:
         ("keep", "Keep", "K", ":material/check:", True, partial(reviewing.decide, queue, row_id, "keep")),
         ("prune", "Prune", "P", ":material/content_cut:", True,
          partial(reviewing.decide, queue, row_id, "prune")),
-        ("relabel", f"Take the suggested {noun}", "L", ":material/edit:", can_relabel,
-         partial(reviewing.decide, queue, row_id, "relabel")),
+        ("relabel", f"Take {story.relabel_words(run)}", "L", ":material/edit:",
+         story.can_relabel(run, row_id), partial(reviewing.decide, queue, row_id, "relabel")),
         ("undo", "Undo", "U", ":material/undo:", reviewing.can_undo(), reviewing.undo),
     ]  # fmt: skip
     with st.container(horizontal=True, key="review_buttons"):
@@ -73,21 +70,12 @@ def draw_row(run: Run, row_id: int) -> None:
         if row["flipped"]:
             planted = f" Planted error: it was **{formats.plain(row['original_label'])}**."
         st.markdown(
-            f"**Value {unit.text(row['value'], row['standard_error'])}** = "
-            f"intrinsic {unit.number(row['intrinsic'])} + extrinsic {unit.number(row['extrinsic'])}.{planted}"
+            f"**Value {unit.text(row['value'], row['standard_error'])}**, the "
+            f"{formats.rank(run, row_id)}: intrinsic {unit.number(row['intrinsic'])} + extrinsic "
+            f"{unit.number(row['extrinsic'])}.{planted}"
         )
-        if row["suggested_label"] != row["label"]:
-            suggested = formats.plain(formats.amount(row["suggested_label"]))
-            st.markdown(
-                f"The models suggest **{suggested}**; the given {noun} has quality "
-                f"{row['label_quality']:.2f} of 1."
-            )
-        else:
-            st.markdown(
-                f"The models agree with its {noun} (quality {row['label_quality']:.2f} of 1)."
-            )
-        n_alike = int((run.frame.loc[near, "label"] == row["label"]).sum())
-        st.markdown(story.why(run, row_id, n_alike, len(near)))
+        st.markdown(story.credibility(run, row_id, near))
+        st.markdown(story.why(run, row_id))
     with right:
         if shape is None:
             draw_comparison(run, row_id)

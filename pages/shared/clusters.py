@@ -1,4 +1,4 @@
-"""Clusters, worst first: as a table that selects their rows, and in words or pictures."""
+"""Clusters, lowest total value first: as a table that selects their rows, and in words or pictures."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from pages.shared.session import session
 CLUSTERS_KEY = "cluster_rows"
 N_PICTURES = 12
 N_CLUSTERS_LISTED = 24
+ORDER = "Lowest total value first"
+EFFECT = "What the score loses without the cluster; below zero, the model is better without it."
+PASSED_ON = "The part of the effect that its rows are credited with, the rest being noise."
 
 
 def select_clusters(run: Run, key: str) -> None:
@@ -40,14 +43,14 @@ def draw_table(run: Run) -> None:
     unit, column = formats.unit_of(run), st.column_config.NumberColumn
     columns = formats.value_columns(run)
     columns["value"] = column(
-        "left out", format=formats.VALUE, help="What the score loses without the cluster"
+        "total value", format=formats.VALUE, help=f"Of all its rows, in {unit.name}"
     )
-    columns["error"] = column("± error", format=formats.AMOUNT, help="One standard error")
+    columns["left_out"] = column("effect", format=formats.VALUE, help=EFFECT)
+    columns["left_out_error"] = column("± error", format=formats.AMOUNT, help="One standard error")
+    columns["passed_on"] = column("passed on", format=formats.VALUE, help=PASSED_ON)
     columns["label"] = st.column_config.Column(formats.target_word(run))
     columns["n_rows"] = column("rows", format="localized")
     shown = unit.scale(run.clusters)
-    errors = run.ecoval.cluster_standard_errors_[shown["cluster"]] * unit.factor
-    shown.insert(3, "error", errors)
     names = [int(name) for name in shown["cluster"]]
     key, ticked = ticks.place(CLUSTERS_KEY, names, whole_clusters(run))
     st.dataframe(
@@ -60,7 +63,7 @@ def draw_table(run: Run) -> None:
         selection_mode="multi-row",
         selection_default={"selection": {"rows": ticked}} if ticked else None,
     )
-    st.caption(f"Worst first, in {unit.name}. Mark clusters to select their rows everywhere.")
+    st.caption(f"{ORDER}, in {unit.name}. Mark clusters to select their rows everywhere.")
 
 
 def describe(run: Run, features: pd.DataFrame, cluster: int) -> str:
@@ -77,23 +80,24 @@ def select_cluster(run: Run, cluster: int) -> None:
 
 
 def draw_words(run: Run) -> None:
-    """Draw the clusters, worst first, each in words or pictures."""
+    """Draw the clusters, each in words or pictures."""
     unit, clusters, shape = formats.unit_of(run), run.clusters, pictures.shape_of(run)
     features, frame = original(run), run.frame
     st.caption(
-        f"Worst first: what the score loses without a cluster, in {unit.name}. Below zero, the model is "
-        "better without it."
+        f"{ORDER}, in {unit.name}. Effect: {EFFECT[0].lower()}{EFFECT[1:]} Passed on: "
+        f"{PASSED_ON[0].lower()}{PASSED_ON[1:]}"
     )
     for worth in clusters.head(N_CLUSTERS_LISTED).to_dict("records"):
         cluster = int(worth["cluster"])
         ids = frame.index[frame["cluster"] == cluster]
         with st.container(border=True, key=f"cluster_{cluster}"):
             text, button = st.columns([5, 1], vertical_alignment="center")
-            error = float(run.ecoval.cluster_standard_errors_[cluster])
             text.markdown(
                 f"**Cluster {cluster}**: {count_of(int(worth['n_rows']), 'row')}, "
-                f"{formats.target_word(run)} {formats.plain(_label_of(run, ids))}, left out "
-                f"**{unit.number(float(worth['value']))}** ± {unit.size(error)}"
+                f"{formats.target_word(run)} {formats.plain(_label_of(run, ids))}, total value "
+                f"**{unit.number(worth['value'])}**; effect "
+                f"{unit.text(worth['left_out'], worth['left_out_error'])}, passed on "
+                f"{unit.number(worth['passed_on'])}"
             )
             button.button(
                 "Select",
@@ -109,7 +113,7 @@ def draw_words(run: Run) -> None:
                 shown = [int(row) for row in typical.index[:N_PICTURES]]
                 pictures.draw(run, shown, shape, pictures.labels_of(run, shown))
     if len(clusters) > N_CLUSTERS_LISTED:
-        st.caption(f"The worst {N_CLUSTERS_LISTED:,} of {len(clusters):,} clusters.")
+        st.caption(f"The lowest {N_CLUSTERS_LISTED:,} of {len(clusters):,} clusters.")
 
 
 def _label_of(run: Run, ids: pd.Index) -> str:

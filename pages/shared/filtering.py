@@ -21,7 +21,7 @@ from pages.shared.session import (
 
 MAX_CATEGORIES = 200
 # Columns of a run that can be filtered by beside those of the table.
-_OWN = ("label_quality", "quality", "cluster")
+_OWN = ("label_quality", "cluster")
 PARTS = "Intrinsic × extrinsic"
 PROJECTIONS = ("UMAP", "PCA", PARTS)
 

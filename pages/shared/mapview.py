@@ -42,7 +42,7 @@ MAX_HOVER_FEATURES = 32
 MIN_DENSE = 5_000
 # Colours beside the columns of the table.
 _OWN_COLORS = {
-    **COLORINGS, "quality": "Quality", "label_quality": "Label quality", "suggested_label": "Suggested label",
+    **COLORINGS, "label_quality": "Label quality", "suggested_label": "Suggested label",
 }  # fmt: skip
 COLUMN = "column: "
 

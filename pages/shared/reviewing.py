@@ -24,7 +24,7 @@ def queue(run: Run) -> list[int]:
     frame = run.frame
     kind = session.review_queue
     if kind == "labels":
-        found = labelling.suspects(run, 1.0).index
+        found = labelling.suspects(run).index
     else:
         found = frame["value"].sort_values(kind="stable").index
         if kind == "selected":

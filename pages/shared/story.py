@@ -34,9 +34,10 @@ def about_cluster(run: Run, row_id: int) -> str:
     worth = float(ecoval.cluster_values_[cluster])
     error = float(ecoval.cluster_standard_errors_[cluster])
     n_members = int((frame["cluster"] == cluster).sum())
+    passed_on = float(frame.loc[frame["cluster"] == cluster, "raw_extrinsic"].sum())
     sentence = (
-        f"**Its cluster** ({cluster}) has {count_of(n_members, 'row')} and is worth "
-        f"{unit.text(worth, error)}"
+        f"**Its cluster** ({cluster}) has {count_of(n_members, 'row')} and an effect of "
+        f"{unit.text(worth, error)}, of which {unit.number(passed_on)} is passed on to its rows"
     )
     if abs(worth) <= 2 * error:
         return f"{sentence}: with or without it the model scores about the same."
@@ -56,26 +57,51 @@ def neighbors_of(run: Run, row_id: int) -> list[int]:
     return [other for other in found if other != row_id][:N_NEIGHBORS]
 
 
-def why(run: Run, row_id: int, n_alike: int, n_neighbors: int) -> str:
+def credibility(run: Run, row_id: int, near: list[int]) -> str:
+    """Say how credible the label of a row is, by its one quality and its neighbours."""
+    row, noun = run.frame.loc[[row_id]].iloc[0], formats.target_word(run)
+    said = f"**{noun.capitalize()} quality {row['label_quality']:.2f} of 1**"
+    likelier = formats.plain(formats.amount(row["suggested_label"]))
+    if run.split.task == "regression":
+        far = (
+            " The target is unusually far from it, which need not be an error."
+            if row["label_issue"]
+            else ""
+        )
+        return f"{said}: three models expect {likelier}.{far}"
+    n_alike = int((run.frame.loc[near, "label"] == row["label"]).sum())
+    said += f": {n_alike} of its {len(near)} nearest neighbours carry the same label"
+    if row["suggested_label"] == row["label"]:
+        return f"{said}, and three models find no label likelier."
+    if row["label_issue"]:
+        return f"{said}, and **{likelier}** is clearly likelier: it **looks wrong**."
+    paid = ""
+    if run.settings.balanced and row["quality"] >= charts.TYPICAL_QUALITY:
+        paid = " For a class as rare as its own that is credible, and its intrinsic value counts it so."
+    return f"{said}. **{likelier}** is likelier, but not clearly: it is no label issue.{paid}"
+
+
+def why(run: Run, row_id: int) -> str:
     """Reason for a row's value, in plain words."""
-    row = run.frame.loc[[row_id]].iloc[0]
     kinds = {name: kind for kind, name in charts.QUADRANTS.items()}
-    is_typical, effect = kinds[charts.quadrant_of(run.frame)[row_id]]
+    _, effect = kinds[charts.quadrant_of(run.frame)[row_id]]
     noun = formats.target_word(run)
-    standing = f"It is {'a **typical**' if is_typical else 'an **odd**'} example of its {noun}"
-    company = ""
-    if run.split.task == "classification":
-        company = f": {n_alike} of its {n_neighbors} nearest neighbours carry the same one"
-    needed = _EFFECTS[effect]
     advice = ""
     if row_id in run.harmful_ids:
         advice = f" It is **clearly harmful**: check its {noun} before you prune it."
-    elif row["value"] < 0:
+    elif run.frame["value"][row_id] < 0:
         advice = (
             " Its value is below zero, but not clearly, given its error and the number of rows: "
             f"check its {noun} before you prune it."
         )
-    return f"{standing}{company} (quality {row['quality']:.2f} of 1). {needed}{advice}"
+    return f"{_EFFECTS[effect]}{advice}"
+
+
+def can_relabel(run: Run, row_id: int) -> bool:
+    """Whether another label is on offer; another amount only where the one given is unusual."""
+    row = run.frame.loc[[row_id]].iloc[0]
+    is_offered = run.split.task == "classification" or row["label_issue"]
+    return bool(is_offered and row["suggested_label"] != row["label"])
 
 
 def draw(run: Run, row_id: int) -> None:
@@ -86,7 +112,6 @@ def draw(run: Run, row_id: int) -> None:
     noun = formats.target_word(run)
     st.subheader(f"Row {row_id}: {noun} {label}", anchor=False)
     near = neighbors_of(run, row_id)
-    n_alike = int((frame.loc[near, "label"] == row["label"]).sum())
     shape = pictures.shape_of(run)
     if shape is not None:
         pictures.draw(run, [row_id], shape, pictures.labels_of(run, [row_id]))
@@ -97,13 +122,9 @@ def draw(run: Run, row_id: int) -> None:
         f"{unit.number(row['extrinsic'])}.{planted}",
         help="± one standard error: how far the value would move with other validation rows.",
     )
-    if run.split.task == "classification" and row["suggested_label"] != row["label"]:
-        suggested = formats.plain(row["suggested_label"])
-        st.markdown(
-            f"**Its label** has quality {row['label_quality']:.2f} of 1; likelier is **{suggested}**."
-        )
-    _draw_actions(run, row_id, can_relabel=bool(row["suggested_label"] != row["label"]))
-    st.markdown(why(run, row_id, n_alike, len(near)))
+    st.markdown(credibility(run, row_id, near))
+    _draw_actions(run, row_id)
+    st.markdown(why(run, row_id))
     st.markdown(about_cluster(run, row_id))
     st.markdown("**Nearest neighbours**, nearest first")
     if shape is not None:
@@ -119,7 +140,12 @@ def draw(run: Run, row_id: int) -> None:
     rows.draw(run, shown, key, height=220, on_select=pick_neighbor)
 
 
-def _draw_actions(run: Run, row_id: int, *, can_relabel: bool) -> None:
+def relabel_words(run: Run) -> str:
+    """Name what a row takes instead of its label, or of an amount."""
+    return "the likelier label" if run.split.task == "classification" else "the expected target"
+
+
+def _draw_actions(run: Run, row_id: int) -> None:
     """Draw the decisions on a row."""
     is_pruned = row_id in set(prunelist.pruned_ids(run))
     rules = session.prune_list
@@ -132,9 +158,9 @@ def _draw_actions(run: Run, row_id: int, *, can_relabel: bool) -> None:
                 rules.restore([row_id]) if is_pruned else rules.pick([row_id])
             ),
         )
-        if can_relabel:
+        if can_relabel(run, row_id):
             st.button(
-                f"Take likelier {formats.target_word(run)}",
+                f"Take {relabel_words(run)}",
                 key="relabel_row",
                 icon=":material/edit:",
                 on_click=labelling.decide_one,
@@ -142,7 +168,10 @@ def _draw_actions(run: Run, row_id: int, *, can_relabel: bool) -> None:
             )
             st.button("Keep", key="keep_row", on_click=labelling.decide_one, args=(row_id, "keep"))
     if decided := session.label_decisions.get(row_id):
-        st.caption("Its label is kept." if decided == "keep" else "It takes the likelier label.")
+        noun = formats.target_word(run)
+        st.caption(
+            f"Its {noun} is kept." if decided == "keep" else f"It takes {relabel_words(run)}."
+        )
 
 
 def draw_selection(run: Run, ids: list[int]) -> None:
