@@ -265,7 +265,7 @@ NO_ARCHIVES = {
     "a recipe": (lambda c: packed({"manifest.json": b'{"ecoval_recipe": 3}'}), "is missing"),
     "a stranger": (lambda c: packed({**members_of(c), "x": b""}), "holds 'x', which its manifest"),
     "a member less": (
-        lambda c: packed({n: m for n, m in members_of(c).items() if n != "values"}), "of one piece",
+        lambda c: packed({n: m for n, m in members_of(c).items() if n != "values"}), "a complete run",
     ),
     "a member changed": (
         lambda c: packed({**members_of(c), "table": b"x"}), "This file is damaged: the digest of 'table'",
@@ -306,7 +306,7 @@ def test_archive_that_says_it_unpacks_to_too_much_is_refused_before(content, the
 
 
 def test_member_that_unpacks_to_more_than_it_says_is_refused(content, there):
-    check_refused(there, declared(content, 10), "of one piece")
+    check_refused(there, declared(content, 10), "a complete run")
 
 
 def larger_table():

@@ -175,7 +175,7 @@ def test_an_empty_column_and_another_unit_are_warned_of(table):
     matched = match_columns(table, frame)
     first, second = sorted(matched.warnings)
     assert first.startswith("Column 'Body mass': 100% of the cells lie outside 38.37 to 60.01")
-    assert second == "Column 'count' is empty, so that every row counts as missing there."
+    assert second == "Column 'count' is empty: its value counts as missing in every row."
 
 
 def test_a_number_too_large_is_named_with_its_row(table):
@@ -195,9 +195,11 @@ def test_unseen_categories_are_named_and_counted(table, prepared):
     assert matched.frame.loc[5, "isle"] == "Dream"
     assert "In column 'isle', ' dream ' is read as 'Dream'." in matched.notes
     assert matched.warnings == (
-        "Column 'isle' holds 2 values that training never did, of which the model has learnt nothing: "
+        "Column 'isle' holds 2 values that the training rows do not have, so the model has "
+        "learned nothing about them: "
         "'Skye' (2 rows), 'Mull' (1 row).".replace("), '", ") and '"),
-        "Column 'grade' holds 1 value that training never did, of which the model has learnt nothing: "
+        "Column 'grade' holds 1 value that the training rows do not have, so the model has "
+        "learned nothing about them: "
         "'middling' (1 row).",
     )
     assert np.isfinite(vectorise_new(prepared, matched.frame)).all()

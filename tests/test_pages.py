@@ -478,7 +478,7 @@ def test_every_row_is_valued_at_five_times_the_fits_and_followed_on_every_page(v
     check(app.toggle(key="every_row").set_value(True).run())
     wait(app)
     assert "in each of 5 folds" in text(app)
-    assert f"{n_rows} rows are valued, at 5 times the fits" in text(app)
+    assert f"{n_rows} rows are valued, which takes 5 times as many fits" in text(app)
     wait(press(app, "start"))
     assert figure(app, "Rows below zero").endswith(f"of {n_rows}")
     values = app.dataframe[0].value["value"].tolist()

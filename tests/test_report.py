@@ -172,7 +172,8 @@ def test_headline_figures_are_those_of_the_run(loans, page):
         f"{ecoval.returns_to_scale_:.2f} of the surplus",
         f"{len(run.harmful_ids)} of {len(frame)}{(frame['value'] < 0).sum()} rows below zero in all",
         run.verdict().harm(),
-        f"{len(decided.reasons)} of {len(frame)}{len(decided.spared)} more rows spared by the quota",
+        f"{len(decided.reasons)} of {len(frame)}{len(decided.spared)} more rows kept by the limit of "
+        "their class",
         f"6 of {len(frame)}",
         "Values of rows are written in average rows: +1.0× is what a row brings on average",
     ):
@@ -248,7 +249,7 @@ def test_pruned_rows_are_listed_with_reasons_and_a_count_of_the_rest(loans, page
     assert len(rows_of(many, "Rows to prune")) == 201
     assert f"And {n_left} more rows." in many.text_of("decisions")
     assert "80.0% of the rows" in page.text_of("decisions")
-    assert "90% of each class stay at least" in page.text_of("decisions")
+    assert "at least 90% of each class" in page.text_of("decisions")
 
 
 def test_decisions_on_labels_are_listed_the_new_ones_first(loans, page):
@@ -452,7 +453,7 @@ def test_nothing_of_the_user_s_is_markup(hostile):
         if element.get("type") == "application/json":
             json.loads(element["text"])
     link = next(e for e in page.all("a") if "download" in e)
-    assert re.fullmatch(r"[\w-]+\.recipe\.json", link["download"])
+    assert re.fullmatch(r"[\w-]+_recipe\.json", link["download"])
     assert base64.b64decode(link["href"].split(",")[1]) == recipe_bytes(recipe)
     assert b"\x00" not in report
     report.decode()

@@ -161,9 +161,7 @@ def _suggest(frame: pd.DataFrame, target: str | None = None) -> dict[str, str]:
         idle = [
             name for name in prose if len(used) > 1 and says_nothing(frame[name], frame[target])
         ]
-        reason = (
-            f"free text from which nothing on {target!r} can be learnt, as far as a quick try shows"
-        )
+        reason = f"free text that did not help to predict {target!r} in a quick test"
         reasons |= dict.fromkeys(idle[: len(used) - 1], reason)
     return reasons
 

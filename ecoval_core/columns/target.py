@@ -122,8 +122,9 @@ def _check_classes(y: pd.Series) -> None:
         names = join(single[:3], len(single))
         have = "Class {} has" if len(single) == 1 else "Classes {} each have"
         raise TableError(
-            f"{have.format(names)} a single row in {y.name!r}, too few to both learn and measure: "
-            "merge with another class, remove the row, or empty its label to set it aside."
+            f"{have.format(names)} a single row in {y.name!r}, too few for training and "
+            "validation: merge with another class, remove the row, or empty its label to set it "
+            "aside."
         )
 
 

@@ -108,7 +108,7 @@ def _refuse_infinity(frame: pd.DataFrame) -> None:
         rows = np.flatnonzero(np.isinf(column.to_numpy(dtype=float, na_value=np.nan)))
         if len(rows):
             raise ValueError(
-                f"Column {name!r} of X holds infinity in row {rows[0]}: mend that cell."
+                f"Column {name!r} of X holds infinity in row {rows[0]}: correct that cell."
             )
 
 

@@ -27,16 +27,16 @@ class Setting:
 
 
 _TREES = Setting("Trees", 100, 1, 10_000)
-_DEPTH = Setting("Depth of a tree at most", None, 1, 1_000)
+_DEPTH = Setting("Maximum depth of a tree", None, 1, 1_000)
 _RATE = Setting("Learning rate", 0.1, 1e-4, 1.0)
 _PENALTY = Setting("Penalty on coefficients (alpha)", 1.0, 1e-9, 1e9)
 SETTINGS: dict[str, dict[str, Setting]] = {
-    "logistic_regression": {"C": Setting("C, less of it smooths more", 1.0, 1e-9, 1e9)},
+    "logistic_regression": {"C": Setting("C (smaller values regularize more)", 1.0, 1e-9, 1e9)},
     "ridge": {"alpha": _PENALTY},
     "random_forest": {"n_estimators": _TREES, "max_depth": _DEPTH},
     "hist_gradient_boosting": {"max_iter": _TREES, "learning_rate": _RATE, "max_depth": _DEPTH},
     "k_neighbors": {"n_neighbors": Setting("Neighbours", 5, 1, 10_000)},
-    "naive_bayes": {"var_smoothing": Setting("Smoothing of variances", 1e-9, 1e-15, 1.0)},
+    "naive_bayes": {"var_smoothing": Setting("Variance smoothing", 1e-9, 1e-15, 1.0)},
     "lightgbm": {"n_estimators": _TREES, "learning_rate": _RATE},
     "xgboost": {"n_estimators": _TREES, "learning_rate": _RATE, "max_depth": _DEPTH},
 }

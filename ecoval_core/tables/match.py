@@ -185,7 +185,7 @@ def _fit_feature(
             f"({examples(failed)}; the first row is 0) and count as missing."
         )
     if not n_present and is_present(old).any():
-        warnings.append(f"Column {column!r} is empty, so that every row counts as missing there.")
+        warnings.append(f"Column {column!r} is empty: its value counts as missing in every row.")
     check_finite(cells)
     if kind == "numbers":
         _compare_ranges(old, cells, warnings)
@@ -203,8 +203,8 @@ def _compare_ranges(old: pd.Series, new: pd.Series, warnings: list[str]) -> None
     if outside > MANY_OUTSIDE:
         warnings.append(
             f"Column {old.name!r}: {outside:.0%} of the cells lie outside "
-            f"{number(low, 4, trim=True)} to {number(high, 4, trim=True)}, where those of training "
-            "lie; check that the unit is the same."
+            f"{number(low, 4, trim=True)} to {number(high, 4, trim=True)}, the range of the training "
+            "rows; check that the unit is the same."
         )
 
 
@@ -225,8 +225,8 @@ def _fit_categories(
     unseen = text[text.notna() & ~text.isin(known)]
     if len(unseen):
         warnings.append(
-            f"Column {column!r} holds {count_of(unseen.nunique(), 'value')} that training never did, "
-            f"of which the model has learnt nothing: {counts_of(unseen)}."
+            f"Column {column!r} holds {count_of(unseen.nunique(), 'value')} that the training "
+            f"rows do not have, so the model has learned nothing about them: {counts_of(unseen)}."
         )
     return new
 

@@ -162,8 +162,8 @@ def check_known_classes(
             n = int((y == unknown[0]).sum())
             raise TableError(
                 f"Class {str(unknown[0])!r} of {table.target!r} has {count_of(n, f'{name} row')} "
-                f"and no training row{by}, so that no model can know it: split in another way, or empty "
-                "these labels to set the rows aside."
+                f"and no training row{by}, so no model can learn it: split in another way, or "
+                "empty these labels to set the rows aside."
             )
 
 
@@ -285,8 +285,8 @@ def folds_by_rule(
     pairs = [(train, held) for train, held in pairs if len(held) and len(train) > 1]
     if not pairs:
         raise TableError(
-            f"No fold by {rule.column if rule.kind == 'time' else rule.groups!r} can be made in which every "
-            "class that validates is learnt: value the training rows only."
+            f"No fold by {(rule.column if rule.kind == 'time' else rule.groups)!r} has every "
+            "validated class among its training rows: value the training rows only."
         )
     return pairs
 

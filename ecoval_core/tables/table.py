@@ -184,7 +184,7 @@ def _check_size(frame: pd.DataFrame, name: str) -> None:
         )
     if n_rows < MIN_ROWS:
         rows = "a single row" if n_rows == 1 else f"{n_rows} rows only"
-        raise TableError(f"{name} has {rows}: at least {MIN_ROWS} are needed to learn from.")
+        raise TableError(f"{name} has {rows}: at least {MIN_ROWS} are needed.")
 
 
 @dataclass(frozen=True)

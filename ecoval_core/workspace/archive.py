@@ -188,7 +188,7 @@ def import_run(workspace: Workspace, path: Path, *, visitor: str = "") -> str:
         raise ArchiveError(f"This file cannot be imported: {explain(error)}") from error
     except Exception as error:  # whatever the libraries that read it raise
         reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
-        raise ArchiveError(f"This file does not hold a run of one piece ({reason}).") from error
+        raise ArchiveError(f"This file does not hold a complete run ({reason}).") from error
     frames = {manifest.run.table.content: frame}
     frames |= {file.content: files[part] for part, file in spec.split.files.items()}
     return _save(workspace, manifest, opened, frames, members, values, results, review, visitor)
