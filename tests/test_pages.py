@@ -743,7 +743,7 @@ def test_pruning_too_much_says_so_once_the_quota_is_off(visit):
 def test_rare_class_weighs_equally_by_itself_and_survives_pruning(visit):
     app = visit("value", "loans")
     assert app.toggle(key="balanced_classes").value
-    assert "of an even share. Below a third this is on by itself." in text(app)
+    assert "Below a third, this is switched on automatically." in text(app)
     frame = run_of(app).frame
     sizes = frame["label"].value_counts()
     go(app, "prune")
