@@ -42,8 +42,8 @@ COLORINGS = {
 }
 MEANINGS = {
     "value": (
-        "Orange, below zero: the model is better without it.<br>Blue, above zero: the model is "
-        "better with it. Grey: close to zero."
+        "Orange, below zero: the model is better without it. Blue: better with it.<br>Grey: close to "
+        "zero."
     ),
     "intrinsic": (
         "What a row is in itself. Blue: a typical, credible example of its label.<br>Grey: an "

@@ -73,9 +73,9 @@ def region_notes(
     palette = palette_of(theme)
     return [
         {
-            "x": x, "y": y, "text": safe(text, MAX_NAME), "showarrow": False, "borderpad": 2,
+            "x": x, "y": y, "text": safe(text, MAX_NAME), "showarrow": False, "yshift": 14, "borderpad": 2,
             "font": {"size": 11.5, "color": palette.text},
-            "bgcolor": translucent(palette.surface, 0.75),
+            "bgcolor": translucent(palette.surface, 0.5),
         }
         for x, y, text in regions
     ]  # fmt: skip

@@ -120,7 +120,7 @@ def _trait(name: Any, everybody: pd.Series, group: pd.Series) -> Trait | None:
     if more < LEAST_SHARE:
         return None
     text = f"{name} is {value} in {shares[value]:.0%} of them ({overall[value]:.0%} of all)"
-    return Trait(str(name), text, f"{name}: {value}", 4 * more)
+    return Trait(str(name), text, f"{name} {value}", 4 * more)
 
 
 def _numeric_trait(name: str, everybody: pd.Series, group: pd.Series) -> Trait | None:
