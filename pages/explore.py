@@ -100,6 +100,8 @@ def draw_decomposition(run: Run) -> None:
             unit=unit.label, selected=session.selected_ids,
         )  # fmt: skip
     selecting.draw_bars(run, charts.compact(figure, CHART_HEIGHT), f"totals_{by}")
+    if by == "label" and (rare := run.verdict().too_rare(formats.plain)):
+        st.caption(rare)
 
 
 def draw_curves(run: Run) -> None:

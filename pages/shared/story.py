@@ -64,7 +64,7 @@ def credibility(run: Run, row_id: int, near: list[int]) -> str:
     likelier = formats.plain(formats.amount(row["suggested_label"]))
     if run.split.task == "regression":
         far = (
-            " The target is unusually far from it, which need not be an error."
+            " The target is unusually far off, which need not be an error."
             if row["label_issue"]
             else ""
         )
