@@ -133,7 +133,7 @@ def _of_values(amounts: pd.Series, name: str, palette: Palette, unit: str) -> Co
     """Colour values on a scale of their own on either side of zero, so that a few negative ones show."""
     values = amounts.to_numpy(dtype=np.float32)
     below, above = _own_limit(-values), _own_limit(values)
-    is_signed = name != "intrinsic" or below is not None
+    is_signed = below is not None
     below, above = below or above or 1.0, above or below or 1.0
     ticks = [-below, -below / 2, 0.0, above / 2, above][0 if is_signed else 2 :]
     names = [*aligned(ticks[:-3], signed=True), *aligned(ticks[-3:], signed=is_signed)]

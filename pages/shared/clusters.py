@@ -17,7 +17,10 @@ N_PICTURES = 12
 N_CLUSTERS_LISTED = 24
 ORDER = "Lowest total value first"
 EFFECT = "What the score loses without the cluster; below zero, the model is better without it."
-PASSED_ON = "The part of the effect that its rows are credited with, the rest being noise."
+PASSED_ON = (
+    "What its rows are credited with: the effect that their features predict, corrected to the "
+    "measured one as far as that is more than noise."
+)
 
 
 def select_clusters(run: Run, key: str) -> None:

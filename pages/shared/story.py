@@ -37,11 +37,11 @@ def about_cluster(run: Run, row_id: int) -> str:
     passed_on = float(frame.loc[frame["cluster"] == cluster, "raw_extrinsic"].sum())
     sentence = (
         f"**Its cluster** ({cluster}) has {count_of(n_members, 'row')} and an effect of "
-        f"{unit.text(worth, error)}, of which {unit.number(passed_on)} is passed on to its rows"
+        f"{unit.text(worth, error)}; {unit.number(passed_on)} is passed on to its rows"
     )
     if abs(worth) <= 2 * error:
-        return f"{sentence}: with or without it the model scores about the same."
-    sentence += f": without it the model scores {'worse' if worth > 0 else 'better'}."
+        return f"{sentence}. With or without it the model scores about the same."
+    sentence += f". Without it the model scores {'worse' if worth > 0 else 'better'}."
     kinds = {name: kind for kind, name in charts.QUADRANTS.items()}
     _, effect = kinds[charts.quadrant_of(frame)[row_id]]
     if effect * worth < 0:
