@@ -13,6 +13,8 @@ from ecoval_core.workspace.schema import Settings, SplitSpec
 from pages.shared import formats, state
 from pages.shared.session import session
 
+# The header has one line.
+MAX_NAMED = 2
 # What visitors know the fields of a split by.
 _SPLIT = {
     "kind": "split", "column": "split", "words": "split", "validation": "split", "test": "split",
@@ -91,4 +93,6 @@ def summary() -> str:
     """Name in a few words for the header what was changed and is not valued yet."""
     opened = session.opened
     names = [*({} if opened is None else of_table(opened)), *session.unvalued]
-    return "" if state.run() is None or not names else f"not yet valued: {join(names)}"
+    if state.run() is None or not names:
+        return ""
+    return f"not yet valued: {join(names[:MAX_NAMED], len(names))}"
