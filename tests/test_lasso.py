@@ -138,7 +138,7 @@ def channels(color):
     return np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)])
 
 
-def test_amounts_have_the_colours_of_their_scale_and_low_ones_lie_on_top(frame):
+def test_amounts_have_the_colours_of_their_scale_and_lie_in_no_order(frame):
     coloring = colorings(frame, LIGHT, "units")["value"]
     shaded = shade(coloring, LIGHT)
     positions = [position for position, _ in coloring.colorscale]
@@ -149,7 +149,7 @@ def test_amounts_have_the_colours_of_their_scale_and_low_ones_lie_on_top(frame):
         drawn = channels(shaded.colors[shaded.codes[row]])
         np.testing.assert_allclose(drawn, expected, atol=2)
     in_order = frame["value"].to_numpy(np.float32)[shaded.order]
-    assert (np.diff(in_order) <= 0).all()
+    assert abs(np.corrcoef(np.arange(len(frame)), in_order)[0, 1]) < 0.05
     assert sorted(shaded.order) == list(range(len(frame)))
     assert "<br>" not in shaded.subtitle
     np.testing.assert_allclose([at for at, _ in shaded.ticks], [0, 0.25, 0.5, 0.75, 1], atol=1e-7)
