@@ -176,7 +176,7 @@ def draw_effects(run: Run) -> None:
     st.subheader("Relabel or remove?", anchor=False)
     new_labels = labelling.relabelled(run)
     if not new_labels:
-        st.caption("Both are measured once you accept a suggestion.")
+        st.caption(f"Both are measured once you accept a new {formats.target_word(run)}.")
         return
     left, right = st.columns(2, gap="large")
     with left:

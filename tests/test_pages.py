@@ -343,6 +343,7 @@ def test_regression_speaks_of_targets():
     random = np.random.default_rng(0)
     frame = pd.DataFrame(random.normal(size=(120, 3)), columns=["a", "b", "c"])
     frame["y"] = 2 * frame["a"] + frame["b"]
+    frame.loc[::15, "y"] += 40
     app = value(upload(open_app(), "amounts.csv", frame.to_csv(index=False).encode()))
     assert "of squared error over the target's variance" in text(app)
     wait(go(app, "explore"))
@@ -356,6 +357,16 @@ def test_regression_speaks_of_targets():
     n_by_range = re.findall(r" to \S+: (\d+) of \d+", pruned)
     assert sum(map(int, n_by_range)) == int(figure(app, "Rows to prune"))
     assert "Kept by the limit of their class" not in [metric.label for metric in app.metric]
+    go(app, "labels")
+    listed = app.dataframe[0].value.index
+    assert set(listed) == set(run_of(app).frame.query("label_issue").index)
+    assert len(listed)
+    assert "suggestion" not in text(app), "an unusual amount need not be an error"
+    button = app.button(key="accept_labels")
+    assert (button.label, button.disabled) == ("Take the expected target for 0 rows", True)
+    mark_rows(app, "suspect_rows", [0])
+    button = app.button(key="accept_labels")
+    assert (button.label, button.disabled) == ("Take the expected target for 1 row", False)
 
 
 def granularity(app):
