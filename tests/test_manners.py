@@ -58,37 +58,36 @@ def header(app):
 # --- A second valuation --------------------------------------------------------------------------
 
 
-def test_values_stay_on_every_page_until_those_of_the_next_valuation_are_there(visit):
+def test_values_stay_on_every_page_while_others_are_made_and_after_that_is_cancelled(visit):
     app = visit("value")
     run, before = app.query_params["run"], run_of(app).frame
     check(app.selectbox(key="model_classification").set_value("random_forest").run())
-    wait(check(app.number_input(key="value_seed").set_value(7).run()))
     press(app, "start")
     assert has(app.button, "cancel")
     assert "It keeps its settings: what you change here applies to the next one." in text(app)
     assert figure(app, "Surplus"), "the values of before are still summed up"
-    for screen in ("explore", "prune", "labels"):
+    for screen in ("explore", "labels"):
         go(app, screen)
         assert "new valuation running" in header(app)
         assert run_of(app).frame.equals(before)
     other = open_app(dict(app.query_params), "value")
     assert has(other.button, "cancel"), "a refresh finds the valuation under way"
     assert other.selectbox(key="model_classification").value == "random_forest"
-    wait(go(app, "value"))
-    assert app.query_params["run"] != run
-    assert run_of(app).settings.model == "random_forest"
-    assert header(app).endswith("clusters")
+    for tab in (other, go(app, "value")):
+        press(tab, "cancel")
+        assert "The valuation was cancelled." in text(wait(tab))
+        assert tab.query_params["run"] == run
+        assert figure(tab, "Surplus")
 
 
-def test_a_cancelled_valuation_leaves_the_values_of_before(visit):
+def test_new_values_take_the_place_of_those_before_as_soon_as_they_are_there(visit):
     app = visit("value")
     run = app.query_params["run"]
-    check(app.selectbox(key="model_classification").set_value("random_forest").run())
-    press(app, "start")
-    wait(press(app, "cancel"))
-    assert "The valuation was cancelled." in text(app)
-    assert app.query_params["run"] == run
-    assert figure(app, "Surplus")
+    check(app.number_input(key="value_seed").set_value(7).run())
+    wait(press(app, "start"))
+    assert app.query_params["run"] != run
+    assert run_of(app).settings.random_state == 7
+    assert header(app).endswith("clusters")
 
 
 def test_changed_settings_are_marked_where_they_stand_and_in_the_header(visit):
