@@ -322,7 +322,7 @@ def test_setting_of_the_model_chosen_on_the_page_is_that_of_the_run():
     frame["y"] = np.where(frame["a"] > 0, "in", "out")
     app = upload(open_app(), "sides.csv", frame.to_csv(index=False).encode())
     go(app, "value")
-    check(next(one for one in app.number_input if one.label.startswith("C,")).set_value(0.05).run())
+    check(app.number_input(key="parameter_logistic_regression.C").set_value(0.05).run())
     wait(press(wait(app), "start"))
     assert run_of(app).settings.parameters == {"C": 0.05}
     assert run_of(app).make_estimator().C == 0.05
@@ -725,7 +725,7 @@ def test_prune_rules_combine_can_be_undone_and_rows_restored(visit):
     assert int(figure(app, "Rows to prune")) == n_both - 2
     press(app, "unrestore")
     assert int(figure(app, "Rows to prune")) == n_both
-    check(app.number_input(key="prune_threshold_share").set_value(-1e6).run())
+    check(app.number_input(key="prune_threshold_rows").set_value(-1e6).run())
     assert figure(app, "Rows to prune") == lowest
     press(app, "clear")
     assert figure(app, "Rows to prune") == "0"
@@ -747,7 +747,7 @@ def test_pruning_too_much_says_so_once_the_quota_is_off(visit):
     app = visit("prune", "wine")
     check(app.slider(key="prune_quota").set_value(0).run())
     check(app.toggle(key="prune_by_threshold").set_value(True).run())
-    check(app.number_input(key="prune_threshold_share").set_value(1e6).run())
+    check(app.number_input(key="prune_threshold_rows").set_value(1e6).run())
     assert "prune fewer rows" in wait(app).error[0].value
 
 
@@ -766,7 +766,7 @@ def test_rare_class_weighs_equally_by_itself_and_survives_pruning(visit):
     assert {"recall of charged off", "recall of paid", "balanced accuracy"} < set(table["measure"])
     assert table.set_index("measure").loc["recall of charged off", "test rows"] < 20
     # Asked to prune everything, half of each class stays.
-    check(app.number_input(key="prune_threshold_share").set_value(1e6).run())
+    check(app.number_input(key="prune_threshold_rows").set_value(1e6).run())
     assert figure(app, "Rows to prune") == str(sum(size // 2 for size in sizes))
     spared = {label: size - size // 2 for label, size in sizes.items()}
     assert figure(app, "Kept by the limit of their class") == str(sum(spared.values()))

@@ -391,7 +391,7 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
 
     touch(page, "distribution", "bin:2")
     menu(page, "Explore")
-    choose_option(page, "map_color", "Colour: Quality")
+    choose_option(page, "map_color", "Colour: Label quality")
     press(page, "filter_menu")
     widget(page, "filter_labels").locator("input").click()
     page.get_by_role("option", name="class_0").click()
@@ -413,7 +413,7 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
     page.wait_for_timeout(500)
     before = look()
     low = widget(page, "filter_range_ash").get_by_role("slider").first.input_value()
-    assert before[0] == "Quality"
+    assert before[0] == "Label quality"
     assert before[-1] > 0
     for name in ("Prune", "Explore"):
         menu(page, name)
