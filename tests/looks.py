@@ -22,8 +22,9 @@ EXEMPT = {
     ),
 }
 # Where words are cut on purpose or only seem to be: the menu measures each word on a second line and puts
-# what does not fit behind "more", and the parts of a formula lie over each other.
-CUT_ON_PURPOSE = ("[data-testid=stTopNav]", ".katex", ".katex-display")
+# what does not fit behind "more", the parts of a formula lie over each other, and on a phone the name of
+# the run ends in dots, so that the header is one line.
+CUT_ON_PURPOSE = ("[data-testid=stTopNav]", ".st-key-run_menu *", ".katex", ".katex-display")
 
 _MATCHES = "(node, exempt) => node.matches(exempt)"
 _CUT_OFF = """(exempt) => {

@@ -215,13 +215,13 @@ def test_no_page_hands_an_odd_name_to_markdown_or_to_a_chart(monkeypatch, tmp_pa
         run(app.text_input(key=key).set_value(odd(field)))
     run(app.button(key="delete_run").click())
     run(app.button(key="undo_delete").click())
-    for screen in ("data", "decompose", "labels", "review", "prune", "method"):
+    for screen in ("data", "labels", "prune", "method"):
         go(app, screen)
     go(app, "explore")
     app.session_state["ecoval"]["picked_id"] = int(app.dataframe[0].value.index[0])
     for column in app.multiselect(key="filter_columns").options:
         run(app.multiselect(key="filter_columns").set_value([column]))
-    go(app, "curves")
+    go(app, "prune")
     run(app.button(key="measure").click())
     app.session_state["curve_measure"] = f"recall: {odd('yes')}"
     run(app)

@@ -447,7 +447,7 @@ def test_regression_has_a_filter_of_its_target_and_bars_that_select(page):
     target.click()
     target.fill("alcohol")
     page.get_by_role("option", name="alcohol", exact=True).click()
-    expect(widget(page, "status")).to_contain_text("target alcohol")
+    expect(widget(page, "status")).to_contain_text("not yet valued: target")
     idle(page)
     menu(page, "Value")
     press(page, "start")

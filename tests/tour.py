@@ -136,7 +136,7 @@ def classify(page: Page, folder: Path) -> Iterator[str]:
     yield "explore"
     select_by_box(page)
     _mark_first_row(page, "explore_rows")
-    expect(page.get_by_text("Nearest neighbours")).to_be_visible()
+    expect(page.get_by_text("Nearest neighbours", exact=True)).to_be_visible()
     _settle(page)
     yield "explore, selected and picked"
     for by in ("By cluster", "Distribution"):

@@ -248,7 +248,7 @@ def _with_choices(
         if data_choices.get(f"fix_{number}")
     ]
     chance: dict[str, Any] = {
-        "proportions": (train, split_end - train, 1 - split_end),
+        "proportions": tuple(round(part, 6) for part in (train, split_end - train, 1 - split_end)),
         "noise": chosen["noise"] / 100 if chosen["noisy"] else 0.0,
         "random_state": int(chosen["seed"]),
     }
