@@ -78,7 +78,7 @@ def test_time_is_chosen_by_hand_and_the_latest_rows_get_no_value(page, folder):
     page.get_by_role("button", name="Value these rows").click()
     idle(page)
     widget(page, "every_row").locator("label").first.click()
-    expect(page.get_by_text(re.compile(r"none trains on the 2\d latest"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"so the 2\d latest rows are used"))).to_be_visible()
 
 
 def test_a_column_with_the_parts_is_taken_up_and_a_word_is_changed(page, folder):

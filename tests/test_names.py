@@ -222,7 +222,6 @@ def test_no_page_hands_an_odd_name_to_markdown_or_to_a_chart(monkeypatch, tmp_pa
     for column in app.multiselect(key="filter_columns").options:
         run(app.multiselect(key="filter_columns").set_value([column]))
     go(app, "prune")
-    run(app.button(key="measure").click())
     app.session_state["curve_measure"] = f"recall: {odd('yes')}"
     run(app)
     go(app, "compare")
