@@ -346,19 +346,19 @@ MANIFESTS = {
 }  # fmt: skip
 CONTENTS = {
     "another table": (member("table", write_result(frames()["numbers"])), "not the one"),
-    "a table that is none": (member("table", write_result({"a": 1})), "one piece"),
+    "a table that is none": (member("table", write_result({"a": 1})), "a complete run"),
     "values of other rows": (
         lambda m, _: m.update(values=write_result(drawn_values(larger_table()))), "not of the rows",
     ),
     "fewer values": (finding(quality=lambda a: a[1:]), "not of the rows of its table"),
     "values of objects": (finding(quality=lambda a: a.astype(object)), "are neither numbers nor text"),
-    "no moments": (finding(sampling=lambda s: type(s)(s.moments[:, :1], s.totals)), "one piece"),
-    "values that are none": (member("values", write_result(frames()["text"])), "one piece"),
-    "values that are no archive": (member("values", b"PK\x03\x04"), "one piece"),
+    "no moments": (finding(sampling=lambda s: type(s)(s.moments[:, :1], s.totals)), "a complete run"),
+    "values that are none": (member("values", write_result(frames()["text"])), "a complete run"),
+    "values that are no archive": (member("values", b"PK\x03\x04"), "a complete run"),
     "an unknown kind": (of_kind("effect", lambda one, _: one.update(kind="open_table")), "of the kind"),
-    "another kind": (of_kind("curves", lambda one, _: one.update(kind="effect")), "one piece"),
-    "unknown arguments": (of_kind("effect", lambda one, _: one["arguments"].update(more=1)), "one piece"),
-    "a result that is not there": (of_kind("effect", lambda one, _: one.update(file="x")), "one piece"),
+    "another kind": (of_kind("curves", lambda one, _: one.update(kind="effect")), "a complete run"),
+    "unknown arguments": (of_kind("effect", lambda one, _: one["arguments"].update(more=1)), "a complete run"),
+    "a result that is not there": (of_kind("effect", lambda one, _: one.update(file="x")), "a complete run"),
     "curves beside another run": (
         of_kind("method_curves", lambda one, _: one["arguments"].update(other={"run": "0" * 32})),
         "not of the rows of its run",

@@ -112,11 +112,11 @@ def test_every_option_reaches_the_engine(folder, tmp_path):
 def test_a_rare_class_counts_alike_by_itself_and_that_is_said(tmp_path):
     (tmp_path / "loans.csv").write_bytes(loan_csv())
     done = value(tmp_path, "loans.csv", out=tmp_path / "values.csv", target="status")
-    assert "Every class counts alike: the rarest has 2" in done.stderr
+    assert "Every class has the same weight: the rarest has 2" in done.stderr
     plain = value(
         tmp_path, "loans.csv", "--class-weight", "none", out=tmp_path / "plain.csv", target="status"
     )
-    assert "counts alike" not in plain.stderr
+    assert "the same weight" not in plain.stderr
     lowest = {}
     for name in ("values", "plain"):
         found = read_csv(tmp_path / f"{name}.csv").dropna(subset="value").sort_values("value")
