@@ -376,6 +376,8 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
     def look():
         expect(page.locator(".ecoval-map-root[data-seen]")).to_be_visible()
         idle(page)
+        # A menu that was open before comes back open, a moment after the page.
+        page.wait_for_timeout(1000)
         if not widget(page, "filter_columns").is_visible():
             press(page, "filter_menu")
         expect(widget(page, "filter_columns")).to_be_visible()
