@@ -380,7 +380,7 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
         page.wait_for_timeout(1000)
         if not widget(page, "filter_columns").is_visible():
             press(page, "filter_menu")
-        expect(widget(page, "filter_columns")).to_be_visible()
+        expect(widget(page, "filter_columns")).to_contain_text("Filter by columns")
         return (
             page.locator(".ecoval-map-title").inner_text(),
             page.locator(".ecoval-map-status").inner_text(),
