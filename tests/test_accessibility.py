@@ -17,6 +17,8 @@ def server(tmp_path_factory):
         yield server
 
 
+# Some thirty screens, each in two themes and at every width.
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize(
     "part", [tour.begin, tour.classify, tour.run_on], ids=lambda part: part.__name__
 )
