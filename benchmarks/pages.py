@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from browser import running_server  # noqa: E402 - found on the path set above
 from visitor import Visitor  # noqa: E402
 
-from ecoval_core.work import slow  # noqa: E402
+from ecoval_core.work import opening, slow  # noqa: E402
 from ecoval_core.workspace.schema import Settings, key_of  # noqa: E402
 from pages.shared.engine import Engine  # noqa: E402
 
@@ -55,7 +55,7 @@ def main() -> None:
         # The same work as the server's own workers do, beside it on the same cores.
         engine = Engine(warm_up=False)
         workspace = engine.workspace(Path(folder) / "beside")
-        job = engine.submit(workspace, slow.open_table({"sample": "digits"}, "digits"), "ada")
+        job = engine.submit(workspace, opening.open_table({"sample": "digits"}, "digits"), "ada")
         job.wait()
         for seed, name in enumerate(("ada", "bob")):
             settings = Settings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import socket
 import subprocess
 import sys
@@ -29,16 +30,8 @@ from ecoval_core.workspace.workspace import Workspace, default_root
 FIRST_PORT, START_SECONDS = 8501, 120
 # In a clone the app lies beside this package, in a wheel in a package of its own.
 _PLACES = (Path(__file__).parents[1], Path(__file__).parents[1] / "ecoval_app")
-# The pipe closes with the process that started the app, however that ends.
-_SERVE_UNTIL_INPUT_ENDS = """
-import os, signal, sys, threading
-def follow():
-    sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGTERM)
-threading.Thread(target=follow, daemon=True).start()
-from streamlit.web.cli import main
-main(prog_name="streamlit")
-"""
+# The server then ends with its input, a pipe that closes with this process, however that ends.
+UNTIL_INPUT_ENDS = "ECOVAL_UNTIL_INPUT_ENDS"
 
 
 class App:
@@ -55,14 +48,11 @@ class App:
         self.address = f"http://localhost:{self.port}"
         self.folder = _app_folder()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server writes to it
-        command = [
-            sys.executable, "-c", _SERVE_UNTIL_INPUT_ENDS,
-            "run", "app.py", f"--server.port={self.port}",
-        ]  # fmt: skip
+        command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={self.port}"]
         # In a session of its own, it does not hear the Ctrl-C that interrupts a cell.
         self._process = subprocess.Popen(  # noqa: S603 - our own command
             command, cwd=self.folder, stdin=subprocess.PIPE, stdout=self._log, stderr=self._log,
-            start_new_session=True,
+            start_new_session=True, env=os.environ | {UNTIL_INPUT_ENDS: "1"},
         )  # fmt: skip
         atexit.register(self.stop)
         self._wait_until_it_answers()

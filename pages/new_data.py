@@ -12,7 +12,7 @@ from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.new_rows import advantages
 from ecoval_core.tables import MAX_BYTES
 from ecoval_core.text import count_of, file_stem
-from ecoval_core.work import slow
+from ecoval_core.work import opening, slow
 from ecoval_core.work.jobs import JobState
 from ecoval_core.work.slow import BY_VALUE, RECOMMENDED, Acquisition, NewRows
 from ecoval_core.workspace import runs
@@ -39,7 +39,7 @@ def open_file() -> None:
         return
     try:
         session.new_reading = server.engine().submit_upload(
-            server.workspace(), upload.data, lambda digest: slow.read_file(digest, upload.name),
+            server.workspace(), upload.data, lambda digest: opening.read_file(digest, upload.name),
             server.visitor(),
         )  # fmt: skip
     except ValueError as error:

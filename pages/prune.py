@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
 import streamlit as st
 
 from ecoval_core import charts
@@ -13,55 +9,27 @@ from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.pruning import detection
 from ecoval_core.evaluation.verdict import conclude
 from ecoval_core.text import count_of, file_stem
-from ecoval_core.work import slow
 from ecoval_core.work.slow import N_RANDOM
-from ecoval_core.workspace.exports import Format, Which, check_parquet, export_table, to_csv
+from ecoval_core.workspace.exports import to_csv
 from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.tasks import Task
 from pages.shared import (
-    documents,
+    downloads,
     effects,
     formats,
-    labelling,
     layout,
     menu,
     prunelist,
     removal,
     rows,
     selecting,
-    server,
-    state,
     ticks,
     verdicts,
 )
 from pages.shared.pointmap.chart import Touch
 from pages.shared.session import Session, prune_thresholds, session
 
-# What is downloaded by its label: which rows, how the file's name ends, and what is in it.
-_KINDS: dict[str, tuple[Which, str, str]] = {
-    "Pruned table": (
-        "kept",
-        "pruned",
-        "The rows that remain, with their original columns, order and row ids",
-    ),
-    "Removed rows": (
-        "removed",
-        "removed",
-        "The pruned rows, with the reason and their values, unrounded, in the unit chosen in View "
-        "(see the column unit)",
-    ),
-    "All rows with values": (
-        "all_values",
-        "values",
-        "Every row with its part, whether it is pruned and why. Valued rows also have value, "
-        "standard error, intrinsic and extrinsic value (unrounded, in the unit chosen in View; "
-        "see the column unit), cluster and label quality",
-    ),
-}
 # Classes named in a line; the rest are counted.
 N_CLASSES = 6
-_FORMATS: tuple[Format, ...] = ("csv", "parquet")
-_MIME: dict[Format, str] = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 
 
 def draw_figures(run: Run, ids: list[int]) -> None:
@@ -310,83 +278,6 @@ def draw_list(run: Run, ids: list[int]) -> None:
             )
 
 
-def draw_downloads(run: Run, pruned_ids: list[int]) -> None:
-    """Draw the download buttons and the choice of format."""
-    new_labels, decision = labelling.relabelled(run), prunelist.decide(run)
-    stem = file_stem(run.table.name)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.segmented_control(
-            "Format",
-            _FORMATS,
-            default="csv",
-            format_func={"csv": "CSV", "parquet": "Parquet"}.__getitem__,
-            required=True,
-            key="format",
-            persist_state="session",
-        )
-        refusal = _refusal(run) if kind == "parquet" else ""
-        for label, (which, ending, explanation) in _KINDS.items():
-            layout.download(
-                label,
-                partial(export_table, run, which, decision, kind, new_labels, session.unit),
-                f"{stem}_{ending}.{kind}",
-                f"download_{which}",
-                mime=_MIME[kind],
-                help=explanation,
-                disabled=bool(refusal) or (which == "removed" and not pruned_ids),
-            )
-    if refusal:
-        st.warning(formats.plain(refusal))
-    record = state.run_record()
-    documents.draw(
-        run,
-        session.prune_list,
-        session.label_decisions,
-        gather=_gatherer(run, pruned_ids, new_labels),
-        unit=session.unit,
-        name="" if record is None else record.name,
-        note="" if record is None else record.note,
-    )
-
-
-def _gatherer(run: Run, pruned_ids: list[int], new_labels: dict[int, Any]) -> Callable[[], Any]:
-    """Return what collects all that was measured of a run, when its report is asked for."""
-    # Where a button is pressed, the session is no longer there to be asked.
-    workspace = server.workspace()
-    wanted = {
-        f"Pruning {count_of(len(pruned_ids), 'row')}": slow.change_effect(run, pruned_ids),
-        f"Relabelling {count_of(len(new_labels), 'row')}": slow.change_effect(run, [], new_labels),
-    }
-
-    harm = slow.change_effect(run, list(run.harmful_ids))
-    curves = slow.curves(run.key, weight=run.settings.extrinsic_weight)
-    projection = slow.umap(run.opened.key, every_row=run.settings.every_row)
-
-    def read(task: Task) -> Any:
-        return workspace.load(task.key, task.definition.returns)
-
-    def gather() -> dict[str, Any]:
-        effects = {name: read(task) for name, task in wanted.items()}
-        measured = read(curves)
-        return {
-            "harm": read(harm),
-            "effects": {name: effect for name, effect in effects.items() if effect is not None},
-            "curves": None if measured is None else measured.frame,
-            "coordinates": read(projection),
-            "projection": "UMAP",
-        }
-
-    return gather
-
-
-def _refusal(run: Run) -> str:
-    try:
-        check_parquet(run.table.frame)
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
 layout.title(
     "Prune",
     "The pruned table omits the rows on the prune list. Nothing is deleted: you can undo every "
@@ -404,5 +295,5 @@ draw_figures(run, ids)
 draw_effect(run, ids)
 draw_list(run, ids)
 st.subheader("Download", anchor=False)
-draw_downloads(run, ids)
+downloads.draw(run, ids)
 menu.lead_on("new_data", "Go on to New data")

@@ -11,7 +11,7 @@ import streamlit as st
 
 from ecoval_core.text import count_of, file_stem
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.work import slow
+from ecoval_core.work import opening
 from ecoval_core.work.jobs import JobState
 from ecoval_core.workspace import archive, history
 from ecoval_core.workspace.history import RunRecord
@@ -194,7 +194,7 @@ def import_file() -> None:
     try:
         session.importing = server.engine().submit_upload(
             server.workspace(), taken.data,
-            lambda digest: slow.import_run(digest, taken.name, visitor), visitor,
+            lambda digest: opening.import_run(digest, taken.name, visitor), visitor,
         )  # fmt: skip
     except ValueError as error:
         session.import_complaint = str(error)

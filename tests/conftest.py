@@ -10,12 +10,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from browser import chromium
-from screens import Valuations
+from screens import Valuations, open_app, wait
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from ecoval_core import EcoVal
+from ecoval_core.workspace.workspace import default_root, forget
 
 # From the slowest on, each a minute or more.
 SLOW = (
@@ -64,6 +65,35 @@ def browser():
 def valuations(tmp_path_factory):
     """Workspaces with a valued table, to be copied."""
     return Valuations(tmp_path_factory.mktemp("valuations"))
+
+
+@pytest.fixture
+def fresh_server(monkeypatch, tmp_path):
+    """What visitors of AppTest share on a server begins empty, and nothing runs on into the next test."""
+    import streamlit as st
+
+    from pages.shared import server
+
+    st.cache_data.clear()
+    monkeypatch.setenv("ECOVAL_WORKSPACE", str(tmp_path / "workspace"))
+    engine = server.engine()
+    yield
+    for job in engine.jobs.active():
+        for visitor in list(job.visitors):
+            engine.jobs.leave(job, visitor)
+        assert job.wait(60)
+    forget()
+
+
+@pytest.fixture
+def visit(valuations):
+    """Open a screen with a run of a table that was valued before: "wine", or "wine planted" with errors."""
+
+    def visit(screen, name="wine planted", **query):
+        run, _ = valuations.copy(name, default_root())
+        return wait(open_app({"run": run, **query}, screen))
+
+    return visit
 
 
 def split_and_spoil(X, y, n_train, n_val, share=0.15, seed=0):

@@ -25,7 +25,7 @@ from small_runs import (
 from test_results import same
 
 from ecoval_core.tables import make_table
-from ecoval_core.work import slow
+from ecoval_core.work import opening, slow
 from ecoval_core.workspace import archive, history, runs, workspace
 from ecoval_core.workspace.archive import ArchiveError, export_run
 from ecoval_core.workspace.results import read_result, write_result
@@ -476,13 +476,15 @@ def test_bomb_is_refused_in_one_sentence_and_costs_the_server_little(which, engi
         bomb = forged(content, member("values", packed({"result.json": bytes(800 * 2**20)})))
     assert len(bomb) < 2**20
     before = resident_mb()
-    job = engine.submit_upload(there, bomb, lambda digest: slow.import_run(digest, "b", "v"), "v")
+    job = engine.submit_upload(
+        there, bomb, lambda digest: opening.import_run(digest, "b", "v"), "v"
+    )
     assert job.wait(300)
     assert resident_mb() - before < 50
     assert job.state == "error"
     assert job.error.endswith(".")
     assert "\n" not in job.error
     assert history.list_runs(there) == []
-    good = engine.submit_upload(there, content, lambda d: slow.import_run(d, "g", "v"), "v")
+    good = engine.submit_upload(there, content, lambda d: opening.import_run(d, "g", "v"), "v")
     assert good.wait(300)
     assert history.find_run(there, good.result["run"]).state == "done"

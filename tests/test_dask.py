@@ -23,7 +23,7 @@ from ecoval_core import Cancelled, EcoVal, RefitError
 from ecoval_core.evaluation.curves import removal_curves
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.work import cluster as module
-from ecoval_core.work import slow
+from ecoval_core.work import opening, slow
 from ecoval_core.work.cluster import cluster
 from ecoval_core.workspace.schema import Settings
 
@@ -242,7 +242,7 @@ def test_without_a_scheduler_a_table_opens_and_a_run_says_at_once_why_not(tmp_pa
     def perform(task):
         return slow.perform(task.name, task.arguments, context, lambda *_: None)["done"]
 
-    opened = perform(slow.open_table({"sample": "wine"}, "Wine"))
+    opened = perform(opening.open_table({"sample": "wine"}, "Wine"))
     settings = Settings(model="naive_bayes", scoring="probability", n_clusters=6)
     started = time.monotonic()
     with pytest.raises(ValueError, match=f"scheduler at {address} does not answer: start it"):

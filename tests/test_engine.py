@@ -23,7 +23,7 @@ from PIL import Image
 from ecoval_core.columns.pictures import thumbnail
 from ecoval_core.tables import load_sample, prepare
 from ecoval_core.tables.table import content_digest
-from ecoval_core.work import slow
+from ecoval_core.work import opening, slow
 from ecoval_core.work.worker import ForkServer
 from ecoval_core.workspace import history, runs
 from ecoval_core.workspace.schema import RunSpec, Settings, SplitSpec
@@ -96,7 +96,7 @@ def opened(engine, workspace):
 
 
 def _open_file(digest, name="small.csv", **more):
-    return slow.open_table({"file": digest}, name, **more)
+    return opening.open_table({"file": digest}, name, **more)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def assert_same(found, expected):
 
 
 def test_table_opened_by_a_worker_is_the_same_to_the_last_bit(engine, workspace):
-    task = slow.open_table({"sample": "wine"}, "wine", split=SplitSpec(noise=0.1))
+    task = opening.open_table({"sample": "wine"}, "wine", split=SplitSpec(noise=0.1))
     found = runs.load_opened(workspace, done(engine, workspace, task)["split"]).split
     expected = prepare(load_sample("wine"), noise=0.1)
     for part in ("train", "val", "test"):
@@ -200,7 +200,9 @@ def test_result_of_a_worker_is_that_of_the_function(engine, workspace, run, tmp_
 def test_every_task_has_a_test_here():
     others = {"read_file", "open_table", "import_run", "value", "timing", "curves_timing"}
     others |= {"thumbnails"}
-    ours = {name for name, one in TASKS.items() if one.function.__module__ == slow.__name__}
+    ours = {
+        name for name, one in TASKS.items() if one.function.__module__.startswith("ecoval_core.")
+    }
     assert ours == others | set(OF_RUN)
 
 
@@ -208,7 +210,7 @@ def test_thumbnails_are_those_of_the_pictures(engine, workspace):
     frame = pd.DataFrame({"picture": [png(8), b"no picture", png(200)]}, dtype=object)
     digest = content_digest(frame)
     runs.save_frame(workspace, frame, digest)
-    found = done(engine, workspace, slow.thumbnails(digest, "picture"))
+    found = done(engine, workspace, opening.thumbnails(digest, "picture"))
     assert found["picture"].tolist() == [thumbnail(cell) for cell in frame["picture"]]
 
 
@@ -225,7 +227,7 @@ def test_timing_is_in_the_job(engine, workspace, opened, run):
 
 def test_file_read_by_a_worker_is_kept_under_its_digest(engine, workspace):
     frame = FRAME.assign(more=range(60))
-    job = upload(engine, workspace, csv_bytes(frame), partial(slow.read_file, name="more.csv"))
+    job = upload(engine, workspace, csv_bytes(frame), partial(opening.read_file, name="more.csv"))
     assert job.result["n_rows"] == 60
     pd.testing.assert_frame_equal(runs.load_frame(workspace, job.result["frame"]), frame)
 
@@ -381,7 +383,7 @@ def test_uploaded_file_is_kept_as_long_as_somebody_reads_it(engine, workspace):
     rows = "\n".join(f"{i % 7},{i % 5},{i % 3}" for i in range(300_000))
     content = f"a,b,y\n{rows}".encode()
     jobs = [
-        engine.submit_upload(workspace, content, partial(slow.read_file, name=name), "ada")
+        engine.submit_upload(workspace, content, partial(opening.read_file, name=name), "ada")
         for name in ("one.csv", "other.csv")
     ]
     path = engine._temporary / jobs[0].task.arguments["upload"]
@@ -419,7 +421,7 @@ def test_refused_table_stays_in_the_workspace_for_another_try(engine, workspace)
     found = upload(engine, workspace, f"a,b,y\n{rows}".encode(), _open_file).result
     assert "same" in found["refusal"]
     assert found["columns"] == ["a", "b", "y"]
-    again = slow.open_table(
+    again = opening.open_table(
         {"frame": found["frame"]}, "same.csv", target="b", left_out={"y": "left out by you"}
     )
     opened = runs.load_opened(workspace, done(engine, workspace, again)["split"])
@@ -432,7 +434,7 @@ def test_workspace_that_cannot_be_written_is_said_by_the_worker(engine, run, tmp
     blocked.touch()
     workspace = engine.workspace(blocked / "workspace")
     assert isinstance(workspace, Workspace)
-    task = slow.open_table({"sample": "wine"}, "wine")
+    task = opening.open_table({"sample": "wine"}, "wine")
     found = done(engine, workspace, task)
     assert runs.load_opened(workspace, found["split"]) is not None
     assert workspace.trouble.startswith("Not kept beyond this session")

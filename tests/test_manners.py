@@ -10,39 +10,15 @@ from screens import check, figure, go, has, kept, open_app, press, run_of, text,
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.text import file_stem
 from ecoval_core.workspace.schema import Filters, Review
-from ecoval_core.workspace.workspace import default_root, forget
 from pages.shared import server, windows
 
 pytestmark = [
     pytest.mark.pages,
+    pytest.mark.usefixtures("fresh_server"),
     pytest.mark.filterwarnings("ignore:Tensorflow not installed:ImportWarning"),
     pytest.mark.filterwarnings(r"ignore:precomputed_knn\[2\]:UserWarning"),
 ]
 SCREENS = ("data", "value", "explore", "labels", "prune", "new_data", "runs", "compare", "method")
-
-
-@pytest.fixture(autouse=True)
-def fresh_server(monkeypatch, tmp_path):
-    """What visitors share on a server begins empty, and nothing runs on into the next test."""
-    monkeypatch.setenv("ECOVAL_WORKSPACE", str(tmp_path / "workspace"))
-    engine = server.engine()
-    yield
-    for job in engine.jobs.active():
-        for visitor in list(job.visitors):
-            engine.jobs.leave(job, visitor)
-        assert job.wait(60)
-    forget()
-
-
-@pytest.fixture
-def visit(valuations):
-    """Open a screen with a run of wine with planted errors."""
-
-    def visit(screen, **query):
-        run, _ = valuations.copy("wine planted", default_root())
-        return wait(open_app({"run": run, **query}, screen))
-
-    return visit
 
 
 def header(app):

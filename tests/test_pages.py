@@ -44,6 +44,7 @@ from pages.shared import layout, removal, server, story
 # where the filters that the core sets around it may be undone by the main thread.
 pytestmark = [
     pytest.mark.pages,
+    pytest.mark.usefixtures("fresh_server"),
     pytest.mark.filterwarnings("ignore:Tensorflow not installed:ImportWarning"),
     pytest.mark.filterwarnings(r"ignore:precomputed_knn\[2\]:UserWarning"),
 ]
@@ -57,31 +58,6 @@ BAD_FILES = {
     "binary.csv": bytes(range(256)) * 20,
     "broken.xlsx": b"PK\x03\x04 and then nothing",
 }
-
-
-@pytest.fixture(autouse=True)
-def fresh_server(monkeypatch, tmp_path):
-    """What visitors share on a server begins empty, and nothing runs on into the next test."""
-    st.cache_data.clear()
-    monkeypatch.setenv("ECOVAL_WORKSPACE", str(tmp_path / "workspace"))
-    engine = server.engine()
-    yield
-    for job in engine.jobs.active():
-        for visitor in list(job.visitors):
-            engine.jobs.leave(job, visitor)
-        assert job.wait(60)
-    forget()
-
-
-@pytest.fixture
-def visit(valuations):
-    """Open a screen with a run of a table that was valued before: "wine", or "wine planted" with errors."""
-
-    def visit(screen, name="wine planted"):
-        run, _ = valuations.copy(name, default_root())
-        return wait(open_app({"run": run}, screen))
-
-    return visit
 
 
 @pytest.fixture
@@ -638,6 +614,31 @@ def test_filters_narrow_the_table_and_do_no_harm_to_another(visit):
     assert app.dataframe[0].value["flipped"].all()
     value(press(go(app, "data"), "sample_penguins"))
     assert go(app, "explore").dataframe[0].value["label"].nunique() == 3
+
+
+def test_selection_is_saved_by_name_selected_again_and_deleted(visit):
+    app = visit("explore", "wine")
+    frame = run_of(app).frame
+    first, second = frame.index[:5].tolist(), frame.index[5:8].tolist()
+
+    def select(ids):
+        kept(app)["selected_ids"] = ids
+        check(app.run())
+
+    select(first)
+    check(app.text_input(key="selection_name").set_value("odd [ones](x)").run())
+    assert "Saved as" in text(app)
+    select(second)
+    assert "Saved as" not in text(app)
+    press(app, "select_saved_0")
+    assert kept(app)["selected_ids"] == first
+    # It is in the review, which a new session opens.
+    again = wait(
+        open_app({name: app.query_params[name][0] for name in ("run", "review")}, "explore")
+    )
+    assert again.button(key="select_saved_0").label.endswith(": 5 rows")
+    press(again, "forget_saved_0")
+    assert not has(again.button, "select_saved_0")
 
 
 def test_untouched_range_is_no_filter_when_more_rows_are_valued(visit):

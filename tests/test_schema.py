@@ -134,6 +134,22 @@ def test_document_comes_back_from_json(document):
     assert type(document).model_validate_json(document.model_dump_json()) == document
 
 
+@pytest.mark.parametrize(
+    ("before", "columns"),
+    [
+        ({"column": "a", "range": [0.5, 2]}, {"a": (0.5, 2.0)}),
+        ({"column": "b", "values": ["x", "2"], "color": "label"}, {"b": ("x", "2")}),
+        ({"column": "c"}, {"c": ()}),
+        ({"column": "", "range": [1, 2]}, {}),
+        ({"labels": ["yes"]}, {}),
+    ],
+)
+def test_filter_by_one_column_of_an_older_review_is_read(before, columns):
+    review = Review.model_validate_json(json.dumps({"filters": before}))
+    assert review.filters.columns == columns
+    assert review.filters.color == before.get("color", "value")
+
+
 # --- Refusals -------------------------------------------------------------------------------
 
 WRONG = [

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from ecoval_core.tables import Fix, suggest_fixes
 from ecoval_core.tables.table import content_digest
-from ecoval_core.work import slow
+from ecoval_core.work import opening, slow
 from ecoval_core.work.worker import ForkServer
 from ecoval_core.workspace import runs
 from ecoval_core.workspace.schema import Settings, SplitSpec, key_of
@@ -44,7 +44,7 @@ def test_new_argument_with_a_default_keeps_the_keys():
         work: Work, frame: str, column: str, *, normalized: bool = False, rare: int = 0
     ) -> pd.DataFrame: ...
 
-    later, now = counts("f", "label"), slow.key_of("counts", {"frame": "f", "column": "label"})
+    later, now = counts("f", "label"), key_of("counts", {"frame": "f", "column": "label"})
     assert later.key == now
     assert counts("f", "label", rare=2).key != now
 
@@ -57,7 +57,7 @@ def test_values_have_the_key_that_their_run_carries():
 
 def test_arguments_are_plain_json_and_come_back_as_their_types():
     fixes = suggest_fixes(make_frame(60).assign(rate=[f"{n}%" for n in range(60)]))
-    asked = slow.open_table(
+    asked = opening.open_table(
         {"frame": DIGEST}, "rates.csv", fixes=fixes, split=SplitSpec(noise=0.1), excluded={"a": "id"}
     )  # fmt: skip
     assert asked.arguments["split"] == {"noise": 0.1}
@@ -81,7 +81,7 @@ def test_rows_of_a_change_may_come_in_any_order():
 
 
 def test_label_names_what_is_worked_on_even_with_braces_in_its_name():
-    assert slow.read_file(DIGEST, "a{b}.csv").label == "Reading a{b}.csv"
+    assert opening.read_file(DIGEST, "a{b}.csv").label == "Reading a{b}.csv"
 
 
 def test_limits_of_long_work_come_from_the_environment(monkeypatch):
@@ -89,7 +89,7 @@ def test_limits_of_long_work_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("ECOVAL_JOB_MINUTES", "0.5")
     monkeypatch.setenv("ECOVAL_JOB_MB", "")
     assert (asked.limits.seconds, asked.limits.megabytes) == (30, DEFAULT_MB)
-    assert slow.read_file(DIGEST, "a.csv").limits == READING
+    assert opening.read_file(DIGEST, "a.csv").limits == READING
 
 
 # --- A new task -----------------------------------------------------------------------------

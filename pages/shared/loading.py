@@ -13,7 +13,7 @@ import streamlit as st
 
 from ecoval_core.files.header import say_header
 from ecoval_core.tables import Fix, Reading, Table, parse_header
-from ecoval_core.work import slow
+from ecoval_core.work import opening
 from ecoval_core.work.jobs import Job, JobState
 from ecoval_core.workspace import runs
 from ecoval_core.workspace.runs import Opened
@@ -88,7 +88,7 @@ def _take(job: Job) -> None:
 
 def open_sample(key: str, name: str, noise: float = 0.0) -> None:
     """Open a bundled sample, with a share of the training labels made wrong."""
-    _attempt(slow.open_table({"sample": key}, name, split=SplitSpec(noise=noise)))
+    _attempt(opening.open_table({"sample": key}, name, split=SplitSpec(noise=noise)))
 
 
 def open_upload() -> None:
@@ -101,7 +101,7 @@ def open_upload() -> None:
     try:
         session.opening = server.engine().submit_upload(
             server.workspace(), upload.data,
-            lambda digest: slow.open_table({"file": digest}, upload.name), server.visitor(),
+            lambda digest: opening.open_table({"file": digest}, upload.name), server.visitor(),
         )  # fmt: skip
     except ValueError as error:
         session.complaint = str(error)
@@ -112,7 +112,7 @@ def open_refused(
 ) -> None:
     """Open a refused file with the target, the columns left out and the fixes chosen for it."""
     _attempt(
-        slow.open_table(
+        opening.open_table(
             {"frame": file.frame}, file.name, target=target, fixes=list(fixes), reading=file.reading,
             left_out=dict.fromkeys(left_out, LEFT_OUT_BY_HAND),
         )
@@ -129,7 +129,7 @@ def _offer_again(file: Refused) -> None:
 
 def suggested_fixes(opened: Opened) -> list[Fix]:
     """Return what was noticed in the cells of the open table, and what was fixed in them."""
-    key = slow.suggestions_key(opened.spec.table.content)
+    key = opening.suggestions_key(opened.spec.table.content)
     noticed = server.workspace().load(key, list[Fix]) or []
     # An imported run comes without what was noticed.
     return [*noticed, *(one for one in opened.spec.table.fixes if one not in noticed)]
@@ -205,7 +205,7 @@ def drop_file(part: str) -> None:
 def _as_is(current: Opened, split: SplitSpec | None = None) -> Task:
     """Return the task that opens the open table as it is, but for its split."""
     of = current.spec.table
-    return slow.open_table(
+    return opening.open_table(
         {"frame": of.content}, of.name, fixes=list(of.fixes), target=of.target, task=of.task,
         excluded=of.excluded, split=split or current.spec.split, sample=of.sample, reading=of.reading,
     )  # fmt: skip
@@ -213,7 +213,7 @@ def _as_is(current: Opened, split: SplitSpec | None = None) -> Task:
 
 def can_read_again(opened: Opened) -> bool:
     """Whether the file of the open table is kept, to be read with another header or sheet."""
-    return server.workspace().result(slow.file_key(opened.spec.table.content)) is not None
+    return server.workspace().result(opening.file_key(opened.spec.table.content)) is not None
 
 
 def read_again() -> None:
@@ -228,7 +228,7 @@ def read_again() -> None:
         session.complaint = str(error)
         return
     again = {"again": of.content}
-    _attempt(slow.open_table(again, of.name, header=header, sheet=data_choices.get("sheet")))
+    _attempt(opening.open_table(again, of.name, header=header, sheet=data_choices.get("sheet")))
 
 
 def _with_choices(
@@ -257,7 +257,7 @@ def _with_choices(
         split = split or SplitSpec(**chance, groups=data_choices.get("groups"))
     if split is None:
         return None
-    return slow.open_table(
+    return opening.open_table(
         {"frame": current.spec.table.content}, table.name, fixes=fixes, target=chosen["target"],
         task=None if is_new_target else chosen["task"],
         excluded=None if is_new_target else _reasons(table, chosen["excluded"]),

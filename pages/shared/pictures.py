@@ -12,7 +12,7 @@ import streamlit as st
 from ecoval_core.columns.pictures import data_address, detect_grid, holds_pictures, to_image
 from ecoval_core.columns.target import holds_nested
 from ecoval_core.text import count_of, number
-from ecoval_core.work import slow
+from ecoval_core.work import opening
 from ecoval_core.workspace.runs import Opened, Run
 from pages.shared import formats, progress, server
 
@@ -53,7 +53,7 @@ def shape_of(run: Run) -> Shape | None:
 def thumbnails(opened: Opened, column: str) -> pd.Series | None:
     """Return addresses of the pictures of a column by row, missing where none can be read; None so far."""
     # Strangers' pictures are decoded in the limited worker, never here.
-    task = slow.thumbnails(opened.spec.table.content, column)
+    task = opening.thumbnails(opened.spec.table.content, column)
     drawn = progress.fetch("thumbnails", task, "Drawing the pictures")
     if drawn is None:
         return None

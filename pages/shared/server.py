@@ -6,6 +6,8 @@ The engine is a plain module-level object and not in one of Streamlit's caches, 
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
@@ -18,6 +20,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ecoval_core.notebook import UNTIL_INPUT_ENDS
 from ecoval_core.workspace.workspace import Workspace, default_root, forget
 from pages.shared import access
 from pages.shared.engine import Engine
@@ -72,11 +75,19 @@ def _forget() -> None:
     wire.forget()
 
 
+def _end_with_input() -> None:
+    """Ask this server to stop once whoever started it has ended."""
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 @asynccontextmanager
 async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     """Start the engine with the server, and let what runs end before the server does."""
     import anyio.to_thread
 
+    if UNTIL_INPUT_ENDS in os.environ:
+        threading.Thread(target=_end_with_input, daemon=True).start()
     engine().start()
     await anyio.to_thread.run_sync(sweep_scratch)
     async with keep_house(_forget):

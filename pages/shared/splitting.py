@@ -11,7 +11,7 @@ from ecoval_core.columns.target import is_present
 from ecoval_core.tables import MAX_BYTES
 from ecoval_core.tables.split_columns import MAX_WORDS, PART_NAMES, Part, guess_part
 from ecoval_core.tables.split_hints import Hint
-from ecoval_core.work import slow
+from ecoval_core.work import opening
 from ecoval_core.workspace.runs import Opened
 from ecoval_core.workspace.schema import SplitSpec
 from pages.shared import formats, server
@@ -49,7 +49,7 @@ Change = Callable[[str], None]
 
 def hints(opened: Opened) -> list[Hint]:
     """Return the columns by which the open table could be split, and is not."""
-    key = slow.hints_key(opened.table.content, opened.table.target)
+    key = opening.hints_key(opened.table.content, opened.table.target)
     found = server.workspace().load(key, list[Hint]) or []
     used = opened.spec.split.rule.reserved()
     return [one for one in found if one.column not in used]
