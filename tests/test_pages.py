@@ -633,9 +633,7 @@ def test_selection_is_saved_by_name_selected_again_and_deleted(visit):
     press(app, "select_saved_0")
     assert kept(app)["selected_ids"] == first
     # It is in the review, which a new session opens.
-    again = wait(
-        open_app({name: app.query_params[name][0] for name in ("run", "review")}, "explore")
-    )
+    again = wait(open_app(dict(app.query_params), "explore"))
     assert again.button(key="select_saved_0").label.endswith(": 5 rows")
     press(again, "forget_saved_0")
     assert not has(again.button, "select_saved_0")

@@ -281,26 +281,28 @@ def restore_from_address() -> None:
         open_table(found)
     if (later := named.get("next")) and is_open and find_record(later) is not None:
         session.next_run = later
-    if (page := st.query_params.to_dict().get("missing")) is not None:
+    if page := named.get("missing"):
         del st.query_params["missing"]
-        session.lost = (f"There is no page {page!r} here; choose one in the menu above.", "")
+        _lose(f"There is no page {page!r} here; choose one in the menu above.")
     elif asked and not is_open:
-        session.lost = (
+        _lose(
             "This address names a run that is not in this workspace: choose another on Runs, or value the "
-            "rows again.",
-            "",
+            "rows again."
         )
     elif table and session.opened is None:
-        session.lost = (
+        _lose(
             "This address names a table that is not in this workspace: load it again on Data, or choose a "
-            "run on Runs.",
-            "",
+            "run on Runs."
         )
     elif is_open and review and session.review != review:
-        session.lost = (
-            "This address names a selection that is not in this workspace: the run is shown without it.",
-            "",
+        _lose(
+            "This address names a selection that is not in this workspace: the run is shown without it."
         )
+
+
+def _lose(sentence: str) -> None:
+    """Have the page that was asked for say what of its address is not here."""
+    session.lost = (sentence, "")
 
 
 def write_address() -> None:
