@@ -19,7 +19,8 @@ ORDER = "Lowest total value first"
 EFFECT = "What the score loses without the cluster; below zero, the model is better without it."
 PASSED_ON = (
     "What its rows are credited with: the effect that their features predict, corrected to the "
-    "measured one as far as that is more than noise."
+    "measured one as far as that is more than noise. Times the extrinsic weight, it is their "
+    "extrinsic value."
 )
 
 

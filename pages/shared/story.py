@@ -37,7 +37,8 @@ def about_cluster(run: Run, row_id: int) -> str:
     passed_on = float(frame.loc[frame["cluster"] == cluster, "raw_extrinsic"].sum())
     sentence = (
         f"**Its cluster** ({cluster}) has {count_of(n_members, 'row')} and an effect of "
-        f"{unit.text(worth, error)}; {unit.number(passed_on)} is passed on to its rows"
+        f"{unit.text(worth, error)}; {unit.number(passed_on)} is passed on to its rows, "
+        f"times the extrinsic weight ({run.settings.extrinsic_weight:g})"
     )
     if abs(worth) <= 2 * error:
         return f"{sentence}. With or without it the model scores about the same."
