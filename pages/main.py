@@ -19,6 +19,6 @@ layout.status_line(is_value_page=page.title == "Value")
 layout.draw_lost(page.title)
 page.run()
 state.write_address()
-if not had_run and state.run() is not None:
-    # The run was finished while the page was drawn: the line above it does not know yet.
+if state.open_next() or (not had_run and state.run() is not None):
+    # The run was finished while the page was drawn, which does not know yet.
     st.rerun()

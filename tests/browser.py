@@ -24,7 +24,7 @@ IN_CHROMIUM = [
     pytest.mark.browser,
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
 ]
-PATIENCE = 180_000
+PATIENCE = 45_000
 # For servers that draw no map: to compile UMAP takes as long as many a test.
 WITHOUT_MAPS = {"ECOVAL_WARM_UP": "0"}
 ARGUMENTS = [
@@ -217,6 +217,18 @@ def idle(page: Page) -> None:
 def choose(page: Page, key: str, name: str) -> None:
     """Choose one of a row of buttons."""
     widget(page, key).get_by_text(name, exact=True).click()
+    idle(page)
+
+
+def choose_option(page: Page, field, option: str) -> None:
+    """Choose an option of a list that opens below a field."""
+    # The list closes when the page is scrolled, which the click would do itself.
+    field.scroll_into_view_if_needed()
+    idle(page)
+    words = field.locator("input")
+    words.click()
+    words.fill(option)
+    page.get_by_role("option", name=option, exact=True).click()
     idle(page)
 
 

@@ -7,6 +7,7 @@ import pytest
 from browser import (
     IN_CHROMIUM,
     choose,
+    choose_option,
     idle,
     menu,
     press,
@@ -60,8 +61,7 @@ def test_the_whole_trip(server, page, tmp_path):
     expect(widget(page, "status")).to_contain_text("planted errors")
 
     menu(page, "Value")
-    widget(page, "model_classification").locator("input").click()
-    page.get_by_role("option", name="Random forest").click()
+    choose_option(page, widget(page, "model_classification"), "Random forest")
     expect(page.get_by_text(re.compile(r"\d+ clusters of about .* fits"))).to_be_visible()
     idle(page)
     widget(page, "start").get_by_role("button").click()

@@ -5,7 +5,16 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from browser import IN_CHROMIUM, WITHOUT_MAPS, idle, press, running_server, visiting, widget
+from browser import (
+    IN_CHROMIUM,
+    WITHOUT_MAPS,
+    choose_option,
+    idle,
+    press,
+    running_server,
+    visiting,
+    widget,
+)
 from playwright.sync_api import expect
 
 pytestmark = IN_CHROMIUM
@@ -71,8 +80,7 @@ def test_time_is_chosen_by_hand_and_the_latest_rows_get_no_value(page, folder):
     upload(page, widget(page, "upload"), folder / "visits.csv")
     page.get_by_role("radio", name="Order in time").click()
     idle(page)
-    widget(page, "data_time").locator("input").click()
-    page.get_by_role("option", name="seen").click()
+    choose_option(page, widget(page, "data_time"), "seen")
     expect(page.get_by_text("says when a row was made")).to_be_visible()
     idle(page)
     page.get_by_role("button", name="Value these rows").click()
@@ -88,8 +96,7 @@ def test_a_column_with_the_parts_is_taken_up_and_a_word_is_changed(page, folder)
     idle(page)
     word = page.locator('[class*="st-key-data_word_part_holdout"]')
     expect(word).to_contain_text("holdout is")
-    word.locator("input").click()
-    page.get_by_role("option", name="none").click()
+    choose_option(page, word, "none")
     expect(page.get_by_text("40 rows have no part in 'part' and are set aside.")).to_be_visible()
     expect(page.get_by_text("No test rows were given")).to_be_visible()
 

@@ -199,7 +199,7 @@ def test_result_of_a_worker_is_that_of_the_function(engine, workspace, run, tmp_
 
 def test_every_task_has_a_test_here():
     others = {"read_file", "open_table", "import_run", "value", "timing", "curves_timing"}
-    others |= {"thumbnails"}
+    others |= {"thumbnails", "baseline_timing"}
     ours = {
         name for name, one in TASKS.items() if one.function.__module__.startswith("ecoval_core.")
     }

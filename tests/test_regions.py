@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from ecoval_core.charts import region_notes
 from ecoval_core.evaluation.regions import density, name_regions
 
 
@@ -50,3 +51,10 @@ def test_density_is_highest_where_rows_lie():
     assert abs(dense["x"][column] - 20) < 1
     assert abs(dense["y"][row]) < 1
     assert z.shape == (len(dense["y"]), len(dense["x"]))
+
+
+def test_names_near_an_end_of_the_map_are_written_away_from_it():
+    places = [(x, 0.0, "dog") for x in (-10.0, 0.0, 10.0)]
+    notes = region_notes(places, (-10.0, 10.0), theme="light")
+    assert [note["xanchor"] for note in notes] == ["left", "center", "right"]
+    assert region_notes(places[1:2], (0.0, 0.0), theme="light")[0]["xanchor"] == "left"

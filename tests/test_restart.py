@@ -7,6 +7,7 @@ import pytest
 from browser import (
     IN_CHROMIUM,
     WITHOUT_MAPS,
+    choose_option,
     idle,
     menu,
     press,
@@ -37,9 +38,7 @@ def open_sample(page, server, sample):
 
 
 def choose_model(page, title):
-    widget(page, "model_classification").locator("input").click()
-    page.get_by_role("option", name=title).click()
-    idle(page)
+    choose_option(page, widget(page, "model_classification"), title)
 
 
 def value(page):

@@ -9,6 +9,7 @@ import pytest
 from browser import (
     IN_CHROMIUM,
     choose,
+    choose_option,
     idle,
     menu,
     press,
@@ -209,13 +210,6 @@ def in_chromium(test):
     return test
 
 
-def choose_option(page, key, option):
-    widget(page, key).locator("input").click()
-    widget(page, key).locator("input").fill(option)
-    page.get_by_role("option", name=option, exact=True).click()
-    idle(page)
-
-
 def chart(page, name):
     found = page.locator(f".st-key-chart_{name} .ecoval-chart[data-drawn]")
     expect(found).to_be_visible()
@@ -394,16 +388,14 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
 
     touch(page, "distribution", "bin:2")
     menu(page, "Explore")
-    choose_option(page, "map_color", "Colour: Label quality")
+    choose_option(page, widget(page, "map_color"), "Colour: Label quality")
     press(page, "filter_menu")
-    widget(page, "filter_labels").locator("input").click()
-    page.get_by_role("option", name="class_0").click()
+    choose_option(page, widget(page, "filter_labels"), "class_0")
     page.keyboard.press("Escape")
     idle(page)
     widget(page, "filter_negative").locator("label").first.click()
     idle(page)
-    widget(page, "filter_columns").locator("input").click()
-    page.get_by_role("option", name="ash", exact=True).click()
+    choose_option(page, widget(page, "filter_columns"), "ash")
     page.keyboard.press("Escape")
     idle(page)
     widget(page, "filter_range_ash").get_by_role("slider").first.focus()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from browser import choose, idle, menu, press, widget
+from browser import choose, choose_option, idle, menu, press, widget
 from data_files import csv_bytes, make_frame
 from playwright.sync_api import Page, expect
 from sklearn.datasets import load_diabetes
@@ -200,8 +200,7 @@ def run_on(page: Page, folder: Path) -> Iterator[str]:
         _settle(page)
         yield f"{name.lower()}, amounts"
     menu(page, "Value")
-    widget(page, "model_regression").locator("input").click()
-    page.get_by_role("option", name="Random forest").click()
+    choose_option(page, widget(page, "model_regression"), "Random forest")
     _settle(page)
     widget(page, "granularity").get_by_role("slider").focus()
     page.keyboard.press("End")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +25,8 @@ from ecoval_core.charts.style import (
 )
 
 MAX_NAME = 34
+# Which end of a name is at its place, by the share of the width to the left of the place.
+ANCHORS, EDGES = ("left", "center", "right"), (0.2, 0.8)
 
 
 def value_map(
@@ -67,13 +70,17 @@ def value_map(
 
 
 def region_notes(
-    regions: Iterable[tuple[float, float, str]], *, theme: ThemeName
+    regions: Iterable[tuple[float, float, str]], span: tuple[float, float], *, theme: ThemeName
 ) -> list[dict[str, Any]]:
-    """Write the names of regions on a map: Plotly's annotations, from abscissa, ordinate and text."""
+    """Write the names of regions on a map: Plotly's annotations, from abscissa, ordinate and text.
+
+    `span` holds the ends of the abscissa: names near one are written away from it, or they would be cut off.
+    """
     palette = palette_of(theme)
     return [
         {
             "x": x, "y": y, "text": safe(text, MAX_NAME), "showarrow": False, "yshift": 14, "borderpad": 2,
+            "xanchor": ANCHORS[bisect(EDGES, (x - span[0]) / (span[1] - span[0] or 1.0))],
             "font": {"size": 11.5, "color": palette.text},
             "bgcolor": translucent(palette.surface, 0.5),
         }

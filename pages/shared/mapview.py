@@ -138,7 +138,8 @@ def _names(run: Run, coords: NDArray, kind: str) -> dict[str, object] | None:
         return [(one.x, one.y, one.text) for one in name_regions(coords, labels, features)]
 
     regions = server.derive(("regions", kind, session.run_id), make)
-    return {"annotations": charts.region_notes(regions, theme=layout.theme())}
+    span = (coords[:, 0].min(), coords[:, 0].max())
+    return {"annotations": charts.region_notes(regions, span, theme=layout.theme())}
 
 
 def draw_names_choice() -> None:

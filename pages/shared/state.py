@@ -94,11 +94,10 @@ def start_run(new: Opened, settings: Settings) -> None:
         session.next_run = started
 
 
-def open_next() -> None:
-    """Open the run that was waited for, as soon as its values are there."""
+def open_next() -> bool:
+    """Open the run that was waited for, if its values are there; return whether it was opened."""
     record = next_record()
-    if record is not None and record.state == "done":
-        open_run(record.id, keep_table=True)
+    return record is not None and record.state == "done" and open_run(record.id, keep_table=True)
 
 
 def start_again(record: RunRecord) -> None:
