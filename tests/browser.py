@@ -24,7 +24,7 @@ IN_CHROMIUM = [
     pytest.mark.browser,
     pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed"),
 ]
-PATIENCE = 45_000
+PATIENCE = 180_000
 # For servers that draw no map: to compile UMAP takes as long as many a test.
 WITHOUT_MAPS = {"ECOVAL_WARM_UP": "0"}
 ARGUMENTS = [

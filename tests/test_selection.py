@@ -447,7 +447,7 @@ def test_regression_has_a_filter_of_its_target_and_bars_that_select(page):
     menu(page, "Value")
     press(page, "start")
     # The values that were there stay until the new ones are.
-    expect(widget(page, "status")).to_contain_text("target alcohol")
+    expect(widget(page, "run_menu")).to_contain_text("Ridge regression")
     idle(page)
     menu(page, "Explore")
     bars = traces(page, "totals_label")["value (sum)"]
