@@ -185,9 +185,10 @@ def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
     """Draw the removal curves of both over each other, or the button that measures them."""
     st.subheader("Removal curves of both", anchor=False)
     balanced = st.toggle(
-        "Class-balanced: remove the same share of every class",
+        "Same share of every class",
         **Session.compare_balanced.lasting,
         disabled=run.split.task == "regression",
+        help="Every class loses the same share of its rows, so that none is removed first.",
     )
     weight = run.settings.extrinsic_weight
     task = slow.method_curves(run.key, other.source, weight=weight, balanced=balanced)

@@ -119,7 +119,7 @@ def draw_curve(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", key="curve_choices"):
         measure = st.container(width=320)
         balanced = is_class and st.toggle(
-            "Class-balanced: remove the same share of every class",
+            "Same share of every class",
             key="balanced",
             bind="query-params",
             help="Removing the highest values first may remove whole classes. With this switch, "
@@ -145,7 +145,7 @@ def draw_curve(run: Run) -> None:
     placed = removal.marks(run, run.class_labels if balanced else None)
     figure = charts.removal_chart(
         summary, baseline, metric, theme=layout.theme(), marks=placed,
-        title="What if the lowest, or the highest, values are removed first?",
+        title="What if lowest or highest go first?",
     )  # fmt: skip
 
     def set_share(touch: Touch) -> None:

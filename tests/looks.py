@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from browser import idle
 from playwright.sync_api import Page, expect
 
-WIDTHS = (390, 768, 1280, 1920)
+WIDTHS, FEW_WIDTHS = (390, 768, 1280, 1920), (390, 1280)
 IMPACTS = {"serious", "critical"}
 # What axe finds in Streamlit's own widgets that needs no mending: selectors by the id of the rule. A control
 # that cannot be used may be pale (WCAG 1.4.3), but axe sees only of some of them that they cannot.
@@ -26,6 +26,8 @@ EXEMPT = {
 # the run ends in dots, so that the header is one line.
 CUT_ON_PURPOSE = ("[data-testid=stTopNav]", ".st-key-run_menu *", ".katex", ".katex-display")
 
+# Axe does not judge what is drawn inside a chart, of which there are thousands of parts.
+_AXE = "(options) => axe.run({exclude: ['.js-plotly-plot .main-svg']}, options)"
 _MATCHES = "(node, exempt) => node.matches(exempt)"
 _CUT_OFF = """(exempt) => {
   const found = [], hides = /hidden|clip/;
@@ -83,12 +85,14 @@ class Flaw:
 
 
 def violations(page: Page, seen: str, theme: str) -> Iterator[Flaw]:
-    """Find what axe calls serious or critical on the page as it is."""
+    """Find what axe calls serious or critical on the page as it is; in the dark only colours differ."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     # Frames of ours there are none, and looking for them would take a second.
     options = {"resultTypes": ["violations"], "iframes": False}
-    for rule in page.evaluate("(options) => axe.run(options)", options)["violations"]:
+    if theme == "dark":
+        options["runOnly"] = {"type": "rule", "values": ["color-contrast"]}
+    for rule in page.evaluate(_AXE, options)["violations"]:
         if rule["impact"] not in IMPACTS:
             continue
         for node in rule["nodes"]:
@@ -110,10 +114,10 @@ def dark(page: Page) -> Iterator[None]:
             yield
 
 
-def cut_off(page: Page, seen: str) -> Iterator[Flaw]:
-    """Find words that are cut off, at every width."""
+def cut_off(page: Page, seen: str, widths: Sequence[int] = WIDTHS) -> Iterator[Flaw]:
+    """Find words that are cut off at some widths."""
     before = page.viewport_size
-    for width in WIDTHS:
+    for width in widths:
         page.set_viewport_size({"width": width, "height": before["height"]})
         # Charts and tables are drawn again a moment after the page has its new width; a flaw is what stays.
         flaws = []

@@ -121,7 +121,7 @@ def classify(page: Page, folder: Path) -> Iterator[str]:
     widget(page, "data_noisy").locator("label").first.click()
     expect(widget(page, "status")).to_contain_text("planted errors")
     _settle(page)
-    yield "data, loaded"
+    yield "data"
     menu(page, "Value")
     expect(page.get_by_text(re.compile(r"fits, about"))).to_be_visible()
     _settle(page)
@@ -129,16 +129,16 @@ def classify(page: Page, folder: Path) -> Iterator[str]:
     _value(page)
     yield "value, after"
     _order(page, "repeat", "Rank agreement")
-    yield "value, repeated"
+    yield "value"
     menu(page, "Explore")
     _settle(page)
     expect(page.locator(".ecoval-map-pad")).to_be_visible()
-    yield "explore"
+    yield "explore, opened"
     select_by_box(page)
     _mark_first_row(page, "explore_rows")
     expect(page.get_by_text("Nearest neighbours", exact=True)).to_be_visible()
     _settle(page)
-    yield "explore, selected and picked"
+    yield "explore"
     for by in ("By cluster", "Distribution"):
         choose(page, "decomposed_by", by)
         yield f"explore, {by.lower()}"
