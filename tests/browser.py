@@ -14,7 +14,14 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import pytest
-from playwright.sync_api import Error, Page, WebSocket, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    WebSocket,
+    expect,
+    sync_playwright,
+)
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
@@ -162,10 +169,17 @@ def chromium(*arguments):
             browser.close()
 
 
+# Contexts whose visitor has left, by browser and options: to load Streamlit's scripts into a new one takes
+# three seconds, so the next visitor gets one of them, without its cookies.
+_free: WeakKeyDictionary[Browser, dict[str, list[BrowserContext]]] = WeakKeyDictionary()
+
+
 @contextmanager
 def visiting(browser, address, **options):
-    """A page in a browser context of its own that notes whatever is asked of another host."""
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    """A page of a new visitor that notes whatever is asked of another host."""
+    options = {"viewport": {"width": 1280, "height": 900}, **options}
+    free = _free.setdefault(browser, {}).setdefault(repr(options), [])
+    context = free.pop() if free else browser.new_context(**options)
     page = follow(context.new_page())
     outside = []
     page.on(
@@ -180,13 +194,13 @@ def visiting(browser, address, **options):
     try:
         yield page
         assert outside == []
-    finally:
-        if os.environ.get("ECOVAL_SHOT"):
-            try:
-                page.screenshot(path=os.environ["ECOVAL_SHOT"])
-            except Error as error:
-                print(error)  # noqa: T201
+    except BaseException:
         context.close()
+        raise
+    for left in context.pages:
+        left.close()
+    context.set_storage_state({})
+    free.append(context)
 
 
 def widget(page: Page, key: str):
