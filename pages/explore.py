@@ -32,7 +32,7 @@ from pages.shared.session import Session, session
 TABLE_KEY = "explore_rows"
 DECOMPOSED = {"label": "By label", "cluster": "By cluster", "distribution": "Distribution"}
 BELOW = {"rows": "Rows", "clusters": "Clusters", "words": "Clusters in words"}
-N_BARS, CHART_HEIGHT = 8, 290
+N_BARS, CHART_HEIGHT = 10, 290
 # Pixels above and below the map, so that all of it is seen in a window of 800.
 ABOVE, BANNER = 345, 56
 

@@ -419,7 +419,7 @@ class TestTotals:
         few, many = (totals(frame, by="cluster", limit=limit) for limit in (5, 40))
         expected = frame.groupby("cluster")["value"].sum().sort_values().iloc[:40]
         assert [int(key) for key in many.data[0].customdata] == expected.index.tolist()
-        assert many.layout.title.subtitle.text == "The lowest 40 of 300 clusters."
+        assert many.layout.title.text == "Total value by cluster: the lowest 40 of 300"
         assert many.layout.height - few.layout.height == 35 * 22
 
     def test_names_tell_clusters_and_long_classes_apart(self):

@@ -219,13 +219,11 @@ def totals_by(
         names = [f"cluster {key}" for key in shown.index]
     else:
         names = [f"{key} · {safe(label, 14)}" for key, label in shown["label"].items()]
-    subtitle = ""
-    if len(shown) < len(totals):
-        noun = ("class", "classes") if by == "label" else ("cluster", "clusters")
-        subtitle = f"The lowest {len(shown)} of {count_of(len(totals), *noun)}."
+    is_cut = len(shown) < len(totals)
+    title += f": the lowest {len(shown)} of {len(totals):,}" if is_cut else ", lowest first"
     figure = base_figure(
-        palette, height=168 + ROW_HEIGHT * len(shown), title=f"{title}, lowest first", subtitle=subtitle,
-        barmode="relative", bargap=0.25, hovermode="y unified",
+        palette, height=168 + ROW_HEIGHT * len(shown), title=title, barmode="relative", bargap=0.25,
+        hovermode="y unified",
     )  # fmt: skip
     customdata = [str(key) for key in shown.index]
     ids = [bar_key(by, key) for key in shown.index]
