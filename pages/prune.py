@@ -145,7 +145,7 @@ def draw_curve(run: Run) -> None:
     placed = removal.marks(run, run.class_labels if balanced else None)
     figure = charts.removal_chart(
         summary, baseline, metric, theme=layout.theme(), marks=placed,
-        title="What if lowest or highest go first?",
+        title="Removing lowest or highest values first",
     )  # fmt: skip
 
     def set_share(touch: Touch) -> None:
