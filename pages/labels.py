@@ -153,7 +153,8 @@ def draw_decisions(run: Run, ids: list[int]) -> None:
         )
     st.markdown(
         f"**Accepted: {labelling.count('accept'):,}** · kept: {labelling.count('keep'):,}. Accepted rows "
-        f"get their new {noun} in the column *corrected_label* of every download on *Prune*."
+        f"get their new {noun} in the column *corrected_label* of every download on *Prune*, and leave "
+        "the prune list."
     )
 
 

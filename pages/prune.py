@@ -232,7 +232,7 @@ def draw_rules(run: Run) -> None:
             "off.",
         )
     picks.markdown(
-        f"**Picked by hand:** {count_of(len(rules.picked), 'row')}  \n"
+        f"**Picked:** {count_of(len(rules.picked), 'row')}  \n"
         f"**Restored:** {count_of(len(rules.restored), 'row')}"
     )
     with picks:
@@ -288,7 +288,7 @@ layout.warn_if_unreliable(run)
 ids = prunelist.pruned_ids(run)
 verdicts.draw(run)
 draw_start(run, ids)
-with st.container(key="curve_area" if len(run.split.y_test) else None):
+with st.container(key="curve_area" if removal.is_coming(run) else None):
     draw_curve(run)
 draw_rules(run)
 draw_figures(run, ids)

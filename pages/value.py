@@ -207,9 +207,9 @@ def draw_summary(run: Run) -> None:
 
 layout.title(
     "Value",
-    "Rows are grouped into **clusters** of similar rows with the same label or target. The model "
-    "is refitted without each cluster. The loss in score is the value of the cluster, which is "
-    "divided among its rows.",
+    "Rows are grouped into **clusters** of similar rows with the same label or target. Each cluster "
+    "is left out in turn. The loss in score is the value of the cluster, which is divided among "
+    "its rows.",
 )
 opened = layout.need_table()
 if opened.spec.split.kind == "given":

@@ -704,6 +704,19 @@ def test_curves_begin_by_themselves_conclude_and_are_balanced_on_request(visit):
     assert not table_with(app, "strategy").equals(summary)
 
 
+@pytest.mark.usefixtures("patient")
+def test_score_chosen_for_the_curves_is_that_of_its_run_alone(visit):
+    app = wait(visit("prune"))
+    shown = app.selectbox(key="curve_measure")
+    main = run_of(app).main_measure
+    other = next(name for name in ("balanced_accuracy", "roc_auc") if name != main)
+    check(shown.set_value(other).run())
+    assert app.selectbox(key="curve_measure").value == other
+    value(wait(press(go(app, "data"), "sample_penguins")))
+    wait(go(app, "prune"))
+    assert app.selectbox(key="curve_measure").value == run_of(app).main_measure != other
+
+
 # --- Prune ----------------------------------------------------------------------------------
 
 
@@ -947,6 +960,19 @@ def test_wrong_labels_are_accepted_kept_undone_measured_and_exported(visit, offe
     assert (corrected[listed.index] == frame.loc[listed.index, "suggested_label"]).all()
     others = kept.index.difference(listed.index)
     assert (corrected[others] == kept.loc[others, run_of(app).table.target]).all()
+
+
+def test_row_whose_new_label_is_accepted_leaves_the_prune_list(visit, offered):
+    app = visit("prune")
+    check(app.slider(key="prune_share").set_value(20.0).run())
+    pruned = set(kept(app)["prune_reasons"][1].reasons.index)
+    wait(press(go(app, "labels"), "accept_labels"))
+    accepted = set(kept(app)["label_decisions"])
+    assert pruned & accepted
+    go(app, "prune")
+    remaining = set(csv_of(offered["download_kept"])["row_id"])
+    assert accepted <= remaining
+    assert not (pruned - accepted) & remaining
 
 
 def test_row_under_review_is_kept_pruned_or_relabelled_and_its_decision_shows_everywhere(visit):

@@ -46,10 +46,11 @@ def draw(run: Run, pruned_ids: list[int]) -> None:
     new_labels, decision = labelling.relabelled(run), prunelist.decide(run)
     stem = file_stem(run.table.name)
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        of_table: Format = "parquet" if run.table.name.endswith(".parquet") else "csv"
         kind = st.segmented_control(
             "Format",
             _FORMATS,
-            default="csv",
+            default=of_table,
             format_func={"csv": "CSV", "parquet": "Parquet"}.__getitem__,
             required=True,
             key="format",
@@ -66,6 +67,8 @@ def draw(run: Run, pruned_ids: list[int]) -> None:
                 help=explanation,
                 disabled=bool(refusal) or (which == "removed" and not pruned_ids),
             )
+    if not pruned_ids:
+        st.caption("The prune list is empty, so the pruned table is the whole table.")
     if refusal:
         st.warning(formats.plain(refusal))
     record = state.run_record()

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.schema import Verdict
+from pages.shared import prunelist
 from pages.shared.session import session
 
 MAX_UNDO = 200
@@ -55,7 +56,9 @@ def count(kind: Verdict) -> int:
 
 
 def decide(ids: list[int], kind: Verdict) -> None:
-    """Accept the suggestion, or keep the label, of some rows."""
+    """Accept the suggestion, or keep the label, of some rows; with its new label a row is not pruned."""
+    if kind == "accept":
+        prunelist.take_off(ids)
     if ids:
         _replace({**session.label_decisions, **dict.fromkeys(ids, kind)})
 
@@ -67,6 +70,8 @@ def decide_one(row_id: int, kind: Verdict | None) -> None:
     }
     if kind is not None:
         decisions[row_id] = kind
+    if kind == "accept":
+        prunelist.take_off([row_id])
     if decisions != session.label_decisions:
         _replace(decisions)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
+
+import pandas as pd
 
 from ecoval_core.evaluation.pruning import Decision, Effect, PruneList
 from ecoval_core.work import slow
@@ -50,6 +52,15 @@ def change(rules: PruneList) -> None:
 def change_by(**rule: Any) -> None:
     """Change one rule, for example ``share=0.1``, as the widget that calls back already shows."""
     change(replace(session.prune_list, **rule))
+
+
+def take_off(ids: Iterable[int]) -> None:
+    """Take rows off the list, as far as they are on it."""
+    decided = session.prune_reasons
+    found = [] if decided is None else decided[1].reasons.index.intersection(pd.Index(ids))
+    if len(found):
+        change(session.prune_list.restore(found))
+        _show(session.prune_list)
 
 
 def fill_widgets(shown: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from ecoval_core.work import slow
 from ecoval_core.work.slow import N_RANDOM, Curves
 from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.tasks import Task
-from pages.shared import effects, layout, prunelist, state
+from pages.shared import effects, layout, progress, prunelist, state
 from pages.shared.session import session
 
 
@@ -27,6 +27,12 @@ def measured(run: Run) -> Curves | None:
     """Return the curves, if they are measured."""
     found: Curves | None = state.read(task_of(run))
     return found
+
+
+def is_coming(run: Run) -> bool:
+    """Whether the curves are measured or being measured, so that a page keeps room for them."""
+    tasks = [task_of(run, balanced=balanced) for balanced in (False, True)]
+    return any(state.read(task) is not None or progress.is_running(task) for task in tasks)
 
 
 def fetch(run: Run, *, balanced: bool, key: str) -> Curves | None:

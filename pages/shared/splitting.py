@@ -27,8 +27,7 @@ WAYS: dict[By, str] = {
 }
 _SAID: dict[By, str] = {
     "random": (
-        "Rows are split at random within each class (stratified). Suitable for rows that are "
-        "independent of one another."
+        "Rows are split at random{within}. Suitable for rows that are independent of one another."
     ),
     "groups": (
         "All rows of one patient, customer or document stay in the same part. Otherwise scores "
@@ -166,7 +165,8 @@ def draw(opened: Opened, apply: Change, add_file: Callable[[str], None], drop_fi
         st.caption("These rows were split and valued elsewhere. Choose a split to value them here.")
     by = cast("By", by or "random")
     if opened.spec.split.kind != "given":
-        st.caption(_SAID[by])
+        is_class = opened.split.task == "classification"
+        st.caption(_SAID[by].format(within=" within each class (stratified)" if is_class else ""))
     if by == "time":
         column_of("time", "Column with the time", "Dates, times or numbers that grow with time.")
     if by == "column":

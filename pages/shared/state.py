@@ -129,6 +129,8 @@ def open_run(run: str, *, keep_table: bool = False, review: str | None = None) -
     Session.next_run.forget()
     Session.unvalued.forget()
     reviews.clear()
+    # Another run has other scores to show.
+    Session.curve_measure.forget()
     # Its target is asked for by the filters.
     _weigh(record)
     latest = (
