@@ -8,7 +8,7 @@ import streamlit as st
 
 from ecoval_core import charts
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
-from ecoval_core.text import count_of
+from ecoval_core.text import count_of, join
 from ecoval_core.workspace.runs import Opened
 from pages.shared import (
     formats,
@@ -25,6 +25,8 @@ from pages.shared.session import Session, data_choices, session
 
 N_RECENT = 4
 N_FIXES = 40
+# Of the columns left out for one reason.
+MAX_NAMED = 8
 
 
 def draw_recent() -> None:
@@ -206,11 +208,15 @@ def draw_choices(opened: Opened) -> None:
     )
     unvalued.mark(changed, "ignored columns")
     if opened.table.excluded:
-        reasons = (
-            f"**{formats.plain(column)}**: {formats.plain(reason)}"
-            for column, reason in opened.table.excluded.items()
+        by_reason: dict[str, list[str]] = {}
+        for column, reason in opened.table.excluded.items():
+            by_reason.setdefault(reason, []).append(f"**{formats.plain(column)}**")
+        st.caption(
+            " · ".join(
+                f"{join(columns[:MAX_NAMED], len(columns))}: {formats.plain(reason)}"
+                for reason, columns in by_reason.items()
+            )
         )
-        st.caption(" · ".join(reasons))
     splitting.draw(opened, loading.apply_choices, loading.add_file, loading.drop_file)
     unvalued.mark(changed, "split", "weights")
     left, right = st.columns([3, 1], gap="medium")

@@ -92,6 +92,10 @@ def draw_effect(run: Run, ids: list[int]) -> None:
     effect = prunelist.effect(run, ids)
     if effect is not None:
         effects.draw(effect, run, "effect")
+        if session.prune_list.share and removal.measured(run) is not None:
+            st.caption(
+                "If the curve above led you to this share, these test rows chose it: expect less on new data."
+            )
 
 
 def put_harmful(run: Run) -> None:

@@ -68,6 +68,16 @@ def test_rows_behind_the_bars_of_the_histogram_are_those_it_counts():
         assert ((frame.loc[rows, "value"] < 0) == (x < 0)).all()
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_few_values_of_the_other_sign_have_a_bar_of_their_own(sign):
+    values = sign * np.concatenate([np.linspace(1.0, 2.0, 999), [-0.01]])
+    edges, bins = value_bins(values)
+    assert (bins == bins[-1]).sum() == 1
+    assert edges[bins[-1]] < 0 if sign > 0 else edges[bins[-1]] == 0
+    edges, bins = value_bins(abs(values))
+    assert edges[0] == 0
+
+
 def test_unknown_bars_hold_no_row():
     frame = make_frame()
     assert rows_behind(frame, ["label:gnu", "cluster:99", "bin:500", "nonsense", ""]) == []

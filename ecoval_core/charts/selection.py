@@ -78,8 +78,10 @@ def value_bins(values: NDArray) -> tuple[NDArray[np.float64], NDArray[np.int64]]
     low, high = np.percentile(values, (0.5, 99.5))
     low, high = min(low, 0.0), max(high, 0.0)
     width = (high - low) / min(N_BINS, max(10, 2 * math.isqrt(len(values)))) or 1.0
-    edges = width * np.arange(np.floor(low / width), np.ceil(high / width) + 1)
-    edges = edges if len(edges) > 1 else np.array([0.0, width])
+    # A few values of the other sign lie beyond the percentiles, and have a bin all the same.
+    first = min(np.floor(low / width), -1.0 if (values < 0).any() else 0.0)
+    last = max(np.ceil(high / width), 1.0 if (values >= 0).any() else 0.0)
+    edges = width * np.arange(first, last + 1)
     # What lies beyond the edges counts in the first or last bin.
     bins = np.searchsorted(edges, values, side="right") - 1
     return edges, np.clip(bins, 0, len(edges) - 2).astype(np.int64)

@@ -213,7 +213,10 @@ def _as_is(current: Opened, split: SplitSpec | None = None) -> Task:
 
 def can_read_again(opened: Opened) -> bool:
     """Whether the file of the open table is kept, to be read with another header or sheet."""
-    return server.workspace().result(opening.file_key(opened.spec.table.content)) is not None
+    # The columns of Parquet have their names in the format.
+    is_parquet = opened.spec.table.name.endswith(".parquet")
+    key = opening.file_key(opened.spec.table.content)
+    return not is_parquet and server.workspace().result(key) is not None
 
 
 def read_again() -> None:
