@@ -277,10 +277,10 @@ def draw_counts(table: Table) -> None:
     counts = {
         "Rows": f"{table.n_rows:,}",
         "Columns used": f"{len(table.features):,} of {table.frame.shape[1] - 1:,}",
-        "Classes": f"{len(table.classes):,}" if is_classification else "–",
+        **({"Classes": f"{len(table.classes):,}"} if is_classification else {}),
         "Rows without a target": f"{len(table.unlabelled_ids):,}",
     }
-    for column, (label, value) in zip(st.columns(4), counts.items(), strict=True):
+    for column, (label, value) in zip(st.columns(len(counts)), counts.items(), strict=True):
         column.metric(label, value)
     if len(table.unlabelled_ids):
         st.caption("Rows without a target are neither used nor valued.")

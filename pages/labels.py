@@ -17,6 +17,7 @@ from pages.shared import (
     prunelist,
     reviewing,
     rows,
+    state,
     ticks,
 )
 from pages.shared.session import Session, session
@@ -77,9 +78,9 @@ def list_suspects(run: Run) -> list[int]:
     left_out = {*table, "intrinsic", "extrinsic", "standard_error"}
     columns = formats.value_columns(run) | {
         "label": st.column_config.Column(f"given {noun}"),
-        "suggested_label": st.column_config.Column(
-            "suggested label" if is_class else "expected target"
-        ),
+        "suggested_label": st.column_config.Column("suggested label")
+        if is_class
+        else st.column_config.NumberColumn("expected target", format="%.5g"),
         "label_quality": st.column_config.ProgressColumn(
             "quality", format="%.2f", min_value=0, max_value=1
         ),
@@ -209,9 +210,14 @@ def draw_cards(run: Run) -> None:
     cards.draw(run)
 
 
+shown = state.run()
 layout.title(
     "Labels",
-    "**Label quality** is how likely the given label is according to three models that have not "
+    "**Target quality** is how usual the given target is according to three models that have not seen it; a "
+    "low quality suggests an unusual target, which may be right or wrong. **Value** is what a row is worth "
+    "to the model: not every unusual target does harm."
+    if shown is not None and shown.class_labels is None
+    else "**Label quality** is how likely the given label is according to three models that have not "
     "seen it; a low quality suggests a wrong label. **Value** is what a row is worth to the "
     "model: not every wrong label does harm.",
 )

@@ -62,13 +62,13 @@ def of_measure(
 
 
 def marks(run: Run, classes: pd.Series | None = None) -> list[charts.Mark]:
-    """Return where prune list and selection stand on the curves."""
+    """Return where prune list and selection stand on the curves, if most of their rows are removed there."""
     sets = {"prune list": prunelist.pruned_ids(run), "selection": session.selected_ids}
     placed = {name: standing_of(ids, run.frame["value"], classes) for name, ids in sets.items()}
     return [
         charts.Mark(name, at.strategy, at.share, at.n_rows, at.n_removed)
         for name, at in placed.items()
-        if at is not None
+        if at is not None and 2 * at.n_removed > at.n_rows
     ]
 
 
