@@ -70,17 +70,17 @@ def value_map(
 
 
 def region_notes(
-    regions: Iterable[tuple[float, float, str]], span: tuple[float, float], *, theme: ThemeName
+    regions: Iterable[tuple[float, float, str]], abscissae: ArrayLike, *, theme: ThemeName
 ) -> list[dict[str, Any]]:
     """Write the names of regions on a map: Plotly's annotations, from abscissa, ordinate and text.
 
-    `span` holds the ends of the abscissa: names near one are written away from it, or they would be cut off.
+    Names near the ends of the points' `abscissae` are written away from them, or they would be cut off.
     """
-    palette = palette_of(theme)
+    palette, low, width = palette_of(theme), np.min(abscissae), np.ptp(abscissae) or 1.0
     return [
         {
             "x": x, "y": y, "text": safe(text, MAX_NAME), "showarrow": False, "yshift": 14, "borderpad": 2,
-            "xanchor": ANCHORS[bisect(EDGES, (x - span[0]) / (span[1] - span[0] or 1.0))],
+            "xanchor": ANCHORS[bisect(EDGES, (x - low) / width)],
             "font": {"size": 11.5, "color": palette.text},
             "bgcolor": translucent(palette.surface, 0.5),
         }

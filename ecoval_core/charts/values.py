@@ -64,8 +64,8 @@ def value_distribution(
         Bars and medians have `ids`, keys for :func:`ecoval_core.charts.selection.rows_behind`; a bar is
         clicked anywhere in its column. Boxes go from the first to the third quartile, whiskers from the 5th
         to the 95th percentile; the class of the lowest median comes first, and at most 30 are drawn; groups
-        of a continuous target keep their order. The axis ends at the 0.5th and 99.5th percentile; what lies
-        beyond counts in the last bars.
+        of a continuous target keep their order. The axis ends at the 0.5th and 99.5th percentile, or one bar
+        beyond zero if only a few values are there; what lies beyond counts in the last bars.
     """
     palette = palette_of(theme)
     frame = frame.dropna(subset=["value"])

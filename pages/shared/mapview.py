@@ -138,8 +138,7 @@ def _names(run: Run, coords: NDArray, kind: str) -> dict[str, object] | None:
         return [(one.x, one.y, one.text) for one in name_regions(coords, labels, features)]
 
     regions = server.derive(("regions", kind, session.run_id), make)
-    span = (coords[:, 0].min(), coords[:, 0].max())
-    return {"annotations": charts.region_notes(regions, span, theme=layout.theme())}
+    return {"annotations": charts.region_notes(regions, coords[:, 0], theme=layout.theme())}
 
 
 def draw_names_choice() -> None:

@@ -32,7 +32,7 @@ def measured(run: Run) -> Curves | None:
 def is_coming(run: Run) -> bool:
     """Whether the curves are measured or being measured, so that a page keeps room for them."""
     tasks = [task_of(run, balanced=balanced) for balanced in (False, True)]
-    return any(state.read(task) is not None or progress.is_running(task) for task in tasks)
+    return any(state.result(task) is not None or progress.is_running(task) for task in tasks)
 
 
 def fetch(run: Run, *, balanced: bool, key: str) -> Curves | None:
