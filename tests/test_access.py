@@ -301,7 +301,9 @@ def test_signing_in_returns_to_the_page_and_signing_out_ends_the_session(
     n_signed_out = provider.n_signed_out
     widget(page, "user").get_by_role("button").click()
     expect(page.get_by_text("ada@example.org")).to_be_visible()
-    page.get_by_role("button", name="Sign out").click()
+    # Streamlit may show "Sign in" for a moment before it leads to the provider and back.
+    with page.expect_response(lambda response: "/end_session" in response.url):
+        page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     assert provider.n_signed_out == n_signed_out + 1
     assert not {"_streamlit_user", "_streamlit_user_tokens"} & {
