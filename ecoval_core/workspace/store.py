@@ -86,7 +86,7 @@ class Store:
         if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
             return
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        db.execute("PRAGMA journal_mode = WAL")
+        _log_ahead(db)
         # Two servers may start at once on a new folder: whoever waited finds the work done.
         with _transaction(db):
             if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
@@ -267,6 +267,20 @@ def reason_of(error: Exception, root: Path) -> str:
     if root.exists() and not os.access(root, os.W_OK):
         return "it is read-only"
     return getattr(error, "strerror", None) or str(error)
+
+
+def _log_ahead(db: sqlite3.Connection) -> None:
+    """Have the database write to a log first; SQLite waits for nobody in this, so it is tried again."""
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if code_of(error) != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def code_of(error: Exception) -> int:
