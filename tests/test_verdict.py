@@ -101,7 +101,7 @@ def effect_of(low, high):
     [
         ((), effect_of(0, 0), "No row is clearly harmful by itself: do not prune unless the removal curve"),
         ((4, 2), effect_of(0.01, 0.03), "Prune the 2 clearly harmful rows: the accuracy changes by +0.020"),
-        ((4, 2), effect_of(-0.01, 0.02), "Look at the 2 clearly harmful rows before you remove any"),
+        ((4, 2), effect_of(-0.01, 0.02), "Look at the 2 rows that the values call harmful before you"),
         ((4, 2), effect_of(-0.03, -0.01), "Do not prune: values call 2 rows harmful, but the model measur"),
         ((4,), None, "Measure what removing the clearly harmful row does"),
     ],

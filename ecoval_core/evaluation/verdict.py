@@ -192,15 +192,19 @@ class Verdict:
         return f"On {count_of(self.effect.overall.n_test, 'test row')} the model reaches {told}."
 
     def harm(self) -> str:
-        """Count the clearly harmful rows."""
+        """Count the clearly harmful rows, and say where the measurement does not confirm them."""
         n = len(self.harmful)
         start = (
             "No row is" if not n else f"{n:,} of {self.n_rows:,} rows {'is' if n == 1 else 'are'}"
         )
-        return (
-            f"{start} clearly harmful: below zero by more than two standard errors, after "
-            "correction for testing many rows."
+        told = (
+            f"By {'their' if n != 1 else 'its'} estimated value{'' if n == 1 else 's'}, "
+            f"{start[0].lower()}{start[1:]} clearly harmful: below zero by more than two standard errors, "
+            "after correction for testing many rows."
         )
+        if n and self.effect is not None and self.effect.verdict != "better":
+            told += " The test rows do not confirm it."
+        return told
 
     def too_rare(self, say: Say = str) -> str:
         """Name the classes that are too rare to judge, or nothing."""
@@ -233,9 +237,10 @@ class Verdict:
                 "worse without them, and the measurement decides."
             )
         else:
+            them = "it" if n == 1 else "them"
             told = (
-                f"Look at {rows} before you remove any: without them the {title_of(effect.main)} "
-                f"{_unclear(effect.overall)}."
+                f"Look at the {count_of(n, 'row')} that the values call harmful before you remove any: "
+                f"without {them} the {title_of(effect.main)} {_unclear(effect.overall)}."
             )
         return f"{told}{self._issues()}"
 
