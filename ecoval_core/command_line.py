@@ -28,6 +28,17 @@ from ecoval_core.commands.valuing import value_file
 from ecoval_core.evaluation.curves import STRATEGIES, removal_curves, summarise_curves
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.notebook import show_file
+from ecoval_core.runs.exports import exported_frame
+from ecoval_core.runs.recipe import (
+    Recipe,
+    Replay,
+    make_recipe,
+    open_table,
+    read_recipe,
+    recipe_bytes,
+)
+from ecoval_core.runs.recipe import replay as follow
+from ecoval_core.runs.run import Run
 from ecoval_core.tables import parse_header, read_cells, read_frame
 from ecoval_core.terminal import (
     OTHER_BYTES,
@@ -41,17 +52,6 @@ from ecoval_core.terminal import (
     warn,
 )
 from ecoval_core.text import count_of
-from ecoval_core.workspace.exports import exported_frame
-from ecoval_core.workspace.recipe import (
-    Recipe,
-    Replay,
-    make_recipe,
-    open_table,
-    read_recipe,
-    recipe_bytes,
-)
-from ecoval_core.workspace.recipe import replay as follow
-from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.schema import DEFAULT_UNIT, UNIT_KINDS, UnitKind
 
 

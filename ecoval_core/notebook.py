@@ -18,12 +18,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from ecoval_core.files.limits import check_shape, column_names
 from ecoval_core.files.read import index_to_columns
+from ecoval_core.runs.given import take_values
+from ecoval_core.runs.opened import save_frame
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.work.slow import perform
-from ecoval_core.workspace import runs
-from ecoval_core.workspace.given import take_values
 from ecoval_core.workspace.store import WorkspaceError
 from ecoval_core.workspace.workspace import Workspace, default_root
 
@@ -147,7 +147,7 @@ def show(
     frame = _table(data, name)
     workspace = _workspace()
     digest = content_digest(frame)
-    runs.save_frame(workspace, frame, digest)
+    save_frame(workspace, frame, digest)
     return _serve(f"?data={open_in(workspace, {'frame': digest}, name, target=target)}", port)
 
 

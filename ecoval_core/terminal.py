@@ -14,13 +14,13 @@ from joblib import Parallel, delayed, effective_n_jobs
 from ecoval_core.files.header import say_header
 from ecoval_core.models.catalog import title_of
 from ecoval_core.models.parallel import Progress
+from ecoval_core.runs.exports import unit_of
+from ecoval_core.runs.recipe import Replay
+from ecoval_core.runs.run import Run
 from ecoval_core.tables import Reading, Table
 from ecoval_core.text import count_of, join
 from ecoval_core.valuation.record import reliability_warning
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.workspace.exports import unit_of
-from ecoval_core.workspace.recipe import Replay
-from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.schema import UnitKind
 
 OTHER_BYTES, BAD_INPUT, INTERRUPTED = 1, 2, 130

@@ -13,11 +13,11 @@ from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.baselines import BASELINES, baselines_for
 from ecoval_core.evaluation.comparison import CLASS_SHARE, Comparison, compare_valuations
 from ecoval_core.evaluation.curves import summarise_curves
+from ecoval_core.runs.exports import Unit, to_csv
+from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, file_stem, known
 from ecoval_core.work import slow
-from ecoval_core.workspace.exports import Unit, to_csv
 from ecoval_core.workspace.history import RunRecord
-from ecoval_core.workspace.runs import Run
 from pages.shared import effects, formats, layout, menu, rows, runlist, state
 from pages.shared.session import Session, selected_points, session
 
@@ -77,7 +77,7 @@ def other_of(run: Run, chosen: str) -> Other | None:
     kind, _, key = chosen.partition(" ")
     if kind == "run":
         record = state.find_record(key)
-        found = None if record is None else state.load_run(record)
+        found = None if record is None else state.open_record(record)
         if record is None or found is None:
             st.warning("That run is no longer in the workspace: choose another.")
             return None

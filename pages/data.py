@@ -7,9 +7,9 @@ from typing import Any
 import streamlit as st
 
 from ecoval_core import charts
+from ecoval_core.runs.opened import Opened
 from ecoval_core.tables import MAX_BYTES, SAMPLES, Table
 from ecoval_core.text import count_of, join
-from ecoval_core.workspace.runs import Opened
 from pages.shared import (
     formats,
     layout,

@@ -8,7 +8,7 @@ from ecoval_core import charts
 from ecoval_core.charts.curves import point_of
 from ecoval_core.evaluation.curves import rows_removed
 from ecoval_core.evaluation.pruning import detection
-from ecoval_core.workspace.runs import Run
+from ecoval_core.runs.run import Run
 from pages.shared import (
     clusters,
     filtering,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from ecoval_core.evaluation.pruning import Effect
+from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, join
-from ecoval_core.workspace.runs import Run
 from pages.shared import (
     cards,
     effects,

@@ -10,14 +10,14 @@ import streamlit as st
 from ecoval_core import charts
 from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.new_rows import advantages
+from ecoval_core.runs.exports import to_csv, unique_name
+from ecoval_core.runs.opened import load_frame
+from ecoval_core.runs.run import Run
 from ecoval_core.tables import MAX_BYTES
 from ecoval_core.text import count_of, file_stem
 from ecoval_core.work import opening, slow
 from ecoval_core.work.jobs import JobState
 from ecoval_core.work.slow import BY_VALUE, RECOMMENDED, Acquisition, NewRows
-from ecoval_core.workspace import runs
-from ecoval_core.workspace.exports import to_csv, unique_name
-from ecoval_core.workspace.runs import Run
 from pages.shared import effects, formats, layout, menu, progress, server, uploads
 from pages.shared.session import Session, session
 
@@ -219,7 +219,7 @@ if session.new_file is not None:
     frame, name = session.new_file
     task = slow.new_rows(run.key, frame, name, weight=run.settings.extrinsic_weight)
     found = progress.fetch("new_rows", task, f"Valuing {name}", can_cancel=True)
-    original = runs.load_frame(server.workspace(), frame)
+    original = load_frame(server.workspace(), frame)
     if found is not None and original is not None:
         st.markdown(f"**{formats.plain(name)}**")
         draw_figures(run, found.counts, found.valued)

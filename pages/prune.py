@@ -8,10 +8,10 @@ from ecoval_core import charts
 from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.pruning import detection
 from ecoval_core.evaluation.verdict import conclude
+from ecoval_core.runs.exports import to_csv
+from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, file_stem
 from ecoval_core.work.slow import N_RANDOM
-from ecoval_core.workspace.exports import to_csv
-from ecoval_core.workspace.runs import Run
 from pages.shared import (
     downloads,
     effects,

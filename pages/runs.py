@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from ecoval_core.runs import archive
 from ecoval_core.text import count_of, file_stem
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.work import opening
 from ecoval_core.work.jobs import JobState
-from ecoval_core.workspace import archive, history
+from ecoval_core.workspace import history
 from ecoval_core.workspace.history import RunRecord
 from pages.shared import formats, layout, menu, runlist, server, state, ticks, uploads
 from pages.shared.session import Session, run_notes, session

@@ -6,15 +6,16 @@ import streamlit as st
 
 from ecoval_core.evaluation.stability import Stability, stability_of
 from ecoval_core.models.catalog import make_model
+from ecoval_core.runs.exports import unit_of
+from ecoval_core.runs.fitting import follows_without_refits, rows_per_fit
+from ecoval_core.runs.opened import Opened
+from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, known
 from ecoval_core.valuation.planning import count_fits
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.work import slow
 from ecoval_core.work.slow import N_REPEATS
-from ecoval_core.workspace.exports import unit_of
 from ecoval_core.workspace.history import RunRecord
-from ecoval_core.workspace.rows import rows_per_fit
-from ecoval_core.workspace.runs import Opened, Run, follows_without_refits
 from ecoval_core.workspace.schema import Settings
 from pages.shared import formats, layout, menu, progress, rows, selecting, state, valuing, verdicts
 from pages.shared.session import Session, session

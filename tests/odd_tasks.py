@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ecoval_core.workspace.tasks import Limits, Work, task
+from ecoval_core.runs.tasks import Limits, Work, task
 
 ROOMY = Limits(600.0, 500.0)
 

@@ -10,13 +10,14 @@ from data_files import make_frame
 
 from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect, PruneList
+from ecoval_core.runs.fitting import rows_to_value
+from ecoval_core.runs.opened import Opened, describe_table, save_frame, save_opened, split_table
+from ecoval_core.runs.run import Values
 from ecoval_core.tables import clean, make_table, suggest_fixes
 from ecoval_core.valuation.record import Findings, Sampling
 from ecoval_core.work import slow
 from ecoval_core.work.slow import Curves
-from ecoval_core.workspace import history, runs
-from ecoval_core.workspace.rows import rows_to_value
-from ecoval_core.workspace.runs import Opened, Values
+from ecoval_core.workspace import history
 from ecoval_core.workspace.schema import OpenSpec, Review, RunSpec, Settings, SplitSpec
 from ecoval_core.workspace.workspace import Workspace
 
@@ -25,8 +26,8 @@ SETTINGS = Settings(model="logistic_regression", n_clusters=4, scoring="probabil
 
 def open_table(table, **split):
     """Split a table as a task does."""
-    spec = OpenSpec(table=runs.describe_table(table), split=SplitSpec(**split))
-    return Opened(spec.key, spec, runs.split_table(table, spec.split))
+    spec = OpenSpec(table=describe_table(table), split=SplitSpec(**split))
+    return Opened(spec.key, spec, split_table(table, spec.split))
 
 
 @lru_cache
@@ -41,9 +42,9 @@ def cleaned_table():
     frame = make_frame(60).assign(rate=[f"{number}%" for number in range(59)] + ["?"])
     fixes = suggest_fixes(frame)
     table = make_table(clean(frame, fixes), "small.csv", "label")
-    content = runs.describe_table(make_table(frame, "small.csv", "label")).content
-    spec = OpenSpec(table=runs.describe_table(table, content=content, fixes=fixes))
-    return frame, Opened(spec.key, spec, runs.split_table(table, spec.split))
+    content = describe_table(make_table(frame, "small.csv", "label")).content
+    spec = OpenSpec(table=describe_table(table, content=content, fixes=fixes))
+    return frame, Opened(spec.key, spec, split_table(table, spec.split))
 
 
 def drawn_values(opened, seed=0, settings=SETTINGS):
@@ -77,8 +78,8 @@ def keep_run(workspace, opened=None, *, seed=0, settings=SETTINGS, name="small",
     settings = settings.replace(random_state=seed)
     spec = RunSpec(table=opened.spec.table, split=opened.spec.split, settings=settings)
     if frame is not None:
-        runs.save_frame(workspace, frame, spec.table.content)
-    runs.save_opened(workspace, opened)
+        save_frame(workspace, frame, spec.table.content)
+    save_opened(workspace, opened)
     run = history.start_run(workspace, spec, frame=opened.table.content, name=name)
     values = drawn_values(opened, seed, settings)
     arguments = {"key": spec.key, "split": opened.key, "settings": settings.dump()}

@@ -24,14 +24,16 @@ from small_runs import (
 )
 from test_results import same
 
+from ecoval_core.runs import archive
+from ecoval_core.runs.archive import ArchiveError, export_run
+from ecoval_core.runs.opened import load_frame
+from ecoval_core.runs.run import Values, load_run
+from ecoval_core.runs.tasks import TASKS
 from ecoval_core.tables import make_table
 from ecoval_core.work import opening, slow
-from ecoval_core.workspace import archive, history, runs, workspace
-from ecoval_core.workspace.archive import ArchiveError, export_run
+from ecoval_core.workspace import history, workspace
 from ecoval_core.workspace.results import read_result, write_result
-from ecoval_core.workspace.runs import Values
 from ecoval_core.workspace.schema import Review
-from ecoval_core.workspace.tasks import TASKS
 from ecoval_core.workspace.workspace import Workspace
 from pages.shared.engine import Engine
 
@@ -67,7 +69,7 @@ def import_run(there, content, **options):
 def open_run(workspace_, run):
     workspace.forget()
     record = history.find_run(workspace_, run)
-    return runs.load_run(workspace_, record.key, record.split, record.settings)
+    return load_run(workspace_, record.key, record.split, record.settings)
 
 
 # --- It comes back ---------------------------------------------------------------------------
@@ -115,7 +117,7 @@ def test_cleaned_table_comes_with_its_fixes(there, tmp_path):
     imported = import_run(there, export_run(here, run))
     assert open_run(there, imported).opened.spec == opened.spec
     assert same(open_run(there, imported).table.frame, opened.table.frame)
-    assert same(runs.load_frame(there, opened.spec.table.content), frame)
+    assert same(load_frame(there, opened.spec.table.content), frame)
 
 
 def test_same_run_gives_the_same_bytes(here, content):

@@ -16,8 +16,8 @@ from valued import settings_of, value_table
 
 from ecoval_core.command_line import main
 from ecoval_core.evaluation.curves import removal_curves
+from ecoval_core.runs.exports import exported_frame
 from ecoval_core.tables import TableError, make_table, read_frame
-from ecoval_core.workspace.exports import exported_frame
 
 pytestmark = pytest.mark.processes
 

@@ -8,9 +8,10 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.runs.opened import Opened, describe_table, split_table
+from ecoval_core.runs.recipe import open_table, read_recipe, replay
+from ecoval_core.runs.run import value_split
 from ecoval_core.tables import load_sample
-from ecoval_core.workspace.recipe import open_table, read_recipe, replay
-from ecoval_core.workspace.runs import Opened, describe_table, split_table, value_split
 from ecoval_core.workspace.schema import OpenSpec, Settings
 from pages.shared import documents
 

@@ -21,13 +21,15 @@ from data_files import csv_bytes, make_frame
 from PIL import Image
 
 from ecoval_core.columns.pictures import thumbnail
+from ecoval_core.runs.opened import load_frame, load_opened, save_frame
+from ecoval_core.runs.run import load_run, value_split
+from ecoval_core.runs.tasks import TASKS, Work
 from ecoval_core.tables import load_sample, prepare
 from ecoval_core.tables.table import content_digest
 from ecoval_core.work import opening, slow
 from ecoval_core.work.worker import ForkServer
-from ecoval_core.workspace import history, runs
+from ecoval_core.workspace import history
 from ecoval_core.workspace.schema import RunSpec, Settings, SplitSpec
-from ecoval_core.workspace.tasks import TASKS, Work
 from ecoval_core.workspace.workspace import Workspace, forget
 from pages.shared.engine import Engine
 
@@ -92,7 +94,7 @@ def opened(engine, workspace):
     make = partial(_open_file, split=SplitSpec(noise=0.1))
     job = upload(engine, workspace, csv_bytes(FRAME), make)
     assert job.error is None
-    return runs.load_opened(workspace, job.result["split"])
+    return load_opened(workspace, job.result["split"])
 
 
 def _open_file(digest, name="small.csv", **more):
@@ -104,8 +106,8 @@ def run(engine, workspace, opened):
     """Its rows, valued by a worker."""
     record = start_run(workspace, opened)
     done(engine, workspace, slow.value_run(record))
-    runs.save_frame(workspace, NEW, content_digest(NEW))
-    return runs.load_run(workspace, record.key, record.split, record.settings)
+    save_frame(workspace, NEW, content_digest(NEW))
+    return load_run(workspace, record.key, record.split, record.settings)
 
 
 def begun(job):
@@ -152,7 +154,7 @@ def assert_same(found, expected):
 
 def test_table_opened_by_a_worker_is_the_same_to_the_last_bit(engine, workspace):
     task = opening.open_table({"sample": "wine"}, "wine", split=SplitSpec(noise=0.1))
-    found = runs.load_opened(workspace, done(engine, workspace, task)["split"]).split
+    found = load_opened(workspace, done(engine, workspace, task)["split"]).split
     expected = prepare(load_sample("wine"), noise=0.1)
     for part in ("train", "val", "test"):
         for name in ("X", "y", "ids"):
@@ -167,8 +169,8 @@ def test_values_of_a_worker_are_the_same_to_the_last_bit_at_every_weight(
 ):
     record = start_run(workspace, opened, SETTINGS.replace(every_row=every_row))
     done(engine, workspace, slow.value_run(record))
-    found = runs.load_run(workspace, record.key, record.split, record.settings)
-    expected = runs.value_split(opened, record.settings)
+    found = load_run(workspace, record.key, record.split, record.settings)
+    expected = value_split(opened, record.settings)
     for weight in (record.settings.extrinsic_weight, 0.0, 0.9):
         of = [one.reweight(weight).frame for one in (found, expected)]
         pd.testing.assert_frame_equal(*of, check_exact=True)
@@ -209,7 +211,7 @@ def test_every_task_has_a_test_here():
 def test_thumbnails_are_those_of_the_pictures(engine, workspace):
     frame = pd.DataFrame({"picture": [png(8), b"no picture", png(200)]}, dtype=object)
     digest = content_digest(frame)
-    runs.save_frame(workspace, frame, digest)
+    save_frame(workspace, frame, digest)
     found = done(engine, workspace, opening.thumbnails(digest, "picture"))
     assert found["picture"].tolist() == [thumbnail(cell) for cell in frame["picture"]]
 
@@ -229,7 +231,7 @@ def test_file_read_by_a_worker_is_kept_under_its_digest(engine, workspace):
     frame = FRAME.assign(more=range(60))
     job = upload(engine, workspace, csv_bytes(frame), partial(opening.read_file, name="more.csv"))
     assert job.result["n_rows"] == 60
-    pd.testing.assert_frame_equal(runs.load_frame(workspace, job.result["frame"]), frame)
+    pd.testing.assert_frame_equal(load_frame(workspace, job.result["frame"]), frame)
 
 
 # --- Results --------------------------------------------------------------------------------
@@ -407,7 +409,7 @@ def test_upload_that_does_not_fit_on_the_disk_is_not_read_in_part(engine, worksp
         with pytest.raises(ValueError, match=r"No space left on device.*upload it again"):
             upload(engine, workspace, content, _open_file)
     job = upload(engine, workspace, content, _open_file)
-    found = runs.load_opened(workspace, job.result["split"])
+    found = load_opened(workspace, job.result["split"])
     assert len(found.table.frame) == 900
 
 
@@ -424,7 +426,7 @@ def test_refused_table_stays_in_the_workspace_for_another_try(engine, workspace)
     again = opening.open_table(
         {"frame": found["frame"]}, "same.csv", target="b", left_out={"y": "left out by you"}
     )
-    opened = runs.load_opened(workspace, done(engine, workspace, again)["split"])
+    opened = load_opened(workspace, done(engine, workspace, again)["split"])
     assert (opened.table.target, opened.table.excluded["y"]) == ("b", "left out by you")
 
 
@@ -436,5 +438,5 @@ def test_workspace_that_cannot_be_written_is_said_by_the_worker(engine, run, tmp
     assert isinstance(workspace, Workspace)
     task = opening.open_table({"sample": "wine"}, "wine")
     found = done(engine, workspace, task)
-    assert runs.load_opened(workspace, found["split"]) is not None
+    assert load_opened(workspace, found["split"]) is not None
     assert workspace.trouble.startswith("Not kept beyond this session")

@@ -12,11 +12,11 @@ from small_runs import drawn_values, open_table, small_table
 
 from ecoval_core import charts
 from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.runs.exports import export_table, exported_frame, to_csv, unit_of
+from ecoval_core.runs.fitting import estimate_run, rows_per_fit
+from ecoval_core.runs.run import Run, value_split
 from ecoval_core.tables import load_sample, make_table
 from ecoval_core.valuation.planning import count_fits
-from ecoval_core.workspace.exports import export_table, exported_frame, to_csv, unit_of
-from ecoval_core.workspace.rows import rows_per_fit
-from ecoval_core.workspace.runs import Run, estimate_run, value_split
 from ecoval_core.workspace.schema import Settings
 
 SETTINGS = Settings(model="naive_bayes", n_clusters=12, scoring="probability")

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from ecoval_core.commands.valuing import value_file
+from ecoval_core.runs.exports import to_csv
 from ecoval_core.tables import (
     TableError,
     make_table,
@@ -16,7 +17,6 @@ from ecoval_core.tables import (
     read_file,
     read_frame,
 )
-from ecoval_core.workspace.exports import to_csv
 
 FIELD = Path(__file__).parent / "data" / "field"
 

@@ -9,10 +9,12 @@ from sklearn.linear_model import Ridge
 from ecoval_core import EcoVal, cross_value
 from ecoval_core.evaluation.curves import STRATEGIES, removal_curves
 from ecoval_core.evaluation.pruning import measure_effect
+from ecoval_core.runs import archive
+from ecoval_core.runs.given import take_values
+from ecoval_core.runs.run import load_run
+from ecoval_core.runs.tasks import Work
 from ecoval_core.work import slow
-from ecoval_core.workspace import archive, history, runs
-from ecoval_core.workspace.given import take_values
-from ecoval_core.workspace.tasks import Work
+from ecoval_core.workspace import history
 from ecoval_core.workspace.workspace import Workspace
 
 SPECIES = np.array(["setosa", "versicolor", "virginica"])
@@ -45,7 +47,7 @@ def fitted(flowers):
 def run_of(workspace, run_id):
     record = history.find_run(workspace, run_id)
     assert record.state == "done"
-    return runs.load_run(workspace, record.key, record.split, record.settings)
+    return load_run(workspace, record.key, record.split, record.settings)
 
 
 def do(workspace, task):

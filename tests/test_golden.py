@@ -9,9 +9,11 @@ import pytest
 from pydantic import create_model
 
 from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.runs import archive, recipe, run, tasks
+from ecoval_core.runs.run import load_run
 from ecoval_core.tables import read_frame
 from ecoval_core.work import slow
-from ecoval_core.workspace import archive, history, recipe, runs, schema, workspace
+from ecoval_core.workspace import history, schema, workspace
 from ecoval_core.workspace.store import DATABASE
 from ecoval_core.workspace.workspace import Workspace
 
@@ -27,13 +29,13 @@ def model(request, monkeypatch):
     if request.param == "as it is":
         return None
     settings = create_model("Settings", __base__=schema.Settings, penalty=(str, "none"))
-    run = create_model("RunSpec", __base__=schema.RunSpec, settings=(settings, ...))
-    manifest = create_model("Manifest", __base__=archive.Manifest, run=(run, ...))
-    followed = create_model("Recipe", __base__=recipe.Recipe, run=(run, ...))
-    for module in (schema, runs, history, slow):
+    spec = create_model("RunSpec", __base__=schema.RunSpec, settings=(settings, ...))
+    manifest = create_model("Manifest", __base__=archive.Manifest, run=(spec, ...))
+    followed = create_model("Recipe", __base__=recipe.Recipe, run=(spec, ...))
+    for module in (schema, run, tasks, history, slow):
         monkeypatch.setattr(module, "Settings", settings)
-    for module in (schema, runs, history):
-        monkeypatch.setattr(module, "RunSpec", run)
+    for module in (schema, run, history):
+        monkeypatch.setattr(module, "RunSpec", spec)
     monkeypatch.setattr(archive, "Manifest", manifest)
     monkeypatch.setattr(recipe, "Recipe", followed)
     return settings
@@ -51,7 +53,7 @@ def check_run(here, run_id, model):
     assert model is None or record.settings.penalty == "none"
     # Asked for again today, it is the same run.
     assert (record.spec.key, record.spec.opened_key) == (EXPECTED["key"], EXPECTED["split"])
-    opened = runs.load_run(here, record.key, record.split, record.settings)
+    opened = load_run(here, record.key, record.split, record.settings)
     assert opened.ids.tolist() == EXPECTED["ids"]
     np.testing.assert_allclose(opened.frame["value"], EXPECTED["values"], rtol=1e-12)
     review = history.latest_review(here, run_id).review

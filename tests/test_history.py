@@ -15,8 +15,9 @@ from small_runs import (
 )
 
 from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.runs.run import load_run
 from ecoval_core.work import slow
-from ecoval_core.workspace import history, runs
+from ecoval_core.workspace import history
 from ecoval_core.workspace.history import TABLE_GONE, VALUES_GONE
 from ecoval_core.workspace.schema import Filters, Review, RunSpec
 from ecoval_core.workspace.store import Store
@@ -290,11 +291,11 @@ def test_old_reviews_go_but_the_latest_of_each_run_stays(here, monkeypatch):
 def test_run_opens_as_it_was_valued(here):
     run, _ = keep_run(here)
     record = history.find_run(here, run)
-    opened = runs.load_run(here, record.key, record.split, record.settings)
+    opened = load_run(here, record.key, record.split, record.settings)
     assert opened.spec == record.spec
     assert opened.table.name == "small.csv"
     assert opened.table.frame.equals(small_table().table.frame)
-    other = runs.load_run(here, record.key, record.split, SETTINGS.replace(extrinsic_weight=0.9))
+    other = load_run(here, record.key, record.split, SETTINGS.replace(extrinsic_weight=0.9))
     assert other.settings.extrinsic_weight == 0.9
-    assert runs.load_run(here, "none", record.split, record.settings) is None
-    assert runs.load_run(here, record.key, "none", record.settings) is None
+    assert load_run(here, "none", record.split, record.settings) is None
+    assert load_run(here, record.key, "none", record.settings) is None

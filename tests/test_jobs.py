@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from ecoval_core.runs.tasks import Work, task
 from ecoval_core.work import jobs as module
 from ecoval_core.work.jobs import ABSENT_SECONDS, Jobs
-from ecoval_core.workspace.tasks import Work, task
 
 PATIENCE = 20
 

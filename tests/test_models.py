@@ -7,12 +7,14 @@ from test_archive import open_run
 from test_results import same
 
 from ecoval_core.models.catalog import models_for
+from ecoval_core.runs import archive, tasks
+from ecoval_core.runs.opened import save_frame, save_opened
+from ecoval_core.runs.tasks import Work
 from ecoval_core.tables import load_sample, make_table
 from ecoval_core.work import slow
 from ecoval_core.work.slow import NewRows, perform
-from ecoval_core.workspace import archive, history, runs, tasks, workspace
+from ecoval_core.workspace import history, workspace
 from ecoval_core.workspace.schema import RunSpec, Settings, key_of
-from ecoval_core.workspace.tasks import Work
 from ecoval_core.workspace.workspace import Workspace
 
 # A tenth of their trees, as each is refitted for every cluster and fold.
@@ -30,7 +32,7 @@ def value(here, task, model, **more):
     scoring = "probability" if task == "classification" else "squared_error"
     more = {"parameters": FEWER.get(model, {}), **more}
     settings = Settings(model=model, n_clusters=4, scoring=scoring, **more)
-    runs.save_opened(here, opened)
+    save_opened(here, opened)
     spec = RunSpec(table=opened.spec.table, split=opened.spec.split, settings=settings)
     run = history.start_run(here, spec)
     do(here, slow.value_run(history.find_run(here, run)))
@@ -49,7 +51,7 @@ def check_models(here, run, monkeypatch):
     work = Work(here, here.root, lambda done, total: None)
     assert here.result(key_of("models", opened.key)) is not None
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "fit_values", lambda *_, **__: pytest.fail("fitted again"))
+        patch.setattr(tasks, "fit_values", lambda *_, **__: pytest.fail("fitted again"))
         read = work.fitted(opened)
     here.stores()[0].remove(key_of("models", opened.key))
     workspace.forget()
@@ -96,7 +98,7 @@ def test_new_rows_after_an_import_are_valued_to_the_same_bits(tmp_path):
         workspace.forget()
         record = history.find_run(place, run_id)
         frame = load_sample("wine").frame.iloc[::3].reset_index(drop=True)
-        runs.save_frame(place, frame, "0" * 32)
+        save_frame(place, frame, "0" * 32)
         task = slow.new_rows(record.key, "0" * 32, "new.csv", weight=0.25)
         do(place, task)
         found.append(place.load(task.key, NewRows))

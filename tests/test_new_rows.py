@@ -6,15 +6,15 @@ from sklearn.metrics import balanced_accuracy_score
 from small_runs import open_table
 
 from ecoval_core.evaluation.baselines import BASELINES, baseline_values, cross_baseline_values
+from ecoval_core.runs.opened import save_frame, save_opened
+from ecoval_core.runs.run import value_split, values_of
+from ecoval_core.runs.tasks import TASKS, Work
 from ecoval_core.tables import load_sample, make_table
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.work import slow
 from ecoval_core.work.slow import N_REPEATS
-from ecoval_core.workspace import runs
-from ecoval_core.workspace.runs import value_split, values_of
 from ecoval_core.workspace.schema import Settings
-from ecoval_core.workspace.tasks import TASKS, Work
 from ecoval_core.workspace.workspace import Workspace
 
 SETTINGS = Settings(
@@ -39,7 +39,7 @@ def work(tmp_path_factory):
 def keep(work, table, settings):
     """Keep a run with its values and its models, as a worker does."""
     run = value_split(open_table(table), settings)
-    runs.save_opened(work.workspace, run.opened)
+    save_opened(work.workspace, run.opened)
     arguments = {"key": run.key, "split": run.opened.key, "settings": settings.dump()}
     work.workspace.save(run.key, "value", values_of(run.ecoval), arguments=arguments)
     work.save_models(run.key, run.ecoval)
@@ -62,7 +62,7 @@ def do(work, task):
 
 def new_rows(work, run, frame, task=slow.new_rows, weight=0.25):
     digest = content_digest(frame)
-    runs.save_frame(work.workspace, frame, digest)
+    save_frame(work.workspace, frame, digest)
     return do(work, task(run.key, digest, "new.csv", weight=weight))
 
 

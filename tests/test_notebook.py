@@ -13,8 +13,8 @@ import pytest
 
 import ecoval_core
 from ecoval_core.notebook import App
+from ecoval_core.runs.opened import load_opened
 from ecoval_core.tables import load_sample
-from ecoval_core.workspace.runs import load_opened
 from ecoval_core.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.processes

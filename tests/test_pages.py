@@ -33,9 +33,9 @@ from screens import (
 )  # fmt: skip
 
 from ecoval_core import charts
+from ecoval_core.runs.exports import unit_of
 from ecoval_core.tables import load_sample
 from ecoval_core.work import slow
-from ecoval_core.workspace.exports import unit_of
 from ecoval_core.workspace.store import DATABASE
 from ecoval_core.workspace.workspace import default_root, forget
 from pages.shared import layout, removal, server, story

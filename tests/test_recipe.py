@@ -18,11 +18,9 @@ from test_schema import ANYTHING
 
 from ecoval_core.command_line import main
 from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.tables import clean, load_sample, make_table, read_frame, suggest_fixes
-from ecoval_core.tables.table import content_digest
-from ecoval_core.workspace import runs
-from ecoval_core.workspace.exports import export_table, unit_of
-from ecoval_core.workspace.recipe import (
+from ecoval_core.runs.exports import export_table, unit_of
+from ecoval_core.runs.opened import Opened, describe_table, split_table
+from ecoval_core.runs.recipe import (
     FORMATS,
     VERSION,
     WHICH,
@@ -36,7 +34,9 @@ from ecoval_core.workspace.recipe import (
     recipe_bytes,
     replay,
 )
-from ecoval_core.workspace.runs import Opened, describe_table, value_split
+from ecoval_core.runs.run import value_split
+from ecoval_core.tables import clean, load_sample, make_table, read_frame, suggest_fixes
+from ecoval_core.tables.table import content_digest
 from ecoval_core.workspace.schema import UNIT_KINDS, OpenSpec, Settings
 
 FILES = [f"{which}.{kind}" for which in WHICH for kind in FORMATS]
@@ -149,7 +149,7 @@ def test_recipe_is_read_from_a_path_and_with_a_byte_order_mark(case, tmp_path):
 def wine():
     """A run of a bundled sample, and its recipe."""
     spec = OpenSpec(table=describe_table(load_sample("wine"), sample="wine"))
-    opened = Opened(spec.key, spec, runs.split_table(load_sample("wine"), spec.split))
+    opened = Opened(spec.key, spec, split_table(load_sample("wine"), spec.split))
     run = value_split(opened, Settings(model="naive_bayes", n_clusters=8, scoring="probability"))
     decisions = {int(run.frame.index[0]): "accept", int(run.frame.index[1]): "keep"}
     return run, make_recipe(run, PruneList(share=0.1, quota=0.5), decisions, created="2026-11-24")
@@ -283,7 +283,7 @@ def test_fixes_are_done_before_anything_else(tmp_path):
     assert {one.column for one in fixes} >= {"colour", "share"}
     table = make_table(clean(frame, fixes), "spelt.csv", "verdict")
     spec = OpenSpec(table=describe_table(table, content=content_digest(frame), fixes=fixes))
-    opened = Opened(spec.key, spec, runs.split_table(table, spec.split))
+    opened = Opened(spec.key, spec, split_table(table, spec.split))
     chosen = Settings(model="naive_bayes", n_clusters=8, scoring="probability")
     recipe = as_json(make_recipe(value_split(opened, chosen), PruneList(share=0.1)))
     done = follow(recipe, tmp_path / "spelt.csv", folder=tmp_path)

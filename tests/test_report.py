@@ -25,10 +25,10 @@ from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect, PruneList, measure_effect
 from ecoval_core.reporting import make_report
 from ecoval_core.reporting.figures import MAX_LOWEST, MAX_POINTS, points_drawn, thin_out
+from ecoval_core.runs.exports import unit_of
+from ecoval_core.runs.recipe import make_recipe, new_labels, read_recipe, recipe_bytes
 from ecoval_core.tables import load_sample, make_table, read_frame
 from ecoval_core.valuation.record import reliability_warning
-from ecoval_core.workspace.exports import unit_of
-from ecoval_core.workspace.recipe import make_recipe, new_labels, read_recipe, recipe_bytes
 
 SCRIPT = "</script><script>document.hacked = 1</script>"
 PICTURE = '"><img src=x onerror="document.hacked = 2">'

@@ -14,10 +14,10 @@ from small_runs import SETTINGS, curves, drawn_values, frames, small_table
 
 from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect
+from ecoval_core.runs.run import Values
 from ecoval_core.tables.table import content_digest
 from ecoval_core.work.slow import Acquisition, Curves
 from ecoval_core.workspace.results import read_result, write_result
-from ecoval_core.workspace.runs import Values
 from ecoval_core.workspace.schema import Settings
 
 

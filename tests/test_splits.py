@@ -7,13 +7,23 @@ import pandas as pd
 import pytest
 
 from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.runs import archive
+from ecoval_core.runs.fitting import rows_in_folds, rows_to_value
+from ecoval_core.runs.opened import (
+    Opened,
+    complete_split,
+    describe_table,
+    load_opened,
+    save_frame,
+    save_opened,
+    split_table,
+)
+from ecoval_core.runs.recipe import make_recipe, open_table, read_recipe, recipe_bytes, replay
+from ecoval_core.runs.run import value_split, values_of
 from ecoval_core.tables import load_sample, make_table, suggest_exclusions
 from ecoval_core.tables.split_hints import suggest_splits
 from ecoval_core.tables.table import content_digest
-from ecoval_core.workspace import archive, history, runs
-from ecoval_core.workspace.recipe import make_recipe, open_table, read_recipe, recipe_bytes, replay
-from ecoval_core.workspace.rows import rows_in_folds, rows_to_value
-from ecoval_core.workspace.runs import Opened, value_split
+from ecoval_core.workspace import history
 from ecoval_core.workspace.schema import OpenSpec, OwnFile, RunSpec, Settings, SplitSpec
 from ecoval_core.workspace.workspace import Workspace
 
@@ -37,11 +47,11 @@ def visits(n_patients=40, n_visits=6, seed=0):
 
 def open_split(frame, files=None, **how):
     spec = SplitSpec(**how)
-    spec = runs.complete_split(spec, frame)
+    spec = complete_split(spec, frame)
     excluded = suggest_exclusions(frame, "y") | spec.rule.reserved("y")
     table = make_table(frame, "visits.csv", "y", None, excluded)
-    described = OpenSpec(table=runs.describe_table(table), split=spec)
-    return Opened(described.key, described, runs.split_table(table, spec, files))
+    described = OpenSpec(table=describe_table(table), split=spec)
+    return Opened(described.key, described, split_table(table, spec, files))
 
 
 def own(frame, name="other.csv"):
@@ -143,16 +153,16 @@ def test_own_files_are_matched_kept_in_the_archive_and_replayed_to_the_same_byte
 
     here, there = (Workspace(tmp_path / name, tmp_path / f"{name}_t") for name in ("a", "b"))
     for digest, cells in {named[part].content: each for part, each in files.items()}.items():
-        runs.save_frame(here, cells, digest)
-    runs.save_opened(here, opened)
-    here.save(run.key, "value", runs.values_of(run.ecoval), arguments={"settings": {}})
+        save_frame(here, cells, digest)
+    save_opened(here, opened)
+    here.save(run.key, "value", values_of(run.ecoval), arguments={"settings": {}})
     spec = RunSpec(table=opened.spec.table, split=opened.spec.split, settings=SETTINGS)
     exported = archive.export_run(here, history.start_run(here, spec))
     (tmp_path / "run.ecoval").write_bytes(exported)
     imported = archive.import_run(there, tmp_path / "run.ecoval")
     record = history.find_run(there, imported)
     assert record.spec.split == opened.spec.split
-    found = runs.load_opened(there, record.split).split
+    found = load_opened(there, record.split).split
     np.testing.assert_array_equal(found.X_val, opened.split.X_val)
     with ZipFile(tmp_path / "run.ecoval") as members:
         assert {"validation", "test"} <= set(members.namelist())

@@ -9,13 +9,13 @@ from data_files import make_frame
 from odd_tasks import counts
 from streamlit.testing.v1 import AppTest
 
+from ecoval_core.runs.opened import save_frame
+from ecoval_core.runs.tasks import DEFAULT_MB, READING, Work, task
 from ecoval_core.tables import Fix, suggest_fixes
 from ecoval_core.tables.table import content_digest
 from ecoval_core.work import opening, slow
 from ecoval_core.work.worker import ForkServer
-from ecoval_core.workspace import runs
 from ecoval_core.workspace.schema import Settings, SplitSpec, key_of
-from ecoval_core.workspace.tasks import DEFAULT_MB, READING, Work, task
 from pages.shared import server
 from pages.shared.engine import Engine
 
@@ -119,7 +119,7 @@ def page(digest):
 def test_new_task_is_one_function_and_one_call_in_a_page(engine, tmp_path):
     frame = make_frame(60)
     workspace, digest = engine.workspace(tmp_path), content_digest(frame)
-    runs.save_frame(workspace, frame, digest)
+    save_frame(workspace, frame, digest)
     app = AppTest.from_function(page, args=(digest,), default_timeout=60).run()
     deadline = time.monotonic() + 300
     while "yes: 40, no: 20" not in [one.value for one in app.markdown]:

@@ -11,11 +11,11 @@ from sklearn.linear_model import LogisticRegression
 
 from ecoval_core.columns.pictures import holds_pictures, open_picture, thumbnail
 from ecoval_core.columns.vectors import vector_of
+from ecoval_core.runs.exports import to_csv
 from ecoval_core.tables import TableError, make_table, prepare, read_frame, suggest_exclusions
 from ecoval_core.tables.match import match_columns
 from ecoval_core.tables.prepare import vectorise_new
 from ecoval_core.tables.table import content_digest
-from ecoval_core.workspace.exports import to_csv
 from ecoval_core.workspace.results import read_frame as restore_frame
 from ecoval_core.workspace.results import write_frame
 

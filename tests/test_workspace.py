@@ -11,8 +11,8 @@ import pytest
 from small_disk import MEGABYTES, can_mount, small_disk
 from small_runs import drawn_values, keep_run, make_workspace, small_table
 
-from ecoval_core.workspace import history, runs, workspace
-from ecoval_core.workspace.runs import Values
+from ecoval_core.runs.run import Values, load_run
+from ecoval_core.workspace import history, workspace
 from ecoval_core.workspace.schema import Review
 from ecoval_core.workspace.store import DATABASE, Store, WorkspaceError
 from ecoval_core.workspace.workspace import Workspace, default_root, quota_bytes
@@ -51,7 +51,7 @@ def check_whole(workspace_, run, seed=0):
     record = history.find_run(workspace_, run)
     assert record.state == "done"
     workspace.forget()
-    opened = runs.load_run(workspace_, record.key, record.split, record.settings)
+    opened = load_run(workspace_, record.key, record.split, record.settings)
     expected = drawn_values(small_table(), seed).at(record.settings.extrinsic_weight)
     assert opened.ecoval.values_.tobytes() == expected.values_.tobytes()
 
@@ -128,12 +128,12 @@ def test_new_process_reads_what_is_on_a_disk_that_cannot_be_written(disk, why, t
     stop(disk, why)
     code = (
         "import sys; from pathlib import Path\n"
-        "from ecoval_core.workspace import history, runs\n"
+        "from ecoval_core.runs.run import load_run\nfrom ecoval_core.workspace import history\n"
         "from ecoval_core.workspace.workspace import Workspace\n"
         "here = Workspace(Path(sys.argv[1]), Path(sys.argv[2]))\n"
         "(run,) = history.list_runs(here)\n"
         "assert run.id == sys.argv[3] and run.state == 'done', run\n"
-        "assert runs.load_run(here, run.key, run.split, run.settings)\n"
+        "assert load_run(here, run.key, run.split, run.settings)\n"
     )
     command = [sys.executable, "-c", code, disk.root / "w", tmp_path / "t", run]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

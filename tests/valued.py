@@ -1,6 +1,7 @@
 """Runs made as the app makes them, without a workspace."""
 
-from ecoval_core.workspace.runs import Opened, describe_table, split_table, value_split
+from ecoval_core.runs.opened import Opened, describe_table, split_table
+from ecoval_core.runs.run import value_split
 from ecoval_core.workspace.schema import OpenSpec, Settings, SplitSpec
 
 

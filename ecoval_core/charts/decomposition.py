@@ -46,7 +46,7 @@ def quadrant_of(frame: pd.DataFrame) -> pd.Series:
     Parameters
     ----------
     frame : DataFrame
-        :attr:`ecoval_core.workspace.runs.Run.frame`, in any unit.
+        :attr:`ecoval_core.runs.run.Run.frame`, in any unit.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def decomposition_scatter(frame: pd.DataFrame, *, theme: ThemeName, unit: str = 
     Parameters
     ----------
     frame : DataFrame
-        :attr:`ecoval_core.workspace.runs.Run.frame`, in any unit. Rows without a value are left out.
+        :attr:`ecoval_core.runs.run.Run.frame`, in any unit. Rows without a value are left out.
     theme : {"light", "dark"}
     unit : str, default=""
 

@@ -37,7 +37,7 @@ def value_map(
     Parameters
     ----------
     frame : DataFrame of shape (n_samples, ...)
-        :attr:`ecoval_core.workspace.runs.Run.frame`, its values in any unit. Rows without a value or without
+        :attr:`ecoval_core.runs.run.Run.frame`, its values in any unit. Rows without a value or without
         coordinates are left out, and counted in the title.
     coords : array-like of shape (n_samples, 2)
         Coordinates of the rows, in the order of `frame`.

@@ -50,7 +50,7 @@ def value_distribution(
     Parameters
     ----------
     frame : DataFrame
-        :attr:`ecoval_core.workspace.runs.Run.frame`, in any unit.
+        :attr:`ecoval_core.runs.run.Run.frame`, in any unit.
     theme : {"light", "dark"}
     unit : str, default=""
     selected : iterable of int, default=()
@@ -182,7 +182,7 @@ def totals_by(
     Parameters
     ----------
     frame : DataFrame
-        :attr:`ecoval_core.workspace.runs.Run.frame`, in any unit.
+        :attr:`ecoval_core.runs.run.Run.frame`, in any unit.
     by : {"label", "cluster"}
         What is summed over; a continuous target falls into five groups of about the same size.
     limit : int, default=40

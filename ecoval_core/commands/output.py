@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ecoval_core.workspace.exports import to_csv
-from ecoval_core.workspace.recipe import FORMATS as DOWNLOAD_FORMATS
-from ecoval_core.workspace.recipe import WHICH
+from ecoval_core.runs.exports import to_csv
+from ecoval_core.runs.recipe import FORMATS as DOWNLOAD_FORMATS
+from ecoval_core.runs.recipe import WHICH
 
 FORMATS = (".csv", ".parquet")
 

@@ -10,6 +10,7 @@ import click
 import pandas as pd
 
 from ecoval_core.commands.options import PATH
+from ecoval_core.runs.opened import complete_split
 from ecoval_core.tables import Split, read_frame
 from ecoval_core.tables.split_columns import PART_NAMES, Part
 from ecoval_core.tables.split_hints import suggest_splits
@@ -17,7 +18,6 @@ from ecoval_core.tables.splitting import RANDOM, Kind
 from ecoval_core.tables.table import content_digest
 from ecoval_core.terminal import plain
 from ecoval_core.text import join
-from ecoval_core.workspace.runs import complete_split
 from ecoval_core.workspace.schema import OwnFile, SplitSpec
 
 _FILE = {"type": PATH, "metavar": "FILE"}

@@ -14,6 +14,10 @@ from ecoval_core.commands.output import FORMATS, check_out
 from ecoval_core.commands.splitting import describe_split, print_split, read_files
 from ecoval_core.models.catalog import make_model, models_for
 from ecoval_core.models.model_settings import check_parameters, read_parameters
+from ecoval_core.runs.exports import check_parquet
+from ecoval_core.runs.fitting import automatic_clusters
+from ecoval_core.runs.opened import Opened, describe_table, split_table
+from ecoval_core.runs.run import Run, value_split
 from ecoval_core.tables import (
     Fix,
     Split,
@@ -33,15 +37,6 @@ from ecoval_core.valuation.scoring import (
     check_scoring,
     has_probabilities,
     rarest_of_even_share,
-)
-from ecoval_core.workspace.exports import check_parquet
-from ecoval_core.workspace.runs import (
-    Opened,
-    Run,
-    automatic_clusters,
-    describe_table,
-    split_table,
-    value_split,
 )
 from ecoval_core.workspace.schema import OpenSpec, Settings, explain
 

@@ -69,7 +69,7 @@ def read_frame(
     Text may be separated by comma, semicolon, tab, bar or runs of blanks and be encoded in UTF-8, in
     UTF-16 with its mark, as Windows writes Western text, or in the encodings of other alphabets that
     charset-normalizer knows; numbers may have a decimal comma. A quotation mark within quotes is doubled
-    or has a backslash before it. Text that `workspace.exports.to_csv` kept from running as a formula is
+    or has a backslash before it. Text that `runs.exports.to_csv` kept from running as a formula is
     given back as it was. Any of the formats may be packed with gzip (``.csv.gz``). A named index of a
     Parquet file becomes a column. Text keeps words such as None and NA, of which `make_table` says what
     they are; codes with a zero in front stay text.

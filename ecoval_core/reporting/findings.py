@@ -30,11 +30,11 @@ from ecoval_core.reporting.blocks import (
     said,
 )
 from ecoval_core.reporting.figures import plot, points_drawn, thin_out
+from ecoval_core.runs.exports import Unit, unit_of
+from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, known
 from ecoval_core.valuation.record import reliability_warning
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.workspace.exports import Unit, unit_of
-from ecoval_core.workspace.runs import Run
 
 # As many as one page of paper holds.
 MAX_BARS = 30

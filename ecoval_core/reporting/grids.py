@@ -16,9 +16,9 @@ from ecoval_core.evaluation.measures import title_of
 from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.evaluation.verdict import interval_of, signed
 from ecoval_core.reporting.blocks import Grid, cell, more, said
+from ecoval_core.runs.exports import Unit
+from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, known, number
-from ecoval_core.workspace.exports import Unit
-from ecoval_core.workspace.runs import Run
 
 MAX_CLASSES = 30
 MAX_CLUSTERS = 40

@@ -16,9 +16,9 @@ from ecoval_core.evaluation.verdict import describe_effect
 from ecoval_core.reporting import grids
 from ecoval_core.reporting.blocks import Block, Facts, Notice, Plot, Section, Text, said
 from ecoval_core.reporting.figures import plot
+from ecoval_core.runs.exports import Unit
+from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, known
-from ecoval_core.workspace.exports import Unit
-from ecoval_core.workspace.runs import Run
 
 QUESTIONS = {
     "lowest": "What if the lowest values are removed first?",

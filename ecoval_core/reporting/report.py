@@ -26,10 +26,10 @@ from ecoval_core.reporting.blocks import (
     said,
     without_controls,
 )
+from ecoval_core.runs.exports import unit_of
+from ecoval_core.runs.recipe import Recipe, make_recipe, new_labels, recipe_bytes
+from ecoval_core.runs.run import Run
 from ecoval_core.text import file_stem
-from ecoval_core.workspace.exports import unit_of
-from ecoval_core.workspace.recipe import Recipe, make_recipe, new_labels, recipe_bytes
-from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.schema import DEFAULT_UNIT, UnitKind, Verdict
 
 # Nothing is fetched, and no script runs but those named by their digests.

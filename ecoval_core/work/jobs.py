@@ -1,6 +1,6 @@
 """Jobs: tasks under way, a fair queue of them, and how each ended.
 
-A page submits a :class:`~ecoval_core.workspace.tasks.Task` and polls the :class:`Job` it gets back. Equal
+A page submits a :class:`~ecoval_core.runs.tasks.Task` and polls the :class:`Job` it gets back. Equal
 tasks share one job.
 """
 
@@ -14,8 +14,8 @@ from enum import StrEnum
 from typing import Any
 from uuid import uuid4
 
+from ecoval_core.runs.tasks import Task
 from ecoval_core.work.worker import Worker, WorkerLost
-from ecoval_core.workspace.tasks import Task
 
 # Starts the process that does a job.
 Start = Callable[["Job"], Worker]

@@ -11,6 +11,16 @@ import pandas as pd
 from ecoval_core.columns.pictures import thumbnail
 from ecoval_core.files import read
 from ecoval_core.files.header import USUAL, Reading
+from ecoval_core.runs import archive
+from ecoval_core.runs.opened import (
+    Opened,
+    complete_split,
+    describe_table,
+    save_frame,
+    save_opened,
+    split_table,
+)
+from ecoval_core.runs.tasks import IMPORTING, READING, Work, plain, task
 from ecoval_core.tables import (
     MIN_ROWS,
     Fix,
@@ -26,10 +36,7 @@ from ecoval_core.tables.split_hints import suggest_splits
 from ecoval_core.tables.splitting import RANDOM, SPLIT_REASONS
 from ecoval_core.tables.table import content_digest
 from ecoval_core.target_type import Task as TableTask
-from ecoval_core.workspace import archive, runs
-from ecoval_core.workspace.runs import Opened
 from ecoval_core.workspace.schema import DEFAULT_SPLIT, OpenSpec, SplitSpec, key_of
-from ecoval_core.workspace.tasks import IMPORTING, READING, Work, plain, task
 
 # A larger file is not kept to be read again with another header.
 MAX_KEPT_BYTES = 50 * 2**20
@@ -41,7 +48,7 @@ def read_file(work: Work, upload: str, name: str) -> dict[str, Any]:
     """Read an uploaded file; "frame" is the digest of its cells."""
     frame = read.read_frame(work.uploads / upload, name)
     digest = content_digest(frame)
-    runs.save_frame(work.workspace, frame, digest)
+    save_frame(work.workspace, frame, digest)
     return {"frame": digest, "n_rows": len(frame)}
 
 
@@ -63,7 +70,7 @@ def open_table(
     """
     if "sample" in source:
         table = load_sample(source["sample"])
-        spec = runs.describe_table(table, sample=source["sample"])
+        spec = describe_table(table, sample=source["sample"])
         return _open(work, OpenSpec(table=spec, split=split), table)
     if "frame" in source:
         frame = work.frame(source["frame"])
@@ -74,7 +81,7 @@ def open_table(
             kept = np.frombuffer(data, np.uint8)
             work.workspace.save(file_key(content_digest(frame)), "file", kept)
     content, suggested = content_digest(frame), suggest_fixes(empty_words(frame, target))
-    runs.save_frame(work.workspace, frame, content)
+    save_frame(work.workspace, frame, content)
     work.workspace.save(suggestions_key(content), "suggestions", list(suggested), owner=content)
     fixed = clean(frame, fixes)
     try:
@@ -94,9 +101,9 @@ def open_table(
                 | {c: why for c, why in suggested_out.items() if c in excluded and c not in stays}
             )
         excluded = dict(excluded) | reserved
-        split = runs.complete_split(split, fixed)
+        split = complete_split(split, fixed)
         table = make_table(fixed, name, target, task, excluded)
-        spec = runs.describe_table(
+        spec = describe_table(
             table, content=content, fixes=tuple(fixes), sample=sample, reading=reading
         )
         return _open(work, OpenSpec(table=spec, split=split), table)
@@ -132,7 +139,7 @@ def _with_files(work: Work, split: SplitSpec, own: Mapping[str, tuple[str, str]]
     for part, (upload, name) in own.items():
         frame = read.read_frame(work.uploads / upload, name)
         files[part] = {"name": name, "content": content_digest(frame)}
-        runs.save_frame(work.workspace, frame, files[part]["content"])
+        save_frame(work.workspace, frame, files[part]["content"])
     more = {"kind": "files", "column": None, "words": {}, **files}
     return SplitSpec.model_validate(split.model_dump() | more)
 
@@ -171,9 +178,9 @@ def hints_key(content: str, target: str) -> str:
 
 def _open(work: Work, spec: OpenSpec, table: Any) -> dict[str, Any]:
     files = {part: work.frame(file.content) for part, file in spec.split.files.items()}
-    split = runs.split_table(table, spec.split, files, spec.table.fixes)
+    split = split_table(table, spec.split, files, spec.table.fixes)
     opened = Opened(spec.key, spec, split)
-    runs.save_opened(work.workspace, opened)
+    save_opened(work.workspace, opened)
     key, hints = hints_key(table.content, table.target), suggest_splits(table.frame, table.target)
     work.workspace.save(key, "hints", hints, owner=table.content)
     return {"split": opened.key}

@@ -37,6 +37,22 @@ from ecoval_core.evaluation.projection import umap_projection
 from ecoval_core.evaluation.pruning import Effect, measure_effect
 from ecoval_core.models.catalog import make_model
 from ecoval_core.models.parallel import Monitor, Progress
+from ecoval_core.runs.fitting import (
+    estimate_run,
+    fit_rows,
+    fit_values,
+    make_ecoval,
+    rows_in_folds,
+    rows_to_value,
+)
+from ecoval_core.runs.opened import fix_second_file
+from ecoval_core.runs.run import Run, Values, values_of
+from ecoval_core.runs.tasks import (
+    Task,
+    Work,
+    plain,
+    task,
+)
 from ecoval_core.tables.match import Matched, match_columns
 from ecoval_core.tables.prepare import vectorise_new
 from ecoval_core.valuation.cross_valuation import (
@@ -46,17 +62,8 @@ from ecoval_core.valuation.cross_valuation import (
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.work import opening  # noqa: F401 - its tasks are done here as well
 from ecoval_core.work.cluster import cluster
-from ecoval_core.workspace import runs
 from ecoval_core.workspace.history import RunRecord
-from ecoval_core.workspace.rows import rows_in_folds, rows_to_value
-from ecoval_core.workspace.runs import Run, Values, values_of
 from ecoval_core.workspace.schema import Settings
-from ecoval_core.workspace.tasks import (
-    Task,
-    Work,
-    plain,
-    task,
-)
 from ecoval_core.workspace.workspace import Workspace
 
 N_RANDOM, N_REPEATS = 10, 5
@@ -73,7 +80,7 @@ def value(work: Work, key: str, split: str, settings: Settings) -> Values:
     opened = work.opened(split)
     settings.check(opened.table.task)
     started = time.perf_counter()
-    fitted = runs.fit_values(opened.split, settings, progress=work.report)
+    fitted = fit_values(opened.split, settings, progress=work.report)
     seconds = time.perf_counter() - started
     work.save_models(key, fitted)
     return values_of(fitted, seconds)
@@ -88,14 +95,14 @@ def value_run(record: RunRecord) -> Task:
 @task("Timing a few fits", quick=True, is_kept=False)
 def timing(work: Work, split: str, settings: Settings) -> float:
     """Estimate the seconds that a valuation will take."""
-    return runs.estimate_run(work.split(split), settings)
+    return estimate_run(work.split(split), settings)
 
 
 @task("Repeating the valuation", refits=True)
 def repeats(work: Work, run: str) -> list[Values]:
     """Value the rows of a run again with other seeds: of the clusters, the folds and the model."""
     of = work.run(run)
-    ecoval = runs.make_ecoval(of.split, of.settings)
+    ecoval = make_ecoval(of.split, of.settings)
     model = make_model(of.settings.model, of.split.task).set_params(**of.settings.parameters)
     ecoval.set_params(estimator=model)
     if not of.settings.every_row and of.split.rule.weights is None:
@@ -107,9 +114,7 @@ def repeats(work: Work, run: str) -> list[Values]:
     for repeat in range(N_REPEATS):
         ecoval.set_params(random_state=of.settings.random_state + 1 + repeat)
         watch = monitor.part(repeat, N_REPEATS)
-        made.append(
-            values_of(runs.fit_rows(ecoval, of.split, of.settings.every_row, progress=watch))
-        )
+        made.append(values_of(fit_rows(ecoval, of.split, of.settings.every_row, progress=watch)))
     return made
 
 
@@ -287,7 +292,7 @@ class NewRows:
 
 def _match(work: Work, of: Run, frame: str, name: str) -> tuple[Matched, Any]:
     """Return a second file in the columns of a run's table, cleaned alike, and as its model takes it."""
-    fixed = runs.fix_second_file(work.frame(frame), of.opened.spec.table.fixes)
+    fixed = fix_second_file(work.frame(frame), of.opened.spec.table.fixes)
     matched = match_columns(of.table, fixed, name=name, train_ids=of.split.ids_train)
     if of.own_model is not None:
         return matched, of.own_model.inputs(matched.frame)

@@ -10,7 +10,7 @@ import streamlit as st
 
 from ecoval_core.columns.vectors import readable
 from ecoval_core.evaluation.profiles import compare_with_class
-from ecoval_core.workspace.runs import Run
+from ecoval_core.runs.run import Run
 from pages.shared import formats, pictures, reviewing, rows, story
 from pages.shared.session import session
 

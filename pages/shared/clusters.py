@@ -6,8 +6,8 @@ import pandas as pd
 import streamlit as st
 
 from ecoval_core.evaluation.profiles import describe_group
+from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, number
-from ecoval_core.workspace.runs import Run
 from pages.shared import formats, pictures, state, ticks
 from pages.shared.cards import original
 from pages.shared.session import session

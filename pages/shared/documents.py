@@ -10,9 +10,9 @@ import streamlit as st
 
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.reporting import make_report
+from ecoval_core.runs.recipe import Recipe, make_recipe, recipe_bytes
+from ecoval_core.runs.run import Run
 from ecoval_core.text import file_stem
-from ecoval_core.workspace.recipe import Recipe, make_recipe, recipe_bytes
-from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.schema import DEFAULT_UNIT, UnitKind, Verdict
 from pages.shared import formats, layout
 

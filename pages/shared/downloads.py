@@ -8,11 +8,11 @@ from typing import Any
 
 import streamlit as st
 
+from ecoval_core.runs.exports import Format, Which, check_parquet, export_table
+from ecoval_core.runs.run import Run
+from ecoval_core.runs.tasks import Task
 from ecoval_core.text import count_of, file_stem
 from ecoval_core.work import slow
-from ecoval_core.workspace.exports import Format, Which, check_parquet, export_table
-from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.tasks import Task
 from pages.shared import documents, formats, labelling, layout, prunelist, server, state
 from pages.shared.session import session
 

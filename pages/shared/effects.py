@@ -8,7 +8,7 @@ import streamlit as st
 from ecoval_core.evaluation.measures import title_of
 from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.evaluation.verdict import describe_effect, interval_of
-from ecoval_core.workspace.runs import Run
+from ecoval_core.runs.run import Run
 from pages.shared import formats
 
 

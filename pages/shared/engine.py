@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from ecoval_core.runs.tasks import Task
 from ecoval_core.work.jobs import Job, Jobs, JobState, job_key
 from ecoval_core.work.worker import ForkServer, Worker
 from ecoval_core.workspace import history
 from ecoval_core.workspace.history import RunState
-from ecoval_core.workspace.tasks import Task
 from ecoval_core.workspace.workspace import Workspace
 from pages.shared.scratch import make_scratch
 

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from ecoval_core.evaluation.profiles import is_number
-from ecoval_core.workspace.runs import Run
+from ecoval_core.runs.run import Run
 from pages.shared import formats, reviews
 from pages.shared.reviews import target_ranges
 from pages.shared.session import (

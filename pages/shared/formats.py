@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from ecoval_core.models.catalog import title_of
+from ecoval_core.runs import exports
+from ecoval_core.runs.exports import Unit
+from ecoval_core.runs.run import Run
 from ecoval_core.text import number, rank_of
-from ecoval_core.workspace import exports
-from ecoval_core.workspace.exports import Unit
-from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.schema import UnitKind
 from pages.shared.session import session
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from ecoval_core.workspace.runs import Run
+from ecoval_core.runs.run import Run
 from ecoval_core.workspace.schema import Verdict
 from pages.shared import prunelist
 from pages.shared.session import session

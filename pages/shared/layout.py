@@ -9,10 +9,11 @@ import streamlit as st
 from plotly.graph_objects import Figure
 
 from ecoval_core.charts import CHART_CONFIG
+from ecoval_core.runs.opened import Opened
+from ecoval_core.runs.run import Run
+from ecoval_core.runs.tasks import Task
 from ecoval_core.text import count_of, shorten
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, reliability_warning
-from ecoval_core.workspace.runs import Opened, Run
-from ecoval_core.workspace.tasks import Task
 from pages.shared import (
     formats,
     menu,

@@ -12,13 +12,12 @@ from typing import Any
 import streamlit as st
 
 from ecoval_core.files.header import say_header
+from ecoval_core.runs.opened import Opened, load_opened
+from ecoval_core.runs.tasks import Task
 from ecoval_core.tables import Fix, Reading, Table, parse_header
 from ecoval_core.work import opening
 from ecoval_core.work.jobs import Job, JobState
-from ecoval_core.workspace import runs
-from ecoval_core.workspace.runs import Opened
 from ecoval_core.workspace.schema import SplitSpec
-from ecoval_core.workspace.tasks import Task
 from pages.shared import server, splitting, state, uploads
 from pages.shared.session import Refused, Session, data_choices, session
 
@@ -74,7 +73,7 @@ def _take(job: Job) -> None:
         )
         _offer_again(refused)
     else:
-        opened = runs.load_opened(server.workspace(), found["split"])
+        opened = load_opened(server.workspace(), found["split"])
         if opened is None:
             session.complaint = (
                 "The table was opened, but is no longer in the workspace: open it again."

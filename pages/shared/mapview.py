@@ -18,10 +18,10 @@ from ecoval_core.charts.style import palette_of
 from ecoval_core.columns.target import holds_nested
 from ecoval_core.evaluation.projection import pca_projection
 from ecoval_core.evaluation.regions import density, name_regions
+from ecoval_core.runs.run import Run
 from ecoval_core.tables import Table
 from ecoval_core.text import count_of
 from ecoval_core.work import slow
-from ecoval_core.workspace.runs import Run
 from pages.shared import (
     filtering,
     formats,

@@ -11,9 +11,10 @@ import streamlit as st
 
 from ecoval_core.columns.pictures import data_address, detect_grid, holds_pictures, to_image
 from ecoval_core.columns.target import holds_nested
+from ecoval_core.runs.opened import Opened
+from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, number
 from ecoval_core.work import opening
-from ecoval_core.workspace.runs import Opened, Run
 from pages.shared import formats, progress, server
 
 PICTURE_WIDTH = 72

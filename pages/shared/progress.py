@@ -6,8 +6,8 @@ from typing import Any
 
 import streamlit as st
 
+from ecoval_core.runs.tasks import Task
 from ecoval_core.work.jobs import Job, JobState, job_key
-from ecoval_core.workspace.tasks import Task
 from pages.shared import formats, server, state
 from pages.shared.session import jobs as slots
 from pages.shared.session import session

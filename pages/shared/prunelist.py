@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from ecoval_core.evaluation.pruning import Decision, Effect, PruneList
+from ecoval_core.runs.run import Run
 from ecoval_core.work import slow
-from ecoval_core.workspace.runs import Run
 from pages.shared import progress
 from pages.shared.session import fill_widgets as session_widgets
 from pages.shared.session import session

@@ -10,10 +10,10 @@ import streamlit as st
 from ecoval_core import charts
 from ecoval_core.charts.curves import point_of
 from ecoval_core.evaluation.curves import STRATEGIES, count_refits, standing_of, summarise_curves
+from ecoval_core.runs.run import Run
+from ecoval_core.runs.tasks import Task
 from ecoval_core.work import slow
 from ecoval_core.work.slow import N_RANDOM, Curves
-from ecoval_core.workspace.runs import Run
-from ecoval_core.workspace.tasks import Task
 from pages.shared import effects, layout, progress, prunelist, state
 from pages.shared.session import session
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from ecoval_core.workspace.runs import Run
+from ecoval_core.runs.run import Run
 from pages.shared import labelling, prunelist
 from pages.shared.session import session
 

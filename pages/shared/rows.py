@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
-from ecoval_core.workspace.runs import Run
+from ecoval_core.runs.run import Run
 from pages.shared import formats, pictures
 from pages.shared.session import selected_positions
 

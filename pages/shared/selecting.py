@@ -8,7 +8,7 @@ from plotly.graph_objects import Figure
 
 from ecoval_core import charts
 from ecoval_core.charts.selection import Mode, rows_behind
-from ecoval_core.workspace.runs import Run
+from ecoval_core.runs.run import Run
 from pages.shared import formats, layout, state
 from pages.shared.pointmap.chart import Touch, live_chart
 from pages.shared.session import session

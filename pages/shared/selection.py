@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of
-from ecoval_core.workspace.runs import Run
 from pages.shared import filtering, formats, prunelist, state
 from pages.shared.session import Session, session
 

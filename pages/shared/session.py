@@ -20,11 +20,12 @@ import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.runs.opened import Opened
+from ecoval_core.runs.run import Run
 from ecoval_core.tables import Fix, Reading
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES
 from ecoval_core.work.jobs import Job
-from ecoval_core.workspace.runs import Opened, Run
 from ecoval_core.workspace.schema import (
     DEFAULT_UNIT,
     Below,

@@ -12,14 +12,15 @@ from uuid import uuid4
 
 import streamlit as st
 
+from ecoval_core.runs.opened import Opened, load_opened
+from ecoval_core.runs.run import Run, load_run
+from ecoval_core.runs.tasks import Task
 from ecoval_core.work import slow
 from ecoval_core.work.jobs import Job
-from ecoval_core.workspace import history, runs
+from ecoval_core.workspace import history
 from ecoval_core.workspace.history import RunRecord
-from ecoval_core.workspace.runs import Opened, Run
 from ecoval_core.workspace.schema import RunSpec, Settings
 from ecoval_core.workspace.store import Result
-from ecoval_core.workspace.tasks import Task
 from pages.shared import reviews, server, windows
 from pages.shared.session import Session, session
 
@@ -73,9 +74,9 @@ def find_record(run: str) -> RunRecord | None:
     return history.find_run(server.workspace(), run)
 
 
-def load_run(record: RunRecord) -> Run | None:
+def open_record(record: RunRecord) -> Run | None:
     """Return a finished run at the weight it was made with, or None."""
-    return runs.load_run(server.workspace(), record.key, record.split, record.settings)
+    return load_run(server.workspace(), record.key, record.split, record.settings)
 
 
 def start_run(new: Opened, settings: Settings) -> None:
@@ -120,7 +121,7 @@ def open_run(run: str, *, keep_table: bool = False, review: str | None = None) -
     if record is None:
         return False
     if not keep_table:
-        found = runs.load_opened(workspace, record.split)
+        found = load_opened(workspace, record.split)
         if found is None:
             return False
         open_table(found)
@@ -193,7 +194,7 @@ def _asked(run: str) -> tuple[str, float, str]:
 
 def _weigh(record: RunRecord | None) -> Run | None:
     """Keep a run at the weight chosen, if it is finished."""
-    found = None if record is None else load_run(record)
+    found = None if record is None else open_record(record)
     if record is None or found is None:
         Session.weighted_run.forget()
         return None
@@ -277,7 +278,7 @@ def restore_from_address() -> None:
     named = st.query_params.to_dict()
     table, asked, review = (named.get(name, "") for name in ("data", "run", "review"))
     is_open = bool(asked) and open_run(asked, review=review)
-    found = runs.load_opened(server.workspace(), table) if table else None
+    found = load_opened(server.workspace(), table) if table else None
     if found is not None and (not is_open or _has_same_cells(found)):
         open_table(found)
     if (later := named.get("next")) and is_open and find_record(later) is not None:

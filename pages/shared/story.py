@@ -8,9 +8,9 @@ import streamlit as st
 from ecoval_core import charts
 from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.profiles import describe_group
+from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of
 from ecoval_core.valuation.quality import nearest_neighbors
-from ecoval_core.workspace.runs import Run
 from pages.shared import formats, labelling, pictures, prunelist, rows, selection, state
 from pages.shared.session import session
 

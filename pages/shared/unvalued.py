@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
+from ecoval_core.runs.opened import Opened
 from ecoval_core.text import join
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.workspace.runs import Opened
 from ecoval_core.workspace.schema import Settings, SplitSpec
 from pages.shared import formats, state
 from pages.shared.session import session

@@ -9,6 +9,9 @@ import streamlit as st
 
 from ecoval_core.models.catalog import make_model, models_for
 from ecoval_core.models.model_settings import SETTINGS, check_parameters
+from ecoval_core.runs.fitting import automatic_clusters, rows_per_fit, rows_to_value
+from ecoval_core.runs.opened import Opened
+from ecoval_core.runs.tasks import Task
 from ecoval_core.text import number
 from ecoval_core.valuation.planning import cluster_bounds
 from ecoval_core.valuation.scoring import (
@@ -18,10 +21,7 @@ from ecoval_core.valuation.scoring import (
     rarest_of_even_share,
 )
 from ecoval_core.work import slow
-from ecoval_core.workspace.rows import rows_per_fit, rows_to_value
-from ecoval_core.workspace.runs import Opened, automatic_clusters
 from ecoval_core.workspace.schema import Settings
-from ecoval_core.workspace.tasks import Task
 from pages.shared import formats, progress, state, unvalued
 from pages.shared.session import (
     Session,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from ecoval_core.evaluation.verdict import Verdict
+from ecoval_core.runs.run import Run
 from ecoval_core.work import slow
-from ecoval_core.workspace.runs import Run
 from pages.shared import formats, progress, removal
 
 

@@ -15,9 +15,11 @@ from pathlib import Path
 from small_runs import cleaned_table, curves, keep
 
 from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.runs import archive, recipe
+from ecoval_core.runs.opened import save_frame, save_opened
+from ecoval_core.runs.run import value_split, values_of
 from ecoval_core.work import slow
-from ecoval_core.workspace import archive, history, recipe, runs
-from ecoval_core.workspace.runs import value_split, values_of
+from ecoval_core.workspace import history
 from ecoval_core.workspace.schema import Review, RunSpec, Settings
 from ecoval_core.workspace.store import DATABASE
 from ecoval_core.workspace.workspace import Workspace
@@ -35,8 +37,8 @@ def make(folder: Path) -> None:
     frame, opened = cleaned_table()
     run = value_split(opened, SETTINGS)
     workspace = Workspace(folder, folder / "temporary")
-    runs.save_frame(workspace, frame, opened.spec.table.content)
-    runs.save_opened(workspace, opened)
+    save_frame(workspace, frame, opened.spec.table.content)
+    save_opened(workspace, opened)
     spec = RunSpec(table=opened.spec.table, split=opened.spec.split, settings=SETTINGS)
     run_id = history.start_run(workspace, spec, frame=opened.table.content, name="Golden")
     arguments = {"key": run.key, "split": opened.key, "settings": SETTINGS.dump()}

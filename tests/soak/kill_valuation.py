@@ -24,12 +24,14 @@ import numpy as np
 import pandas as pd
 import psutil
 
+from ecoval_core.runs.run import load_run, value_split
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from browser import AppServer, running_server
 from visitor import Visitor
 
-from ecoval_core.workspace import history, runs
+from ecoval_core.workspace import history
 from ecoval_core.workspace.store import DATABASE
 from ecoval_core.workspace.workspace import Workspace
 
@@ -152,11 +154,11 @@ def compare(workspace: Workspace, n_runs: int) -> list[str]:
     if len(found) != n_runs:
         wrong.append(f"{len(found)} runs instead of {n_runs}")
     for record in found:
-        run = runs.load_run(workspace, record.key, record.split, record.settings)
+        run = load_run(workspace, record.key, record.split, record.settings)
         if run is None:
             wrong.append(f"{record.name} is half there")
             continue
-        expected = runs.value_split(run.opened, run.settings).ecoval.values_
+        expected = value_split(run.opened, run.settings).ecoval.values_
         if run.ecoval.values_.tobytes() != expected.tobytes():
             wrong.append(f"{record.name} has other values")
     print(f"{len(found)} runs valued again in this process", flush=True)

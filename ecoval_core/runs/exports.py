@@ -18,10 +18,10 @@ import pyarrow as pa
 
 from ecoval_core.evaluation.pruning import Decision
 from ecoval_core.files.delimited import guard_formulas
+from ecoval_core.runs.run import Run
 from ecoval_core.text import decimals_of, number
 from ecoval_core.valuation.record import LEAST_SURPLUS
 from ecoval_core.valuation.scoring import SCORINGS
-from ecoval_core.workspace.runs import Run
 from ecoval_core.workspace.schema import DEFAULT_UNIT, UnitKind
 
 Which = Literal["kept", "removed", "all_values"]

@@ -15,11 +15,11 @@ from pydantic import Field, ValidationError, model_validator
 
 from ecoval_core.evaluation.pruning import Decision, PruneList
 from ecoval_core.models.parallel import Progress
+from ecoval_core.runs.exports import Format, Which, export_table
+from ecoval_core.runs.opened import Opened, make_spec_table, split_table
+from ecoval_core.runs.run import Run, value_split
 from ecoval_core.tables import Split, Table, load_sample
 from ecoval_core.tables.table import content_digest
-from ecoval_core.workspace import runs
-from ecoval_core.workspace.exports import Format, Which, export_table
-from ecoval_core.workspace.runs import Opened, Run
 from ecoval_core.workspace.schema import (
     DEFAULT_UNIT,
     Document,
@@ -255,8 +255,8 @@ def open_table(
                 f"({len(given):,} rows), that of {wanted.name!r} had {wanted.content}."
             )
         is_same &= found == wanted.content
-    table = runs.make_spec_table(spec, frame, name)
-    return RecipeTable(table, runs.split_table(table, how, files, spec.fixes), is_same)
+    table = make_spec_table(spec, frame, name)
+    return RecipeTable(table, split_table(table, how, files, spec.fixes), is_same)
 
 
 @dataclass(frozen=True)
@@ -316,7 +316,7 @@ def replay(
 ) -> Replay:  # fmt: skip
     """Value a table again as a recipe says."""
     spec = OpenSpec(table=recipe.run.table, split=recipe.run.split)
-    run = runs.value_split(
+    run = value_split(
         Opened(spec.key, spec, opened.split), recipe.run.settings, n_jobs=n_jobs, progress=progress
     )
     return Replay(recipe, run, opened.is_same)

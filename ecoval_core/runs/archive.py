@@ -20,12 +20,14 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, ValidationError, model_validator
 
+from ecoval_core.runs.fitting import rows_to_value
+from ecoval_core.runs.opened import Opened, make_spec_table, save_frame, save_opened, split_table
+from ecoval_core.runs.run import Values
+from ecoval_core.runs.tasks import TASKS, Task
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.record import Findings
-from ecoval_core.workspace import history, runs
+from ecoval_core.workspace import history
 from ecoval_core.workspace.results import read_result
-from ecoval_core.workspace.rows import rows_to_value
-from ecoval_core.workspace.runs import Opened, Values
 from ecoval_core.workspace.schema import (
     Digest,
     Document,
@@ -37,7 +39,6 @@ from ecoval_core.workspace.schema import (
     key_of,
     versions,
 )
-from ecoval_core.workspace.tasks import TASKS, Task
 from ecoval_core.workspace.workspace import Workspace
 
 VERSION = 2
@@ -164,14 +165,14 @@ def import_run(workspace: Workspace, path: Path, *, visitor: str = "") -> str:
         if content_digest(frame) != manifest.run.table.content:
             raise ArchiveError("The table in this file is not the one that its run was made from.")
         spec = OpenSpec(table=manifest.run.table, split=manifest.run.split)
-        table = runs.make_spec_table(spec.table, frame)
+        table = make_spec_table(spec.table, frame)
         files = {part: read_result(members[part], pd.DataFrame) for part in spec.split.files}
         for part, file in spec.split.files.items():
             if content_digest(files[part]) != file.content:
                 raise ArchiveError(
                     f"The {part} rows in this file are not those that its run was made with."
                 )
-        split = runs.split_table(table, spec.split, files, spec.table.fixes)
+        split = split_table(table, spec.split, files, spec.table.fixes)
         opened = Opened(manifest.run.opened_key, spec, split)
         if spec.split.kind != "given":
             manifest.run.settings.check(table.task)
@@ -279,9 +280,9 @@ def _save(
     """Keep what an archive holds, and return the id of its run."""
     key = _key_here(workspace, manifest, members[_VALUES])
     for digest, frame in frames.items():
-        runs.save_frame(workspace, frame, digest)
+        save_frame(workspace, frame, digest)
     if workspace.result(opened.key) is None:
-        runs.save_opened(workspace, opened)
+        save_opened(workspace, opened)
     settings = manifest.run.settings.dump()
     arguments = {"key": key, "split": opened.key, "settings": settings}
     made: list[tuple[str, str, Any, str, dict[str, Any]]] = [

@@ -19,12 +19,13 @@ import pandas as pd
 from pydantic import BaseModel, TypeAdapter
 
 from ecoval_core.models.parallel import Progress
+from ecoval_core.runs.fitting import fit_values
+from ecoval_core.runs.opened import Opened, load_frame, load_opened
+from ecoval_core.runs.own_model import MAX_MODEL_BYTES
+from ecoval_core.runs.run import Run, load_run
 from ecoval_core.tables import Split
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.workspace import runs
-from ecoval_core.workspace.own_model import MAX_MODEL_BYTES
-from ecoval_core.workspace.runs import Opened, Run
 from ecoval_core.workspace.schema import Settings, key_of
 from ecoval_core.workspace.workspace import Workspace
 
@@ -151,7 +152,7 @@ class Work:
 
     def opened(self, split: str) -> Opened:
         """Return an opened table by its key."""
-        found = runs.load_opened(self.workspace, split)
+        found = load_opened(self.workspace, split)
         if found is None:
             raise ValueError("The table of this work is no longer in the workspace: open it again.")
         return found
@@ -162,7 +163,7 @@ class Work:
 
     def frame(self, digest: str) -> pd.DataFrame:
         """Return a frame by its digest."""
-        found = runs.load_frame(self.workspace, digest)
+        found = load_frame(self.workspace, digest)
         if found is None:
             raise ValueError("The file of this work is no longer in the workspace: load it again.")
         return found
@@ -174,7 +175,7 @@ class Work:
         if kept is not None:
             settings = Settings.model_validate(kept.arguments["settings"])
             settings = settings.replace(extrinsic_weight=weight)
-            run = runs.load_run(self.workspace, key, kept.arguments["split"], settings)
+            run = load_run(self.workspace, key, kept.arguments["split"], settings)
         if run is None:
             raise ValueError(
                 "The run of this work is no longer in the workspace: value the rows again."
@@ -192,7 +193,7 @@ class Work:
                     "notebook with value_samples."
                 )
             settings = run.settings
-            fitted = runs.fit_values(run.split, settings, progress=self.report)
+            fitted = fit_values(run.split, settings, progress=self.report)
             self.save_models(run.key, fitted)
         return fitted.reweight(run.settings.extrinsic_weight)
 

@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from ecoval_core.models.catalog import name_of
+from ecoval_core.runs.opened import Opened, describe_table, save_opened, split_table
+from ecoval_core.runs.own_model import save_own_model
+from ecoval_core.runs.run import Values, values_of
+from ecoval_core.runs.tasks import Work
+from ecoval_core.tables import make_table
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.record import Findings
-from ecoval_core.workspace import history, runs
-from ecoval_core.workspace.own_model import save_own_model
-from ecoval_core.workspace.runs import Opened, Values
+from ecoval_core.workspace import history
 from ecoval_core.workspace.schema import OpenSpec, RunSpec, Settings, SplitSpec, key_of
-from ecoval_core.workspace.tasks import Work
 from ecoval_core.workspace.workspace import Workspace
 
 PART, TARGET = "part", "target"
@@ -43,10 +45,10 @@ def take_values(
     table, target, part = _join(frame, target, test)
     opened = _open(table, name, target, fitted.task_, part)
     settings = _settings(fitted)
-    values = _in_labels_of(runs.values_of(fitted), opened, fitted.labels_)
+    values = _in_labels_of(values_of(fitted), opened, fitted.labels_)
     digest = blake2b(fitted.values_.tobytes() + fitted.standard_errors_.tobytes()).hexdigest()
     key = key_of("given", opened.key, settings.dump(), digest)
-    runs.save_opened(workspace, opened)
+    save_opened(workspace, opened)
     arguments = {"key": key, "split": opened.key, "settings": settings.dump()}
     workspace.save(key, "value", values, owner=opened.key, arguments=arguments)
     one = _first(fitted)
@@ -89,12 +91,12 @@ def _free(name: str, frame: pd.DataFrame) -> str:
 
 def _open(table: pd.DataFrame, name: str, target: str, task: Any, part: str | None) -> Opened:
     excluded = {} if part is None else {part: "says which part a row is in"}
-    made = runs.make_table(table, name, target, task, excluded)
+    made = make_table(table, name, target, task, excluded)
     if len(made.unlabelled_ids):
         row = int(made.unlabelled_ids[0])
         raise ValueError(f"Row {row} has no target in column {target!r}: every row needs one.")
-    spec = OpenSpec(table=runs.describe_table(made), split=SplitSpec(kind="given", column=part))
-    return Opened(spec.key, spec, runs.split_table(made, spec.split))
+    spec = OpenSpec(table=describe_table(made), split=SplitSpec(kind="given", column=part))
+    return Opened(spec.key, spec, split_table(made, spec.split))
 
 
 def _first(fitted: EcoVal | CrossValuation) -> Any:
