@@ -9,14 +9,16 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import urljoin
 from weakref import WeakKeyDictionary
 
 import pytest
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    Error,
     Page,
     WebSocket,
     expect,
@@ -35,7 +37,8 @@ PATIENCE = 180_000
 # For servers that draw no map: to compile UMAP takes as long as many a test.
 WITHOUT_MAPS = {"ECOVAL_WARM_UP": "0"}
 ARGUMENTS = [
-    "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    "--no-sandbox", "--host-resolver-rules=MAP ecoval.example 127.0.0.1",
+    "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
     # Maps need a graphics processor, emulated here; to put pages together on it takes half of all time.
     "--disable-gpu-compositing", "--disable-background-networking",
     # So that a new page finds the scripts compiled that one before it has used: 2 s to open it, not 4.
@@ -158,12 +161,10 @@ def follow(page: Page) -> Page:
 
 
 @contextmanager
-def chromium(*arguments):
-    """A browser, told further arguments; Playwright waits with the patience of these tests."""
+def chromium():
+    """A browser; Playwright waits with the patience of these tests."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*ARGUMENTS, *arguments]
-        )
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         expect.set_options(timeout=PATIENCE)
         try:
             yield browser
@@ -171,41 +172,49 @@ def chromium(*arguments):
             browser.close()
 
 
-# Contexts whose visitor has left, by browser and options: to load Streamlit's scripts into a new one takes
-# three seconds more, so the next visitor gets one of them, without its cookies. A page that stays open in it
-# keeps the process of its site, and with it the compiled scripts.
-_free: WeakKeyDictionary[Browser, dict[str, list[BrowserContext]]] = WeakKeyDictionary()
+# Profiles whose visitor has left. The next visitor gets one of them, without its cookies: to load and compile
+# Streamlit's scripts takes a new one six seconds. A page that stays open keeps what is compiled.
+_free: WeakKeyDictionary[Browser, list[BrowserContext]] = WeakKeyDictionary()
 
 
 @contextmanager
-def visiting(browser, address, **options):
-    """A page of a new visitor that notes whatever is asked of another host."""
-    options = {"viewport": {"width": 1280, "height": 900}, **options}
-    free = _free.setdefault(browser, {}).setdefault(repr(options), [])
-    context = free.pop() if free else browser.new_context(**options)
-    page = follow(context.new_page())
-    outside = []
-    page.on(
-        "request",
-        lambda request: (
-            outside.append(request.url)
-            if request.url.startswith("http") and not request.url.startswith(address)
-            else None
-        ),
-    )
-    page.set_default_timeout(PATIENCE)
+def profile(browser):
+    """A browser profile that has no cookies and no storage."""
+    free = _free.setdefault(browser, [])
+    context = free.pop() if free else browser.new_context()
+    context.set_default_timeout(PATIENCE)
     try:
-        yield page
-        assert outside == []
+        yield context
     except BaseException:
         context.close()
         raise
-    stays, *left = context.pages or [context.new_page()]
-    stays.goto(f"{address}/_stcore/health")
+    *left, stays = context.pages
+    with suppress(Error):  # its server may have gone
+        stays.goto(urljoin(stays.url, "/_stcore/health"))
     for page in left:
         page.close()
     context.set_storage_state({})
     free.append(context)
+
+
+@contextmanager
+def visiting(browser, address, *, viewport=None, color_scheme=None):
+    """A page of a new visitor that notes whatever is asked of another host."""
+    outside = []
+    with profile(browser) as context:
+        page = follow(context.new_page())
+        page.set_viewport_size(viewport or {"width": 1280, "height": 900})
+        page.emulate_media(color_scheme=color_scheme)
+        page.on(
+            "request",
+            lambda request: (
+                outside.append(request.url)
+                if request.url.startswith("http") and not request.url.startswith(address)
+                else None
+            ),
+        )
+        yield page
+        assert outside == []
 
 
 def widget(page: Page, key: str):

@@ -5,6 +5,8 @@ import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -54,7 +56,7 @@ def unchanged_main():
     sys.modules["__main__"] = MAIN
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
     """Chromium; each visit has a profile of its own."""
     with chromium() as browser:
@@ -94,6 +96,12 @@ def visit(valuations):
         return wait(open_app({"run": run, **query}, screen))
 
     return visit
+
+
+def run_apart(coroutine):
+    """Run a coroutine in a thread: in the main one Playwright's loop runs, once there is a browser."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def split_and_spoil(X, y, n_train, n_val, share=0.15, seed=0):

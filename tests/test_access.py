@@ -2,7 +2,7 @@
 
 import re
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -11,13 +11,12 @@ from urllib.parse import urlsplit
 import pytest
 from browser import (
     IN_CHROMIUM,
-    PATIENCE,
     WITHOUT_MAPS,
     AppServer,
-    chromium,
     follow,
     idle,
     press,
+    profile,
     running_server,
     widget,
 )
@@ -46,25 +45,17 @@ REFUSED = "nobody has said who may use it"
 pytestmark = IN_CHROMIUM
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with chromium("--host-resolver-rules=MAP ecoval.example 127.0.0.1") as browser:
-        yield browser
-
-
 @pytest.fixture
 def new_page(browser):
     """Opens a page in a browser profile of its own."""
-    contexts = []
+    with ExitStack() as profiles:
 
-    def open_page():
-        contexts.append(browser.new_context(viewport={"width": 1280, "height": 800}))
-        contexts[-1].set_default_timeout(PATIENCE)
-        return follow(contexts[-1].new_page())
+        def open_page():
+            page = profiles.enter_context(profile(browser)).new_page()
+            page.set_viewport_size({"width": 1280, "height": 800})
+            return follow(page)
 
-    yield open_page
-    for context in contexts:
-        context.close()
+        yield open_page
 
 
 @pytest.fixture(scope="module")

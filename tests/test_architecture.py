@@ -82,6 +82,7 @@ def test_modules_of_a_package_do_not_import_in_circles():
     assert arrows == {}
 
 
+@pytest.mark.slow
 def test_importing_the_core_brings_in_neither_streamlit_nor_what_is_slow():
     code = (
         "import sys, pkgutil, importlib, ecoval_core\n"
@@ -93,6 +94,7 @@ def test_importing_the_core_brings_in_neither_streamlit_nor_what_is_slow():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_command_line_needs_nothing_that_windows_lacks():
     code = (
         "import sys\n"

@@ -57,6 +57,7 @@ def test_ranks_are_in_percent_and_ties_share_theirs():
     assert result.disagreements(2).index.tolist() == [0, 6]
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_true_correlation(monkeypatch):
     """In nine of ten samples, also where fewer rows are drawn than there are."""
     monkeypatch.setattr(comparison, "MAX_DRAWN_ROWS", 40)

@@ -43,6 +43,7 @@ def tables(draw):
 
 @given(tables(), st.sampled_from(["tree", "knn", "logistic"]), st.booleans())
 @settings(max_examples=40, deadline=None)
+@pytest.mark.slow
 def test_any_small_table_is_valued_and_sums_up(table, model, own_validation):
     X, y, n_clusters = table
     classes = np.unique(y)

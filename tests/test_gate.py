@@ -1,8 +1,7 @@
 """What stands before Streamlit: which request it lets through, and what it makes of the answers."""
 
-import asyncio
-
 import pytest
+from conftest import run_apart
 
 from pages.shared import access, gate, uploads
 from pages.shared.gate import Gate
@@ -50,7 +49,7 @@ def ask(app, path="/", method="GET", headers=HERE, kind="http"):
         "scheme": kind, "root_path": "", "http_version": "1.1",
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
     }  # fmt: skip
-    asyncio.run(Gate(app)(scope, receive, send))
+    run_apart(Gate(app)(scope, receive, send))
     if kind == "websocket":
         return sent
     answer = [(name.decode().lower(), value.decode()) for name, value in sent[0]["headers"]]
@@ -158,6 +157,6 @@ def test_app_that_fails_answers_with_the_headers_too():
         sent.append(message)
 
     with pytest.raises(RuntimeError, match="broken"):
-        asyncio.run(SecurityHeaders(fail)({"type": "http", "method": "GET"}, None, send))
+        run_apart(SecurityHeaders(fail)({"type": "http", "method": "GET"}, None, send))
     assert sent[0]["status"] == 500
     assert (b"content-security-policy", b"frame-ancestors 'none'") in sent[0]["headers"]

@@ -1,6 +1,5 @@
 """What the map's browser side sends and fetches, without a browser."""
 
-import asyncio
 import gzip
 import importlib
 import json
@@ -8,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import run_apart
 from starlette.applications import Starlette
 
 from ecoval_core.charts.points import PointData
@@ -88,7 +88,7 @@ def test_each_gesture_is_answered_once_and_in_its_order():
 
 def ask(path, encoding="gzip"):
     """Status, headers and body of an answer of the map's routes."""
-    return asyncio.run(_ask(Starlette(routes=ROUTES), path, encoding))
+    return run_apart(_ask(Starlette(routes=ROUTES), path, encoding))
 
 
 async def _ask(app, path, encoding):

@@ -55,6 +55,7 @@ def do(workspace, task):
     return task.definition.function(work, **task.typed_arguments())
 
 
+@pytest.mark.slow
 def test_run_has_the_values_and_refits_the_model_that_came_with_them(workspace, flowers, fitted):
     train, test = flowers[:80], flowers[110:]
     run = run_of(workspace, take_values(workspace, fitted, train, "target", test, "iris"))

@@ -62,11 +62,13 @@ def check_models(here, run, monkeypatch):
 
 
 @pytest.mark.parametrize(("task", "model"), CASES)
+@pytest.mark.slow
 def test_kept_models_value_new_rows_as_those_fitted_again(task, model, tmp_path, monkeypatch):
     here = Workspace(tmp_path, tmp_path / "temporary")
     check_models(here, value(here, task, model), monkeypatch)
 
 
+@pytest.mark.slow
 def test_kept_models_of_every_fold_value_new_rows_as_those_fitted_again(tmp_path, monkeypatch):
     here = Workspace(tmp_path, tmp_path / "temporary")
     run = value(here, "classification", "naive_bayes", every_row=True, balanced=True)

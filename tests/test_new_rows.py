@@ -88,6 +88,7 @@ def test_baseline_of_every_row_takes_the_folds_of_the_run(work, folded):
 
 
 @pytest.mark.parametrize("which", ["run", "folded"])
+@pytest.mark.slow
 def test_repeats_value_the_same_rows_with_other_seeds(work, which, request):
     run = request.getfixturevalue(which)
     repeats = [one.at(0.25).values_ for one in do(work, slow.repeats(run.key))]

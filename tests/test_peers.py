@@ -222,6 +222,7 @@ def test_unknown_baseline_error_lists_those_on_offer():
 
 
 @pytest.mark.parametrize("key", BASELINES)
+@pytest.mark.slow
 def test_cross_baseline_is_mean_over_folds_that_train_on_the_row(key):
     X, y = blobs(40, [3, 4])
     model = GaussianNB()

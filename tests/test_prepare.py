@@ -157,6 +157,7 @@ def test_small_classes_have_a_row_in_each_part():
     st.integers(0, 100),
 )
 @settings(max_examples=30, deadline=None)
+@pytest.mark.slow
 def test_the_split_covers_every_class(sizes, proportions, seed):
     try:
         prepared = prepare(labels_table(sizes), proportions=proportions, random_state=seed)

@@ -69,6 +69,7 @@ def test_missing_and_infinite_numbers_are_refused(project, wrong):
         project(X)
 
 
+@pytest.mark.slow
 def test_umap_separates_blobs_and_is_deterministic(blobs):
     X, labels = blobs
     result = umap_projection(X)

@@ -98,6 +98,7 @@ def case(request, tmp_path_factory):
     return file, run, rules, decisions
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_bytes(case, tmp_path):
     file, run, rules, decisions = case
     unit = "score" if run.settings.balanced else "share"

@@ -94,6 +94,7 @@ def test_a_cluster_that_holds_the_last_points_of_a_class_is_refitted_cold(digits
 
 
 @pytest.mark.parametrize("backend", ["threading", "loky"])
+@pytest.mark.slow
 def test_parallel_refits_give_the_same_bits(cancer, labels, backend):
     problem = make_problem(cancer, LogisticRegression(max_iter=1000))
     serial = leave_clusters_out(problem, labels)
@@ -114,6 +115,7 @@ class ThreadCounter(ClassifierMixin, BaseEstimator):
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.slow
 def test_every_fit_is_held_to_one_thread(cancer, labels, n_jobs):
     result = leave_clusters_out(make_problem(cancer, ThreadCounter()), labels, n_jobs=n_jobs)
     assert (result.output_val == np.float32(0.01)).all()

@@ -72,6 +72,7 @@ def test_efficiency_and_cluster_consistency_hold(diabetes, scoring):
     [(Ridge(), 0.9), (HistGradientBoostingRegressor(max_iter=40), 0.7)],
     ids=["ridge", "boosting"],
 )
+@pytest.mark.slow
 def test_shifted_targets_rank_low_and_removing_them_helps(friedman, estimator, auc):
     X, y, shifted, X_val, y_val, X_test, y_test = friedman
     ecoval = EcoVal(estimator, random_state=0).fit(X, y, X_val, y_val)

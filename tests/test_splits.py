@@ -94,6 +94,7 @@ def test_later_rows_never_teach_earlier_ones(written):
     assert run.frame["value"].sum() == pytest.approx(run.ecoval.surplus_)
 
 
+@pytest.mark.slow
 def test_targets_that_are_random_by_patient_give_no_surplus_by_group():
     settings = Settings(
         model="random_forest", n_clusters=6, scoring="probability", parameters={"n_estimators": 25}

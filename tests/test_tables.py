@@ -601,6 +601,7 @@ def test_targets_become_plain_arrays(values, task, expected):
     assert array.tolist() == expected.tolist()
 
 
+@pytest.mark.slow
 def test_tables_of_numbers_need_neither_streamlit_nor_skrub():
     code = (
         "import sys; from ecoval_core.tables.prepare import prepare; "

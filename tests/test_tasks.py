@@ -116,6 +116,7 @@ def page(digest):
         st.write(", ".join(f"{row.label}: {row.n}" for row in found.itertuples()))
 
 
+@pytest.mark.slow
 def test_new_task_is_one_function_and_one_call_in_a_page(engine, tmp_path):
     frame = make_frame(60)
     workspace, digest = engine.workspace(tmp_path), content_digest(frame)

@@ -66,6 +66,7 @@ def test_identical_rows_get_equal_values(cancer, n_clusters):
 
 
 @pytest.mark.parametrize("estimator", [None, RandomForestClassifier(5)])
+@pytest.mark.slow
 def test_one_seed_gives_the_same_bits_for_any_n_jobs(cancer, estimator):
     def run(seed, n_jobs):
         ecoval = EcoVal(estimator, n_clusters=6, n_jobs=n_jobs, random_state=seed)
