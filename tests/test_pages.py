@@ -616,6 +616,16 @@ def test_filters_narrow_the_table_and_do_no_harm_to_another(visit):
     assert go(app, "explore").dataframe[0].value["label"].nunique() == 3
 
 
+def test_status_says_how_many_of_the_selected_rows_pass_the_filters(visit):
+    app = visit("explore")
+    labels = run_of(app).frame["label"]
+    is_one = labels == labels.iloc[0]
+    select(app, [*labels.index[is_one][:2], *labels.index[~is_one][:3]])
+    assert "pass the filters" not in text(app)
+    check(app.multiselect(key="filter_labels").set_value([labels.iloc[0]]).run())
+    assert "Selected: 5, 2 pass the filters" in text(app)
+
+
 def test_selection_is_saved_by_name_selected_again_and_deleted(visit):
     app = visit("explore", "wine")
     frame = run_of(app).frame

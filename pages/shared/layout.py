@@ -15,6 +15,7 @@ from ecoval_core.runs.tasks import Task
 from ecoval_core.text import count_of, shorten
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, reliability_warning
 from pages.shared import (
+    filtering,
     formats,
     menu,
     progress,
@@ -117,11 +118,18 @@ def _describe(opened: Opened, run: Run | None) -> str:
     if run is not None:
         decided = prunelist.decide(run)
         parts.append(f"{len(run.frame):,} valued")
-        parts.append(f"Selected: {len(session.selected_ids):,}")
+        parts.append(_describe_selection(run))
         parts.append(f"To prune: {len(decided.reasons):,}")
         if len(decided.spared):
             parts.append(f"{len(decided.spared):,} more kept by the limit of their class")
     return " · ".join(parts)
+
+
+def _describe_selection(run: Run) -> str:
+    told = f"Selected: {len(session.selected_ids):,}"
+    n_passing = len(filtering.focus(run)) if session.selected_ids else 0
+    is_narrowed = n_passing < len(session.selected_ids)
+    return f"{told}, {n_passing:,} pass the filters" if is_narrowed else told
 
 
 def _draw_switcher(opened: Opened, run: Run | None) -> None:
