@@ -1,9 +1,10 @@
-"""Seconds from a gesture on Explore and on Decompose to its answer, in Chromium with WebGL in software.
+"""Seconds from a gesture on Explore to its answer, in Chromium with WebGL in software.
 
 ``python benchmarks/explore_gestures.py`` puts tables with a given number of valued rows into a workspace of
 its own (values and places on the map are drawn, not computed), starts the app, and makes the gestures of
 ``map_gestures.py`` there. "count" is the frame in which the page tells the new selection, "map" that in
-which the map has the new colours, "whole" that in which the script has come to its end.
+which the map has the new colours, "inspector" that in which a row's story is there, "whole" that in which the
+script has come to its end.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from map_gestures import CHROMIUM, FLAGS, WATCH, drag, noter
+from map_gestures import CHROMIUM, FLAGS, POINT, WATCH, drag, noter
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +45,8 @@ WATCH_APP = (
         "        state = now;\n"
         "        return String(runs);\n"
         "    };\n"
-        "    const states = {whole, ",
+        "    const inspector = () => document.querySelector('.st-key-inspector')?.textContent;\n"
+        "    const states = {whole, inspector, ",
     )
 )
 
@@ -86,6 +88,14 @@ def gestures(page, repeats):
     page.locator("button[data-tool=box]").first.click()
     note("box", lambda turn: drag(page, [(0.05, 0.1), (ends[turn], 0.7)]), "count", "map", "whole")
     note("invert", lambda _: page.keyboard.press("i"), "count", "map", "whole")
+    page.keyboard.press("Escape")
+    page.wait_for_timeout(1500)
+    note(
+        "click",
+        lambda turn: page.mouse.click(*page.evaluate(POINT, 97 * turn)),
+        "inspector",
+        "whole",
+    )
     return found
 
 
@@ -101,21 +111,20 @@ def main():
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             print(f"load of the machine before: {os.getloadavg()[0]:.1f}")
             for n_rows, run in runs.items():
-                for screen in ("explore", "decompose"):
-                    context = browser.new_context(viewport={"width": 1280, "height": 800})
-                    page = context.new_page()
-                    page.set_default_timeout(120_000)
-                    page.goto(f"{server.address}/{screen}?run={run}")
-                    page.wait_for_selector(".ecoval-map-picture[data-drawn]")
-                    took = page.evaluate("performance.now()") / 1000
-                    print(f"{n_rows:6,} rows  {screen:9}  opened {took:5.2f} s")
-                    page.wait_for_timeout(2500)
-                    for (name, what), times in gestures(page, options.repeats).items():
-                        print(
-                            f"{n_rows:6,} rows  {screen:9}  {name:6} {what:6} median "
-                            f"{statistics.median(times):5.2f} s  worst {max(times):5.2f} s"
-                        )
-                    context.close()
+                context = browser.new_context(viewport={"width": 1440, "height": 900})
+                page = context.new_page()
+                page.set_default_timeout(120_000)
+                page.goto(f"{server.address}/explore?run={run}")
+                page.wait_for_selector(".ecoval-map-picture[data-drawn]")
+                took = page.evaluate("performance.now()") / 1000
+                print(f"{n_rows:6,} rows  opened {took:5.2f} s")
+                page.wait_for_timeout(2500)
+                for (name, what), times in gestures(page, options.repeats).items():
+                    print(
+                        f"{n_rows:6,} rows  {name:6} {what:9} median {statistics.median(times):5.2f} s  "
+                        f"worst {max(times):5.2f} s"
+                    )
+                context.close()
             print(f"load of the machine after: {os.getloadavg()[0]:.1f}")
             browser.close()
 

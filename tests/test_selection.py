@@ -161,7 +161,7 @@ def test_set_stands_on_the_curve_that_removes_more_of_it():
         {"number": float("inf"), "keys": [], "mode": "add"},
         {"number": 1, "keys": ["a"] * 10_000, "mode": "add"},
     ],
-    ids=repr,
+    ids=["empty", "keys are a text", "unknown mode", "infinite", "too many keys"],
 )
 def test_message_that_is_no_touch_is_passed_over(message):
     assert Touch.read(message) is None

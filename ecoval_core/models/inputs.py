@@ -244,7 +244,7 @@ class Representation:
             # A category is one column, not as many as it has levels.
             numbers = numbers / self._blocks
         # What is missing lies at the mean.
-        return np.nan_to_num(numbers, copy=False) if np.isnan(numbers).any() else numbers
+        return np.nan_to_num(numbers) if np.isnan(numbers).any() else numbers
 
     def transform(self, X: Any, given: Any = None) -> NDArray:
         """Represent further rows."""
