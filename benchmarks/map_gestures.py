@@ -48,7 +48,8 @@ WATCH = """() => {
 POINT = """n => {
     const {data, layout} = document.querySelector('.ecoval-map-picture');
     const box = document.querySelector('.ecoval-map-pad').getBoundingClientRect();
-    const [x, y] = [data[1].x[n], data[1].y[n]];
+    const rows = data.reduce((most, one) => one.x?.length > most.x?.length ? one : most);
+    const [x, y] = [rows.x[n], rows.y[n]];
     const [[left, right], [bottom, top]] = [layout.xaxis.range, layout.yaxis.range];
     return [
         box.x + (x - left) / (right - left) * box.width, box.y + (top - y) / (top - bottom) * box.height
