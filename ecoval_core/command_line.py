@@ -216,7 +216,7 @@ def _as_written(found: pd.DataFrame, run: Run, path: Path) -> pd.DataFrame:
         return found
     mended = {one.column for one in spec.fixes}
     kept = [str(name) for name in cells if name in found and name not in mended]
-    return found.assign(**{column: cells[column].to_numpy() for column in kept})
+    return found.assign(**{column: cells[column].array for column in kept})
 
 
 def _read_as(plan: Recipe, table: Path) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pandas.api import types
 
 from ecoval_core.evaluation.pruning import Decision
 from ecoval_core.files.delimited import guard_formulas
@@ -173,7 +174,7 @@ def to_csv(frame: pd.DataFrame) -> bytes:
     """
     written = frame.copy(deep=False)
     for name in frame.select_dtypes(object):
-        if any(isinstance(cell, np.ndarray) for cell in frame[name]):
+        if types.infer_dtype(frame[name], skipna=True) == "mixed":  # as vectors are
             written[name] = frame[name].map(_listed, na_action="ignore")
     guarded = guard_formulas(written)
     text = guarded.to_csv(index=False)
