@@ -113,6 +113,8 @@ def test_advice_follows_the_measurement(harmful, effect, words):
     assert told[-1] == "Too rare to judge: z (1 row, 0 in the test part)."
     scores = "On 90 test rows the model reaches accuracy 0.800 and ROC AUC 0.850."
     assert (scores in told) == (effect is not None)
+    is_unconfirmed = bool(harmful) and words[:4] in {"Look", "Do n"}
+    assert ("The test rows do not confirm it." in verdict.harm()) == is_unconfirmed
 
 
 @pytest.mark.parametrize(

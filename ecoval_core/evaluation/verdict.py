@@ -194,13 +194,12 @@ class Verdict:
     def harm(self) -> str:
         """Count the clearly harmful rows, and say where the measurement does not confirm them."""
         n = len(self.harmful)
-        start = (
-            "No row is" if not n else f"{n:,} of {self.n_rows:,} rows {'is' if n == 1 else 'are'}"
+        rows = (
+            "no row is" if not n else f"{n:,} of {self.n_rows:,} rows {'is' if n == 1 else 'are'}"
         )
         told = (
-            f"By {'their' if n != 1 else 'its'} estimated value{'' if n == 1 else 's'}, "
-            f"{start[0].lower()}{start[1:]} clearly harmful: below zero by more than two standard errors, "
-            "after correction for testing many rows."
+            f"By the estimate, {rows} clearly harmful: below zero by more than two standard errors, after "
+            "correction for testing many rows."
         )
         if n and self.effect is not None and self.effect.verdict != "better":
             told += " The test rows do not confirm it."

@@ -323,7 +323,6 @@ def _guard(column: pd.Series) -> pd.Series:
         return column
     if types.infer_dtype(column, skipna=True) != "string":
         return column.astype(object).map(_guard_cell, na_action="ignore")
-    # Arrow looks at a million texts in less than a second.
     texts = column.astype("string[pyarrow]")
     runs = (texts.str.contains(_WOULD_RUN) & ~texts.str.contains(_NUMBER)).fillna(False)
     return column.mask(runs.astype(bool), "'" + texts) if runs.any() else column

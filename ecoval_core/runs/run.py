@@ -13,18 +13,8 @@ from numpy.typing import NDArray
 
 from ecoval_core.evaluation.measures import main_measure
 from ecoval_core.evaluation.pruning import Effect
-from ecoval_core.evaluation.verdict import (
-    Verdict,
-    classes_too_rare,
-    clearly_harmful,
-    conclude,
-)
-from ecoval_core.runs.fitting import (
-    Rows,
-    fit_values,
-    make_estimator,
-    rows_to_value,
-)
+from ecoval_core.evaluation.verdict import Verdict, classes_too_rare, clearly_harmful, conclude
+from ecoval_core.runs.fitting import Rows, fit_values, make_estimator, rows_to_value
 from ecoval_core.runs.opened import Opened, load_opened
 from ecoval_core.runs.own_model import NOT_KEPT, OwnModel, own_model_key
 from ecoval_core.tables import Split, Table

@@ -47,18 +47,10 @@ from ecoval_core.runs.fitting import (
 )
 from ecoval_core.runs.opened import fix_second_file
 from ecoval_core.runs.run import Run, Values, values_of
-from ecoval_core.runs.tasks import (
-    Task,
-    Work,
-    plain,
-    task,
-)
+from ecoval_core.runs.tasks import Task, Work, plain, task
 from ecoval_core.tables.match import Matched, match_columns
 from ecoval_core.tables.prepare import vectorise_new
-from ecoval_core.valuation.cross_valuation import (
-    CrossValuation,
-    repeat_value,
-)
+from ecoval_core.valuation.cross_valuation import CrossValuation, repeat_value
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
 from ecoval_core.work import opening  # noqa: F401 - its tasks are done here as well
 from ecoval_core.work.cluster import cluster
