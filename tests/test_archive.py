@@ -4,12 +4,14 @@ import io
 import json
 import os
 import zipfile
+from dataclasses import replace
+from functools import reduce
 from hashlib import sha256
+from operator import getitem
 from pathlib import Path
 
 import numpy as np
 import pytest
-from data_files import make_frame
 from small_runs import (
     cleaned_table,
     curves,
@@ -19,7 +21,6 @@ from small_runs import (
     keep_everything,
     keep_run,
     make_workspace,
-    open_table,
     small_table,
 )
 from test_results import same
@@ -29,7 +30,6 @@ from ecoval_core.runs.archive import ArchiveError, export_run
 from ecoval_core.runs.opened import load_frame
 from ecoval_core.runs.run import Values, load_run
 from ecoval_core.runs.tasks import TASKS
-from ecoval_core.tables import make_table
 from ecoval_core.work import opening, slow
 from ecoval_core.workspace import history, workspace
 from ecoval_core.workspace.results import read_result, write_result
@@ -81,7 +81,6 @@ def test_run_comes_back_elsewhere_to_the_last_bit(here, content, there):
     for name in ("spec", "name", "note", "state", "error", "created", "summary"):
         assert getattr(new, name) == getattr(old, name), name
     one, other = open_run(*here[:2]), open_run(there, new.id)
-    assert same(one.frame, other.frame)
     for weight in (0.0, 0.7, 3.0):
         assert same(one.reweight(weight).frame, other.reweight(weight).frame)
     assert same(one.split.X_test, other.split.X_test)
@@ -90,12 +89,10 @@ def test_run_comes_back_elsewhere_to_the_last_bit(here, content, there):
     assert (after.review, after.updated) == (before.review, before.updated)
 
 
-def test_what_belongs_to_a_run_comes_with_it_and_is_found_as_pages_ask(here, content, there):
+def test_results_of_a_run_come_with_it_and_are_found_as_pages_ask(here, content, there):
     imported = history.find_run(there, import_run(there, content))
     for task, value in here[2].items():
-        arguments = dict(task.arguments)
-        if "run" in arguments:
-            arguments["run"] = imported.key
+        arguments = task.arguments | ({"run": imported.key} if "run" in task.arguments else {})
         asked = type(task)(task.name, arguments)
         assert same(there.load(asked.key, TASKS[task.name].returns), value), task.name
         owner = imported.key if "run" in arguments else imported.split
@@ -131,14 +128,6 @@ def counts(there):
     return {table: len(there.stores()[0].rows(f"SELECT * FROM {table}")) for table in tables}  # noqa: S608
 
 
-def test_importing_twice_gives_one_run_and_one_review(content, there):
-    first = import_run(there, content)
-    before = counts(there)
-    assert import_run(there, content) == first
-    assert counts(there) == before
-    assert (before["runs"], before["reviews"]) == (1, 1)
-
-
 def test_run_that_travels_on_and_comes_home_is_the_run_that_it_was(here, content, there, tmp_path):
     before = counts(here[0])
     first = import_run(there, content)
@@ -150,19 +139,14 @@ def test_run_that_travels_on_and_comes_home_is_the_run_that_it_was(here, content
     assert found.key == history.find_run(there, first).key
 
 
-def test_importing_over_a_run_keeps_its_newer_review(content, there):
-    run = import_run(there, content)
-    history.save_review(there, "mine", run, "ada", Review(selected=()))
-    assert import_run(there, content) == run
-    assert history.latest_review(there, run).id == "mine"
-
-
-def test_importing_a_deleted_run_restores_it_with_its_name(content, there):
+def test_importing_again_keeps_a_newer_review_and_restores_a_deleted_run(content, there):
     run = import_run(there, content)
     history.rename_run(there, run, "Mine")
+    history.save_review(there, "mine", run, "ada", Review(selected=()))
     history.delete_run(there, run)
     assert import_run(there, content) == run
     assert [one.name for one in history.list_runs(there)] == ["Mine"]
+    assert history.latest_review(there, run).id == "mine"
 
 
 def test_run_of_a_name_that_is_taken_gets_a_number(content, there):
@@ -171,17 +155,14 @@ def test_run_of_a_name_that_is_taken_gets_a_number(content, there):
     assert sorted(run.name for run in history.list_runs(there)) == ["Whole", "Whole (2)"]
 
 
-def test_what_cannot_be_exported_is_said_in_a_sentence(there):
+def test_what_cannot_be_exported_is_said(there):
     run, key = keep_run(there, name="Mine")
     there.stores()[0].remove(key)
-    for run_id, why in (
-        ("none", r"^This run is no longer in the workspace: reload the page\.$"),
-        (run, r"^Mine cannot be exported: its values are no longer kept"),
-    ):
+    for run_id, why in (("none", "no longer in the workspace"), (run, r"^Mine .* no longer kept")):
         with pytest.raises(ValueError, match=why):
             export_run(there, run_id)
     there.stores()[0].rows("UPDATE runs SET state = 'started'")
-    with pytest.raises(ValueError, match=r"^Mine cannot be exported: it has not finished\.$"):
+    with pytest.raises(ValueError, match=r"^Mine .* has not finished"):
         export_run(there, run)
 
 
@@ -226,15 +207,6 @@ def member(name, value):
     return lambda members, _: members.update({name: value})
 
 
-def rewritten(name, kind, change):
-    """Change a result in the archive."""
-
-    def forge(members, _):
-        members[name] = write_result(change(read_result(members[name], kind)))
-
-    return forge
-
-
 def of_kind(name, change):
     """Change the description of the first result of a kind."""
 
@@ -247,12 +219,13 @@ def of_kind(name, change):
 def finding(**arrays):
     """Change what the values found."""
 
-    def change(values):
-        found = vars(values.findings[0])
-        changed = {name: make(found[name]) for name, make in arrays.items()}
-        return Values([type(values.findings[0])(**found | changed)], [], {}, values.seconds)
+    def forge(members, _):
+        values = read_result(members["values"], Values)
+        found = values.findings[0]
+        changed = {name: make(getattr(found, name)) for name, make in arrays.items()}
+        members["values"] = write_result(replace(values, findings=[replace(found, **changed)]))
 
-    return rewritten("values", Values, change)
+    return forge
 
 
 NO_ARCHIVES = {
@@ -262,19 +235,14 @@ NO_ARCHIVES = {
     "cut in front": (lambda c: c[100:], "."),
     "another archive": (lambda c: packed({"a.txt": b"x"}), "it has no manifest.json"),
     "a manifest of no JSON": (lambda c: packed({"manifest.json": b"{"}), "Invalid JSON"),
-    "a manifest that is a list": (lambda c: packed({"manifest.json": b"[]"}), "."),
     "a manifest of depth": (lambda c: packed({"manifest.json": b"[" * 100_000}), "."),
+    "a manifest of megabytes": (lambda c: packed({"manifest.json": bytes(17 * 2**20)}), "are too long"),
     "a recipe": (lambda c: packed({"manifest.json": b'{"ecoval_recipe": 3}'}), "is missing"),
-    "a stranger": (lambda c: packed({**members_of(c), "x": b""}), "holds 'x', which its manifest"),
     "a member less": (
         lambda c: packed({n: m for n, m in members_of(c).items() if n != "values"}), "a complete run",
     ),
-    "a member changed": (
-        lambda c: packed({**members_of(c), "table": b"x"}), "This file is damaged: the digest of 'table'",
-    ),
-    "too many members": (
-        lambda c: packed({str(n): b"" for n in range(1001)}), "has 1,001 members, and at most 1,000",
-    ),
+    "a member changed": (lambda c: packed({**members_of(c), "table": b"x"}), "digest of 'table'"),
+    "too many members": (lambda c: packed({str(n): b"" for n in range(1001)}), "1,001 members"),
 }  # fmt: skip
 
 
@@ -300,58 +268,37 @@ def declared(content, size):
     return content.replace(info.file_size.to_bytes(4, "little"), head)
 
 
-def test_archive_that_says_it_unpacks_to_too_much_is_refused_before(content, there, monkeypatch):
+def test_archive_that_unpacks_to_too_much_or_to_more_than_it_says_is_refused(
+    content, there, monkeypatch
+):
+    check_refused(there, declared(content, 10), "a complete run")
     check_refused(there, declared(content, 2**31), r"unpacks to 2,\d+ MB: that is too large")
     monkeypatch.setattr(archive, "MAX_TOTAL_BYTES", 2**20)
     bomb = {f"{number}": bytes(2**19) for number in range(3)}
     check_refused(there, packed({**members_of(content), **bomb}), "unpacks to 2 MB")
 
 
-def test_member_that_unpacks_to_more_than_it_says_is_refused(content, there):
-    check_refused(there, declared(content, 10), "a complete run")
-
-
-def larger_table():
-    return open_table(make_table(make_frame(90), "small.csv", "label"))
-
-
 def put(path, value):
     """Change a field of the manifest."""
-
-    def change(_, manifest):
-        *way, last = path.split(".")
-        inner = manifest
-        for name in way:
-            inner = inner[name]
-        inner[last] = value
-
-    return change
+    *way, last = path.split(".")
+    return lambda _, manifest: reduce(getitem, way, manifest).update({last: value})
 
 
-MANIFESTS = {
-    "a later version": (put("ecoval_run", 3), "exported by another EcoVal .version 3"),
+FORGERIES = {
     "a later version with more": (
-        lambda m, manifest: manifest.update(ecoval_run=3, more={}), "another EcoVal",
+        lambda m, manifest: manifest.update(ecoval_run=3, more={}), "exported by another EcoVal .version 3",
     ),
     "a field more": (put("sql", "DROP TABLE runs"), "sql is not a field known here"),
     "a long name": (put("name", "x" * 10_000), "name: "),
     "a date that is no number": (put("created", 1e300), "created"),
     "no such model": (put("run.settings.model", "svm"), "settings.model is 'svm'"),
-    "a score of another task": (put("run.settings.scoring", "squared_error"), "settings.scoring"),
-    "a parameter of no model": (put("run.settings.n_clusters", 0), "run.settings.n_clusters is 0"),
-    "another target": (put("run.table.target", "width"), "."),
     "a target that there is not": (put("run.table.target", "x'; DROP TABLE runs; --"), "."),
-    "another table": (put("run.table.content", "0" * 32), "The table in this file is not the one"),
+    "another target": (put("run.table.target", "width"), "."),
     "a key that is a path": (put("key", "../../x"), "key"),
-    "a split that there is not": (put("run.split.proportions", [1, 1, 1]), "proportions"),
+    "the digest of another table": (put("run.table.content", "0" * 32), "table in this file is not the one"),
     "another split": (put("run.split.proportions", [0.5, 0.3, 0.2]), "not of the rows of its table"),
-}  # fmt: skip
-CONTENTS = {
     "another table": (member("table", write_result(frames()["numbers"])), "not the one"),
     "a table that is none": (member("table", write_result({"a": 1})), "a complete run"),
-    "values of other rows": (
-        lambda m, _: m.update(values=write_result(drawn_values(larger_table()))), "not of the rows",
-    ),
     "fewer values": (finding(quality=lambda a: a[1:]), "not of the rows of its table"),
     "values of objects": (finding(quality=lambda a: a.astype(object)), "are neither numbers nor text"),
     "no moments": (finding(sampling=lambda s: type(s)(s.moments[:, :1], s.totals)), "a complete run"),
@@ -378,13 +325,8 @@ CONTENTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("change", "match"), MANIFESTS.values(), ids=MANIFESTS)
-def test_manifest_that_does_not_describe_the_run_is_refused(change, match, content, there):
-    check_refused(there, forged(content, change), match)
-
-
-@pytest.mark.parametrize(("change", "match"), CONTENTS.values(), ids=CONTENTS)
-def test_contents_that_are_not_of_one_piece_are_refused(change, match, content, there):
+@pytest.mark.parametrize(("change", "match"), FORGERIES.values(), ids=FORGERIES)
+def test_forged_manifest_or_contents_are_refused(change, match, content, there):
     check_refused(there, forged(content, change), match)
 
 
@@ -411,28 +353,24 @@ def test_bits_that_flip_and_pieces_that_miss_are_a_sentence_or_change_nothing(co
 # --- Nothing forged stands for what is computed here -----------------------------------------
 
 
-def test_forged_values_never_stand_for_what_is_computed_here(content, there):
-    change = finding(raw_extrinsic=lambda a: a + 123.0)
-    opened = small_table(noise=0.1)
-    imported = import_run(there, forged(content, change))
-    run, key = keep_run(there, opened, name="mine")
-    assert run != imported
-    assert key != history.find_run(there, imported).key
-    expected = drawn_values(opened).at(0.25)
-    assert open_run(there, run).ecoval.values_.tobytes() == expected.values_.tobytes()
-
-
-def test_archive_overwrites_nothing_that_was_computed_here(content, there):
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_forged_archive_never_stands_for_what_is_computed_here(content, there, comes_first):
+    forgeries = [
+        forged(content, put("run.table.name", "evil.csv")),
+        forged(content, finding(raw_extrinsic=lambda a: a + 123.0)),
+    ]
+    if comes_first:
+        imported = [import_run(there, forgery) for forgery in forgeries]
     opened = small_table(noise=0.1)
     run, key = keep_run(there, opened, name="mine")
-    mine = curves(score=[0.1, 0.2])
-    task = slow.curves(key, weight=0.25)
+    mine, task = curves(score=[0.1, 0.2]), slow.curves(key, weight=0.25)
     keep(there, task, mine)
-    import_run(there, forged(content, put("run.table.name", "evil.csv")))
-    import_run(there, forged(content, finding(raw_extrinsic=lambda a: a + 123.0)))
+    if not comes_first:
+        imported = [import_run(there, forgery) for forgery in forgeries]
+    assert history.find_run(there, imported[1]).key != key
     workspace.forget()
-    assert same(there.load(task.key, slow.Curves), mine)
     assert open_run(there, run).table.name == "small.csv"
+    assert same(there.load(task.key, slow.Curves), mine)
     expected = drawn_values(opened).at(0.25)
     assert open_run(there, run).ecoval.values_.tobytes() == expected.values_.tobytes()
 
@@ -462,25 +400,19 @@ def engine():
     engine.close()
 
 
-@pytest.mark.parametrize(
-    "which", ["a manifest of empty lists", "a result of empty lists", "a result of zeros"]
-)
+BOMBS = {
+    "empty lists": lambda: b'{"value": ' + b"[" + b"[]," * 20_000_000 + b"[]]" + b"}",
+    "zeros": lambda: bytes(800 * 2**20),
+}
+
+
+@pytest.mark.parametrize("make", BOMBS.values(), ids=BOMBS)
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is counted on Linux")
-def test_bomb_is_refused_in_one_sentence_and_costs_the_server_little(which, engine, there, content):
-    lists = b"[" + b"[]," * 20_000_000 + b"[]]"
-    if which == "a manifest of empty lists":
-        change = {"manifest.json": b'{"versions": ' + lists + b"}"}
-        bomb = packed({**members_of(content), **change})
-    elif which == "a result of empty lists":
-        inside = packed({"result.json": b'{"value": ' + lists + b"}"})
-        bomb = forged(content, member("values", inside))
-    else:
-        bomb = forged(content, member("values", packed({"result.json": bytes(800 * 2**20)})))
+def test_bomb_is_refused_in_one_sentence_and_costs_the_server_little(make, engine, there, content):
+    bomb = forged(content, member("values", packed({"result.json": make()})))
     assert len(bomb) < 2**20
     before = resident_mb()
-    job = engine.submit_upload(
-        there, bomb, lambda digest: opening.import_run(digest, "b", "v"), "v"
-    )
+    job = engine.submit_upload(there, bomb, lambda d: opening.import_run(d, "b", "v"), "v")
     assert job.wait(300)
     assert resident_mb() - before < 50
     assert job.state == "error"

@@ -45,15 +45,8 @@ def page(run, gather):
     from pages.shared import documents
 
     decisions = {int(run.frame.index[0]): "accept", int(run.frame.index[1]): "keep"}
-    documents.draw(
-        run,
-        PruneList(share=0.2),
-        decisions,
-        gather=gather,
-        unit="score",
-        name="Best <run>",
-        note="why",
-    )
+    rules, texts = PruneList(share=0.2), {"name": "Best <run>", "note": "why"}
+    documents.draw(run, rules, decisions, gather=gather, unit="score", **texts)
 
 
 def test_report_and_recipe_are_made_when_asked_for_and_fit_together(run, offered):

@@ -62,7 +62,7 @@ def check_run(here, run_id, model):
     assert (len(found.frame), found.seconds) == (2, 2.5)
 
 
-def test_golden_workspace_opens(tmp_path, model):
+def test_golden_workspace_opens_and_the_golden_archive_is_its_run(tmp_path, model):
     shutil.copyfile(GOLDEN / DATABASE, tmp_path / DATABASE)
     here = Workspace(tmp_path, tmp_path / "temporary")
     assert here.trouble == ""
@@ -70,6 +70,7 @@ def test_golden_workspace_opens(tmp_path, model):
     record = history.find_run(here, EXPECTED["id"])
     assert record.key == EXPECTED["key"]
     assert history.start_run(here, record.spec) == record.id
+    assert archive.import_run(here, GOLDEN / "run.ecoval") == record.id
 
 
 def test_golden_archive_is_imported(tmp_path, model):
@@ -77,13 +78,6 @@ def test_golden_archive_is_imported(tmp_path, model):
     run_id = archive.import_run(here, GOLDEN / "run.ecoval")
     check_run(here, run_id, model)
     assert archive.import_run(here, GOLDEN / "run.ecoval") == run_id
-
-
-def test_golden_archive_is_the_run_of_the_golden_workspace(tmp_path, model):
-    shutil.copyfile(GOLDEN / DATABASE, tmp_path / DATABASE)
-    here = Workspace(tmp_path, tmp_path / "temporary")
-    assert archive.import_run(here, GOLDEN / "run.ecoval") == EXPECTED["id"]
-    assert len(history.list_runs(here)) == 1
 
 
 def test_golden_recipe_is_followed(model):

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from small_runs import (
@@ -14,12 +15,11 @@ from small_runs import (
     small_table,
 )
 
-from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.runs.run import load_run
 from ecoval_core.work import slow
-from ecoval_core.workspace import history
+from ecoval_core.workspace import history, workspace
 from ecoval_core.workspace.history import TABLE_GONE, VALUES_GONE
-from ecoval_core.workspace.schema import Filters, Review, RunSpec
+from ecoval_core.workspace.schema import Review, RunSpec
 from ecoval_core.workspace.store import Store
 
 WEEK = 7 * 24 * 3600
@@ -62,10 +62,9 @@ def test_finished_run_shows_what_the_list_needs(here):
     assert found.n_bytes == sum(row["bytes"] for row in rows(here, "SELECT bytes FROM results"))
 
 
-def test_run_that_was_asked_for_before_is_the_same_run(here):
+def test_run_that_was_asked_for_before_is_the_same_run_and_starts_anew(here):
     first = start(here)
-    key = history.find_run(here, first).key
-    history.note_end(here, key, "error", "It broke.")
+    history.note_end(here, history.find_run(here, first).key, "error", "It broke.")
     found = history.find_run(here, first)
     assert (found.state, found.error) == ("error", "It broke.")
     assert start(here) == first
@@ -75,18 +74,14 @@ def test_run_that_was_asked_for_before_is_the_same_run(here):
 
 
 def test_servers_that_start_one_run_at_once_start_one(here):
-    gate, found = threading.Barrier(6), []
+    gate = threading.Barrier(6)
 
-    def ask():
+    def ask(_):
         gate.wait()
-        found.append(start(here))
+        return start(here)
 
-    threads = [threading.Thread(target=ask) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 6
+    with ThreadPoolExecutor(6) as pool:
+        assert len(set(pool.map(ask, range(6)))) == 1
     assert names(here) == ["Wine"]
 
 
@@ -99,7 +94,8 @@ def test_run_whose_values_are_there_already_is_done_at_once(here):
 
 def test_values_that_arrive_end_the_waiting_of_a_run(here):
     run = start(here)
-    history.note_end(here, history.find_run(here, run).key, "error", "It broke.")
+    history.note_end(here, history.find_run(here, run).key, "cancelled", None)
+    assert history.find_run(here, run).state == "cancelled"
     assert keep_run(here)[0] == run
     found = history.find_run(here, run)
     assert (found.state, found.error) == ("done", None)
@@ -117,8 +113,11 @@ def test_run_says_what_of_it_is_missing_and_is_whole_when_that_is_back(here, par
     found = history.find_run(here, run)
     assert (found.state, found.error, found.has_table) == ("missing", why, has_table)
     assert names(here) == ["small"]
+    workspace.forget()
+    assert load_run(here, key, found.split, found.settings) is None
     keep_run(here)
     assert history.find_run(here, run).state == "done"
+    assert load_run(here, key, found.split, found.settings).spec == found.spec
 
 
 def test_cleaned_table_is_missing_without_the_cells_it_was_cleaned_from(here):
@@ -127,13 +126,6 @@ def test_cleaned_table_is_missing_without_the_cells_it_was_cleaned_from(here):
     assert history.find_run(here, run).state == "done"
     Store(here.root).remove(opened.spec.table.content)
     assert history.find_run(here, run).error == TABLE_GONE
-
-
-def test_run_that_never_finished_is_not_said_to_miss_anything(here):
-    run = start(here)
-    assert history.find_run(here, run).state == "started"
-    history.note_end(here, history.find_run(here, run).key, "cancelled", None)
-    assert history.find_run(here, run).state == "cancelled"
 
 
 def test_search_finds_words_in_name_note_table_target_and_model(here):
@@ -147,15 +139,11 @@ def test_search_finds_words_in_name_note_table_target_and_model(here):
     assert names(here, search="%") == names(here, search="prüfung may") == []
 
 
-def test_new_runs_of_one_name_are_numbered(here):
+def test_new_runs_are_named_by_their_table_and_numbered(here):
     for number in range(3):
         start(here, number)
-    assert names(here) == ["Wine (3)", "Wine (2)", "Wine"]
-
-
-def test_run_without_a_name_has_that_of_its_table(here):
-    start(here, name="")
-    assert names(here) == ["small.csv"]
+    start(here, 3, name="")
+    assert names(here) == ["small.csv", "Wine (3)", "Wine (2)", "Wine"]
 
 
 def test_renaming_takes_no_name_away_from_another_run(here):
@@ -178,16 +166,12 @@ def test_name_without_a_letter_is_refused(here, name):
     assert names(here) == ["Wine"]
 
 
-def test_names_and_notes_that_look_like_sql_are_text(here):
+def test_names_and_notes_that_look_like_sql_are_text_and_held_to_their_length(here):
     evil = "x'); DROP TABLE runs; --"
     run = start(here, name=evil, note=evil)
     found = history.find_run(here, run)
     assert (found.name, found.note) == (evil, evil)
     assert names(here, search="DROP TABLE") == [evil]
-
-
-def test_note_is_held_to_its_length(here):
-    run = start(here)
     history.annotate_run(here, run, "y" * 20_000)
     assert len(history.find_run(here, run).note) == history.MAX_NOTE
 
@@ -203,15 +187,16 @@ def test_run_that_is_not_there_is_not_changed(here):
 # --- Deletion --------------------------------------------------------------------------------
 
 
-def test_deleted_run_can_be_restored_with_its_review(here):
+def test_deleted_run_can_be_restored_with_its_review_and_leaves_its_name_to_another(here):
     run = start(here)
     history.save_review(here, "d", run, "v", Review(selected=(1,)))
     assert history.delete_run(here, run)
     assert names(here) == []
     assert names(here, deleted=True) == ["Wine"]
     assert history.find_run(here, run).deleted is not None
+    start(here, 1)
     history.restore_run(here, run)
-    assert names(here) == ["Wine"]
+    assert sorted(names(here)) == ["Wine", "Wine (2)"]
     assert history.latest_review(here, run).review.selected == (1,)
 
 
@@ -220,14 +205,6 @@ def test_asking_for_a_deleted_run_restores_it(here):
     history.delete_run(here, run)
     assert start(here) == run
     assert names(here) == ["Wine"]
-
-
-def test_restored_run_leaves_its_name_to_the_one_that_took_it(here):
-    run = start(here)
-    history.delete_run(here, run)
-    start(here, 1)
-    history.restore_run(here, run)
-    assert sorted(names(here)) == ["Wine", "Wine (2)"]
 
 
 def test_runs_deleted_a_week_ago_are_forgotten_with_their_reviews_alone(here):
@@ -248,32 +225,17 @@ def test_runs_deleted_a_week_ago_are_forgotten_with_their_reviews_alone(here):
 
 # --- Reviews ---------------------------------------------------------------------------------
 
-RULES = PruneList(0.1, -0.5, frozenset({3, 1}), frozenset({2}), 0.25)
-FULL = Review(
-    selected=(3, 1), picked=3, extrinsic_weight=0.5, unit="score",
-    filters=Filters(labels=("no", 1), columns={"width": (0.5, 2.5), "kind": ("a", "3")}, color="label"),
-    prune=RULES, prune_past=(PruneList(), RULES), labels={1: "accept", 3: "keep"}, labels_past=({},),
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("review", [Review(), FULL], ids=["empty", "full"])
-def test_review_comes_back(here, review):
-    history.save_review(here, "d", "r", "v", FULL)
-    history.save_review(here, "d", "r", "v", review)
-    found = history.find_review(here, "d")
-    assert (found.id, found.run, found.review) == ("d", "r", review)
-    assert abs(found.updated - time.time()) < 60
-    assert history.find_review(here, "e") is None
-
 
 def test_latest_review_of_a_run_is_that_of_the_session_that_saved_last(here):
-    assert history.latest_review(here, "r") is None
+    assert history.latest_review(here, "r") is history.find_review(here, "a") is None
     for name, run in (("a", "r"), ("b", "r"), ("c", "s")):
-        history.save_review(here, name, run, "v", Review())
+        history.save_review(here, name, run, "v", Review(selected=(1,)))
     assert history.latest_review(here, "r").id == "b"
-    history.save_review(here, "a", "r", "v", FULL)
-    assert history.latest_review(here, "r").id == "a"
-    assert history.latest_review(here, "r").review == FULL
+    history.save_review(here, "a", "r", "v", Review(selected=(2,)))
+    found = history.latest_review(here, "r")
+    assert found == history.find_review(here, "a")
+    assert (found.id, found.run, found.review) == ("a", "r", Review(selected=(2,)))
+    assert abs(found.updated - time.time()) < 60
 
 
 def test_old_reviews_go_but_the_latest_of_each_run_stays(here, monkeypatch):
@@ -283,19 +245,3 @@ def test_old_reviews_go_but_the_latest_of_each_run_stays(here, monkeypatch):
         history.save_review(here, f"d{number}", "second", "v", Review(), updated=10.0 + number)
     kept = {row["id"] for row in rows(here, "SELECT id FROM reviews")}
     assert kept == {"old", "d3", "d4", "d5"}
-
-
-# --- Opening ---------------------------------------------------------------------------------
-
-
-def test_run_opens_as_it_was_valued(here):
-    run, _ = keep_run(here)
-    record = history.find_run(here, run)
-    opened = load_run(here, record.key, record.split, record.settings)
-    assert opened.spec == record.spec
-    assert opened.table.name == "small.csv"
-    assert opened.table.frame.equals(small_table().table.frame)
-    other = load_run(here, record.key, record.split, SETTINGS.replace(extrinsic_weight=0.9))
-    assert other.settings.extrinsic_weight == 0.9
-    assert load_run(here, "none", record.split, record.settings) is None
-    assert load_run(here, record.key, "none", record.settings) is None

@@ -12,10 +12,6 @@ from ecoval_core import EcoVal
 from ecoval_core.command_line import main
 from ecoval_core.models.catalog import make_model, models_for
 
-OWN = """from sklearn.ensemble import ExtraTreesClassifier
-MODELS = {"extra_trees": ExtraTreesClassifier(10)}
-"""
-
 
 @pytest.fixture
 def table(tmp_path):
@@ -30,6 +26,13 @@ def value(table, *options):
     out = table.with_name("out.csv")
     arguments = ["value", str(table), "--target", "y", "--out", str(out), "--n-clusters", "4"]
     return CliRunner().invoke(main, [*arguments, *options]), out
+
+
+def check_refused(table, said, *options):
+    done, _ = value(table, *options)
+    assert done.exit_code != 0
+    assert said in " ".join(done.output.split())
+    assert "Traceback" not in done.output
 
 
 def test_setting_reaches_the_model(table):
@@ -53,15 +56,14 @@ def test_setting_reaches_the_model(table):
     ],
 )
 def test_setting_or_model_that_is_not_there_is_refused_in_a_sentence(table, options, said):
-    done, _ = value(table, *options)
-    assert done.exit_code != 0
-    assert said in " ".join(done.output.split())
-    assert "Traceback" not in done.output
+    check_refused(table, said, *options)
 
 
 def test_model_of_one_s_own_is_valued(table, monkeypatch):
     file = table.with_name("my_models.py")
-    file.write_text(OWN)
+    file.write_text(
+        "from sklearn.ensemble import ExtraTreesClassifier as Trees\nMODELS = {'extra_trees': Trees(10)}"
+    )
     monkeypatch.setenv("ECOVAL_MODELS", str(file))
     assert "extra_trees" in models_for("classification")
     assert "extra_trees" not in models_for("regression")
@@ -84,10 +86,7 @@ def test_bad_file_of_models_is_refused_in_a_sentence(table, monkeypatch, text, s
     if text is not None:
         file.write_text(text)
     monkeypatch.setenv("ECOVAL_MODELS", str(file))
-    done, _ = value(table)
-    assert done.exit_code != 0
-    assert said in " ".join(done.output.split())
-    assert "Traceback" not in done.output
+    check_refused(table, said)
 
 
 class Warning_(ClassifierMixin, BaseEstimator):  # noqa: N801

@@ -4,13 +4,13 @@ import io
 import json
 import pickle
 import zipfile
-from dataclasses import dataclass, fields
-from typing import NamedTuple
+from dataclasses import fields, is_dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
-from small_runs import SETTINGS, curves, drawn_values, frames, small_table
+from small_runs import curves, drawn_values, frames, small_table
 
 from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect
@@ -18,11 +18,10 @@ from ecoval_core.runs.run import Values
 from ecoval_core.tables.table import content_digest
 from ecoval_core.work.slow import Acquisition, Curves
 from ecoval_core.workspace.results import read_result, write_result
-from ecoval_core.workspace.schema import Settings
 
 
-def same(one, other):
-    """Whether two results are equal to the last bit, types and all."""
+def same(one, other, but=()):
+    """Whether two results are equal to the last bit, types and all, `but` for some fields."""
     if type(one) is not type(other):
         return False
     if isinstance(one, np.ndarray):
@@ -32,12 +31,13 @@ def same(one, other):
     if isinstance(one, pd.DataFrame):
         pd.testing.assert_frame_equal(one, other, check_exact=True)
         return True
-    if hasattr(one, "__dataclass_fields__"):
-        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    if is_dataclass(one):
+        names = [field.name for field in fields(one) if field.name not in but]
+        return all(same(getattr(one, name), getattr(other, name), but) for name in names)
     if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(same(one[key], other[key], but) for key in one)
     if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(map(partial(same, but=but), one, other))
     return one == other or (one != one and other != other)
 
 
@@ -49,16 +49,9 @@ def check_round_trip(value, kind):
     return found
 
 
-@pytest.mark.parametrize("frame", frames().values(), ids=frames())
-def test_frame_comes_back_with_its_cells_its_types_and_its_digest(frame):
-    found = check_round_trip(frame, pd.DataFrame)
-    assert content_digest(found) == content_digest(frame)
-
-
-FRAMES = {
+FRAMES = frames() | {
     "no rows": pd.DataFrame({"a": pd.Series(dtype="int64"), "b": pd.Series(dtype="str")}),
     "no rows, object": pd.DataFrame({"a": pd.Series(dtype=object)}),
-    "row ids": pd.DataFrame({"a": [1.5, 2.5]}, index=pd.Index([7, 3], name="row_id")),
     "named range": pd.DataFrame({"a": [1.5, 2.5]}, index=pd.RangeIndex(2, name="row_id")),
     "index without a name": pd.DataFrame({"index": [1, 2]}, index=[5, 9]),
     "index of a column's name": pd.DataFrame({"n": [1, 2]}, index=pd.Index([5, 9], name="n")),
@@ -67,15 +60,15 @@ FRAMES = {
 
 
 @pytest.mark.parametrize("frame", FRAMES.values(), ids=FRAMES)
-def test_frame_comes_back_with_its_index(frame):
-    check_round_trip(frame, pd.DataFrame)
+def test_frame_comes_back_with_its_cells_its_types_its_index_and_its_digest(frame):
+    found = check_round_trip(frame, pd.DataFrame)
+    assert content_digest(found) == content_digest(frame)
 
 
 ARRAYS = {
     "reals": np.array([[0.1, np.nan], [-0.0, np.inf]]),
     "small": np.arange(6, dtype="float32").reshape(3, 2),
     "wholes": np.array([2**62, -1]),
-    "bytes": np.array([0, 255], dtype="uint8"),
     "truth": np.array([True, False]),
     "text": np.array(["naïve", "a longer label", ""]),
     "objects": np.array(["b", "a"], dtype=object),
@@ -88,36 +81,6 @@ ARRAYS = {
 def test_array_comes_back_with_its_type_and_its_shape(array):
     check_round_trip(np.ascontiguousarray(array), np.ndarray)
     np.testing.assert_array_equal(read_result(write_result(array)), array)
-
-
-@dataclass(frozen=True)
-class Part:
-    number: float
-    label: str | None = None
-
-
-class Pair(NamedTuple):
-    first: Part
-    second: np.ndarray
-
-
-@dataclass(frozen=True)
-class Whole:
-    parts: tuple[Part, ...]
-    pair: Pair
-    frames: dict[str, pd.DataFrame]
-    settings: Settings
-    maybe: Part | None = None
-
-
-@pytest.mark.parametrize("maybe", [None, Part(float("nan"), "x")])
-def test_nested_result_comes_back(maybe):
-    frame = pd.DataFrame({"a": [1, None, "x"]}, dtype=object)
-    whole = Whole(
-        (Part(1.5), Part(float("-inf"), "é")), Pair(Part(0.1 + 0.2), np.arange(3)), {"f": frame}, SETTINGS,
-        maybe,
-    )  # fmt: skip
-    check_round_trip(whole, Whole)
 
 
 EFFECT = Effect("accuracy", (Change("accuracy", 0.5, 0.6, float("nan"), 0.1, 9),))

@@ -6,8 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from browser import WITHOUT_MAPS, AppServer
-from visitor import Visitor
+from browser import WITHOUT_MAPS, running_server
 
 from pages.shared import scratch
 from pages.shared.scratch import make_scratch, sweep_scratch
@@ -102,24 +101,13 @@ def test_where_files_cannot_be_locked_an_open_one_cannot_be_deleted(temporary, m
     assert list(temporary.iterdir()) == [stays]
 
 
-@pytest.mark.pages
-def test_killed_server_s_uploads_go_when_another_starts_and_a_running_server_s_stay(tmp_path):
-    servers = [
-        AppServer(folder, TMPDIR=str(tmp_path), **WITHOUT_MAPS)
-        for folder in (tmp_path / "a", tmp_path / "b")
-    ]
-    try:
-        for server in servers:
-            server.log.parent.mkdir()
-            server.start()
-        assert len(list(tmp_path.glob("ecoval-*"))) == 2
-        servers[0].restart()
-        assert len(list(tmp_path.glob("ecoval-*"))) == 2
-        with Visitor(servers[1].address) as visitor:
-            visitor.upload("upload", b"a,b,y\n" + b"1,2,x\n2,1,z\n" * 40, "read.csv")
-            visitor.wait_for("80 rows")
-    finally:
-        for server in servers:
-            if server.process is not None and server.process.poll() is None:
-                server.stop()
+@pytest.mark.processes
+def test_folder_of_a_killed_server_goes_when_it_starts_again(tmp_path):
+    (tmp_path / "server").mkdir()
+    with running_server(tmp_path / "server", TMPDIR=str(tmp_path), **WITHOUT_MAPS) as server:
+        before = list(tmp_path.glob("ecoval-*"))
+        server.restart()
+        after = list(tmp_path.glob("ecoval-*"))
+        assert (len(before), len(after)) == (1, 1)
+        assert before != after
     assert list(tmp_path.glob("ecoval-*")) == []

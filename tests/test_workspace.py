@@ -1,7 +1,6 @@
 """The workspace: a folder that is full, read-only, damaged or gone is said, and the session goes on."""
 
 import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -68,16 +67,11 @@ def test_result_comes_back_and_its_summary_is_read_without_the_rest(here):
     assert here.load("x", Values) is here.result("x") is None
 
 
-def test_result_saved_again_is_not_read_from_the_cache(here):
+def test_cache_knows_results_saved_again_and_other_workspaces(tmp_path):
+    here, there = (Workspace(tmp_path / name, tmp_path / "t") for name in ("a", "b"))
     for number in (1, 2):
         here.save("k", "curves", {"n": number})
         assert here.load("k") == {"n": number}
-
-
-def test_cache_of_one_workspace_is_not_that_of_another(tmp_path):
-    here, there = (Workspace(tmp_path / name, tmp_path / "t") for name in ("a", "b"))
-    here.save("k", "curves", {"n": 1})
-    assert here.load("k") == {"n": 1}
     assert there.load("k") is None
 
 
@@ -102,12 +96,11 @@ def test_session_goes_on_and_is_told_until_the_disk_can_be_written_again(disk, w
     here = on(disk, tmp_path)
     early, _ = keep_run(here, name="early")
     assert here.trouble == ""
+    assert not here.temporary.exists()
     stop(disk, why)
     late, _ = keep_run(here, seed=1, name="late")
-    assert here.trouble.startswith(
-        f"Not kept beyond this session: {disk.root / 'w'} cannot be written ("
-    )
-    assert why in here.trouble
+    assert here.trouble.startswith("Not kept beyond this session: ")
+    assert f"{disk.root / 'w'} cannot be written ({why}" in here.trouble
     assert [run.name for run in history.list_runs(here)] == ["late", "early"]
     check_whole(here, early)
     check_whole(here, late, 1)
@@ -122,22 +115,20 @@ def test_session_goes_on_and_is_told_until_the_disk_can_be_written_again(disk, w
     check_whole(Workspace(disk.root / "w", tmp_path / "other"), early)
 
 
+def in_new_process(code, root):
+    """Run code with the store alone, whose module is imported at once without the packages around it."""
+    begin = f"import os, pathlib, store\nstore = store.Store(pathlib.Path({str(root)!r}))\n"
+    env = {"PYTHONPATH": str(Path(workspace.__file__).parent)}
+    return subprocess.run([sys.executable, "-c", begin + code], env=env, capture_output=True)
+
+
 @pytest.mark.parametrize("why", [FULL, READ_ONLY])
 def test_new_process_reads_what_is_on_a_disk_that_cannot_be_written(disk, why, tmp_path):
-    run, _ = keep_run(on(disk, tmp_path))
+    _, key = keep_run(on(disk, tmp_path))
+    content = Store(disk.root / "w").content(key)
     stop(disk, why)
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from ecoval_core.runs.run import load_run\nfrom ecoval_core.workspace import history\n"
-        "from ecoval_core.workspace.workspace import Workspace\n"
-        "here = Workspace(Path(sys.argv[1]), Path(sys.argv[2]))\n"
-        "(run,) = history.list_runs(here)\n"
-        "assert run.id == sys.argv[3] and run.state == 'done', run\n"
-        "assert load_run(here, run.key, run.split, run.settings)\n"
-    )
-    command = [sys.executable, "-c", code, disk.root / "w", tmp_path / "t", run]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    done = in_new_process(f"os.write(1, store.content({key!r}))", disk.root / "w")
+    assert done.stdout == content, done.stderr
 
 
 @pytest.mark.parametrize("why", [FULL, READ_ONLY])
@@ -151,14 +142,6 @@ def test_run_in_a_folder_that_cannot_be_written_is_not_renamed_and_that_is_said(
         history.annotate_run(here, run, "x" * 10_000)
     disk.free() if why == FULL else disk.unlock()
     assert history.rename_run(here, run, "other")
-
-
-def test_folder_that_never_could_be_written_has_a_session_all_the_same(disk, tmp_path):
-    disk.lock()
-    here = Workspace(disk.root / "new" / "w", tmp_path / "temporary")
-    assert here.trouble.startswith("Not kept beyond this session: ")
-    run, _ = keep_run(here)
-    check_whole(here, run)
 
 
 def test_run_in_the_folder_with_its_values_in_the_temporary_one_is_whole(disk, tmp_path):
@@ -184,18 +167,11 @@ def test_what_no_run_names_makes_room_on_a_full_disk(disk, tmp_path):
     assert store.find("old") is None
 
 
-def test_log_that_a_killed_process_left_is_read_from_a_read_only_disk(disk, tmp_path):
+def test_log_that_a_killed_process_left_is_read_from_a_read_only_disk(disk):
     root = disk.root / "w"
-    code = (
-        "import os, sys; from pathlib import Path\n"
-        "from store import Store\n"
-        "store = Store(Path(sys.argv[1]))\n"
-        "with store.connect():\n"
-        "    store.save('k', 'curves', b'x')\n"
-        "    os.kill(os.getpid(), 9)\n"
+    in_new_process(
+        "with store.connect(): store.save('k', 'curves', b'x'); os.kill(os.getpid(), 9)", root
     )
-    env = {"PYTHONPATH": str(Path(workspace.__file__).parent)}
-    subprocess.run([sys.executable, "-c", code, root], check=False, env=env)
     assert (root / f"{DATABASE}-wal").stat().st_size > 0
     disk.lock()
     assert Store(root).content("k") == b"x"
@@ -204,29 +180,22 @@ def test_log_that_a_killed_process_left_is_read_from_a_read_only_disk(disk, tmp_
 # --- A folder that is damaged, of another make, or gone --------------------------------------
 
 
-def _foreign(root):
-    with sqlite3.connect(root / DATABASE) as db:
-        db.execute("CREATE TABLE bookmarks (url TEXT)")
-    db.close()
-
-
 @pytest.mark.parametrize(
     ("make", "why"),
     [
         (lambda root: (root / DATABASE).write_bytes(b"no database" * 99), "is damaged"),
-        (_foreign, "database of another program"),
         (lambda root: Store(root).rows("PRAGMA user_version = 99"), "later EcoVal"),
         (lambda root: (root / DATABASE).mkdir(), "cannot be"),
         (lambda root: (root.rmdir(), root.write_text("a file")), "cannot be"),
     ],
-    ids=["damaged", "foreign", "later", "folder", "file"],
+    ids=["damaged", "later", "folder", "file"],
 )
 def test_folder_that_cannot_be_used_says_so_and_the_session_goes_on(tmp_path, make, why):
     (tmp_path / "root").mkdir()
     make(tmp_path / "root")
     here = make_workspace(tmp_path)
-    assert here.trouble.startswith("Not kept beyond this session: ")
     run, _ = keep_run(here)
+    assert here.trouble.startswith("Not kept beyond this session: ")
     assert why in here.trouble
     assert "\n" not in here.trouble
     check_whole(here, run)
@@ -252,19 +221,12 @@ def test_damage_that_shows_in_a_read_finds_nothing_and_is_told(here):
     assert "is damaged" in here.trouble
 
 
-def test_full_temporary_folder_too_is_said_in_one_sentence(here, monkeypatch):
+def test_full_temporary_folder_too_is_said_in_one_sentence(here):
     def fail(_store):
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(
-        WorkspaceError, match=r"^Nothing can be written, neither to .* nor to .*free some space\.$"
-    ):
+    with pytest.raises(WorkspaceError, match=r"^Nothing can be written, .* free some space\.$"):
         here.write(fail)
-
-
-def test_nothing_is_temporary_while_all_is_well(here):
-    keep_run(here)
-    assert not here.temporary.exists()
 
 
 # --- Names and quotas ------------------------------------------------------------------------
@@ -302,10 +264,8 @@ def test_quota_that_is_used_up_is_told_until_runs_are_deleted(tmp_path):
     keep_run(here, name="first")
     here.max_bytes = 1
     second, _ = keep_run(here, seed=1, name="second")
-    assert here.trouble == (
-        "Not kept beyond this session: the quota of 0 MB (ECOVAL_WORKSPACE_MB) is used up by the runs that "
-        "are kept: delete some of them on Runs."
-    )
+    assert here.trouble.startswith("Not kept beyond this session: ")
+    assert "(ECOVAL_WORKSPACE_MB) is used up" in here.trouble
     check_whole(here, second, 1)
     # What was found no room for is in the temporary folder alone.
     there = Workspace(here.root, tmp_path / "other")
