@@ -1,19 +1,16 @@
 """A disk of a few megabytes in memory, to be filled up and made read-only, where mounting is permitted."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 MEGABYTES = 6
 
 
-def _mount(folder: str | Path, options: str) -> bool:
+def _mount(folder, options):
     command = ["mount", "-t", "tmpfs", "-o", options, "none", str(folder)]
     try:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -22,7 +19,7 @@ def _mount(folder: str | Path, options: str) -> bool:
 
 
 @lru_cache
-def can_mount() -> bool:
+def can_mount():
     """Whether this process may mount a disk."""
     with tempfile.TemporaryDirectory() as folder:
         if not _mount(folder, "size=1m"):
@@ -34,10 +31,10 @@ def can_mount() -> bool:
 class SmallDisk:
     """A disk in memory."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root):
         self.root = root
 
-    def fill(self) -> None:
+    def fill(self):
         """Leave not a byte."""
         handle = os.open(self.root / "filling", os.O_WRONLY | os.O_CREAT)
         for size in (2**16, 1):
@@ -46,21 +43,19 @@ class SmallDisk:
                     os.write(handle, bytes(size))
         os.close(handle)
 
-    def free(self) -> None:
-        """Take the filling away."""
+    def free(self):
         (self.root / "filling").unlink()
 
-    def lock(self) -> None:
+    def lock(self):
         """Make the disk read-only."""
         subprocess.run(["mount", "-o", "remount,ro", self.root], check=True)
 
-    def unlock(self) -> None:
-        """Make the disk writable again."""
+    def unlock(self):
         subprocess.run(["mount", "-o", "remount,rw", self.root], check=True)
 
 
 @contextlib.contextmanager
-def small_disk() -> Iterator[SmallDisk]:
+def small_disk():
     """Give a disk of some megabytes."""
     with tempfile.TemporaryDirectory(prefix="small-disk-") as folder:
         assert _mount(folder, f"size={MEGABYTES}m")

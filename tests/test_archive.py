@@ -16,7 +16,6 @@ from small_runs import (
     cleaned_table,
     curves,
     drawn_values,
-    frames,
     keep,
     keep_everything,
     keep_run,
@@ -149,12 +148,6 @@ def test_importing_again_keeps_a_newer_review_and_restores_a_deleted_run(content
     assert history.latest_review(there, run).id == "mine"
 
 
-def test_run_of_a_name_that_is_taken_gets_a_number(content, there):
-    keep_run(there, name="Whole")
-    import_run(there, content)
-    assert sorted(run.name for run in history.list_runs(there)) == ["Whole", "Whole (2)"]
-
-
 def test_what_cannot_be_exported_is_said(there):
     run, key = keep_run(there, name="Mine")
     there.stores()[0].remove(key)
@@ -230,14 +223,11 @@ def finding(**arrays):
 
 NO_ARCHIVES = {
     "nothing": (lambda c: b"", "not a run exported by EcoVal"),
-    "text": (lambda c: b"name,value\n1,2\n", "not a run exported by EcoVal"),
     "cut": (lambda c: c[: len(c) // 2], "not a run exported by EcoVal"),
-    "cut in front": (lambda c: c[100:], "."),
     "another archive": (lambda c: packed({"a.txt": b"x"}), "it has no manifest.json"),
     "a manifest of no JSON": (lambda c: packed({"manifest.json": b"{"}), "Invalid JSON"),
     "a manifest of depth": (lambda c: packed({"manifest.json": b"[" * 100_000}), "."),
     "a manifest of megabytes": (lambda c: packed({"manifest.json": bytes(17 * 2**20)}), "are too long"),
-    "a recipe": (lambda c: packed({"manifest.json": b'{"ecoval_recipe": 3}'}), "is missing"),
     "a member less": (
         lambda c: packed({n: m for n, m in members_of(c).items() if n != "values"}), "a complete run",
     ),
@@ -289,25 +279,19 @@ FORGERIES = {
         lambda m, manifest: manifest.update(ecoval_run=3, more={}), "exported by another EcoVal .version 3",
     ),
     "a field more": (put("sql", "DROP TABLE runs"), "sql is not a field known here"),
-    "a long name": (put("name", "x" * 10_000), "name: "),
     "a date that is no number": (put("created", 1e300), "created"),
     "no such model": (put("run.settings.model", "svm"), "settings.model is 'svm'"),
-    "a target that there is not": (put("run.table.target", "x'; DROP TABLE runs; --"), "."),
     "another target": (put("run.table.target", "width"), "."),
     "a key that is a path": (put("key", "../../x"), "key"),
     "the digest of another table": (put("run.table.content", "0" * 32), "table in this file is not the one"),
     "another split": (put("run.split.proportions", [0.5, 0.3, 0.2]), "not of the rows of its table"),
-    "another table": (member("table", write_result(frames()["numbers"])), "not the one"),
     "a table that is none": (member("table", write_result({"a": 1})), "a complete run"),
     "fewer values": (finding(quality=lambda a: a[1:]), "not of the rows of its table"),
     "values of objects": (finding(quality=lambda a: a.astype(object)), "are neither numbers nor text"),
     "no moments": (finding(sampling=lambda s: type(s)(s.moments[:, :1], s.totals)), "a complete run"),
-    "values that are none": (member("values", write_result(frames()["text"])), "a complete run"),
     "values that are no archive": (member("values", b"PK\x03\x04"), "complete run"),
     "an unknown kind": (of_kind("effect", lambda one, _: one.update(kind="open_table")), "of the kind"),
-    "another kind": (of_kind("curves", lambda one, _: one.update(kind="effect")), "complete run"),
     "unknown arguments": (of_kind("effect", lambda one, _: one["arguments"].update(more=1)), "complete run"),
-    "a result that is not there": (of_kind("effect", lambda one, _: one.update(file="x")), "complete run"),
     "curves beside another run": (
         of_kind("method_curves", lambda one, _: one["arguments"].update(other={"run": "0" * 32})),
         "not of the rows of its run",
@@ -321,7 +305,6 @@ FORGERIES = {
         "The baseline in this file",
     ),
     "a review of other rows": (member("review.json", b'{"selected": [999999]}'), "does not value"),
-    "a review of no kind": (member("review.json", b'{"sql": 1}'), "sql is not a field known here"),
 }  # fmt: skip
 
 

@@ -418,13 +418,3 @@ def test_ended_job_is_forgotten_once_nobody_looks_and_an_active_one_is_not(
     clock.now += 61
     assert farm.jobs.find(done.key) is None
     assert farm.jobs.find(active.key) is active
-
-
-def test_of_too_many_ended_jobs_the_longest_unused_is_forgotten(farm, clock, monkeypatch):
-    monkeypatch.setattr(module, "MAX_ENDED", 2)
-    first, second = farm.finish(farm.submit("a")), farm.finish(farm.submit("b"))
-    clock.now += 1
-    farm.jobs.find(first.key)
-    clock.now += 1
-    farm.finish(farm.submit("c"))
-    assert [farm.jobs.find(job.key) for job in (first, second)] == [first, None]

@@ -57,22 +57,6 @@ def test_folders_of_others_are_not_touched(temporary):
     assert (target / "file").exists()
 
 
-def test_interrupted_sweep_is_finished_by_the_next(temporary, monkeypatch):
-    folder = temporary / "ecoval-test-x"
-    (folder / "part").mkdir(parents=True)
-    (folder / ".owner").touch()
-
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(scratch.shutil, "rmtree", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            sweep_scratch()
-    sweep_scratch()
-    assert not folder.exists()
-
-
 def test_folder_is_not_swept_while_it_is_made(temporary):
     many = f"{MAKE}for _ in range(300): print(make_scratch('test'), flush=True)\ninput()"
     with start(many) as process:

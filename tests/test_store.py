@@ -241,32 +241,6 @@ def test_two_processes_that_write_at_once_lose_nothing(store):
     assert keys(store) == {f"{name}{number}" for name in "ab" for number in range(30)}
 
 
-def test_fork_reads_and_writes_what_its_parent_does(store):
-    store.save("parent", "curves", b"x")
-    child = os.fork()
-    if child == 0:
-        try:
-            store.save("child", "curves", store.content("parent"))
-        finally:
-            os._exit(0)
-    store.save("meanwhile", "curves", b"y")
-    assert os.waitpid(child, 0)[1] == 0
-    assert store.content("child") == b"x"
-    assert keys(store) == {"parent", "child", "meanwhile"}
-    assert store.rows("PRAGMA integrity_check")[0][0] == "ok"
-
-
-def test_writer_waits_for_another_process_that_is_writing(store):
-    holder = sqlite3.connect(store.path, isolation_level=None, check_same_thread=False)
-    holder.execute("BEGIN IMMEDIATE")
-    timer = threading.Timer(0.3, lambda: holder.execute("ROLLBACK"))
-    timer.start()
-    store.save("k", "curves", b"x")
-    timer.join()
-    holder.close()
-    assert keys(store) == {"k"}
-
-
 # --- kill -9 ---------------------------------------------------------------------------------
 
 

@@ -106,10 +106,12 @@ def test_session_goes_on_and_is_told_until_the_disk_can_be_written_again(disk, w
     check_whole(here, late, 1)
     history.save_review(here, "d", early, "v", Review(selected=(1,)))
     assert history.latest_review(here, early).review.selected == (1,)
-    history.note_end(here, "other", "error", "It broke.")
+    with pytest.raises(WorkspaceError, match=r"^Not changed: .* cannot be written \(.*\)\.$"):
+        history.annotate_run(here, early, "x" * 10_000)
     disk.free() if why == FULL else disk.unlock()
     history.save_review(here, "d", early, "v", Review(selected=(2,)))
     assert here.trouble == ""
+    assert history.rename_run(here, early, "other")
     # The later one, which the folder has, and not that of the temporary folder.
     assert history.find_review(here, "d").review.selected == (2,)
     check_whole(Workspace(disk.root / "w", tmp_path / "other"), early)
@@ -129,19 +131,6 @@ def test_new_process_reads_what_is_on_a_disk_that_cannot_be_written(disk, why, t
     stop(disk, why)
     done = in_new_process(f"os.write(1, store.content({key!r}))", disk.root / "w")
     assert done.stdout == content, done.stderr
-
-
-@pytest.mark.parametrize("why", [FULL, READ_ONLY])
-def test_run_in_a_folder_that_cannot_be_written_is_not_renamed_and_that_is_said(
-    disk, why, tmp_path
-):
-    here = on(disk, tmp_path)
-    run, _ = keep_run(here)
-    stop(disk, why)
-    with pytest.raises(WorkspaceError, match=r"^Not changed: .* cannot be written \(.*\)\.$"):
-        history.annotate_run(here, run, "x" * 10_000)
-    disk.free() if why == FULL else disk.unlock()
-    assert history.rename_run(here, run, "other")
 
 
 def test_run_in_the_folder_with_its_values_in_the_temporary_one_is_whole(disk, tmp_path):
