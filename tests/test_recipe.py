@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+from functools import reduce
+from operator import getitem
 
 import numpy as np
 import pandas as pd
@@ -24,8 +26,6 @@ from ecoval_core.runs.recipe import (
     FORMATS,
     VERSION,
     WHICH,
-    LabelDecision,
-    Recipe,
     RecipeError,
     make_recipe,
     new_labels,
@@ -135,14 +135,6 @@ def test_recipe_holds_what_it_was_made_of(case):
     assert read.expected.surplus == run.ecoval.surplus_
 
 
-def test_recipe_is_read_from_a_path_and_with_a_byte_order_mark(case, tmp_path):
-    _, run, rules, _ = case
-    content = recipe_bytes(make_recipe(run, rules, with_files=False))
-    (tmp_path / "r.json").write_bytes(content)
-    assert read_recipe(tmp_path / "r.json") == read_recipe(b"\xef\xbb\xbf" + content)
-    assert read_recipe(content).expected.files == {}
-
-
 # --- A sample -------------------------------------------------------------------------------
 
 
@@ -167,12 +159,18 @@ def follow(recipe, *arguments, folder):
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
+def test_recipe_is_read_from_a_path_and_with_a_byte_order_mark(wine, tmp_path):
+    content = recipe_bytes(make_recipe(wine[0], PruneList(), with_files=False))
+    (tmp_path / "r.json").write_bytes(content)
+    assert read_recipe(tmp_path / "r.json") == read_recipe(b"\xef\xbb\xbf" + content)
+    assert read_recipe(content).expected.files == {}
+
+
 @pytest.mark.parametrize("unit", UNIT_KINDS)
-@pytest.mark.parametrize("weight", [0.25, 0.75])
-def test_run_at_any_weight_is_replayed_at_its_weight_and_in_its_unit(wine, unit, weight):
-    run = wine[0].reweight(weight)
+def test_run_is_replayed_at_its_weight_and_in_its_unit(wine, unit):
+    run = wine[0].reweight(0.75)
     recipe = read_recipe(recipe_bytes(make_recipe(run, PruneList(share=0.2), unit=unit)))
-    assert recipe.run.settings.extrinsic_weight == weight
+    assert recipe.run.settings.extrinsic_weight == 0.75
     again = replay(recipe, open_table(recipe))
     assert again.has_same_values
     made = {one.name: one for one in again.downloads()}
@@ -181,10 +179,13 @@ def test_run_at_any_weight_is_replayed_at_its_weight_and_in_its_unit(wine, unit,
     assert set(values["unit"]) == {unit_of(run, unit).name}
 
 
-def test_sample_needs_no_file(wine, tmp_path):
-    done = follow(as_json(wine[1]), folder=tmp_path)
+def test_sample_needs_no_file_and_its_name_cannot_command_the_terminal(wine, tmp_path):
+    recipe = as_json(wine[1])
+    recipe["run"]["table"]["name"] = "\x1b]0;title\x07\r\nWine"
+    done = follow(recipe, folder=tmp_path)
     assert (done.exit_code, done.exception) == (0, None)
     assert f"Same bytes as in the recipe: {', '.join(FILES)}\n" in done.stdout
+    assert not set("\x1b\x07\r") & set(done.output)
 
 
 def test_another_table_is_refused_by_both_digests_unless_told_otherwise(wine, tmp_path):
@@ -207,10 +208,8 @@ def test_missing_table_is_asked_for_by_its_name(wine, tmp_path):
     recipe = as_json(wine[1])
     recipe["run"]["table"] |= {"sample": None, "name": "cellar.csv"}
     done = follow(recipe, folder=tmp_path)
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert (
-        done.stderr == "Error: The recipe is of the table 'cellar.csv': give that file as well.\n"
-    )
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "'cellar.csv'" in done.stderr
 
 
 def test_other_bytes_and_values_are_named_with_the_versions_that_differ(wine, tmp_path):
@@ -250,14 +249,6 @@ def test_column_that_parquet_cannot_hold_leaves_the_csv(tmp_path):
     assert "No Parquet: Column 'note' mixes kinds of values" in done.stderr
     made = sorted(path.name for path in (tmp_path / "again").iterdir())
     assert made == sorted(recipe.expected.files)
-
-
-def test_name_in_a_recipe_cannot_command_the_terminal(wine, tmp_path):
-    recipe = as_json(wine[1])
-    recipe["run"]["table"]["name"] = "\x1b]0;title\x07\r\nWine"
-    done = follow(recipe, folder=tmp_path)
-    assert done.exit_code == 0
-    assert not set("\x1b\x07\r") & set(done.output)
 
 
 def test_table_that_is_read_is_not_written_over(wine, tmp_path):
@@ -334,36 +325,13 @@ def example():
     }  # fmt: skip
 
 
-def read(recipe):
-    return read_recipe(json.dumps(recipe).encode())
-
-
 def put(recipe, path, value):
     *parents, last = path
-    for step in parents:
-        recipe = recipe[step]
-    recipe[last] = value
+    reduce(getitem, parents, recipe)[last] = value
 
 
-def test_example_is_sound():
-    labels = read(example()).labels
-    assert labels[3] == LabelDecision(decision="accept", label="b")
-    assert labels[0] == LabelDecision(decision="keep")
-
-
-WRONG = [
-    ("ecoval_recipe", "x"), ("name", 3), ("note", None), ("run.table.name", []),
-    ("run.table.content", "G" * 32), ("run.table.fixes", {}),
-    ("run.split.noise", 1), ("run.settings.scoring", None), ("rows", 0), ("rows", 1.5), ("columns", []),
-    ("prune.share", "x"), ("prune.threshold", "low"), ("prune.picked", [1.5]), ("labels", []),
-    ("labels.3", {"decision": "accept"}), ("labels.3", {"decision": "keep", "label": "b"}),
-    ("labels.3.label", {"a": 1}), ("labels.0.decision", "maybe"), ("unit", "percent"), ("unit", None),
-    ("expected.values", "x"), ("expected.surplus", [1]), ("expected.pruned", -3),
-    ("expected.files", {"kept.csv": "x"}), ("versions", {"pandas": 3}),
-]  # fmt: skip
-
-
-def refusal(content):
+def refusal(recipe):
+    content = recipe if isinstance(recipe, bytes) else json.dumps(recipe).encode()
     with pytest.raises(RecipeError) as refused:
         read_recipe(content)
     sentence = str(refused.value)
@@ -373,72 +341,58 @@ def refusal(content):
     return sentence
 
 
-@pytest.mark.parametrize(("field", "value"), WRONG, ids=lambda case: str(case)[:30])
-def test_wrong_field_is_named(field, value):
+def test_example_is_sound():
+    assert read_recipe(json.dumps(example()).encode()).relabelled == {3: "b"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("ecoval_recipe", "x", "ecoval_recipe"),
+        ("rows", 0, "rows"),
+        ("unit", "percent", "unit"),
+        ("run.settings.model", "os.system", "settings.model is 'os.system': choose one of"),
+        ("run.settings.model", "ridge", "settings.model is 'ridge'"),
+        ("prune.share", 1, "The share to prune must lie in"),
+        ("prune.picked", [100], "prune.picked names a row that a table of 100 rows does not have"),
+        ("prune.restored", [-1], "prune.restored names a row"),
+        ("labels.3", {"decision": "accept"}, "labels.3"),
+        ("labels.3", {"decision": "keep", "label": "b"}, "labels.3"),
+        ("labels.100", {"decision": "keep"}, "labels names a row"),
+        ("labels." + "9" * 5000, {"decision": "keep"}, "labels"),
+        ("expected.values", "x", "expected.values"),
+        ("run.settings.other", 1, "other is not a field"),
+    ],
+    ids=lambda case: str(case)[:30],
+)
+def test_wrong_field_is_named(field, value, words):
     recipe = example()
     put(recipe, field.split("."), value)
-    sentence = refusal(json.dumps(recipe).encode())
-    assert sentence.startswith(f"The recipe cannot be followed: {field}")
+    assert words in refusal(recipe)
 
 
-@pytest.mark.parametrize(
-    ("path", "value", "words"),
-    [
-        (("run", "settings", "model"), "os.system", "settings.model is 'os.system': choose one of"),
-        (("run", "settings", "model"), "ridge", "settings.model is 'ridge'"),
-        (("prune", "share"), 1, "The share to prune must lie in"),
-        (("prune", "picked"), [100], "prune.picked names a row that a table of 100 rows does not have"),
-        (("prune", "restored"), [-1], "prune.restored names a row"),
-        (("labels", "100"), {"decision": "keep"}, "labels names a row"),
-    ],
-)  # fmt: skip
-def test_field_that_contradicts_another_is_named(path, value, words):
+def test_missing_field_is_named():
     recipe = example()
-    put(recipe, path, value)
-    assert words in refusal(json.dumps(recipe).encode())
-
-
-@pytest.mark.parametrize(
-    "field", [n for n, one in Recipe.model_fields.items() if one.is_required()]
-)
-def test_missing_field_is_named(field):
-    recipe = example()
-    del recipe[field]
-    assert refusal(json.dumps(recipe).encode()).endswith(f": {field} is missing.")
-
-
-@pytest.mark.parametrize("part", ["", "run", "run.table", "run.settings", "prune", "labels.0"])
-def test_unknown_field_is_named(part):
-    recipe = example()
-    put(recipe, [*filter(None, part.split(".")), "other"], 1)
-    assert "other" in refusal(json.dumps(recipe).encode())
-
-
-@pytest.mark.parametrize("row", ["-1", "1.5", "", "1e3", "x", "9" * 5000])
-def test_label_of_no_row_is_refused(row):
-    recipe = example()
-    recipe["labels"][row] = {"decision": "keep"}
-    assert "labels" in refusal(json.dumps(recipe).encode())
+    del recipe["rows"]
+    assert refusal(recipe).endswith(": rows is missing.")
 
 
 def test_another_version_is_told_from_a_wrong_field():
-    for version in (1, VERSION + 1):
-        sentence = refusal(json.dumps({"ecoval_recipe": version, "cells": {}}).encode())
-        assert f"it is of version {version}, and this EcoVal follows version {VERSION}" in sentence
+    sentence = refusal({"ecoval_recipe": VERSION + 1, "cells": {}})
+    assert f"it is of version {VERSION + 1}, and this EcoVal follows version {VERSION}" in sentence
 
 
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b"PK\x03\x04\xff", b"[]", b"null", b'{"a": 1}', b'{"rows": ' + b"9" * 6000 + b"}",
-        b"[" * 200_000, b'{"run": ' + b"[" * 900 + b"]" * 900 + b"}", b" " * (2**26 + 1),
+        b"", b"PK\x03\x04\xff", b"[]", b'{"rows": ' + b"9" * 6000 + b"}", b"[" * 200_000,
+        b" " * (2**26 + 1),
     ],
-    ids=["empty", "binary", "list", "null", "other", "digits", "deep", "nested", "large"],
+    ids=["empty", "binary", "list", "digits", "deep", "large"],
 )  # fmt: skip
 def test_what_is_no_recipe_is_refused_in_a_sentence(content, tmp_path):
-    sentence = refusal(content)
     done = follow(content, folder=tmp_path)
-    assert (done.exit_code, done.stderr) == (2, f"Error: {sentence}\n")
+    assert (done.exit_code, done.stderr) == (2, f"Error: {refusal(content)}\n")
 
 
 def test_recipe_that_cannot_be_opened_is_named(tmp_path):
@@ -454,7 +408,7 @@ def paths(value, before=()):
         yield from paths(one, (*before, key))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(path=st.sampled_from(list(paths(example()))), value=ANYTHING)
 def test_whatever_stands_in_a_field_is_taken_or_refused_with_its_name(path, value):
     recipe = example()
