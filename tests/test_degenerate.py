@@ -41,19 +41,28 @@ def tables(draw):
     return X, labels[y], draw(st.one_of(st.just("auto"), st.integers(1, 60)))
 
 
-@given(tables(), st.sampled_from(["tree", "knn", "logistic"]), st.booleans())
-@settings(max_examples=40, deadline=None)
+MODELS = [
+    DecisionTreeClassifier(max_depth=3),
+    KNeighborsClassifier(1),
+    LogisticRegression(max_iter=5),
+]
+
+
+def check_sum(ecoval):
+    """Values sum up to the surplus, or to the effects where quality cannot be relied on."""
+    valued = ecoval.labels_ >= 0
+    expected = ecoval.surplus_ if ecoval.reliable_ else ecoval.extrinsic_[valued].sum()
+    assert ecoval.values_[valued].sum() == pytest.approx(expected, abs=1e-9)
+
+
+@given(tables(), st.sampled_from(MODELS), st.booleans())
+@settings(max_examples=20, deadline=None)
 @pytest.mark.slow
 def test_any_small_table_is_valued_and_sums_up(table, model, own_validation):
     X, y, n_clusters = table
-    classes = np.unique(y)
-    assume(len(classes) >= 2)
-    estimator = {
-        "tree": DecisionTreeClassifier(max_depth=3),
-        "knn": KNeighborsClassifier(1),
-        "logistic": LogisticRegression(max_iter=5),
-    }[model]
-    ecoval = EcoVal(estimator, n_clusters=n_clusters, random_state=0)
+    n_classes = len(np.unique(y))
+    assume(n_classes >= 2)
+    ecoval = EcoVal(model, n_clusters=n_clusters, random_state=0)
     validation = (X[::2], y[::2]) if own_validation else ()
     with warnings.catch_warnings():
         # Five steps of logistic regression do not converge, nor do labels have to be few.
@@ -68,23 +77,28 @@ def test_any_small_table_is_valued_and_sums_up(table, model, own_validation):
     assert np.isfinite(new.value).all()
     assert ((ecoval.quality_[valued] >= 0) & (ecoval.quality_[valued] <= 1)).all()
     check_cluster_consistency(ecoval)
-    total = ecoval.values_[valued].sum()
-    expected = ecoval.surplus_ if ecoval.reliable_ else ecoval.extrinsic_[valued].sum()
-    assert total == pytest.approx(expected, abs=1e-9)
-    assert len(classes) <= ecoval.n_clusters_ <= valued.sum()
+    check_sum(ecoval)
+    assert n_classes <= ecoval.n_clusters_ <= valued.sum()
 
 
-@given(st.integers(0, 2**16), st.integers(6, 30), st.sampled_from(["normal", "ties", "outlier"]))
-@settings(max_examples=20, deadline=None)
-def test_any_small_regression_is_valued_and_sums_up(seed, n, kind):
+@given(
+    st.integers(0, 2**16),
+    st.integers(6, 30),
+    st.sampled_from(["normal", "ties", "outlier"]),
+    st.sampled_from(["squared_error", "absolute_error"]),
+    st.booleans(),
+)
+@settings(max_examples=12, deadline=None)
+def test_any_small_regression_is_valued_and_sums_up(seed, n, kind, scoring, own_validation):
     random = np.random.default_rng(seed)
     X, y = random.normal(size=(n, 3)), random.normal(size=n)
     y = np.where(y > 0, 1.5, y) if kind == "ties" else y
     y[0] = 1e9 if kind == "outlier" else y[0]
-    ecoval = EcoVal(Ridge(), random_state=0).fit(X, y, X[::2], y[::2])
-    assert np.isfinite(ecoval.values_).all()
-    expected = ecoval.surplus_ if ecoval.reliable_ else ecoval.extrinsic_.sum()
-    assert ecoval.values_.sum() == pytest.approx(expected, abs=1e-9)
+    validation = (X[::2], y[::2]) if own_validation else ()
+    ecoval = EcoVal(Ridge(), scoring=scoring, random_state=0).fit(X, y, *validation)
+    assert np.isfinite(ecoval.values_[ecoval.labels_ >= 0]).all()
+    check_cluster_consistency(ecoval)
+    check_sum(ecoval)
 
 
 def test_a_constant_target_of_a_regression_is_worth_nothing():
@@ -96,12 +110,10 @@ def test_a_constant_target_of_a_regression_is_worth_nothing():
 
 def test_frames_and_series_serve_as_arrays_do(cancer):
     columns = [f"c{i}" for i in range(cancer.X.shape[1])]
-    frame, series = pd.DataFrame(cancer.X, columns=columns), pd.Series(cancer.y)
-    of_arrays = EcoVal(GaussianNB(), random_state=0).fit(
-        cancer.X, cancer.y, cancer.X_val, cancer.y_val
-    )
-    of_frames = EcoVal(GaussianNB(), random_state=0).fit(
-        frame, series, pd.DataFrame(cancer.X_val, columns=columns), pd.Series(cancer.y_val)
+    arrays = cancer.X, cancer.y, cancer.X_val, cancer.y_val
+    frames = [pd.DataFrame(a, columns=columns) if a.ndim == 2 else pd.Series(a) for a in arrays]
+    of_arrays, of_frames = (
+        EcoVal(GaussianNB(), random_state=0).fit(*data) for data in (arrays, frames)
     )
     np.testing.assert_allclose(of_arrays.values_, of_frames.values_)
     assert of_frames.feature_names_in_.tolist() == columns

@@ -1,13 +1,13 @@
 """Files as people have them: the header is found, words and codes stay, and what was assumed is said."""
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
-from ecoval_core.commands.valuing import value_file
+from ecoval_core.command_line import main
 from ecoval_core.runs.exports import to_csv
 from ecoval_core.tables import (
     TableError,
@@ -17,8 +17,6 @@ from ecoval_core.tables import (
     read_file,
     read_frame,
 )
-
-FIELD = Path(__file__).parent / "data" / "field"
 
 
 def workbook(**sheets):
@@ -52,9 +50,6 @@ FILES = {
     "auto.txt": ("mpg  cyl  name\n18.0   8  chevy\n15.5   6  ford\n24.0   4  fiat\n",
                  ["mpg", "name"], [18.0, "chevy"], None),
     "twice.csv": ("length,kind,length\n1,a,2\n3,b,4\n5,a,6\n", ["length", "length.1"], [1, 2], None),
-    "mysql.csv": ('id,note,y\n1,"5\\" screen, new",a\n2,"7\\" screen, old",b\n',
-                  ["id", "note", "y"], [1, '5" screen, new', "a"], None),
-    "windows.csv": ('path,y\n"C:\\new",a\n"D:\\old",b\n', ["path", "y"], ["C:\\new", "a"], None),
     "logs.jsonl": ('{"code": "007", "n": 1}\n{"code": "010", "n": 2}\n', ["code", "n"], ["007", 1], None),
     "records.json": ('[{"a": 1, "b": "x"}, {"a": 2, "b": null}]', ["a", "b"], [1, "x"], None),
     "zips.csv": ("zip,v\n07286,1.70\n01234,2.50\n12345,3.00\n", ["zip", "v"], ["07286", 1.7], None),
@@ -96,12 +91,6 @@ def test_header_is_found(name):
         # What was assumed, said aloud, reads the same.
         again = read_frame(content, name, header=header, sheet=reading.sheet)
         pd.testing.assert_frame_equal(again, frame)
-
-
-def test_text_in_latin_1_with_runs_of_accents():
-    text = "nom;âge\nÉloïse;1\nCréée ÀÉÈ;2\nAndré;3\nZoé;4\nNoël;5\nRené;6\n"
-    frame = read_frame(text.encode("latin-1"), "x.csv")
-    assert frame["nom"].tolist()[:2] == ["Éloïse", "Créée ÀÉÈ"]
 
 
 def test_header_and_sheet_are_chosen():
@@ -158,29 +147,15 @@ def test_negative_numbers_come_out_as_numbers_and_formulas_as_text():
     assert read_frame(to_csv(cells), "x.csv")["note"].tolist() == cells["note"].tolist()
 
 
-@pytest.mark.parametrize(
-    ("name", "target", "n_classes", "n_features", "score"),
-    [
-        ("01_none_is_a_class.csv", "finding", 3, 2, None),
-        ("05_cli_mends.csv", "outcome", 2, 2, 0.761),
-        ("06_backslash_quotes.csv", "outcome", 2, 2, None),
-        ("07b_title_above_header.xlsx", "y", 2, 2, None),
-        ("12_duplicate_names.csv", "kind", 2, 4, None),
-    ],
-)
-def test_field_files_are_valued_as_they_are_meant(
-    name, target, n_classes, n_features, score, tmp_path, capsys
-):
-    how = dict.fromkeys(
-        ("task", "model", "n_clusters", "scoring", "header", "sheet", "groups", "time", "split",
-         "weights", "validation", "test")
-    )  # fmt: skip
-    run = value_file(
-        FIELD / name, tmp_path / "out.csv", target=target, exclude=(), include=(), part=(),
-        proportions=(0.6, 0.2, 0.2), extrinsic_weight=0.25, class_weight="auto", seed=0,
-        max_val_samples=2000, jobs=1, mend=True, **how,
-    )  # fmt: skip
-    assert (len(run.table.classes), len(run.table.features)) == (n_classes, n_features)
-    assert len(run.table.labelled_ids) == run.table.n_rows
-    if score is not None:
-        assert run.ecoval.full_score_ == pytest.approx(score, abs=1e-3)
+def test_a_file_is_read_below_its_title_and_mended_on_request_and_both_are_said(tmp_path):
+    messy, out = tmp_path / "messy.csv", tmp_path / "out.csv"
+    rows = '"37,419",1,good \n"45,328",2,good\n"18,088",3,bad\n"22,848",4,bad\n'
+    messy.write_text("Loans of 2024\n\nincome,hours,outcome\n" + rows * 15)
+    command = ["value", str(messy), "--target", "outcome", "--out", str(out), "--mend"]
+    done = CliRunner().invoke(main, command)
+    assert done.exit_code == 0, done.output
+    assert "Names: row 3" in done.stderr
+    assert "Mended: 'income'" in done.stderr
+    valued = read_frame(out)
+    assert valued["income"].dtype.kind == "i"
+    assert sorted(valued["outcome"].unique()) == ["bad", "good"]

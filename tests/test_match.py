@@ -21,7 +21,7 @@ def mixed(n=120, seed=0):
             "id": np.arange(1000, 1000 + n),
             "Body mass": random.normal(50, 5, n),
             "count": random.integers(0, 9, n),
-            "isle": random.choice(["Dream", "Biscoe"], n),
+            "isle": pd.Series(random.choice(["Dream", "Biscoe"], n), dtype="str"),
             "grade": pd.Categorical(
                 random.choice(["low", "high"], n), ["low", "high"], ordered=True
             ),
@@ -32,7 +32,6 @@ def mixed(n=120, seed=0):
         }
     )
     frame.loc[3, "Body mass"] = np.nan
-    frame["isle"] = frame["isle"].astype("str")
     return frame
 
 
@@ -53,89 +52,69 @@ def new(n=20, seed=1):
 # --- Vectorising -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sample", ["penguins", "titanic", "digits", None])
+@pytest.mark.parametrize("sample", ["penguins", "digits", None])
 def test_training_rows_come_back_to_the_last_bit(sample, table):
     prepared = prepare(load_sample(sample) if sample else table, noise=0.1, random_state=3)
-    kept = replace(prepared, vectorizer=None)
     frame = prepared.table.frame
-    for one in (prepared, kept):
-        for ids, X in (
-            (prepared.ids_train, prepared.X_train),
-            (prepared.ids_test, prepared.X_test),
-        ):
-            np.testing.assert_array_equal(vectorise_new(one, frame.iloc[ids]), X)
+    for one in (prepared, replace(prepared, vectorizer=None)):
+        for part in ("train", "test"):
+            rows = frame.iloc[getattr(prepared, f"ids_{part}")]
+            np.testing.assert_array_equal(vectorise_new(one, rows), getattr(prepared, f"X_{part}"))
 
 
 def test_a_file_that_is_the_table_matches_without_a_word_but_that(table, prepared):
     matched = match_columns(table, table.frame)
     assert matched.notes == ()
     (warning,) = matched.warnings
-    assert warning.startswith("120 rows equal rows of birds in all features and the target")
+    assert warning.startswith("120 rows equal rows of birds")
     np.testing.assert_array_equal(matched.labels, table.labels)
     np.testing.assert_array_equal(matched.repeated_ids, table.frame.index)
     pd.testing.assert_frame_equal(matched.frame, table.frame)
-    X = vectorise_new(prepared, matched.frame.iloc[prepared.ids_val])
-    np.testing.assert_array_equal(X, prepared.X_val)
 
 
 def test_every_kind_comes_back_from_text_and_from_other_kinds(table, prepared):
     frame = new()
     expected = vectorise_new(prepared, match_columns(table, frame).frame)
     as_text = frame.astype("str").where(frame.notna())
-    matched = match_columns(table, as_text)
-    np.testing.assert_array_equal(vectorise_new(prepared, matched.frame), expected)
-    assert matched.frame.dtypes["seen"] == table.frame.dtypes["seen"]
-    assert matched.frame.dtypes["grade"] == table.frame.dtypes["grade"]
-    assert matched.frame.dtypes["count"] == np.int64
-    assert "Column 'alive' holds text, read as the truth values that the table has there." in (
-        matched.notes
-    )
-    other = frame.assign(alive=frame["alive"].astype(float), count=frame["count"].astype(object))
-    np.testing.assert_array_equal(
-        vectorise_new(prepared, match_columns(table, other).frame), expected
-    )
+    before = as_text.copy()
+    of_text = match_columns(table, as_text)
+    of_others = match_columns(table, frame.astype({"alive": float, "count": object}))
+    for matched in (of_text, of_others):
+        np.testing.assert_array_equal(vectorise_new(prepared, matched.frame), expected)
+    for column in ("seen", "grade", "count"):
+        assert of_text.frame.dtypes[column] == table.frame.dtypes[column]
+    assert any("'alive' holds text, read as the truth values" in note for note in of_text.notes)
+    pd.testing.assert_frame_equal(as_text, before)
 
 
-def test_order_of_columns_does_not_matter_and_others_are_ignored_by_name(table, prepared):
+def test_order_of_columns_does_not_matter_and_others_are_ignored_by_name(table):
     frame = new()
     shuffled = frame[frame.columns[::-1]].assign(extra=1, further="x")
     matched = match_columns(table, shuffled)
-    assert matched.frame.columns.tolist() == table.frame.columns.tolist()
-    assert matched.notes == ("Columns 'extra' and 'further' are not in the table and ignored.",)
-    np.testing.assert_array_equal(
-        vectorise_new(prepared, matched.frame), vectorise_new(prepared, frame)
-    )
+    pd.testing.assert_frame_equal(matched.frame, match_columns(table, frame).frame)
+    (note,) = matched.notes
+    assert "'extra' and 'further' are not in the table" in note
 
 
 # --- Names -----------------------------------------------------------------------------------
 
 
 def test_names_that_differ_in_spelling_alone_are_matched_and_told(table):
-    frame = new().rename(columns={"Body mass": "body_mass ", "isle": "ISLE", "species": "Species"})
-    matched = match_columns(table, frame)
+    spelt = {"Body mass": "body_mass ", "isle": "ISLE", "species": "Species"}
+    matched = match_columns(table, new().rename(columns=spelt))
     assert matched.has_target
     assert matched.frame.columns.tolist() == table.frame.columns.tolist()
-    assert set(matched.notes) == {
-        "Column 'body_mass' is read as 'Body mass'.",
-        "Column 'ISLE' is read as 'isle'.",
-        "Column 'Species' is read as 'species'.",
-    }
+    for column, given in spelt.items():
+        assert f"Column {given.strip()!r} is read as {column!r}." in matched.notes
 
 
 def test_missing_columns_are_all_named_with_those_of_near_names(table):
     frame = new().rename(columns={"Body mass": "Body masss"}).drop(columns=["alive", "seen"])
-    with pytest.raises(TableError) as caught:
-        match_columns(table, frame, name="birds2.csv")
-    assert str(caught.value) == (
-        "birds2.csv lacks 3 of the 7 columns that the model was fitted on, 'Body mass' (perhaps "
-        "'Body masss'), 'alive' and 'seen': add or rename them and load the file again."
+    named = (
+        r"^birds2\.csv lacks 3 of the 7 .*'Body mass' \(perhaps 'Body masss'\), 'alive' and 'seen'"
     )
-
-
-def test_columns_left_out_of_the_fit_need_not_be_there(table):
-    matched = match_columns(table, new().drop(columns="id"))
-    assert "id" not in matched.frame
-    assert matched.warnings == ()
+    with pytest.raises(TableError, match=named):
+        match_columns(table, frame, name="birds2.csv")
 
 
 def test_spellings_that_are_ambiguous_match_nothing():
@@ -154,54 +133,45 @@ def test_cells_that_do_not_convert_are_counted_with_examples(table):
     frame.loc[[2, 5, 7, 9], "Body mass"] = ["heavy", "n/k", " ", "51,5"]
     matched = match_columns(table, frame)
     assert matched.frame["Body mass"].isna().sum() == 4 + frame["Body mass"].isna().sum()
-    assert (
-        "Column 'Body mass': 3 of 18 cells are no numbers ('heavy' in row 2, 'n/k' in row 5, '51,5' in row "
-        "9; the first row is 0) and count as missing."
-    ) in matched.warnings
+    (warning,) = (one for one in matched.warnings if "'Body mass'" in one)
+    assert "3 of 18 cells are no numbers ('heavy' in row 2, 'n/k' in row 5, '51,5'" in warning
 
 
-def test_a_column_of_another_kind_altogether_is_refused(table):
-    with pytest.raises(
-        TableError, match=r"has no numbers in column 'count', .* \('many' in row 0.*correct"
-    ):
-        match_columns(table, new().assign(count="many"))
-    with pytest.raises(TableError, match=r"The new file has no dates in column 'seen'"):
-        match_columns(table, new().assign(seen=7))
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (new().assign(count="many"), r"no numbers in column 'count', .* \('many' in row 0"),
+        (new().assign(seen=7), "no dates in column 'seen'"),
+        (new().assign(**{"Body mass": [1.0] * 4 + [np.inf] * 16}), "'Body mass' holds .* in row 4"),
+        (new().iloc[:0], r"new\.csv has column names but no rows"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(table, frame, message):
+    with pytest.raises(TableError, match=message):
+        match_columns(table, frame, name="new.csv")
 
 
 def test_an_empty_column_and_another_unit_are_warned_of(table):
     frame = new().assign(count=np.nan)
     frame["Body mass"] *= 1000
-    matched = match_columns(table, frame)
-    first, second = sorted(matched.warnings)
+    first, second = sorted(match_columns(table, frame).warnings)
     assert first.startswith("Column 'Body mass': 100% of the cells lie outside 38.37 to 60.01")
-    assert second == "Column 'count' is empty: its value counts as missing in every row."
-
-
-def test_a_number_too_large_is_named_with_its_row(table):
-    frame = new()
-    frame.loc[4, "Body mass"] = np.inf
-    with pytest.raises(TableError, match="'Body mass' holds an infinite number in row 4"):
-        match_columns(table, frame)
+    assert second.startswith("Column 'count' is empty")
 
 
 def test_unseen_categories_are_named_and_counted(table, prepared):
-    frame = new()
+    frame = new().astype({"grade": object})
     frame.loc[[1, 2, 3], "isle"] = ["Skye", "Mull", "Skye"]
     frame.loc[5, "isle"] = " dream "
-    frame["grade"] = frame["grade"].astype(object)
     frame.loc[6, "grade"] = "middling"
     matched = match_columns(table, frame)
     assert matched.frame.loc[5, "isle"] == "Dream"
     assert "In column 'isle', ' dream ' is read as 'Dream'." in matched.notes
-    assert matched.warnings == (
-        "Column 'isle' holds 2 values that the training rows do not have, so the model has "
-        "learned nothing about them: "
-        "'Skye' (2 rows), 'Mull' (1 row).".replace("), '", ") and '"),
-        "Column 'grade' holds 1 value that the training rows do not have, so the model has "
-        "learned nothing about them: "
-        "'middling' (1 row).",
-    )
+    of_isle, of_grade = matched.warnings
+    assert "'isle' holds 2 values" in of_isle
+    assert "'Skye' (2 rows) and 'Mull' (1 row)" in of_isle
+    assert "'grade' holds 1 value" in of_grade
+    assert "'middling' (1 row)" in of_grade
     assert np.isfinite(vectorise_new(prepared, matched.frame)).all()
 
 
@@ -215,9 +185,9 @@ def test_categories_are_those_of_the_training_part(table):
     assert any("'Skye' (20 rows)" in said for said in warned)
 
 
-def test_free_text_is_always_new_and_not_warned_of(table):
+def test_new_free_text_and_missing_columns_that_were_left_out_are_not_warned_of(table):
     frame = new().assign(remark=[f"nobody wrote {i} before" for i in range(20)])
-    assert match_columns(table, frame).warnings == ()
+    assert match_columns(table, frame.drop(columns="id")).warnings == ()
 
 
 # --- The target ------------------------------------------------------------------------------
@@ -225,20 +195,15 @@ def test_free_text_is_always_new_and_not_warned_of(table):
 
 def test_rows_with_unknown_labels_and_without_one_are_set_aside(table):
     frame = new()
-    frame.loc[[2, 5], "species"] = ["King", "Emperor"]
-    frame.loc[7, "species"] = " "
-    frame.loc[8, "species"] = None
-    frame.loc[9, "species"] = "GENTOO"
+    frame.loc[[2, 5, 7, 8, 9], "species"] = ["King", "Emperor", " ", None, "GENTOO"]
     matched = match_columns(table, frame)
     assert matched.ids.tolist() == [i for i in range(20) if i not in (2, 5, 7, 8)]
     assert matched.unlabelled_ids.tolist() == [7, 8]
     assert matched.unknown_labels.to_dict() == {2: "King", 5: "Emperor"}
     assert matched.labels[matched.ids.tolist().index(9)] == "Gentoo"
-    assert matched.labels.dtype.kind == "U"
-    assert matched.warnings == (
-        "2 rows are set aside: they are no labels that the model has seen in 'species', but 'King' (1 row) "
-        "and 'Emperor' (1 row).",
-    )
+    (warning,) = matched.warnings
+    assert warning.startswith("2 rows are set aside")
+    assert "'species', but 'King' (1 row) and 'Emperor' (1 row)" in warning
     assert "In the target 'species', 'GENTOO' is read as 'Gentoo'." in matched.notes
     assert "2 rows are without a value in 'species'." in matched.notes
 
@@ -266,7 +231,6 @@ def test_labels_are_read_as_the_table_has_them(known, given, expected):
     matched = match_columns(table, pd.DataFrame({"x": [1, 2, 3, 4], "y": given}))
     assert matched.ids.tolist() == [0, 1]
     assert matched.labels.tolist() == expected
-    assert matched.labels.dtype.kind == table.labels.dtype.kind
     assert np.isin(matched.labels, table.classes).all()
 
 
@@ -287,24 +251,12 @@ def test_amounts_that_are_none_are_set_aside():
 
 
 def test_rows_of_the_table_are_known_again_whatever_the_file_calls_their_kind(table):
+    def repeated(frame):
+        return match_columns(table, frame).repeated_ids.tolist()
+
     frame = pd.concat([table.frame.iloc[[4, 9]], new(5)], ignore_index=True)
-    text = frame.astype("str").where(frame.notna())
-    for given in (frame, text):
-        matched = match_columns(table, given)
-        assert matched.repeated_ids.tolist() == [0, 1]
-    relabelled = frame.copy()
-    relabelled.loc[0, "species"] = {"Adelie": "Gentoo", "Gentoo": "Adelie"}[frame.loc[0, "species"]]
-    assert match_columns(table, relabelled).repeated_ids.tolist() == [1]
-    assert match_columns(table, frame.drop(columns="species")).repeated_ids.tolist() == [0, 1]
-
-
-def test_a_file_without_rows_is_refused(table):
-    with pytest.raises(TableError, match=r"new\.csv has column names but no rows"):
-        match_columns(table, new().iloc[:0], name="new.csv")
-
-
-def test_the_frame_that_is_given_stays_as_it_is(table):
-    frame = new().astype({"count": "str"})
-    before = frame.copy()
-    match_columns(table, frame)
-    pd.testing.assert_frame_equal(frame, before)
+    other = {"Adelie": "Gentoo", "Gentoo": "Adelie"}[frame.loc[0, "species"]]
+    assert repeated(frame) == [0, 1]
+    assert repeated(frame.astype("str").where(frame.notna())) == [0, 1]
+    assert repeated(frame.assign(species=[other, *frame["species"][1:]])) == [1]
+    assert repeated(frame.drop(columns="species")) == [0, 1]

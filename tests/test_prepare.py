@@ -1,7 +1,6 @@
 """Splitting, vectorising and planting noise."""
 
 import warnings
-from collections import Counter
 from datetime import date
 from decimal import Decimal
 
@@ -9,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from data_files import make_frame
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ecoval_core.tables import TableError, load_sample, make_table
+from ecoval_core.tables import SAMPLES, TableError, load_sample, make_table
 from ecoval_core.tables.prepare import plant_label_noise, prepare
 
 
@@ -25,6 +24,11 @@ def names_of(prepared):
     return list(map(str, prepared.vectorizer.get_feature_names_out()))
 
 
+def column_of(prepared, name):
+    """A column of the training part's X."""
+    return prepared.X_train[:, names_of(prepared).index(name)]
+
+
 def check_consistent(prepared):
     """What holds for every prepared table."""
     table = prepared.table
@@ -35,13 +39,12 @@ def check_consistent(prepared):
         assert np.isfinite(X).all()
         assert X.shape == (len(rows), len(names_of(prepared)))
         assert len(y) == len(rows) >= 2
-        assert rows.dtype == np.int64
         assert (np.diff(rows) > 0).all(), "in the order of the table"
     np.testing.assert_allclose(prepared.X_train.mean(axis=0), 0, atol=1e-7)
     np.testing.assert_allclose(prepared.X_train.std(axis=0), 1, atol=1e-7)
     by_id = dict(zip(table.labelled_ids, table.labels, strict=True))
-    y_clean = [prepared.y_train_clean, prepared.y_val, prepared.y_test]
-    for rows, y in zip(parts(prepared, "ids"), y_clean, strict=True):
+    clean = [prepared.y_train_clean, prepared.y_val, prepared.y_test]
+    for rows, y in zip(parts(prepared, "ids"), clean, strict=True):
         assert y.tolist() == [by_id[row] for row in rows]
         assert y.dtype == table.labels.dtype
     changed = prepared.ids_train[prepared.y_train != prepared.y_train_clean]
@@ -50,48 +53,34 @@ def check_consistent(prepared):
         assert set(prepared.y_val) | set(prepared.y_test) <= set(prepared.y_train)
 
 
-def same_bits(one, other):
-    names = ("X_train", "X_val", "X_test", "y_train", "y_val", "y_test", "ids_train", "ids_val")
-    return all(getattr(one, name).tobytes() == getattr(other, name).tobytes() for name in names)
-
-
 # --- Real tables ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.15])
-@pytest.mark.parametrize("key", ["digits", "breast_cancer", "wine", "penguins", "titanic"])
-def test_samples(key, noise):
-    prepared = prepare(load_sample(key), noise=noise, random_state=3)
+@pytest.mark.parametrize("key", SAMPLES)
+def test_samples_are_split_and_spoilt_by_the_shares_that_were_asked_for(key):
+    prepared = prepare(load_sample(key), noise=0.15, random_state=3)
     check_consistent(prepared)
-    n_train = len(prepared.y_train)
-    assert len(prepared.flipped_ids) == round(noise * n_train)
+    assert len(prepared.flipped_ids) == round(0.15 * len(prepared.y_train))
     shares = [len(y) / prepared.table.n_rows for y in parts(prepared, "y")]
     np.testing.assert_allclose(shares, (0.6, 0.2, 0.2), atol=0.01)
-    whole = Counter(prepared.table.labels.tolist())
-    for y, share in zip(
-        [prepared.y_train_clean, prepared.y_val, prepared.y_test], shares, strict=True
-    ):
-        for label, count in Counter(y.tolist()).items():
-            assert count == pytest.approx(whole[label] * share, abs=1.5), "stratified"
 
 
 def test_mixed_columns_of_penguins():
     prepared = prepare(load_sample("penguins"))
-    names = names_of(prepared)
     expected = {"island_Dream", "sex_female", "missingindicator_bill_length_mm"}
-    assert expected <= set(names)
+    assert expected <= set(names_of(prepared))
     frame = prepared.table.frame.iloc[prepared.ids_train]
-    island = prepared.X_train[:, names.index("island_Dream")]
-    assert ((island > 0) == (frame["island"] == "Dream")).all()
+    assert ((column_of(prepared, "island_Dream") > 0) == (frame["island"] == "Dream")).all()
     length = frame["bill_length_mm"].fillna(frame["bill_length_mm"].median())
     expected = (length - length.mean()) / length.std(ddof=0)
-    np.testing.assert_allclose(prepared.X_train[:, names.index("bill_length_mm")], expected)
+    np.testing.assert_allclose(column_of(prepared, "bill_length_mm"), expected)
 
 
 def test_regression_on_penguins():
     table = make_table(load_sample("penguins").frame, "penguins", "body_mass_g")
     prepared = prepare(table, noise=0.2, random_state=1)
     check_consistent(prepared)
+    assert table.task == "regression"
     assert len(table.unlabelled_ids) == 2
     assert prepared.y_train.dtype == np.float64
     assert len(prepared.flipped_ids) == round(0.2 * len(prepared.y_train))
@@ -109,12 +98,13 @@ def text_table():
 
 @pytest.mark.parametrize("make", [text_table, lambda: load_sample("wine")])
 def test_one_seed_gives_the_same_bits(make):
-    table = make()
-    first = prepare(table, noise=0.1, random_state=5)
-    again = prepare(make(), noise=0.1, random_state=5)
-    other = prepare(table, noise=0.1, random_state=6)
-    assert same_bits(first, again)
-    assert not same_bits(first, other)
+    def bits(seed):
+        prepared = prepare(make(), noise=0.1, random_state=seed)
+        arrays = [array for name in ("X", "y", "ids") for array in parts(prepared, name)]
+        return [array.tobytes() for array in arrays]
+
+    assert bits(5) == bits(5)
+    assert bits(5) != bits(6)
 
 
 def test_noise_moves_neither_the_split_nor_the_features():
@@ -124,7 +114,6 @@ def test_noise_moves_neither_the_split_nor_the_features():
     assert clean.y_val.tolist() == noisy.y_val.tolist()
     assert clean.y_train.tolist() == noisy.y_train_clean.tolist()
     assert len(clean.flipped_ids) == 0
-    assert clean.flipped_ids.dtype == np.int64
     assert set(noisy.flipped_ids) < set(noisier.flipped_ids)
 
 
@@ -132,23 +121,8 @@ def test_noise_moves_neither_the_split_nor_the_features():
 
 
 def labels_table(sizes):
-    labels = np.repeat([f"class {i}" for i in range(len(sizes))], sizes)
-    return make_table(make_frame(len(labels), label=labels), "t", "label")
-
-
-def counts_by_class(prepared):
-    return [
-        [Counter(y.tolist())[label] for y in parts(prepared, "y")]
-        for label in prepared.table.classes
-    ]
-
-
-def test_small_classes_have_a_row_in_each_part():
-    prepared = prepare(labels_table([100, 5, 4, 3, 2]), proportions=(0.8, 0.1, 0.1))
-    check_consistent(prepared)
-    counts = counts_by_class(prepared)
-    assert all(min(count) >= 1 for count in counts[:4])
-    assert counts[4] == [1, 1, 0]
+    labels = np.repeat([f"class {i:02}" for i in range(len(sizes))], sizes)
+    return make_table(make_frame(len(labels), label=labels), "t", "label", excluded=["colour"])
 
 
 @given(
@@ -156,6 +130,7 @@ def test_small_classes_have_a_row_in_each_part():
     st.sampled_from([(0.6, 0.2, 0.2), (0.8, 0.1, 0.1), (0.34, 0.33, 0.33), (0.05, 0.15, 0.8)]),
     st.integers(0, 100),
 )
+@example([100, 5, 4, 3, 2], (0.8, 0.1, 0.1), 0)
 @settings(max_examples=30, deadline=None)
 @pytest.mark.slow
 def test_the_split_covers_every_class(sizes, proportions, seed):
@@ -164,19 +139,16 @@ def test_the_split_covers_every_class(sizes, proportions, seed):
     except TableError:
         assert sum(sizes) < 60, "only small tables have too few rows in some part"
         return
-    for size, count in zip(sizes, sorted_counts(prepared), strict=True):
-        assert sum(count) == size
+    check_consistent(prepared)
+    for size, label in zip(sizes, prepared.table.classes, strict=True):
+        count = [int((y == label).sum()) for y in parts(prepared, "y")]
         if size >= 3:
+            assert sum(count) == size
             assert min(count) >= 1
             fair = np.maximum(size * np.asarray(proportions), 1)
             assert np.abs(count - fair).max() <= 2
         else:
             assert count == [1, 1, 0]
-
-
-def sorted_counts(prepared):
-    by_label = dict(zip(prepared.table.classes, counts_by_class(prepared), strict=True))
-    return [by_label[label] for label in sorted(by_label, key=lambda label: int(label.split()[1]))]
 
 
 def test_many_small_classes_do_not_skew_the_parts():
@@ -195,25 +167,35 @@ def test_proportions_that_cannot_be(proportions):
 
 
 def test_a_part_with_too_few_rows_is_named():
+    few = make_table(make_frame(20, label=np.arange(20) * 1.5), "small")
     with pytest.raises(TableError, match="The validation part of small would hold"):
-        prepare(
-            make_table(make_frame(20, label=np.arange(20) * 1.5), "small"),
-            proportions=(0.9, 0.05, 0.05),
-        )
+        prepare(few, proportions=(0.9, 0.05, 0.05))
     check_consistent(prepare(make_table(make_frame(12, label=["x", "y"] * 6), "small")))
 
 
-def test_a_constant_training_target_is_refused():
-    table = make_table(make_frame(40, label=[5.5] * 39 + [1.0]), "t", "label", "regression")
-    outcomes = set()
-    for seed in range(12):
+ONE_TARGET = make_frame(label=[5.5] * 39 + [1.0])[["width", "label"]]
+ONE_FEATURE = pd.DataFrame({"width": [1.0] * 39 + [2.0], "label": ["x", "y"] * 20})
+
+
+@pytest.mark.parametrize(
+    ("frame", "task", "message"),
+    [
+        (ONE_TARGET, "regression", "same value in every training row"),
+        (ONE_FEATURE, "classification", "No feature of t varies"),
+    ],
+)
+def test_what_varies_in_one_row_alone_is_refused_unless_that_row_trains(frame, task, message):
+    table = make_table(frame, "t", "label", task)
+    told = set()
+    for seed in range(8):
         try:
-            outcomes.add(len(np.unique(prepare(table, random_state=seed).y_train)))
+            assert 39 in prepare(table, random_state=seed).ids_train
+            told.add("")
         except TableError as error:
-            outcomes.add(str(error))
-    assert 2 in outcomes
-    assert any("same value in every training row" in str(outcome) for outcome in outcomes)
-    assert len(outcomes) == 2
+            told.add(str(error))
+    nothing, refused = sorted(told)
+    assert nothing == ""
+    assert message in refused
 
 
 # --- Columns of every kind -----------------------------------------------------------------
@@ -221,14 +203,11 @@ def test_a_constant_training_target_is_refused():
 N = 60
 RNG = np.random.default_rng(1)
 COLUMNS = {
-    "truth": RNG.random(N) < 0.5,
     "truth with gaps": pd.Series(RNG.choice([True, False, None], N), dtype="object"),
     "nullable truth": pd.array(RNG.choice([True, False, None], N), dtype="boolean"),
-    "truth category": pd.Categorical(RNG.random(N) < 0.5),
     "nullable whole": pd.array([None, 1, 2, 3, 4, 5] * 10, dtype="Int64"),
     "small whole": RNG.integers(0, 200, N).astype("uint8"),
     "decimals": pd.Series([Decimal(i % 7) / 3 for i in range(N)], dtype="object"),
-    "number category": pd.Categorical(RNG.integers(0, 4, N)),
     "category with gaps": pd.Categorical(RNG.choice(["a", "b", None], N)),
     "dates": pd.date_range("2020-01-01", periods=N, freq="17D"),
     "dates with gaps and zone": pd.Series(pd.date_range("2020", periods=N, tz="UTC")).where(
@@ -240,34 +219,30 @@ COLUMNS = {
     "numbers and marks": RNG.choice(["1.5", "2.5", "?"], N),
     "mixed objects": pd.Series(["a", 1, 2.5, None] * 15, dtype="object"),
     "free text": [f"words number {i} and {i * i}" for i in range(N)],
-    "text with gaps": [f"w{i}" if i % 3 else None for i in range(N)],
     "one letter": [chr(0x4E00 + i) for i in range(N)],
     "far from zero": 1e15 + RNG.integers(0, 9, N),
     "far from one": RNG.normal(size=N) * 1e90,
-    "nearly nothing": RNG.normal(size=N) * 1e-90,
     "mostly missing": [1.0, 2.0] + [None] * (N - 2),
     "all missing": [None] * N,
-    "rare": ["rare"] * 2 + ["x", "y"] * 29,
     "lists": [[i] for i in range(N)],
 }
 
 
 @pytest.mark.parametrize("kind", COLUMNS)
-@pytest.mark.parametrize("seed", [0, 1])
-def test_columns_of_every_kind(kind, seed):
+def test_columns_of_every_kind_become_finite_numbers_without_a_warning(kind):
     frame = make_frame(N).drop(columns="colour").assign(column=COLUMNS[kind])
     table = make_table(frame, "t", "label", excluded=[])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_consistent(prepare(table, random_state=seed))
+        check_consistent(prepare(table))
 
 
 def test_numbers_keep_their_precision():
     frame = make_frame(N, height=1e9 + np.arange(N) / 8, colour=RNG.choice(["a", "b"], N))
     prepared = prepare(make_table(frame, "t", "label"))
     height = frame["height"].to_numpy()[prepared.ids_train]
-    column = prepared.X_train[:, names_of(prepared).index("height")]
-    np.testing.assert_allclose(column, (height - height.mean()) / height.std(), rtol=1e-6)
+    expected = (height - height.mean()) / height.std()
+    np.testing.assert_allclose(column_of(prepared, "height"), expected, rtol=1e-6)
 
 
 def test_names_that_occur_twice_stay_columns_of_their_own():
@@ -277,48 +252,10 @@ def test_names_that_occur_twice_stay_columns_of_their_own():
     assert sum(name.startswith("a_b_c") for name in names_of(prepared)) == 2
 
 
-def test_missing_numbers_get_the_training_median_and_a_mark():
-    frame = make_frame(N, height=[None, *range(N - 1)])
-    for seed in range(4):
-        prepared = prepare(make_table(frame, "t", "label", excluded=[]), random_state=seed)
-        is_training = 0 in prepared.ids_train
-        assert ("missingindicator_height" in names_of(prepared)) == is_training
-
-
-def test_nothing_varies_in_training():
-    frame = pd.DataFrame({"a": [1.0] * 59 + [2.0], "label": ["x", "y"] * 30})
-    table = make_table(frame, "t", "label")
-    outcomes = set()
-    for seed in range(8):
-        try:
-            outcomes.add(prepare(table, random_state=seed).X_train.shape[1])
-        except TableError as error:
-            outcomes.add(str(error))
-    assert 1 in outcomes
-    assert any("No feature of t varies" in str(outcome) for outcome in outcomes)
-    assert len(outcomes) == 2
-
-
 def test_infinite_numbers_hidden_in_text_are_refused():
     frame = make_frame(N, height=["inf", "?"] + ["1.5", "2.5"] * 29)
     with pytest.raises(TableError, match="cannot be turned into numbers"):
         prepare(make_table(frame, "t", "label"))
-
-
-@pytest.mark.parametrize(
-    ("labels", "kind"),
-    [
-        ([True, False] * 30, "U"),
-        (pd.array([1, 2, None] * 20, dtype="Int64"), "i"),
-        ([1.0, 2.0, np.nan] * 20, "i"),
-        (pd.Categorical(["a", "b", None] * 20), "U"),
-        (["a", None, "b"] * 20, "U"),
-    ],
-)
-def test_labels_are_plain_arrays(labels, kind):
-    prepared = prepare(make_table(make_frame(N, label=labels), "t", "label"), noise=0.2)
-    check_consistent(prepared)
-    assert {y.dtype.kind for y in parts(prepared, "y")} == {kind}
 
 
 # --- Noise ---------------------------------------------------------------------------------

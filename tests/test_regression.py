@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from conftest import check_cluster_consistency
 from sklearn.datasets import load_diabetes, make_friedman1
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -55,21 +54,9 @@ def test_the_finest_granularity_is_leave_one_out_in_closed_form(diabetes):
     assert ecoval.surplus_ == pytest.approx(utility(everyone) - prior)
 
 
-@pytest.mark.parametrize("scoring", ["squared_error", "absolute_error"])
-def test_efficiency_and_cluster_consistency_hold(diabetes, scoring):
-    X, y, X_val, y_val, *_ = diabetes
-    ecoval = EcoVal(scoring=scoring, random_state=0, task="regression")
-    ecoval.fit(X, y, X_val, y_val)
-    assert ecoval.task_ == "regression"
-    assert not hasattr(ecoval, "classes_")
-    assert ecoval.values_.sum() == pytest.approx(ecoval.surplus_)
-    check_cluster_consistency(ecoval)
-    assert len(np.unique(ecoval.quality_)) > 190
-
-
 @pytest.mark.parametrize(
     ("estimator", "auc"),
-    [(Ridge(), 0.9), (HistGradientBoostingRegressor(max_iter=40), 0.7)],
+    [(Ridge(), 0.9), (HistGradientBoostingRegressor(max_iter=15), 0.7)],
     ids=["ridge", "boosting"],
 )
 @pytest.mark.slow
@@ -79,7 +66,7 @@ def test_shifted_targets_rank_low_and_removing_them_helps(friedman, estimator, a
     is_shifted = np.isin(np.arange(len(y)), shifted)
     assert roc_auc_score(is_shifted, -ecoval.values_) > auc
     curves = removal_curves(
-        estimator, X, y, X_test, y_test, ecoval.values_, shares=(0.0, 0.15), n_random=3
+        estimator, X, y, X_test, y_test, ecoval.values_, shares=(0.0, 0.15), n_random=2
     )
     at = summarise_curves(curves).set_index(["strategy", "share"])["mean"]
     assert at["lowest", 0.15] > at["lowest", 0.0]
@@ -88,8 +75,9 @@ def test_shifted_targets_rank_low_and_removing_them_helps(friedman, estimator, a
 
 def test_a_change_of_units_changes_no_value(diabetes):
     X, y, X_val, y_val, *_ = diabetes
-    one = EcoVal(Ridge(), random_state=0).fit(X, y, X_val, y_val)
-    other = EcoVal(Ridge(), random_state=0).fit(X, 1024 * y, X_val, 1024 * y_val)
+    one, other = (
+        EcoVal(Ridge(), random_state=0).fit(X, unit * y, X_val, unit * y_val) for unit in (1, 1024)
+    )
     np.testing.assert_allclose(one.values_, other.values_, rtol=1e-6, atol=1e-12)
 
 

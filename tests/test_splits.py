@@ -20,7 +20,7 @@ from ecoval_core.runs.opened import (
 )
 from ecoval_core.runs.recipe import make_recipe, open_table, read_recipe, recipe_bytes, replay
 from ecoval_core.runs.run import value_split, values_of
-from ecoval_core.tables import load_sample, make_table, suggest_exclusions
+from ecoval_core.tables import SAMPLES, load_sample, make_table, suggest_exclusions
 from ecoval_core.tables.split_hints import suggest_splits
 from ecoval_core.tables.table import content_digest
 from ecoval_core.workspace import history
@@ -45,9 +45,13 @@ def visits(n_patients=40, n_visits=6, seed=0):
     )
 
 
+def measured():
+    """What is measured of the visits alone, with the target."""
+    return visits()[[*"abcde", "y"]]
+
+
 def open_split(frame, files=None, **how):
-    spec = SplitSpec(**how)
-    spec = complete_split(spec, frame)
+    spec = complete_split(SplitSpec(**how), frame)
     excluded = suggest_exclusions(frame, "y") | spec.rule.reserved("y")
     table = make_table(frame, "visits.csv", "y", None, excluded)
     described = OpenSpec(table=describe_table(table), split=spec)
@@ -59,16 +63,16 @@ def own(frame, name="other.csv"):
 
 
 def sides(split):
-    return {"train": split.ids_train, "validation": split.ids_val, "test": split.ids_test}
+    return [split.ids_train, split.ids_val, split.ids_test]
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 def test_no_group_stands_in_two_parts_or_on_both_sides_of_a_fold(seed):
     opened = open_split(visits(), groups="patient", random_state=seed)
     patient = opened.table.frame["patient"]
-    groups = [set(patient[ids]) for ids in sides(opened.split).values()]
+    groups = [set(patient[ids]) for ids in sides(opened.split)]
     assert sum(map(len, groups)) == len(set.union(*groups)) == 40
-    assert [len(ids) for ids in sides(opened.split).values()] == [144, 48, 48]
+    assert [len(ids) for ids in sides(opened.split)] == [144, 48, 48]
     rows, folds = rows_in_folds(opened.split)
     assert sorted(np.concatenate([held for _, held in folds])) == list(range(len(rows.ids)))
     for train, held in folds:
@@ -78,47 +82,33 @@ def test_no_group_stands_in_two_parts_or_on_both_sides_of_a_fold(seed):
 @pytest.mark.parametrize("written", ["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y"])
 def test_later_rows_never_teach_earlier_ones(written):
     frame = visits()
-    frame["y"] = (frame["a"] > 0).astype(int)
-    when = frame["when"].copy()
+    when = frame["when"]
     opened = open_split(frame.assign(when=when.dt.strftime(written)), kind="time", column="when")
-    first, second, third = (when[ids] for ids in sides(opened.split).values())
+    first, second, third = (when[ids] for ids in sides(opened.split))
     assert first.max() < second.min() <= second.max() < third.min()
     rows, folds = rows_in_folds(opened.split)
     assert len(folds) == 5
     for train, held in folds:
         assert when[rows.ids[train]].max() < when[rows.ids[held]].min()
+
+
+def test_the_latest_rows_of_a_split_by_time_are_not_valued():
+    frame = visits().assign(y=lambda f: (f["a"] > 0).astype(int))
+    opened = open_split(frame, kind="time", column="when")
+    rows, folds = rows_in_folds(opened.split)
     run = value_split(opened, SETTINGS.replace(every_row=True))
-    latest = rows.ids[folds[-1][1]]
-    assert set(run.ids) == set(rows.ids) - set(latest)
+    assert set(run.ids) == set(rows.ids) - set(rows.ids[folds[-1][1]])
     assert np.isfinite(run.frame["value"]).all()
     assert run.frame["value"].sum() == pytest.approx(run.ecoval.surplus_)
-
-
-@pytest.mark.slow
-def test_targets_that_are_random_by_patient_give_no_surplus_by_group():
-    settings = Settings(
-        model="random_forest", n_clusters=6, scoring="probability", parameters={"n_estimators": 25}
-    )
-
-    def mean_surplus(**how):
-        tables = [visits(60, 8, seed) for seed in range(3)]
-        return np.mean(
-            [value_split(open_split(f, **how), settings).ecoval.surplus_ for f in tables]
-        )
-
-    assert mean_surplus() > 0.3
-    assert abs(mean_surplus(groups="patient")) < 0.05
 
 
 def test_a_column_names_the_parts_and_blank_rows_are_set_aside():
     frame = visits()
     frame.loc[:9, "part"] = None
     split = open_split(frame, kind="column", column="part").split
-    named = split.parts.map(
-        {"train": "train", "validation": "dev", "test": "holdout", "set aside": None}
-    )
+    named = split.parts.map({"train": "train", "validation": "dev", "test": "holdout"})
     pd.testing.assert_series_equal(named, frame["part"], check_names=False, check_dtype=False)
-    assert split.has_given_validation
+    assert set(split.parts[:10]) == {"set aside"}
     with pytest.raises(ValueError, match="every training row is valued on them already"):
         rows_to_value(split, every_row=True)
 
@@ -131,19 +121,20 @@ def test_parts_that_a_column_does_not_name_are_dealt_by_group():
     assert set(patient[split.ids_test]) == set(range(30, 40))
     assert set(patient[split.ids_train]).isdisjoint(patient[split.ids_val])
     assert len(split.ids_val) == pytest.approx(0.25 * 180, abs=12)
-    assert split.notes == (
-        "No validation rows were given: they are taken from the training rows, by 'patient'.",
-    )
+    (note,) = split.notes
+    assert note.startswith("No validation rows were given")
+    assert "'patient'" in note
 
 
 def test_own_files_are_matched_kept_in_the_archive_and_replayed_to_the_same_bytes(tmp_path):
-    frame = visits()[[*"abcde", "y"]]
-    known, val, test = frame[:150], frame[150:200].rename(columns=str.upper), frame[195:]
+    frame = measured()
+    known, val, test = frame[:150], frame[150:200].rename(columns=str.upper), frame[145:]
     files = {"validation": val.reset_index(drop=True), "test": test.reset_index(drop=True)}
     named = {part: own(each, f"{part}.csv") for part, each in files.items()}
     opened = open_split(known, files, kind="files", **named)
     assert len(opened.split.ids_train) == 150
     assert opened.split.y_val.tolist() == val["Y"].tolist()
+    assert any("5 rows equal rows of visits.csv" in note for note in opened.split.notes)
     run = value_split(opened, SETTINGS)
     recipe = read_recipe(recipe_bytes(make_recipe(run, PruneList(share=0.1))))
     again = replay(recipe, open_table(recipe, known.copy(), files=files))
@@ -153,8 +144,8 @@ def test_own_files_are_matched_kept_in_the_archive_and_replayed_to_the_same_byte
         open_table(recipe, known.copy(), files={**files, "test": files["validation"]})
 
     here, there = (Workspace(tmp_path / name, tmp_path / f"{name}_t") for name in ("a", "b"))
-    for digest, cells in {named[part].content: each for part, each in files.items()}.items():
-        save_frame(here, cells, digest)
+    for part, cells in files.items():
+        save_frame(here, cells, named[part].content)
     save_opened(here, opened)
     here.save(run.key, "value", values_of(run.ecoval), arguments={"settings": {}})
     spec = RunSpec(table=opened.spec.table, split=opened.spec.split, settings=SETTINGS)
@@ -171,32 +162,30 @@ def test_own_files_are_matched_kept_in_the_archive_and_replayed_to_the_same_byte
 
 @pytest.mark.parametrize("every_row", [False, True])
 def test_weights_of_one_change_nothing_and_others_do(every_row):
-    settings = SETTINGS.replace(every_row=every_row)
-    alike, ones, weighted = (
-        value_split(
-            open_split(visits().assign(w=w).drop(columns="part"), weights=weights), settings
-        ).ecoval.values_
-        for w, weights in ((1, None), (1, "w"), (visits()["w"], "w"))
-    )
+    def values(w, weights):
+        opened = open_split(visits().assign(w=w).drop(columns="part"), weights=weights)
+        return value_split(opened, SETTINGS.replace(every_row=every_row)).ecoval.values_
+
+    alike, ones, weighted = values(1, None), values(1, "w"), values(visits()["w"], "w")
     np.testing.assert_allclose(ones, alike, atol=1e-9)
     assert np.abs(weighted - alike).max() > 1e-4
 
 
-def test_rows_of_a_test_file_that_stand_in_training_are_counted():
-    frame = visits()[[*"abcde", "y"]]
-    test = frame[195:].reset_index(drop=True)
-    split = open_split(frame[:200], {"test": test}, kind="files", test=own(test)).split
-    assert any("5 rows equal rows of visits.csv" in note for note in split.notes)
+def refusal(frame, files=None, **how):
+    """The message of a refusal, which must be one sentence."""
+    with pytest.raises(ValueError, match=r".") as caught:
+        open_split(frame, files, **how)
+    assert str(caught.value).count(". ") == 0
+    return str(caught.value)
 
 
 def with_cell(column, row, value):
-    frame = visits()
-    frame[column] = frame[column].astype(object)
+    frame = visits().astype({column: object})
     frame.loc[row, column] = value
     return frame
 
 
-OTHER_CLASS = visits()[[*"abcde", "y"]].assign(y=7)
+BY_TIME, BY_PART = {"kind": "time", "column": "when"}, {"kind": "column", "column": "part"}
 
 
 @pytest.mark.parametrize(
@@ -205,17 +194,12 @@ OTHER_CLASS = visits()[[*"abcde", "y"]].assign(y=7)
         (visits().assign(patient=1), {"groups": "patient"}, "Column 'patient' has 1 group"),
         (visits(), {"groups": "y"}, "Column 'y' is the target"),
         (visits(), {"groups": "nobody"}, "has no column 'nobody'"),
-        (with_cell("when", 3, "soon"), {"kind": "time", "column": "when"},
-         "Column 'when' holds 'soon' in row 3"),
-        (visits().assign(when="2024-01-01"), {"kind": "time", "column": "when"},
-         "Column 'when' has 1 different time:"),
-        (visits().assign(part="train"), {"kind": "column", "column": "part"},
-         "has training rows only"),
-        (with_cell("part", 5, "blue"), {"kind": "column", "column": "part"},
-         "Column 'part' holds 'blue', which names no part"),
+        (with_cell("when", 3, "soon"), BY_TIME, "Column 'when' holds 'soon' in row 3"),
+        (visits().assign(when="2024-01-01"), BY_TIME, "Column 'when' has 1 different time:"),
+        (visits().assign(part="train"), BY_PART, "has training rows only"),
+        (with_cell("part", 5, "blue"), BY_PART, "Column 'part' holds 'blue', which names no part"),
         (visits(), {"kind": "column", "column": "a"}, "a column with the parts has a few"),
-        (visits().assign(y=lambda f: f["y"] + 2 * (f["part"] == "dev")),
-         {"kind": "column", "column": "part"}, "Class '2' of 'y' has"),
+        (visits().assign(y=lambda f: f["y"] + 2 * (f["part"] == "dev")), BY_PART, "Class '2' of 'y' has"),
         (with_cell("w", 4, -1), {"weights": "w"}, "holds the weight -1 in row 4"),
         (with_cell("w", 4, None), {"weights": "w"}, "holds no weight in row 4"),
         (visits().assign(w=0), {"weights": "w"}, "weighs every row 0"),
@@ -223,48 +207,37 @@ OTHER_CLASS = visits()[[*"abcde", "y"]].assign(y=7)
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_sentence_that_names_it(frame, how, sentence):
-    with pytest.raises(ValueError, match=r".") as caught:
-        open_split(frame, **how)
-    assert sentence in str(caught.value)
-    assert str(caught.value).count(". ") == 0
+    assert sentence in refusal(frame, **how)
 
 
 @pytest.mark.parametrize(
     ("other", "sentence"),
     [
-        (OTHER_CLASS, "other.csv holds '7' in column 'y', row 0"),
-        (visits()[[*"abcd", "y"]], "lacks 1 of the 5 columns"),
-        (visits()[[*"abcde"]], "other.csv has no column 'y', the target"),
+        (measured().assign(y=7), "other.csv holds '7' in column 'y', row 0"),
+        (measured().drop(columns="e"), "lacks 1 of the 5 columns"),
+        (measured().drop(columns="y"), "other.csv has no column 'y', the target"),
     ],
 )
 def test_bad_validation_files_get_one_sentence(other, sentence):
-    frame = visits()[[*"abcde", "y"]]
     file = OwnFile(name="other.csv", content="0" * 32)
-    with pytest.raises(ValueError, match=r".") as caught:
-        open_split(frame, {"validation": other}, kind="files", validation=file)
-    assert sentence in str(caught.value)
+    assert sentence in refusal(measured(), {"validation": other}, kind="files", validation=file)
 
 
 @pytest.mark.parametrize(
     "how",
     [
-        {"kind": "time", "column": "when", "groups": "patient"},
-        {"kind": "time"},
-        {"kind": "files"},
-        {"column": "when"},
-        {"groups": "w", "weights": "w"},
+        {"kind": "time", "column": "when", "groups": "patient"}, {"kind": "time"}, {"kind": "files"},
+        {"column": "when"}, {"groups": "w", "weights": "w"},
     ],
-)
+)  # fmt: skip
 def test_rules_that_exclude_each_other_are_refused(how):
     with pytest.raises(ValueError, match=r"time|file|column"):
         SplitSpec(**how)
 
 
 def test_groups_dates_and_parts_are_pointed_out_and_nothing_in_the_samples():
-    found = {hint.column: hint.kind for hint in suggest_splits(visits(), "y")}
-    assert found == {"patient": "groups", "when": "time", "part": "column"}
-    shuffled = visits().sample(frac=1, random_state=0).reset_index(drop=True)
-    assert {hint.column for hint in suggest_splits(shuffled, "y")} == {"patient", "when", "part"}
-    for key in ("digits", "breast_cancer", "wine", "penguins", "titanic"):
-        table = load_sample(key)
+    for frame in (visits(), visits().sample(frac=1, random_state=0, ignore_index=True)):
+        found = {hint.column: hint.kind for hint in suggest_splits(frame, "y")}
+        assert found == {"patient": "groups", "when": "time", "part": "column"}
+    for table in map(load_sample, SAMPLES):
         assert suggest_splits(table.frame, table.target) == []
