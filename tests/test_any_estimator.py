@@ -12,7 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import GroupKFold, LeaveOneGroupOut
+from sklearn.model_selection import GroupKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -103,28 +103,24 @@ def test_a_class_missing_from_a_fit_has_probability_zero(labels, library, kind, 
     assert (leave_clusters_out(problem, y).output_val[1][:, 1] == 0).all()
 
 
-@pytest.mark.parametrize("model", [LogisticRegression(tol=1e-8), Ridge(), GaussianNB()])
+@pytest.mark.parametrize("model", [LogisticRegression(tol=1e-8), Ridge(), GaussianNB()], ids=str)
 def test_integer_weights_equal_repeated_rows(model):
     weights = np.random.default_rng(1).integers(1, 4, size=80)
-    repeat = np.repeat(np.arange(80), weights)
-    classes = None if isinstance(model, Ridge) else np.array([0, 1])
-    y, clusters = Y + (X[:, 0] if classes is None else 0), np.arange(80) % 5
-    model = make_pipeline(StandardScaler(), model)
-    problems = [
-        make_problem(
-            model, X, y, X, y, classes, class_weight=None if classes is None else {0: 1, 1: 3},
-            sample_weight=weights.astype(float), sample_weight_val=weights.astype(float),
-        ),
-        make_problem(
-            model, X[repeat], y[repeat], X[repeat], y[repeat], classes,
-            class_weight=None if classes is None else {0: 1, 1: 3},
-        ),
-    ]  # fmt: skip
-    weighted, repeated = (
-        (leave_clusters_out(one, labels).effects * one.row_weights).mean(axis=1)
-        for one, labels in zip(problems, (clusters, clusters[repeat]), strict=True)
-    )
-    np.testing.assert_allclose(weighted, repeated, atol=1e-4)
+    clusters, once, often = np.arange(80) % 5, np.arange(80), np.repeat(np.arange(80), weights)
+    y, classes, class_weight = Y, np.array([0, 1]), {0: 1, 1: 3}
+    if isinstance(model, Ridge):
+        y, classes, class_weight = Y + X[:, 0], None, None
+
+    def effects(rows, **weighted):
+        problem = make_problem(
+            make_pipeline(StandardScaler(), model), X[rows], y[rows], X[rows], y[rows], classes,
+            class_weight=class_weight, **weighted,
+        )  # fmt: skip
+        left_out = leave_clusters_out(problem, clusters[rows])
+        return (left_out.effects * problem.row_weights).mean(axis=1)
+
+    given = dict.fromkeys(["sample_weight", "sample_weight_val"], weights.astype(float))
+    np.testing.assert_allclose(effects(once, **given), effects(often), atol=1e-4)
 
 
 def test_a_row_of_weight_zero_is_worth_nothing():
@@ -140,7 +136,7 @@ def test_an_estimator_that_takes_no_weights_is_named():
         EcoVal(KNeighborsClassifier()).fit(X, Y, sample_weight=np.ones(80))
 
 
-@pytest.mark.parametrize("cv", [3, GroupKFold(3), LeaveOneGroupOut()], ids=str)
+@pytest.mark.parametrize("cv", [3, GroupKFold(3)], ids=str)
 def test_rows_of_a_group_stand_on_one_side(cv):
     groups = np.arange(80) % 10
     found = cross_value(EcoVal(n_clusters=4, random_state=0), X, Y, cv, groups=groups)

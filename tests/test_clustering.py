@@ -38,20 +38,6 @@ def test_clusters_are_label_pure_complete_and_centred(digits):
         np.testing.assert_allclose(result.centers[cluster], digits.X[members].mean(axis=0))
 
 
-def test_finest_is_every_point_and_coarsest_every_class(digits):
-    finest = cluster_groups(digits.X, digits.y, len(digits.X), 0)
-    assert np.bincount(finest.labels).max() == 1
-    coarsest = cluster_groups(digits.X, digits.y, 1, 0)
-    assert coarsest.n_clusters == 10
-
-
-def test_identical_rows_share_a_cluster():
-    X = np.repeat(np.arange(4.0)[:, None], 5, axis=0)
-    result = cluster_groups(X, np.zeros(20, dtype=int), 15, 0)
-    assert result.n_clusters == 4
-    assert all(len(set(result.labels[X[:, 0] == value])) == 1 for value in range(4))
-
-
 def test_a_large_group_is_clustered_too():
     X = np.random.default_rng(0).normal(size=(12_000, 3))
     result = cluster_groups(X, np.zeros(12_000, dtype=int), 20, 0)

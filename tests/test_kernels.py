@@ -87,8 +87,7 @@ def test_new_row_has_the_shapley_value_of_one_more_training_row():
         np.testing.assert_allclose(result[i], exact, atol=1e-6)
 
 
-@pytest.mark.parametrize("block_pairs", [3_000, 10_000_000])
-@pytest.mark.parametrize("one_output", [False, True])
+@pytest.mark.parametrize(("block_pairs", "one_output"), [(3_000, False), (10_000_000, True)])
 def test_proximity_is_the_share_of_trees_in_which_two_rows_share_a_leaf(
     cancer, forest, monkeypatch, block_pairs, one_output
 ):

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.optimize import nnls
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
 from ecoval_core.valuation import quality
@@ -10,7 +11,6 @@ from ecoval_core.valuation.quality import (
     Pool,
     identical_rows,
     make_folds,
-    mean_of_identical,
     nearest_neighbors,
     neighbor_output,
 )
@@ -20,14 +20,6 @@ from ecoval_core.valuation.scoring import Scale
 def test_identical_rows_are_found_by_features_and_label():
     X = np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0], [2.0, 1.0]])
     assert identical_rows(X, np.array([0, 0, 1, 0])).tolist() == [0, 0, 1, 2]
-
-
-def test_identical_rows_get_their_mean_in_one_dimension_and_in_two():
-    groups = np.array([2, 0, 1, 0, 2, 2])
-    values = np.array([3.0, 1.0, 7.0, 2.0, 6.0, 9.0])
-    assert mean_of_identical(values, groups).tolist() == [6.0, 1.5, 7.0, 1.5, 6.0, 6.0]
-    both = mean_of_identical(np.column_stack([values, -values]), groups)
-    assert both[:, 1].tolist() == [-6.0, -1.5, -7.0, -1.5, -6.0, -6.0]
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
@@ -51,26 +43,19 @@ def test_neighbours_judge_by_their_shares_or_their_median():
     assert neighbor_output(np.array([[1.0, 2.0, 90.0]]), scale).tolist() == [[2.0]]
 
 
-def judges_of(codes, n_classes, seed=0, skills=(4.0, 1.0, 0.0)):
-    """Judges of falling skill; the last knows nothing."""
+def judges_of(codes, skills, seed=0):
+    """Judges of two classes, of falling skill; one of none knows nothing."""
     random = np.random.default_rng(seed)
-    outputs = []
-    for skill in skills:
-        logits = random.normal(size=(len(codes), n_classes)) + skill * np.eye(n_classes)[codes]
-        outputs.append(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))
-    return outputs
-
-
-def smoothed_log(p):
-    return np.log((1 - SMOOTHING) * p + SMOOTHING / p.shape[1])
+    logits = (random.normal(size=(len(codes), 2)) + skill * np.eye(2)[codes] for skill in skills)
+    return [softmax(each, axis=1) for each in logits]
 
 
 def test_two_classes_are_pooled_as_a_logistic_regression_on_log_odds_would():
     codes = np.random.default_rng(1).integers(2, size=500)
-    outputs = judges_of(codes, 2, skills=(1.5, 0.7, 0.1))
+    outputs = judges_of(codes, (1.5, 0.7, 0.1))
     pool = Pool.fit(outputs, codes, Scale.of(codes, "classification"))
-    logs = [smoothed_log(p) for p in outputs]
-    odds = np.column_stack([log[:, 1] - log[:, 0] for log in logs])
+    smoothed = [(1 - SMOOTHING) * p + SMOOTHING / 2 for p in outputs]
+    odds = np.column_stack([np.log(p[:, 1] / p[:, 0]) for p in smoothed])
     model = LogisticRegression(C=1e12, fit_intercept=False, tol=1e-10).fit(odds, codes)
     np.testing.assert_allclose(pool.weights, np.maximum(model.coef_[0], 0), atol=5e-3)
     given = pool.label_quality(pool.output(outputs), codes)
@@ -80,7 +65,7 @@ def test_two_classes_are_pooled_as_a_logistic_regression_on_log_odds_would():
 
 def test_labels_that_nobody_can_predict_leave_every_judge_an_equal_say():
     codes = np.random.default_rng(3).integers(2, size=400)
-    outputs = judges_of(codes, 2, skills=(-3.0, -3.0, -3.0))
+    outputs = judges_of(codes, (-3.0, -3.0, -3.0))
     weights = Pool.fit(outputs, codes, Scale.of(codes, "classification")).weights
     np.testing.assert_allclose(weights, 1 / 3)
 
@@ -139,16 +124,15 @@ def test_neighbours_come_from_a_sample_where_there_are_too_many(monkeypatch):
 
 
 def test_an_issue_is_below_its_class_and_confidently_another():
-    # Mean probabilities of the own class: 0.8 (rows 0 to 3) and 0.5 (rows 4 to 6).
-    first = np.array([0.9, 1.0, 0.95, 0.35, 0.55, 0.75, 0.2])
+    first, codes = np.array([0.9, 1.0, 0.95, 0.35, 0.55, 0.75, 0.2]), np.repeat([0, 1], [4, 3])
     judged = np.column_stack([first, 1 - first])
-    rule = IssueRule.fit(judged, np.array([0, 0, 0, 0, 1, 1, 1]), "classification")
+    rule = IssueRule.fit(judged, codes, "classification")
+    # Mean probabilities of the own class, of rows 0 to 3 and 4 to 6.
     np.testing.assert_allclose(rule.thresholds, [0.8, 0.5])
     # Row 3: likelier the other, and confidently so. Rows 4 and 5: likelier the other, yet class 0 is
     # surer of its own than that.
-    issues = rule.find(judged, np.array([0, 0, 0, 0, 1, 1, 1]))
-    assert issues.tolist() == [False, False, False, True, False, False, False]
-    assert rule.suggest(judged, np.array([0, 0, 0, 0, 1, 1, 1])).tolist() == [0, 0, 0, 1, 0, 0, 1]
+    assert np.flatnonzero(rule.find(judged, codes)).tolist() == [3]
+    assert rule.suggest(judged, codes).tolist() == [0, 0, 0, 1, 0, 0, 1]
 
 
 def test_an_issue_suggests_a_class_that_is_confident_even_if_another_is_likelier():

@@ -11,29 +11,24 @@ from ecoval_core.valuation.scoring import (
     has_probabilities,
     model_output,
     prior_scores,
-    residuals,
     sample_scores,
 )
 
 
-@pytest.fixture(scope="module")
-def outputs():
+@pytest.mark.parametrize(
+    ("scoring", "metric"),
+    [
+        ("accuracy", lambda codes, output: accuracy_score(codes, output.argmax(axis=1))),
+        ("log_loss", lambda codes, output: -log_loss(codes, output)),
+        ("brier", lambda codes, output: -brier_score_loss(codes, output, scale_by_half=False)),
+    ],
+)
+def test_scores_average_to_scikit_learns_metrics(scoring, metric):
     random = np.random.default_rng(0)
     output = random.dirichlet([1, 2, 3], size=200) * 0.97 + 0.01
-    return output, random.integers(3, size=200), Scale.of(np.arange(30) % 3, "classification")
-
-
-def test_scores_average_to_scikit_learns_metrics(outputs):
-    output, codes, scale = outputs
-    assert sample_scores(output, codes, "accuracy", scale).mean() == accuracy_score(
-        codes, output.argmax(axis=1)
-    )
-    assert sample_scores(output, codes, "log_loss", scale).mean() == pytest.approx(
-        -log_loss(codes, output)
-    )
-    assert sample_scores(output, codes, "brier", scale).mean() == pytest.approx(
-        -brier_score_loss(codes, output, scale_by_half=False)
-    )
+    codes, scale = random.integers(3, size=200), Scale.of(np.arange(30) % 3, "classification")
+    found = sample_scores(output, codes, scoring, scale).mean()
+    assert found == pytest.approx(metric(codes, output))
 
 
 def test_log_loss_is_clipped():
@@ -55,12 +50,6 @@ def test_the_prior_predictor_scores_class_frequencies_or_the_mean():
     assert prior_scores(np.array([0, 1]), "probability", scale).tolist() == [0.75, 0.25]
     scale = Scale.of(np.array([1.0, 3.0]), "regression")
     assert prior_scores(np.array([2.0, 3.0]), "squared_error", scale).tolist() == [0, -1]
-
-
-def test_residuals_point_from_the_output_to_the_truth(outputs):
-    output, codes, scale = outputs
-    pull = residuals(output, codes, scale)
-    np.testing.assert_allclose(pull + output, np.eye(3)[codes])
 
 
 def test_outputs_are_aligned_to_classes_that_the_model_never_saw():
