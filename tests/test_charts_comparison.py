@@ -6,7 +6,7 @@ import pytest
 
 from ecoval_core import charts
 from ecoval_core.charts.points import MAX_LOWEST, MAX_POINTS
-from ecoval_core.charts.style import CATEGORIES, label_groups, palette_of
+from ecoval_core.charts.style import palette_of
 from ecoval_core.evaluation.comparison import compare_valuations
 
 LIGHT = palette_of("light")
@@ -39,12 +39,6 @@ def removal_summary():
     return pd.DataFrame(rows, columns=columns)
 
 
-def acquired_summary():
-    summary = removal_summary().rename(columns={"n_removed": "n_added"})
-    summary = summary[summary["strategy"] != "highest"]
-    return summary.assign(strategy=summary["method"]).drop(columns="method")
-
-
 def changes():
     return pd.DataFrame(
         {
@@ -59,27 +53,29 @@ def scatter(theme="light", **options):
     return charts.agreement_scatter(compared().rows, names=NAMES, theme=theme, **options)
 
 
-def lines(theme="light", strategy="lowest", summary=None, **options):
+def lines(theme="light", strategy="lowest", summary=None, score=0.88):
+    summary = removal_summary() if summary is None else summary
     return charts.methods_chart(
-        removal_summary() if summary is None else summary, 0.88, "accuracy", strategy=strategy,
-        names=METHODS, theme=theme, **options,
-    )  # fmt: skip
+        summary, score, "accuracy", strategy=strategy, names=METHODS, theme=theme
+    )
 
 
-def acquired(theme="light", summary=None):
-    return charts.acquisition_chart(
-        acquired_summary() if summary is None else summary, 0.88, "accuracy", names=METHODS,
-        theme=theme,
-    )  # fmt: skip
+def acquired(theme="light"):
+    summary = removal_summary().rename(columns={"n_removed": "n_added"})
+    summary = summary[summary["strategy"] != "highest"].drop(columns="strategy")
+    summary = summary.rename(columns={"method": "strategy"})
+    return charts.acquisition_chart(summary, 0.88, "accuracy", names=METHODS, theme=theme)
+
+
+def class_bars(summary, theme="light", share=0.15):
+    return charts.class_bars(summary, names=NAMES, share=share, theme=theme)
 
 
 COMPARISON_CHARTS = {
     "agreement": scatter,
     "agreement of values": lambda theme="light": scatter(theme, by="values", selected=[3, 9]),
     "overlap": lambda theme="light": charts.overlap_bars(compared().overlaps, theme=theme),
-    "classes": lambda theme="light": charts.class_bars(
-        compared().by_class(classes()), names=NAMES, share=0.15, theme=theme
-    ),
+    "classes": lambda theme="light": class_bars(compared().by_class(classes()), theme),
     "methods": lines,
     "acquisition": acquired,
     "before and after": lambda theme="light": charts.before_after(changes(), theme=theme),
@@ -96,38 +92,25 @@ def test_names_of_users_are_no_mark_up(draw):
 # --- Scatter ---------------------------------------------------------------------------------
 
 
-def test_points_carry_their_row_ids_and_their_ranks():
+@pytest.mark.parametrize(("by", "column"), [("ranks", "rank"), ("values", "value")])
+def test_points_carry_their_row_ids_and_what_disagrees_most_lies_on_top(by, column):
     found = compared()
-    (trace,) = charts.agreement_scatter(found.rows, names=NAMES, theme="light").data
-    assert trace.type == "scattergl"
+    figure = scatter(by=by)
+    (trace,) = figure.data
     assert trace.customdata.dtype == np.int32
     assert set(trace.customdata) == set(found.rows.index)
-    rows = found.rows.loc[trace.customdata]
-    np.testing.assert_array_equal(trace.x, rows["rank_a"].to_numpy(np.float32))
-    np.testing.assert_array_equal(trace.y, rows["rank_b"].to_numpy(np.float32))
-    np.testing.assert_array_equal(trace.marker.color, rows["difference"].to_numpy(np.float32))
-    assert trace.marker.cmin == -trace.marker.cmax == -rows["difference"].abs().max()
-    # What disagrees most lies on top.
+    rows = found.rows.loc[trace.customdata].astype(np.float32)
+    np.testing.assert_array_equal(trace.x, rows[f"{column}_a"])
+    np.testing.assert_array_equal(trace.y, rows[f"{column}_b"])
+    np.testing.assert_array_equal(trace.marker.color, rows["difference"])
     assert np.abs(trace.marker.color).argmax() == len(trace.x) - 1
-
-
-def test_values_are_drawn_in_their_own_units():
-    found = compared()
-    (trace,) = scatter(by="values").data
-    rows = found.rows.loc[trace.customdata]
-    np.testing.assert_array_equal(trace.x, rows["value_a"].to_numpy(np.float32))
-    np.testing.assert_array_equal(trace.y, rows["value_b"].to_numpy(np.float32))
-    assert not scatter(by="values").layout.shapes
-    (line,) = scatter().layout.shapes
-    assert (line.x0, line.y0, line.x1, line.y1) == (0, 0, 100, 100)
+    diagonal = [(line.x0, line.y0, line.x1, line.y1) for line in figure.layout.shapes]
+    assert diagonal == ([(0, 0, 100, 100)] if by == "ranks" else [])
 
 
 def test_selected_rows_have_a_ring():
-    points, ring = scatter(selected=[0, 6, 999]).data
-    assert len(points.x) == 80
-    assert ring.x.tolist() == pytest.approx(
-        compared().rows.loc[[0, 6], "rank_a"].tolist(), rel=1e-6
-    )
+    _, ring = scatter(selected=[0, 6, 999]).data
+    np.testing.assert_allclose(ring.x, compared().rows.loc[[0, 6], "rank_a"], rtol=1e-6)
 
 
 def test_of_many_rows_a_sample_is_drawn_with_all_that_disagree_most():
@@ -164,7 +147,7 @@ def test_overlap_bars_show_the_part_in_both_and_by_chance():
 
 def test_class_bars_show_both_and_where_all_would_be_alike():
     summary = compared().by_class(classes(), share=0.2)
-    figure = charts.class_bars(summary, names=NAMES, share=0.2, theme="light")
+    figure = class_bars(summary, share=0.2)
     first, second = figure.data
     np.testing.assert_allclose(first.x, summary["lowest_a"], rtol=1e-6)
     np.testing.assert_allclose(second.x, summary["lowest_b"], rtol=1e-6)
@@ -172,19 +155,9 @@ def test_class_bars_show_both_and_where_all_would_be_alike():
     assert list(figure.layout.yaxis.ticktext) == summary["label"].tolist()
 
 
-def test_ranges_of_amounts_stand_in_their_order_and_are_called_ranges():
-    found = compared()
-    amounts = pd.Series(np.linspace(-20.0, 120.0, len(found.rows)), index=found.rows.index)
-    groups = label_groups(amounts)
-    summary = found.by_class(groups)
-    assert summary["label"].tolist() == groups.cat.categories.tolist()
-    figure = charts.class_bars(summary, names=NAMES, share=0.15, theme="light")
-    assert "Which ranges are" in figure.layout.title.text
-
-
 def test_of_many_classes_those_that_differ_most_are_drawn():
     summary = compared(400).by_class(classes(400, 50))
-    figure = charts.class_bars(summary, names=NAMES, share=0.15, theme="light")
+    figure = class_bars(summary)
     apart = (summary["lowest_a"] - summary["lowest_b"]).abs()
     drawn = summary["label"].isin(figure.layout.yaxis.ticktext)
     assert drawn.sum() == 30
@@ -197,38 +170,30 @@ def test_of_many_classes_those_that_differ_most_are_drawn():
 
 @pytest.mark.parametrize("strategy", ["lowest", "highest"])
 def test_curves_of_methods_are_those_of_the_summary(strategy):
-    figure = lines(strategy=strategy)
-    by_name = {trace.name: trace for trace in figure.data}
+    by_name = {trace.name: trace for trace in lines(strategy=strategy).data}
     summary = removal_summary()
     for key, name in (("ecoval", "EcoVal"), ("knn", "KNN-Shapley &amp; co")):
         of = summary[(summary["method"] == key) & (summary["strategy"] == strategy)]
         np.testing.assert_allclose(by_name[name].x, of["share"], rtol=1e-6)
         np.testing.assert_allclose(by_name[name].y, of["mean"], rtol=1e-6)
-    assert by_name["EcoVal"].line.color == CATEGORIES[0]
-    assert by_name["EcoVal"].line.width > by_name["KNN-Shapley &amp; co"].line.width
     assert by_name["no row removed: 0.880"].y == (0.88, 0.88)
-    band = by_name["random rows, 10-90 %"]
     chance = summary[summary["strategy"] == "random"]
-    np.testing.assert_allclose(band.y[:3], chance["high"], rtol=1e-6)
-    np.testing.assert_allclose(band.y[3:], chance["low"][::-1], rtol=1e-6)
+    band = [*chance["high"], *chance["low"][::-1]]
+    np.testing.assert_allclose(by_name["random rows, 10-90 %"].y, band, rtol=1e-6)
 
 
 def test_a_method_that_was_not_measured_is_left_out_and_a_missing_score_ends_the_line():
     summary = removal_summary()
     summary.loc[2, "mean"] = np.nan
-    only = summary[summary["method"] == "ecoval"]
-    figure = lines(summary=only)
-    names = [trace.name for trace in figure.data]
-    assert names == ["no row removed: 0.880", "EcoVal"]
-    assert len(figure.data[-1].x) == 2
-    nothing = lines(summary=summary.assign(mean=np.nan))
-    assert not nothing.data
+    baseline, ecoval = lines(summary=summary[summary["method"] == "ecoval"]).data
+    assert (baseline.name, ecoval.name) == ("no row removed: 0.880", "EcoVal")
+    assert len(ecoval.x) == 2
+    assert not lines(summary=summary.assign(mean=np.nan)).data
 
 
 def test_acquisition_curves_start_where_nothing_is_added():
     figure = acquired()
-    names = [trace.name for trace in figure.data]
-    assert names == [
+    assert [trace.name for trace in figure.data] == [
         "no row added: 0.880", "random rows, 10-90 %", "random rows", "KNN-Shapley &amp; co",
         "EcoVal",
     ]  # fmt: skip
@@ -256,10 +221,6 @@ def test_a_measure_without_a_score_is_left_out():
 @pytest.mark.parametrize("score", [0.9722, 0.0, -0.3, 57.3])
 def test_a_curve_that_does_not_move_is_drawn_flat_around_its_score(score):
     summary = removal_summary().assign(mean=score, low=score, high=score)
-    figure = charts.methods_chart(
-        summary, score, "accuracy", strategy="lowest", names=METHODS, theme="light"
-    )
-    low, high = figure.layout.yaxis.range
+    low, high = lines(summary=summary, score=score).layout.yaxis.range
     assert low < score < high
-    assert (low + high) / 2 == pytest.approx(score)
     assert high - low == pytest.approx(0.024 * (abs(score) or 1))

@@ -62,7 +62,7 @@ def test_intervals_cover_the_true_correlation(monkeypatch):
     """In nine of ten samples, also where fewer rows are drawn than there are."""
     monkeypatch.setattr(comparison, "MAX_DRAWN_ROWS", 40)
     monkeypatch.setattr(comparison, "N_DRAWS", 80)
-    rho, n_samples = 0.6, 60
+    rho, n_samples = 0.6, 40
     truth = {"spearman": 6 / np.pi * np.arcsin(rho / 2), "kendall": 2 / np.pi * np.arcsin(rho)}
     covered = dict.fromkeys(truth, 0)
     for seed in range(n_samples):
@@ -71,8 +71,8 @@ def test_intervals_cover_the_true_correlation(monkeypatch):
             one = getattr(result, name)
             covered[name] += one.low <= value <= one.high
     for name, n_covered in covered.items():
-        # At 90 %, fewer than 47 or more than 59 of 60 happen once in 200 times.
-        assert 47 <= n_covered <= 59, name
+        # At 90 %, fewer than 30 or all of 40 happen once in 50 times.
+        assert 30 <= n_covered <= 39, name
 
 
 def test_the_lowest_overlap_as_sets_do():
@@ -90,18 +90,13 @@ def test_the_lowest_overlap_as_sets_do():
 def test_the_overlap_by_chance_is_that_of_all_orders():
     values = series(np.arange(6.0))
     overlap = compare_valuations(values, values, shares=(0.5,)).overlaps.iloc[0]
-    jaccards, shared = [], []
-    for order in permutations(range(6)):
-        n_shared = len({0, 1, 2} & set(np.argsort(order)[:3]))
-        shared.append(n_shared)
-        jaccards.append(n_shared / (6 - n_shared))
-    assert overlap["expected_shared"] == pytest.approx(np.mean(shared))
-    assert overlap["expected_jaccard"] == pytest.approx(np.mean(jaccards))
+    shared = np.array([len({0, 1, 2} & set(order[:3])) for order in permutations(range(6))])
+    assert overlap["expected_shared"] == pytest.approx(shared.mean())
+    assert overlap["expected_jaccard"] == pytest.approx((shared / (6 - shared)).mean())
 
 
 def test_values_that_are_all_alike_agree_by_chance_alone():
-    a, same = series(np.arange(20.0)), series(np.ones(20))
-    result = compare_valuations(a, same, shares=(0.25,))
+    result = compare_valuations(series(np.arange(20.0)), series(np.ones(20)), shares=(0.25,))
     assert np.isnan([result.spearman.value, result.kendall.low]).all()
     overlap = result.overlaps.iloc[0]
     assert overlap["shared"] == pytest.approx(overlap["expected_shared"])
@@ -111,17 +106,16 @@ def test_values_that_are_all_alike_agree_by_chance_alone():
 def test_classes_are_summarised_one_by_one():
     random = np.random.default_rng(0)
     labels = pd.Series(np.where(np.arange(100) < 20, "rare", "common"), index=3 * np.arange(100))
-    a = series(random.random(100) + 1.0 * (labels == "common").to_numpy())
+    a = series(random.random(100) + (labels == "common").to_numpy())
     b = series(random.random(100))
     result = compare_valuations(a, b)
     table = result.by_class(labels, share=0.2).set_index("label")
     assert table["n_rows"].to_dict() == {"common": 80, "rare": 20}
-    assert table.loc["rare", "lowest_a"] == 1.0
-    lowest_b = set(b.nsmallest(20).index)
-    rare = labels.index[labels == "rare"]
-    assert table.loc["rare", "lowest_b"] == pytest.approx(len(lowest_b & set(rare)) / 20)
-    assert table.loc["rare", "spearman"] == pytest.approx(stats.spearmanr(a[rare], b[rare])[0])
-    assert table.loc["rare", "rank_a"] == pytest.approx(result.rows.loc[rare, "rank_a"].mean())
+    rare, found = labels.index[labels == "rare"], table.loc["rare"]
+    assert found["lowest_a"] == 1.0
+    assert found["lowest_b"] == pytest.approx(rare.isin(b.nsmallest(20).index).mean())
+    assert found["spearman"] == pytest.approx(stats.spearmanr(a[rare], b[rare])[0])
+    assert found["rank_a"] == pytest.approx(result.rows.loc[rare, "rank_a"].mean())
 
 
 @pytest.mark.parametrize(
@@ -162,18 +156,16 @@ def test_curves_of_methods_are_those_of_each_alone(cancer, valued_cancer, class_
     chance = curves[curves["method"] == "random"]
     assert chance.groupby(["measure", "share"]).size().eq(3).all()
     summary = summarise_curves(curves[curves["measure"] == "accuracy"])
-    assert summary.groupby(["method", "strategy"]).size().to_dict() == {
-        ("ours", "lowest"): 3, ("ours", "highest"): 3, ("theirs", "lowest"): 3,
-        ("theirs", "highest"): 3, ("random", "random"): 3,
-    }  # fmt: skip
+    lines = {(name, end) for name in values for end in ("lowest", "highest")} | {
+        ("random", "random")
+    }
+    assert summary.groupby(["method", "strategy"]).size().to_dict() == dict.fromkeys(lines, 3)
 
 
 def test_methods_that_agree_share_their_refits(cancer, valued_cancer):
-    values = valued_cancer.values_
-    steps = []
-    curves_of(
-        cancer, {"one": values, "other": values * 3 + 1}, progress=lambda *step: steps.append(step)
-    )
+    values, steps = valued_cancer.values_, []
+    agreeing = {"one": values, "other": values * 3 + 1}
+    curves_of(cancer, agreeing, progress=lambda *step: steps.append(step))
     alike = count_method_refits(1, 2, SHARES, 3)
     assert steps == [(done, alike) for done in range(1, alike + 1)]
 

@@ -27,9 +27,10 @@ def run():
     return value_split(open_table(load_sample("penguins"), noise=0.1), SETTINGS)
 
 
-def drawn_run(opened):
+def drawn_run(opened, **found):
     """A run whose values are drawn."""
-    return Run("k", opened, SETTINGS, drawn_values(opened).at(0.25))
+    drawn = drawn_values(opened).at(0.25)
+    return Run("k", opened, SETTINGS, type(drawn)(replace(drawn.findings, **found), 0.25))
 
 
 # --- Values by row ---------------------------------------------------------------------------
@@ -54,15 +55,15 @@ def test_clusters_are_listed_in_the_order_of_the_chart_with_effect_error_and_wha
     assert [int(name) for name in drawn.customdata] == clusters["cluster"].tolist()
     assert clusters["value"].is_monotonic_increasing
     assert clusters["n_rows"].sum() == len(run.frame)
-    paid = clusters["intrinsic"] + clusters["extrinsic"]
-    np.testing.assert_allclose(clusters["value"], paid)
-    assert paid.sum() == pytest.approx(ecoval.surplus_)
-    order, predicted = clusters["cluster"], ecoval.cluster_predictions_
-    np.testing.assert_array_equal(clusters["left_out"], ecoval.cluster_values_[order])
+    np.testing.assert_allclose(clusters["value"], clusters["intrinsic"] + clusters["extrinsic"])
+    assert clusters["value"].sum() == pytest.approx(ecoval.surplus_)
+    order = clusters["cluster"]
+    left_out, predicted = ecoval.cluster_values_[order], ecoval.cluster_predictions_[order]
+    np.testing.assert_array_equal(clusters["left_out"], left_out)
     errors = ecoval.cluster_standard_errors_[order]
     np.testing.assert_array_equal(clusters["left_out_error"], errors)
-    passed_on = predicted + ecoval.cluster_reliability_ * (ecoval.cluster_values_ - predicted)
-    np.testing.assert_allclose(clusters["passed_on"], passed_on[order])
+    passed_on = predicted + ecoval.cluster_reliability_[order] * (left_out - predicted)
+    np.testing.assert_allclose(clusters["passed_on"], passed_on)
 
 
 @pytest.fixture(scope="module")
@@ -77,18 +78,18 @@ def every_row(run, steps):
 
 
 def test_every_row_values_training_and_validation_rows(every_row, steps):
-    split = every_row.split
-    assert every_row.ids.tolist() == sorted([*split.ids_train, *split.ids_val])
-    assert every_row.frame["value"].sum() == pytest.approx(every_row.ecoval.surplus_)
+    of, split = every_row, every_row.split
     assert steps[-1] == (count_fits(12, 5), count_fits(12, 5))
+    assert of.ids.tolist() == sorted([*split.ids_train, *split.ids_val])
+    assert of.frame["value"].sum() == pytest.approx(of.ecoval.surplus_)
     for rows, X, y in (
         (split.ids_train, split.X_train, split.y_train),
         (split.ids_val, split.X_val, split.y_val),
     ):
-        places = np.searchsorted(every_row.ids, rows)
-        np.testing.assert_array_equal(every_row.X[places], X)
-        np.testing.assert_array_equal(every_row.y[places], y)
-    fitted = {len(one.values_) for one in every_row.ecoval.estimators_}
+        places = np.searchsorted(of.ids, rows)
+        np.testing.assert_array_equal(of.X[places], X)
+        np.testing.assert_array_equal(of.y[places], y)
+    fitted = {len(one.values_) for one in of.ecoval.estimators_}
     assert min(fitted) == rows_per_fit(split, every_row=True)
 
 
@@ -97,9 +98,8 @@ def test_reweighted_run_pays_another_extrinsic_part(which, request):
     run = request.getfixturevalue(which)
     other = run.reweight(1.0)
     assert other.settings.extrinsic_weight == 1.0
-    np.testing.assert_allclose(
-        other.frame["extrinsic"], run.frame["extrinsic"] / run.settings.extrinsic_weight
-    )
+    extrinsic = run.frame["extrinsic"] / run.settings.extrinsic_weight
+    np.testing.assert_allclose(other.frame["extrinsic"], extrinsic)
     assert other.frame["value"].sum() == pytest.approx(run.ecoval.surplus_)
 
 
@@ -114,16 +114,17 @@ def test_estimate_counts_the_folds(run, monkeypatch):
 # --- Downloads -------------------------------------------------------------------------------
 
 
+def all_values(run, decided=None, **options):
+    return exported_frame(run, "all_values", decided, **options).set_index("row_id")
+
+
 def test_kept_and_removed_rows_together_are_the_table(run):
     original = run.table.frame
     pruned = run.frame["value"].nsmallest(15).index
     decided = PruneList(picked=frozenset(pruned), quota=0).decide(run.frame["value"])
     kept, removed = (exported_frame(run, which, decided) for which in ("kept", "removed"))
-    assert list(kept.columns) == ["row_id", *original.columns]
-    assert sorted([*kept["row_id"], *removed["row_id"]]) == list(original.index)
-    pd.testing.assert_frame_equal(
-        kept.drop(columns="row_id"), original.drop(pruned).reset_index(drop=True)
-    )
+    expected = original.drop(pruned).reset_index(names="row_id")
+    pd.testing.assert_frame_equal(kept, expected, check_dtype=False)
     assert set(removed["row_id"]) == set(pruned)
     assert removed["pruned"].all()
     assert set(removed["reason"]) == {"picked"}
@@ -132,12 +133,10 @@ def test_kept_and_removed_rows_together_are_the_table(run):
 @pytest.mark.parametrize("which", ["run", "every_row"])
 def test_all_rows_come_with_values_where_they_have_one(which, request):
     run = request.getfixturevalue(which)
-    table = exported_frame(run, "all_values", unit="score").set_index("row_id")
+    table = all_values(run, unit="score")
     assert len(table) == len(run.table.frame)
-    for column in ("value", "standard_error", "intrinsic", "extrinsic", "cluster"):
-        assert (table.loc[run.ids, column] == run.frame[column]).all()
+    assert (table.loc[run.ids, "cluster"] == run.frame["cluster"]).all()
     assert table["value"].notna().sum() == len(run.frame)
-    assert (table["unit"] == "units of probability").all()
     assert set(table["part"]) == {"train", "validation", "test"}
     assert table["planted_noise"].sum() == len(run.split.flipped_ids)
     assert not table["pruned"].any()
@@ -146,28 +145,26 @@ def test_all_rows_come_with_values_where_they_have_one(which, request):
 
 @pytest.mark.parametrize("which", ["run", "every_row"])
 @pytest.mark.parametrize("weight", [0.0, 0.25])
-def test_values_in_average_rows_sum_to_the_number_of_rows(which, weight, request):
-    run = request.getfixturevalue(which).reweight(weight)
-    table = exported_frame(run, "all_values").set_index("row_id")
-    assert (table["unit"] == "average rows").all()
-    assert table["value"].sum() == pytest.approx(len(run.frame))
-    factor = len(run.frame) / run.ecoval.surplus_
-    for column in ("value", "standard_error", "intrinsic", "extrinsic"):
-        np.testing.assert_allclose(table.loc[run.ids, column], run.frame[column] * factor)
-
-
 @pytest.mark.parametrize(
     ("unit", "name", "total"),
-    [("rows", "average rows", None), ("share", "per mille of the surplus", 1000)],
+    [
+        ("rows", "average rows", "as many as rows"),
+        ("share", "per mille of the surplus", 1000),
+        ("score", "units of probability", "the surplus"),
+    ],
 )
-def test_values_are_exported_in_the_unit_that_every_row_names(run, unit, name, total):
-    table = exported_frame(run, "all_values", unit=unit).set_index("row_id")
+def test_values_are_exported_in_the_unit_that_every_row_names(
+    which, weight, unit, name, total, request
+):
+    run = request.getfixturevalue(which).reweight(weight)
+    table = all_values(run, unit=unit)
     assert (table["unit"] == name).all()
-    assert table["value"].sum() == pytest.approx(total or len(run.frame))
-    shown = unit_of(run, unit).scale(run.frame)
+    surplus = run.ecoval.surplus_
+    total = {"as many as rows": len(run.frame), "the surplus": surplus}.get(total, total)
+    assert table["value"].sum() == pytest.approx(total)
     for column in ("value", "standard_error", "intrinsic", "extrinsic"):
-        assert (table.loc[shown.index, column] == shown[column]).all()
-    assert table["unit"].iloc[0].isascii(), "which Excel takes for another encoding"
+        np.testing.assert_allclose(table.loc[run.ids, column], run.frame[column] * total / surplus)
+    assert name.isascii(), "which Excel takes for another encoding"
 
 
 @pytest.mark.parametrize(
@@ -198,17 +195,13 @@ def test_values_and_errors_are_written_in_two_significant_digits(unit, written):
         (0.425, "rows", "average rows"),
     ],
 )
-def test_unit_is_that_of_the_score_where_the_model_does_not_clearly_beat_a_guess(
-    full_score, unit, name
-):
-    run = drawn_run(small_table())
-    found = replace(run.ecoval.findings, full_score=full_score)
-    poor = replace(run, ecoval=type(run.ecoval)(found, 0.25))
-    table = exported_frame(poor, "all_values", unit=unit).set_index("row_id")
+def test_unit_is_the_score_s_where_the_model_does_not_clearly_beat_a_guess(full_score, unit, name):
+    run = drawn_run(small_table(), full_score=full_score)
+    table = all_values(run, unit=unit)
     assert (table["unit"] == name).all()
     is_raw = name == "units of probability"
-    assert (table.loc[poor.ids, "value"] == poor.frame["value"]).all() == is_raw
-    assert ("does not clearly beat a guess" in unit_of(poor, unit).note) == is_raw
+    assert (table.loc[run.ids, "value"] == run.frame["value"]).all() == is_raw
+    assert ("does not clearly beat a guess" in unit_of(run, unit).note) == is_raw
 
 
 def test_each_row_says_whether_and_by_which_rules_it_goes(run):
@@ -217,10 +210,9 @@ def test_each_row_says_whether_and_by_which_rules_it_goes(run):
     rules = rules.pick([ranked.index[-1]]).restore([ranked.index[2]])
     decided = rules.decide(run.frame["value"], run.class_labels)
     assert len(decided.spared)
-    table = exported_frame(run, "all_values", decided).set_index("row_id")
+    table = all_values(run, decided)
     assert set(table.index[table["pruned"]]) == set(decided.reasons.index)
-    assert table.loc[ranked.index[0], "reason"] == "share + threshold"
-    assert table.loc[ranked.index[-1], "reason"] == "picked"
+    assert table.loc[ranked.index[[0, -1]], "reason"].tolist() == ["share + threshold", "picked"]
     assert (table.loc[decided.spared, "reason"] == "spared by the quota").all()
     rest = table.index.difference([*decided.reasons.index, *decided.spared])
     assert table.loc[rest, "reason"].isna().all()
@@ -242,21 +234,18 @@ def test_names_that_the_table_has_already_are_kept_apart():
 def test_files_read_back_as_exported(run, file_format, read):
     rules = PruneList(picked=frozenset(map(int, run.split.flipped_ids)), quota=0)
     decided = rules.decide(run.frame["value"], run.class_labels)
-    back = read(io.BytesIO(export_table(run, "kept", decided, file_format)))
-    assert back.columns.tolist() == ["row_id", *run.table.frame.columns]
-    assert len(back) == len(run.table.frame) - len(decided.reasons)
-    values = read(io.BytesIO(export_table(run, "all_values", decided, file_format)))
-    assert values["value"].sum() == pytest.approx(len(run.frame))
-    assert values["pruned"].sum() == len(decided.reasons)
+    for which in ("kept", "all_values"):
+        back = read(io.BytesIO(export_table(run, which, decided, file_format)))
+        expected = exported_frame(run, which, decided)
+        pd.testing.assert_frame_equal(back.astype(expected.dtypes), expected)
 
 
 def test_corrected_labels_are_a_column_of_their_own():
     run = drawn_run(small_table())
     row = int(run.ids[0])
-    table = exported_frame(run, "all_values", relabelled={row: "perhaps"}).set_index("row_id")
-    assert table.loc[row, "corrected_label"] == "perhaps"
-    rest = table.drop(row)
-    assert (rest["corrected_label"] == rest["label"]).all()
+    table = all_values(run, relabelled={row: "perhaps"})
+    expected = table["label"].where(table.index != row, "perhaps")
+    assert table["corrected_label"].tolist() == expected.tolist()
 
 
 def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe():
@@ -268,8 +257,6 @@ def test_column_of_text_and_numbers_is_refused_as_parquet_in_one_sentence():
     frame = small_table().table.frame.astype({"width": object})
     frame.loc[:2, "width"] = "unknown"
     run = drawn_run(open_table(make_table(frame, "mixed", target="label")))
-    with pytest.raises(
-        ValueError, match=r"Column .width. mixes kinds of values.*choose CSV instead"
-    ):
+    with pytest.raises(ValueError, match=r"Column .width. mixes kinds .*choose CSV instead"):
         export_table(run, "kept", None, "parquet")
     assert len(pd.read_csv(io.BytesIO(export_table(run, "kept")))) == len(frame)

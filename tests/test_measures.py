@@ -33,20 +33,17 @@ def test_every_measure_is_scikit_learn_s_for_the_rows_and_for_any_draw_of_them(n
     y, prediction = some_predictions(n_classes)
     draws = np.vstack([np.ones(len(y)), draw_rows(len(y), 3, 4)])
     result = measure(y, prediction, draws)
+    p, scores = prediction.predicted, prediction.scores
     for d, weight in enumerate(draws):
-        p = prediction.predicted
-        assert result["accuracy"][d] == pytest.approx(accuracy_score(y, p, sample_weight=weight))
-        assert result["balanced_accuracy"][d] == pytest.approx(
-            balanced_accuracy_score(y, p, sample_weight=weight)
-        )
-        areas = [
-            roc_auc_score(y == c, prediction.scores[:, c], sample_weight=weight)
-            for c in range(n_classes)
-        ]
-        assert result["roc_auc"][d] == pytest.approx(np.mean(areas))
-        recalls = recall_score(y, p, average=None, sample_weight=weight)
-        for c in range(n_classes):
-            assert result[f"recall: {c}"][d] == pytest.approx(recalls[c])
+        weights = {"sample_weight": weight}
+        recalls = recall_score(y, p, average=None, **weights)
+        areas = [roc_auc_score(y == c, scores[:, c], **weights) for c in range(n_classes)]
+        expected = {
+            "accuracy": accuracy_score(y, p, **weights),
+            "balanced_accuracy": balanced_accuracy_score(y, p, **weights),
+            "roc_auc": np.mean(areas),
+        } | {f"recall: {c}": recall for c, recall in enumerate(recalls)}
+        assert {name: result[name][d] for name in expected} == pytest.approx(expected)
 
 
 def test_amounts_are_measured_by_r2_whatever_their_size():
@@ -54,10 +51,9 @@ def test_amounts_are_measured_by_r2_whatever_their_size():
     y = 1e90 * random.normal(size=80)
     prediction = Prediction(y + 1e89 * random.normal(size=80))
     draws = np.vstack([np.ones(80), draw_rows(80, 1, 2)])
-    result = measure(y, prediction, draws)["r2"]
-    for d, weight in enumerate(draws):
-        expected = r2_score(y / 1e90, prediction.predicted / 1e90, sample_weight=weight)
-        assert result[d] == pytest.approx(expected)
+    predicted = prediction.predicted / 1e90
+    expected = [r2_score(y / 1e90, predicted, sample_weight=weight) for weight in draws]
+    assert measure(y, prediction, draws)["r2"] == pytest.approx(expected)
 
 
 def test_a_draw_without_a_class_says_nothing_of_it():
@@ -72,9 +68,8 @@ def test_a_draw_without_a_class_says_nothing_of_it():
 def test_the_interval_is_that_of_a_paired_bootstrap_of_the_test_rows():
     y, before = some_predictions(2, 150, 1)
     _, after = some_predictions(2, 150, 2)
-    after = Prediction(
-        np.where(np.arange(150) < 110, y, before.predicted), after.scores, after.classes
-    )
+    predicted = np.where(np.arange(150) < 110, y, before.predicted)
+    after = Prediction(predicted, after.scores, after.classes)
     change = next(c for c in compare(y, before, after, 0) if c.measure == "accuracy")
     random = np.random.default_rng(5)
     gain = (after.predicted == y).astype(float) - (before.predicted == y)

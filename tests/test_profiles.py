@@ -31,12 +31,15 @@ def line(table, column):
     return table.set_index("column").loc[column]
 
 
+def spread_of_a(features, labels):
+    """The 5th and 95th percentile of the sizes of class a without row 550."""
+    return features.loc[(labels == "a") & (labels.index != 550), "size"].quantile([0.05, 0.95])
+
+
 def test_a_typical_row_has_nothing_unusual(people):
-    features, labels = people
-    table = compare_with_class(features, labels, 550)
+    table = compare_with_class(*people, 550)
+    low, high = spread_of_a(*people)
     assert not table["unusual"].any()
-    others = features.loc[(labels == "a") & (labels.index != 550), "size"]
-    low, high = others.quantile([0.05, 0.95])
     assert line(table, "size")["typical"] == f"{low:.4g} to {high:.4g}"
     assert line(table, "colour")["typical"] == "red (90%), blue (10%)"
 
@@ -44,12 +47,11 @@ def test_a_typical_row_has_nothing_unusual(people):
 def test_distance_of_an_unusual_number_is_in_widths_of_its_class(people):
     features, labels = people
     features.loc[550, "size"] = 300.0
-    result = line(compare_with_class(features, labels, 550), "size")
-    others = features.loc[(labels == "a") & (labels.index != 550), "size"]
-    low, high = others.quantile([0.05, 0.95])
-    assert result["unusual"]
-    assert result["distance"] == pytest.approx((300 - high) / (high - low))
-    assert compare_with_class(features, labels, 550)["column"][0] == "size"
+    table = compare_with_class(features, labels, 550)
+    low, high = spread_of_a(features, labels)
+    assert line(table, "size")["unusual"]
+    assert line(table, "size")["distance"] == pytest.approx((300 - high) / (high - low))
+    assert table["column"][0] == "size", "the most unusual comes first"
 
 
 def test_a_category_rare_in_its_class_is_unusual_though_common_elsewhere(people):
@@ -71,32 +73,29 @@ def test_missing_values_and_unique_text_are_not_unusual(people):
 
 def test_a_group_is_described_by_what_sets_it_apart(people):
     features, _ = people
-    traits = describe_group(features, pd.Index(range(600, 700)))
-    assert {trait.column for trait in traits} == {"size", "colour"}
-    texts = {trait.column: trait.text for trait in traits}
+    texts = {
+        trait.column: trait.text for trait in describe_group(features, pd.Index(range(600, 700)))
+    }
+    assert set(texts) == {"size", "colour"}
     assert texts["colour"] == "colour is green in 100% of them (50% of all)"
     assert texts["size"].startswith("size is higher (1,005 to 1,094; all rows around 549.5")
-
-
-def test_a_group_like_all_rows_has_no_traits(people):
-    features, _ = people
     assert describe_group(features[["size", "colour"]], features.index) == []
 
 
 def test_columns_that_are_pixels_are_found_and_others_are_not():
-    digits, cancer = load_digits(as_frame=True).data, load_breast_cancer(as_frame=True).data
+    digits, random = load_digits(as_frame=True).data, np.random.default_rng(0)
     assert detect_grid(digits) == (8, 8)
-    shuffled = digits.iloc[:, np.random.default_rng(0).permutation(64)]
-    assert detect_grid(shuffled) is None
-    assert detect_grid(cancer) is None
-    random = pd.DataFrame(np.random.default_rng(0).random((200, 64)))
-    assert detect_grid(random) is None
-    assert detect_grid(digits.assign(pixel_0_0="text")) is None
+    for other in (
+        digits.iloc[:, random.permutation(64)],
+        digits.assign(pixel_0_0="text"),
+        load_breast_cancer(as_frame=True).data,
+        pd.DataFrame(random.random((200, 64))),
+    ):
+        assert detect_grid(other) is None
 
 
 def test_an_oblong_picture_is_found():
-    rows = np.random.default_rng(0).random((300, 12 * 9))
-    grid = rows.reshape(-1, 12, 9)
+    grid = np.random.default_rng(0).random((300, 12, 9))
     smooth = (grid + np.roll(grid, 1, 1) + np.roll(grid, 1, 2) + np.roll(grid, (1, 1), (1, 2))) / 4
     assert detect_grid(pd.DataFrame(smooth.reshape(300, -1))) == (12, 9)
 
