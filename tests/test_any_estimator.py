@@ -7,7 +7,6 @@ import sklearn
 from scipy import sparse
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
-from sklearn.datasets import load_wine
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
@@ -146,13 +145,20 @@ def test_rows_of_a_group_stand_on_one_side(cv):
         assert not np.isin(groups[rows], held).any()
 
 
-def test_pipelines_that_put_out_frames_give_the_same_values():
-    rows, y = load_wine(return_X_y=True)
-    for model in (LogisticRegression(), KNeighborsClassifier()):
-        ecoval = EcoVal(make_pipeline(StandardScaler(), model), n_clusters=6, random_state=0)
-        plain = ecoval.fit(rows, y).values_
-        with sklearn.config_context(transform_output="pandas"):
-            np.testing.assert_allclose(ecoval.fit(rows, y).values_, plain, atol=1e-12)
+@pytest.mark.parametrize(
+    ("rows", "model"),
+    [
+        (X, make_pipeline(StandardScaler(), LogisticRegression())),
+        (X, make_pipeline(StandardScaler(), KNeighborsClassifier())),
+        (HOLES, None),
+    ],
+    ids=["logistic", "neighbors", "holes"],
+)
+def test_transformers_that_put_out_frames_give_the_same_values(rows, model):
+    ecoval = EcoVal(model, n_clusters=6, random_state=0)
+    plain = ecoval.fit(rows, Y).values_
+    with sklearn.config_context(transform_output="pandas"):
+        np.testing.assert_allclose(ecoval.fit(rows, Y).values_, plain, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,10 @@ from ecoval_core.workspace.workspace import Workspace
 
 # A tenth of their trees, as each is refitted for every cluster and fold.
 FEWER = {"random_forest": {"n_estimators": 10}, "hist_gradient_boosting": {"max_iter": 10}}
-CASES = [(task, model) for task in ("classification", "regression") for model in models_for(task)]
+CASES = [
+    *(("classification", model) for model in models_for("classification")),
+    ("regression", "ridge"),
+]
 
 
 def value(here, task, model, **more):
@@ -30,8 +33,9 @@ def value(here, task, model, **more):
     )
     opened = open_table(table)
     scoring = "probability" if task == "classification" else "squared_error"
-    more = {"parameters": FEWER.get(model, {}), **more}
-    settings = Settings(model=model, n_clusters=4, scoring=scoring, **more)
+    settings = Settings(
+        model=model, n_clusters=4, scoring=scoring, parameters=FEWER.get(model, {}), **more
+    )
     save_opened(here, opened)
     spec = RunSpec(table=opened.spec.table, split=opened.spec.split, settings=settings)
     run = history.start_run(here, spec)
@@ -61,23 +65,24 @@ def check_models(here, run, monkeypatch):
     assert same(np.asarray(made.values_), np.asarray(opened.ecoval.values_))
 
 
+@pytest.fixture
+def here(tmp_path):
+    return Workspace(tmp_path, tmp_path / "temporary")
+
+
 @pytest.mark.parametrize(("task", "model"), CASES)
 @pytest.mark.slow
-def test_kept_models_value_new_rows_as_those_fitted_again(task, model, tmp_path, monkeypatch):
-    here = Workspace(tmp_path, tmp_path / "temporary")
+def test_kept_models_value_new_rows_as_those_fitted_again(task, model, here, monkeypatch):
     check_models(here, value(here, task, model), monkeypatch)
 
 
-@pytest.mark.slow
-def test_kept_models_of_every_fold_value_new_rows_as_those_fitted_again(tmp_path, monkeypatch):
-    here = Workspace(tmp_path, tmp_path / "temporary")
+def test_kept_models_of_every_fold_value_new_rows_as_those_fitted_again(here, monkeypatch):
     run = value(here, "classification", "naive_bayes", every_row=True, balanced=True)
     check_models(here, run, monkeypatch)
 
 
 @pytest.mark.parametrize("why", ["too large", "unreadable"])
-def test_models_that_are_not_kept_are_fitted_again(why, tmp_path, monkeypatch):
-    here = Workspace(tmp_path, tmp_path / "temporary")
+def test_models_that_are_not_kept_are_fitted_again(why, here, monkeypatch):
     if why == "too large":
         monkeypatch.setattr(tasks, "MAX_MODEL_BYTES", 10)
     run = open_run(here, value(here, "classification", "naive_bayes"))
@@ -86,7 +91,7 @@ def test_models_that_are_not_kept_are_fitted_again(why, tmp_path, monkeypatch):
     if why == "unreadable":
         here.save(key, "models", np.zeros(9, np.uint8))
     workspace.forget()
-    fitted = Work(here, tmp_path, lambda done, total: None).fitted(run)
+    fitted = Work(here, here.root, lambda done, total: None).fitted(run)
     assert same(fitted.values_, run.ecoval.values_)
 
 
