@@ -11,10 +11,9 @@ from conftest import run_apart
 from starlette.applications import Starlette
 
 from ecoval_core.charts.points import PointData
-from ecoval_core.charts.shades import Shade
 from pages.shared.pointmap import wire
 from pages.shared.pointmap.component import unanswered
-from pages.shared.pointmap.element import PackedPoints, PackedShade, point_map
+from pages.shared.pointmap.element import PackedPoints
 from pages.shared.pointmap.gestures import MAX_VERTICES, Gesture
 
 COORDS = np.array([(0.0, 0.0), (1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (np.nan, 1.0)])
@@ -45,12 +44,12 @@ def gesture(**message):
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else None,
 )
-def test_a_gesture_takes_drawn_rows_and_others_alike(message, before, expected):
+def test_gesture_takes_drawn_rows_and_others_alike(message, before, expected):
     # Rows 11 and 13 are not drawn, 14 lies nowhere.
     assert gesture(**message).selects(POINTS, before) == expected
 
 
-def test_a_gesture_takes_no_row_that_the_filters_hide():
+def test_gesture_takes_no_row_that_the_filters_hide():
     assert gesture(**LASSO).selects(POINTS, [], [11, 12]) == [11]
     assert gesture(kind="invert").selects(POINTS, [11], [11, 12]) == [12]
     # What was selected before the filter stays so while rows are added.
@@ -125,19 +124,18 @@ def unpack(raw):
     return head["words"], arrays
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "identity"])
-def test_points_and_texts_arrive_as_they_were(encoding):
+def test_points_and_texts_arrive_as_they_were_packed_or_not():
     published = PackedPoints(POINTS).publish()
-    status, headers, body = ask(f"/pointmap/{published['points']}", encoding)
-    assert status == 200
+    status, headers, body = ask(f"/pointmap/{published['points']}")
+    assert (status, headers["content-encoding"]) == (200, "gzip")
     assert "immutable" in headers["cache-control"]
     assert "private" in headers["cache-control"]
-    assert headers.get("content-encoding", "identity") == encoding
-    _, arrays = unpack(gzip.decompress(body) if encoding == "gzip" else body)
+    _, arrays = unpack(gzip.decompress(body))
     np.testing.assert_array_equal(np.c_[arrays["x"], arrays["y"]], COORDS[[0, 2]])
     np.testing.assert_array_equal(arrays["ids"], [10, 12])
 
-    _, _, body = ask(f"/pointmap/{published['texts']}", "identity")
+    _, headers, body = ask(f"/pointmap/{published['texts']}", "identity")
+    assert "content-encoding" not in headers
     _, arrays = unpack(body)
     begins = [0, *arrays["ends"][:-1]]
     texts = [arrays["utf8"][b:e].decode() for b, e in zip(begins, arrays["ends"], strict=True)]
@@ -165,16 +163,6 @@ def test_routes_go_on_when_streamlit_imports_the_app_anew(monkeypatch):
     status, _, body = ask(f"/pointmap/{address}", "identity")
     assert status == 200
     assert unpack(body)[0] == {"after": "the change"}
-
-
-def test_colours_of_other_points_are_refused():
-    none = np.zeros(3, dtype=np.uint8)
-    shade = Shade("", "", none, ["#000000"], none.astype(np.uint32), [], [], [])
-    with pytest.raises(ValueError, match="2 points are drawn, but 3 have a colour"):
-        point_map(
-            "map", PackedPoints(POINTS), PackedShade(shade), label="", theme="light",
-            on_select=lambda _: None, on_pick=lambda _: None,
-        )  # fmt: skip
 
 
 def test_bits_are_those_of_the_drawn_rows_and_rows_that_lie_nowhere_have_no_place():

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import operator
 import subprocess
 import sys
 import time
@@ -63,7 +64,7 @@ def test_hostile_files_are_the_same_each_time():
     ],
 )
 def test_limited_process_ends_what_takes_too_much(work, said):
-    assert hostile_files.in_limited_process(work, seconds=1) == said
+    assert hostile_files.in_limited_process(map(operator.call, [work]), seconds=1) == [said]
 
 
 # --- Sizes -----------------------------------------------------------------------------------
@@ -145,8 +146,9 @@ def test_the_kind_of_a_column_is_that_of_all_its_parts():
     assert frame["e"].dtype == np.float64
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("at", [0, 1, 5, 2**19 - 1, 2**19])
+@pytest.mark.parametrize(
+    ("at", "end"), [(0, "\n"), (1, "\r\n"), (5, "\r"), (2**19 - 1, "\n"), (2**19, "\n")]
+)
 @pytest.mark.parametrize("cells", ["1,2,3", "1,2,,3"])
 def test_a_row_of_too_many_cells_is_refused_with_its_line(at, cells, end):
     rows = ["1,2"] * (at + 20)
@@ -302,7 +304,7 @@ def test_no_guarded_text_begins_with_a_sign_that_spreadsheets_run(sign, kind):
 # What looks like a blank line is part of a cell in quotation marks.
 @example(["1", "\r\r,"])
 @example(['"\r\r,"', "\r\r,"])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_guarded_csv_read_again_is_the_table_that_was_written(texts):
     # Blanks at the start are no part of a cell, and a column of numbers is one.
     texts = [*(text.strip(" ") or "x" for text in texts), "plain"]

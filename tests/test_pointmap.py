@@ -1,9 +1,6 @@
 """The map in a real browser: clicks, lassos and keys against a server of its own (`pointmap_demo`)."""
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +8,16 @@ import pytest
 from browser import IN_CHROMIUM, ROOT, AppServer, idle, visiting
 from PIL import Image
 from playwright.sync_api import Page, expect
+from pointmap_demo.rows import make_frame
 from test_lasso import crossings
 
 DEMO = Path(__file__).parent / "pointmap_demo"
 BASE = "some/where"
 TRIANGLE = [(0.15, 0.1), (0.75, 0.3), (0.35, 0.85)]
 LEFT, RIGHT = [(0.05, 0.05), (0.5, 0.95)], [(0.4, 0.05), (0.95, 0.95)]
+
+FRAME, COORDS = make_frame(2000)
+VALUES = FRAME["value"].to_numpy()
 
 pytestmark = IN_CHROMIUM
 
@@ -59,29 +60,11 @@ def is_wrong(message):
     return "WebGL" in message.text and "GPU stall due to ReadPixels" not in message.text
 
 
-@pytest.fixture(scope="module")
-def rows():
-    """Frame and coordinates of the demo's 2,000 rows, made as the demo makes them."""
-    code = (
-        "import sys, json; sys.argv=['']\n"
-        f"source = open({str(DEMO / 'main.py')!r}).read().split('@st.cache_resource')[0]\n"
-        "space = {}\n"
-        "exec(source.replace('@st.cache_data(show_spinner=False)', ''), space)\n"
-        "frame, coords = space['make_frame'](2000)\n"
-        "json.dump({'coords': coords.tolist(), 'value': frame['value'].tolist()}, sys.stdout)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    made = json.loads(done.stdout)
-    return np.array(made["coords"]), np.array(made["value"])
-
-
 class Map:
     """What a visitor does on the map, and what the page then says."""
 
-    def __init__(self, page: Page, coords=None):
-        self.page, self.coords = page, coords
+    def __init__(self, page: Page):
+        self.page = page
 
     def open(self, address):
         self.page.goto(address)
@@ -118,6 +101,10 @@ class Map:
         idle(self.page)
         self.page.wait_for_timeout(250)
 
+    def rerun_slowly(self):
+        """Start a script that takes two seconds."""
+        self.page.locator(".st-key-slow").get_by_role("button").click()
+
     def choose(self, color):
         """Colour by a column."""
         self.page.get_by_test_id("stSelectbox").locator("input").click()
@@ -145,12 +132,12 @@ class Map:
     def spot_of(self, position):
         """Where on the screen a row lies."""
         (left, right), (bottom, top) = self.view()
-        x, y = self.coords[position]
+        x, y = COORDS[position]
         return self.spot((x - left) / (right - left), (top - y) / (top - bottom))
 
     def alone(self, n):
         """Positions of rows that have no neighbour near, from the middle outwards."""
-        gap = np.linalg.norm(self.coords[:, None] - self.coords[None], axis=2)
+        gap = np.linalg.norm(COORDS[:, None] - COORDS[None], axis=2)
         np.fill_diagonal(gap, np.inf)
         return np.argsort(-gap.min(axis=1))[:n]
 
@@ -170,14 +157,11 @@ class Map:
         return self.to_data(spots)
 
     def click(self, position, key=None):
-        self.page.mouse.click(*self.spot_of(position)) if key is None else self.page.locator(
-            ".ecoval-map-pad"
-        ).click(position=self.within(position), modifiers=[key])
-
-    def within(self, position):
-        x, y = self.spot_of(position)
-        box = self.page.locator(".ecoval-map-pad").bounding_box()
-        return {"x": x - box["x"], "y": y - box["y"]}
+        if key:
+            self.page.keyboard.down(key)
+        self.page.mouse.click(*self.spot_of(position))
+        if key:
+            self.page.keyboard.up(key)
 
     def traces(self):
         """Points by trace, as plotly.js has them."""
@@ -187,25 +171,25 @@ class Map:
 
 
 @pytest.fixture
-def demo(server, page, rows):
-    return Map(page, rows[0]).open(f"{server}/?rows=2000")
+def demo(server, page):
+    return Map(page).open(f"{server}/?rows=2000")
 
 
-def inside(coords, polygon):
-    return np.array([crossings(point, polygon) for point in coords])
+def inside(polygon):
+    return np.array([crossings(point, polygon) for point in COORDS])
 
 
-def in_box(coords, corners):
+def in_box(corners):
     low, high = np.min(corners, axis=0), np.max(corners, axis=0)
-    return ((coords >= low) & (coords <= high)).all(axis=1)
+    return ((low <= COORDS) & (high >= COORDS)).all(axis=1)
 
 
-def test_a_lasso_takes_what_lies_inside_and_the_rest_turns_grey(demo):
+def test_lasso_takes_what_lies_inside_and_the_rest_turns_grey(demo):
     assert demo.traces() == {"others": 0, "points": 2000, "pruned": 0}
     # Once at first, not again when the style sheet arrives or the window settles.
     expect(demo.picture).to_have_attribute("data-drawn", "1")
     polygon = demo.drag(TRIANGLE)
-    expected = int(inside(demo.coords, polygon).sum())
+    expected = int(inside(polygon).sum())
     assert 0 < expected < 2000
     demo.expect(f"Selected: {expected:,} of")
     expect(demo.root).to_contain_text(f"{expected:,} of 2,000 rows selected")
@@ -221,11 +205,11 @@ def test_shift_adds_alt_takes_away_and_the_selection_inverts(demo):
     demo.page.keyboard.press("Tab")
     demo.tool("box").click()
     expect(demo.tool("box")).to_have_attribute("aria-pressed", "true")
-    left = in_box(demo.coords, demo.drag(LEFT))
+    left = in_box(demo.drag(LEFT))
     demo.expect(f"Selected: {left.sum():,} of")
-    right = in_box(demo.coords, demo.drag(RIGHT, key="Shift"))
+    right = in_box(demo.drag(RIGHT, key="Shift"))
     demo.expect(f"Selected: {(left | right).sum():,} of")
-    again = in_box(demo.coords, demo.drag(LEFT, key="Alt"))
+    again = in_box(demo.drag(LEFT, key="Alt"))
     np.testing.assert_array_equal(again, left)
     expected = (left | right) & ~left
     demo.expect(f"Selected: {expected.sum():,} of")
@@ -239,26 +223,32 @@ def test_shift_adds_alt_takes_away_and_the_selection_inverts(demo):
     expect(demo.tool("clear")).to_be_disabled()
 
 
-def test_a_click_opens_a_row_whatever_tool_is_active(demo):
+def test_row_is_told_when_pointed_at_and_opened_by_a_click_whatever_tool_is_active(demo):
     first, second = demo.alone(2)
-    for number, tool in enumerate(("lasso", "box", "pan")):
+    demo.page.mouse.move(*demo.spot_of(first))
+    tip = demo.root.locator(".ecoval-map-tip")
+    expect(tip).to_contain_text(f"row {first + 100}")
+    expect(tip).to_contain_text("value = intrinsic + extrinsic")
+    expect(tip).to_contain_text("amount: ")
+    demo.page.mouse.move(*demo.spot(0.005, 0.005))
+    expect(tip).to_be_hidden()
+    rings = {"picked": 1, "neighbor": 5}
+    for tool in ("lasso", "box", "pan"):
         demo.tool(tool).click()
         demo.click(first)
         expect(demo.root).to_have_attribute("data-picked", str(first + 100))
         demo.expect(f"Selected: 0 of 2,000 · picked {first + 100} ")
-        expect(demo.root.locator(".ecoval-map-picked")).to_have_count(1)
-        expect(demo.root.locator(".ecoval-map-neighbor")).to_have_count(5)
-        demo.page.locator(".st-key-slow").get_by_role("button").click()
-        demo.click(second)
-        # Shown before the server answers.
-        expect(demo.root).to_have_attribute("data-picked", str(second + 100))
-        demo.expect(f"picked {second + 100} · gestures 0 · picks {3 * number + 2}")
-        expect(demo.root.locator(".ecoval-map-picked")).to_have_count(1)
+        for name, n in rings.items():
+            expect(demo.root.locator(f".ecoval-map-{name}")).to_have_count(n)
         demo.page.keyboard.press("Escape")
         demo.expect("picked None")
-        expect(demo.root.locator(".ecoval-map-picked")).to_have_count(0)
-        expect(demo.root.locator(".ecoval-map-neighbor")).to_have_count(0)
-        demo.idle()
+        for name in rings:
+            expect(demo.root.locator(f".ecoval-map-{name}")).to_have_count(0)
+    demo.rerun_slowly()
+    demo.click(second)
+    # Shown before the server answers.
+    expect(demo.root).to_have_attribute("data-picked", str(second + 100))
+    demo.expect(f"picked {second + 100} · gestures 0 · picks 7")
 
 
 def test_shift_click_adds_alt_click_takes_away_and_nothing_is_lost_by_accident(demo):
@@ -276,17 +266,6 @@ def test_shift_click_adds_alt_click_takes_away_and_nothing_is_lost_by_accident(d
     demo.expect(f"Selected: 1 of 2,000 · picked {first + 100} · gestures 3 · picks 1$")
     demo.page.mouse.dblclick(*demo.spot_of(second))
     demo.expect(f"Selected: 1 of 2,000 · picked {second + 100} · gestures 3 · picks 3$")
-
-
-def test_pointing_at_a_row_tells_what_it_is(demo):
-    (position,) = demo.alone(1)
-    demo.page.mouse.move(*demo.spot_of(position))
-    tip = demo.root.locator(".ecoval-map-tip")
-    expect(tip).to_contain_text(f"row {position + 100}")
-    expect(tip).to_contain_text("value = intrinsic + extrinsic")
-    expect(tip).to_contain_text("amount: ")
-    demo.page.mouse.move(*demo.spot(0.005, 0.005))
-    expect(tip).to_be_hidden()
 
 
 def test_zoom_tool_and_colour_survive_reruns_other_pages_and_a_reload(demo, server):
@@ -360,7 +339,7 @@ def test_keys_choose_tools_and_zoom(demo):
     expect(demo.tool("box")).to_have_attribute("aria-pressed", "true")
 
 
-def test_a_new_colour_leaves_selection_and_picked_row(demo):
+def test_new_colour_and_prune_list_leave_selection_and_picked_row(demo):
     demo.drag(TRIANGLE)
     demo.idle()
     before = demo.traces()
@@ -380,37 +359,23 @@ def test_a_new_colour_leaves_selection_and_picked_row(demo):
     assert colors > 30
     demo.choose("note")
     expect(demo.root.locator(".ecoval-map-legend")).to_contain_text("missing (")
-
-
-def test_escape_ends_a_drag_and_a_rerun_does_not(demo):
-    page = demo.page
-
-    def rerun():
-        page.evaluate("document.querySelector('.st-key-slow button').click()")
-        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "running")
-        expect(page.get_by_test_id("stApp")).to_have_attribute(
-            "data-test-script-state", "notRunning"
-        )
-
-    n = inside(demo.coords, demo.drag(TRIANGLE, hold=rerun)).sum()
-    demo.expect(f"Selected: {n:,} of")
-    # Escape does, and leaves the selection as it is.
-    demo.drag([(0.2, 0.2), (0.3, 0.8)], hold=lambda: page.keyboard.press("Escape"))
-    demo.idle()
-    demo.expect(f"Selected: {n:,} of 2,000 · picked None · gestures 1 ·")
+    for n_pruned in (int((VALUES < -1).sum()), 0):
+        demo.page.get_by_text("Prune list").click()
+        demo.idle()
+        assert demo.traces() == before | {"pruned": n_pruned}
 
 
 def test_gestures_made_while_the_script_runs_are_all_applied_once(demo):
     page = demo.page
     demo.tool("box").click()
-    page.locator(".st-key-slow").get_by_role("button").click()
-    left = in_box(demo.coords, demo.drag(LEFT))
-    right = in_box(demo.coords, demo.drag(RIGHT, key="Shift"))
+    demo.rerun_slowly()
+    left = in_box(demo.drag(LEFT))
+    right = in_box(demo.drag(RIGHT, key="Shift"))
     page.keyboard.press("i")
     expected = 2000 - (left | right).sum()
     demo.expect(f"Selected: {expected:,} of 2,000 · picked None · gestures 3 ·")
     # Nor does any other run apply one again, nor the map of a page that was left.
-    page.locator(".st-key-slow").get_by_role("button").click()
+    demo.rerun_slowly()
     demo.idle()
     demo.visit("Nothing")
     demo.visit("Map")
@@ -419,37 +384,43 @@ def test_gestures_made_while_the_script_runs_are_all_applied_once(demo):
     demo.root.focus()
     page.keyboard.press("i")
     demo.expect(f"Selected: {2000 - expected:,} of 2,000 · picked None · gestures 4 ·")
+    # Nor does a run end a drag that was begun. Escape does, and leaves the selection as it is.
+    demo.tool("lasso").click()
+    n = inside(demo.drag(TRIANGLE, hold=lambda: rerun_meanwhile(page))).sum()
+    demo.expect(f"Selected: {n:,} of 2,000 · picked None · gestures 5 ·")
+    demo.drag([(0.2, 0.2), (0.3, 0.8)], hold=lambda: page.keyboard.press("Escape"))
+    demo.idle()
+    demo.expect(f"Selected: {n:,} of 2,000 · picked None · gestures 5 ·")
 
 
-def test_filtered_rows_are_not_taken_and_not_clicked(demo, rows):
-    coords, values = rows
+def rerun_meanwhile(page):
+    """Run the script from beginning to end while the pointer is held down."""
+    page.evaluate("document.querySelector('.st-key-slow button').click()")
+    for state in ("running", "notRunning"):
+        expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", state)
+
+
+def test_filtered_rows_are_not_taken_and_not_clicked(demo):
     demo.page.get_by_text("Below zero only").click()
     demo.idle()
     polygon = demo.drag(TRIANGLE)
-    expected = int((inside(coords, polygon) & (values < 0)).sum())
+    expected = int((inside(polygon) & (VALUES < 0)).sum())
     demo.expect(f"Selected: {expected:,} of")
     demo.idle()
-    faint = next(position for position in demo.alone(40) if values[position] >= 0)
+    faint = next(position for position in demo.alone(40) if VALUES[position] >= 0)
     demo.click(faint)
     demo.idle()
     demo.expect("picked None")
     demo.page.keyboard.press("i")
-    demo.expect(f"Selected: {(values < 0).sum() - expected:,} of")
+    demo.expect(f"Selected: {(VALUES < 0).sum() - expected:,} of")
 
 
-def test_crosses_come_and_go_with_the_prune_list(demo, rows):
-    for n_pruned in (int((rows[1] < -1).sum()), 0):
-        demo.page.get_by_text("Prune list").click()
-        demo.idle()
-        assert demo.traces()["pruned"] == n_pruned
-
-
-def test_a_lasso_on_a_sample_takes_all_rows_inside(server, page, rows):
-    demo = Map(page, rows[0]).open(f"{server}/?rows=2000&limit=300")
+def test_lasso_on_a_sample_takes_all_rows_inside(server, page):
+    demo = Map(page).open(f"{server}/?rows=2000&limit=300")
     assert demo.traces()["points"] == 300
     expect(demo.root).to_contain_text("showing 300 of 2,000 rows")
     polygon = demo.drag(TRIANGLE)
-    demo.expect(f"Selected: {inside(demo.coords, polygon).sum():,} of")
+    demo.expect(f"Selected: {inside(polygon).sum():,} of")
 
 
 def test_scripts_and_data_travel_once_and_a_gesture_is_a_small_message(server, page):
@@ -486,7 +457,7 @@ def test_scripts_and_data_travel_once_and_a_gesture_is_a_small_message(server, p
     assert sum(again) == 0
 
 
-def test_maps_that_were_left_give_their_graphics_back(server, page, rows):
+def test_maps_that_were_left_give_their_graphics_back(server, page):
     # A browser has about sixteen of these for all of a page, and takes them from the oldest.
     page.add_init_script(
         """window.graphics = new Set();
@@ -497,10 +468,10 @@ def test_maps_that_were_left_give_their_graphics_back(server, page, rows):
             return context;
         };"""
     )
-    demo = Map(page, rows[0]).open(f"{server}/?rows=2000")
+    demo = Map(page).open(f"{server}/?rows=2000")
     alive = "[...window.graphics].filter(each => !each.isContextLost()).length"
     assert page.evaluate(alive) > 0
-    for _ in range(6):
+    for _ in range(2):
         demo.visit("Scatter")
         expect(page.get_by_text("Typical and needed")).to_be_visible()
         demo.visit("Map")
@@ -510,10 +481,10 @@ def test_maps_that_were_left_give_their_graphics_back(server, page, rows):
     demo.visit("Nothing")
     expect(demo.root).to_have_count(0)
     page.wait_for_function(f"{alive} === 0")
-    assert page.evaluate("window.graphics.size") > 12
+    assert page.evaluate("window.graphics.size") > 4
 
 
-def test_a_map_whose_graphics_were_taken_away_is_drawn_again(demo):
+def test_map_whose_graphics_were_taken_away_is_drawn_again(demo):
     drawn = int(demo.picture.get_attribute("data-drawn"))
     demo.picture.evaluate(
         "e => e.querySelector('canvas').getContext('webgl')"
@@ -521,7 +492,7 @@ def test_a_map_whose_graphics_were_taken_away_is_drawn_again(demo):
     )
     expect(demo.picture).to_have_attribute("data-drawn", str(drawn + 1))
     polygon = demo.drag(TRIANGLE)
-    demo.expect(f"Selected: {inside(demo.coords, polygon).sum():,} of")
+    demo.expect(f"Selected: {inside(polygon).sum():,} of")
 
 
 def test_the_picture_that_is_saved_has_the_size_of_the_map_and_its_legend(demo, tmp_path):
@@ -538,16 +509,16 @@ def test_the_picture_that_is_saved_has_the_size_of_the_map_and_its_legend(demo, 
     assert {(168, 67, 10), (15, 76, 138)} <= colors
 
 
-@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800), (1920, 1080)])
-def test_the_map_is_wholly_visible_and_nothing_runs_over(server, page, width, height):
-    page.set_viewport_size({"width": width, "height": height})
-    demo = Map(page).open(f"{server}/?rows=2000&color=label")
-    box = demo.root.bounding_box()
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= width
-    if width >= 1280:
-        assert box["y"] + box["height"] <= height
-    assert demo.root.evaluate("e => e.scrollWidth <= e.clientWidth")
-    pad = page.locator(".ecoval-map-pad").bounding_box()
-    assert pad["height"] >= 320
-    assert pad["width"] >= 300
+def test_map_is_wholly_visible_and_nothing_runs_over(server, page):
+    for width, height in ((390, 844), (1280, 800)):
+        page.set_viewport_size({"width": width, "height": height})
+        demo = Map(page).open(f"{server}/?rows=2000&color=label")
+        box = demo.root.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert demo.root.evaluate("e => e.scrollWidth <= e.clientWidth")
+        pad = page.locator(".ecoval-map-pad").bounding_box()
+        assert pad["height"] >= 320
+        assert pad["width"] >= 300
+    # On a laptop without scrolling.
+    assert box["y"] + box["height"] <= height
