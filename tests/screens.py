@@ -78,6 +78,18 @@ def press(app, key):
     return check(app.button(key=key).click().run())
 
 
+def put(app, **values):
+    """Set widgets by their keys, one after another."""
+    for key, value_ in values.items():
+        kinds = (
+            app.checkbox, app.multiselect, app.number_input, app.segmented_control, app.selectbox, app.slider,
+            app.text_input, app.toggle,
+        )  # fmt: skip
+        widget = next(one for kind in kinds for one in kind if one.key == key)
+        check(widget.set_value(value_).run())
+    return app
+
+
 def has(elements, key):
     return any(element.key == key for element in elements)
 
