@@ -9,7 +9,6 @@ import time
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ecoval_core.runs.tasks import Limits, Work, task
 
@@ -18,6 +17,12 @@ ROOMY = Limits(600.0, 500.0)
 
 def ready() -> None:
     """Called in the fork server, which has imported this module then."""
+
+
+def compile_for_long() -> None:
+    """Called in a fork server, which is busy with it for longer than any test."""
+    os.write(1, b"compiling\n")
+    time.sleep(600)
 
 
 @task("Sleeping", is_kept=False, limits=ROOMY)
@@ -60,11 +65,3 @@ def look_around(work: Work) -> dict[str, Any]:
 @task("Looking around", quick=True, is_kept=False)
 def look_around_quickly(work: Work) -> int:
     return os.nice(0)
-
-
-@task("Counting {column}")
-def counts(work: Work, frame: str, column: str, *, normalized: bool = False) -> pd.DataFrame:
-    """Count the values of a column of a frame of the workspace."""
-    work.report(1, 1)
-    found = work.frame(frame)[column].value_counts(normalize=normalized)
-    return found.rename("n").reset_index()

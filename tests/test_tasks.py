@@ -1,23 +1,13 @@
-"""Tasks: what makes two of them equal, what their functions get, and how little a new one takes."""
-
-import time
+"""Tasks: what makes two of them equal, and what their functions get."""
 
 import numpy as np
 import pandas as pd
-import pytest
 from data_files import make_frame
-from odd_tasks import counts
-from streamlit.testing.v1 import AppTest
 
-from ecoval_core.runs.opened import save_frame
 from ecoval_core.runs.tasks import DEFAULT_MB, READING, Work, task
 from ecoval_core.tables import Fix, suggest_fixes
-from ecoval_core.tables.table import content_digest
 from ecoval_core.work import opening, slow
-from ecoval_core.work.worker import ForkServer
 from ecoval_core.workspace.schema import Settings, SplitSpec, key_of
-from pages.shared import server
-from pages.shared.engine import Engine
 
 DIGEST = "0" * 32
 SETTINGS = Settings(model="logistic_regression", n_clusters=8, scoring="probability")
@@ -90,42 +80,3 @@ def test_limits_of_long_work_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("ECOVAL_JOB_MB", "")
     assert (asked.limits.seconds, asked.limits.megabytes) == (30, DEFAULT_MB)
     assert opening.read_file(DIGEST, "a.csv").limits == READING
-
-
-# --- A new task -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def engine(monkeypatch, tmp_path):
-    monkeypatch.setenv("ECOVAL_WORKSPACE", str(tmp_path))
-    engine = Engine(warm_up=False)
-    engine._forks = ForkServer("odd_tasks:ready")
-    monkeypatch.setattr(server, "_engine", engine)
-    yield engine
-    engine.close()
-
-
-def page(digest):
-    import streamlit as st
-    from odd_tasks import counts
-
-    from pages.shared import progress
-
-    found = progress.fetch("counts", counts(digest, "label"), "Counting labels")
-    if found is not None:
-        st.write(", ".join(f"{row.label}: {row.n}" for row in found.itertuples()))
-
-
-@pytest.mark.slow
-def test_new_task_is_one_function_and_one_call_in_a_page(engine, tmp_path):
-    frame = make_frame(60)
-    workspace, digest = engine.workspace(tmp_path), content_digest(frame)
-    save_frame(workspace, frame, digest)
-    app = AppTest.from_function(page, args=(digest,), default_timeout=60).run()
-    deadline = time.monotonic() + 300
-    while "yes: 40, no: 20" not in [one.value for one in app.markdown]:
-        assert not app.exception
-        assert time.monotonic() < deadline
-        app.run()
-    kept = workspace.result(counts(digest, "label").key)
-    assert (kept.kind, kept.arguments) == ("counts", {"frame": digest, "column": "label"})
