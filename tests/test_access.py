@@ -4,8 +4,6 @@ import re
 import time
 from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
@@ -185,30 +183,6 @@ def test_no_answer_may_be_framed_or_guessed_at(local, method, path, headers, sta
     connection.close()
 
 
-def test_page_of_another_origin_that_frames_the_app_gets_nothing(local, new_page):
-    class Framing(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(f'<iframe src="{local.address}/"></iframe>'.encode())
-
-        def log_message(self, *_):
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Framing) as other:
-        Thread(target=other.serve_forever, daemon=True).start()
-        page, sockets = new_page(), []
-        page.on("websocket", lambda opened: sockets.append(opened.url))
-        page.goto(f"http://127.0.0.1:{other.server_port}/")
-        (frame,) = page.main_frame.child_frames
-        frame.wait_for_load_state()
-        assert frame.url == "chrome-error://chromewebdata/"
-        assert frame.locator("[data-testid=stApp]").count() == 0
-        assert sockets == []
-        other.shutdown()
-
-
 def held_bytes(visitor):
     found = re.search(r'"UploadedFileManager",cache=""} (\d+)', visitor.get("/_stcore/metrics"))
     return int(found[1]) if found else 0
@@ -240,20 +214,14 @@ def test_app_behind_a_proxy_shows_nothing(local):
         assert visitor.put(TABLE, "a.csv")[:2] == (403, "Nobody has been let into this session.")
 
 
-@pytest.fixture(scope="module")
-def exposed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("exposed")
+def test_without_a_provider_no_page_shows_anything_to_others(tmp_path):
     listening = {"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}  # noqa: S104 - meant
-    with running_server(folder, **listening, **WITHOUT_MAPS) as server:
-        yield server
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_without_a_provider_no_page_shows_anything_to_others(exposed, path):
-    with Visitor(exposed.address, path) as visitor:
-        assert REFUSED in visitor.text()
-        assert visitor.text().count("heading {") == 1
-        assert visitor.widgets() == []
+    with running_server(tmp_path, **listening, **WITHOUT_MAPS) as server:
+        for path in PATHS:
+            with Visitor(server.address, path) as visitor:
+                assert REFUSED in visitor.text(), path
+                assert visitor.text().count("heading {") == 1, path
+                assert visitor.widgets() == [], path
 
 
 def test_open_server_lets_everybody_in_and_says_so(tmp_path, new_page):
@@ -336,12 +304,6 @@ def test_wrong_token_lets_nobody_in(served, new_page, provider, spoil):
     assert "_streamlit_user" not in {cookie["name"] for cookie in page.context.cookies()}
 
 
-def test_refusal_at_the_provider_leads_back_to_the_entrance(served, new_page):
-    page = new_page()
-    sign_in(page, served.address, "nobody")
-    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
-
-
 @pytest.mark.parametrize("account", ["eve", "mallory"])
 def test_user_who_is_not_allowed_is_told_and_can_sign_out(served, new_page, account):
     page = new_page()
@@ -370,8 +332,10 @@ def test_visitor_who_has_not_signed_in_can_send_no_file(served):
         assert held_bytes(visitor) == 0
 
 
-def test_forged_identity_cookie_lets_nobody_in(served, new_page):
+def test_refusal_at_the_provider_and_a_forged_cookie_lead_to_the_entrance(served, new_page):
     page = new_page()
+    sign_in(page, served.address, "nobody")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     page.context.add_cookies(
         [{"name": "_streamlit_user", "value": "eyJpc3MiOiJ4In0.aaaa.bbbb", "url": served.address}]
     )
@@ -380,13 +344,13 @@ def test_forged_identity_cookie_lets_nobody_in(served, new_page):
 
 
 def test_incomplete_or_unreadable_secrets_are_explained(tmp_path, new_page):
-    secrets = tmp_path / "secrets.toml"
-    secrets.write_text('[auth]\nredirect_uri = "http://localhost/oauth2callback"\n')
-    page = new_page()
-    with running_server(tmp_path, STREAMLIT_SECRETS_FILES=str(secrets), **WITHOUT_MAPS) as server:
-        page.goto(server.address)
-        expect(entrance(page)).to_contain_text("cookie_secret")
-    secrets.write_text("[auth\n")
-    with running_server(tmp_path, STREAMLIT_SECRETS_FILES=str(secrets), **WITHOUT_MAPS) as server:
-        page.goto(server.address)
-        expect(entrance(page)).to_contain_text("cannot be read")
+    secrets, page = tmp_path / "secrets.toml", new_page()
+    for content, told in (
+        ('[auth]\nredirect_uri = "http://localhost/oauth2callback"\n', "cookie_secret"),
+        ("[auth\n", "cannot be read"),
+    ):
+        secrets.write_text(content)
+        where = {"STREAMLIT_SECRETS_FILES": str(secrets)}
+        with running_server(tmp_path, **where, **WITHOUT_MAPS) as server:
+            page.goto(server.address)
+            expect(entrance(page)).to_contain_text(told)

@@ -2,31 +2,15 @@
 
 import json
 import re
-import time
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
-import streamlit as st
-from browser import (
-    IN_CHROMIUM,
-    ROOT,
-    WITHOUT_MAPS,
-    AppServer,
-    idle,
-    menu,
-    press,
-    running_server,
-    visiting,
-    widget,
-)  # fmt: skip
+import screens
+from browser import IN_CHROMIUM, ROOT, AppServer, idle, visiting, widget
 from google.protobuf.message import Message
 from playwright.sync_api import expect
-from streamlit.testing.v1 import AppTest
+from screens import go, kept, open_app, press, put, upload, value, wait
 
-from ecoval_core.workspace.workspace import forget
-
-ENTRY = Path(__file__).parents[1] / "pages" / "main.py"
 ODD_NAMES = [
     "[x](http://evil.example/a)", "![x](http://evil.example/b.png)", "<b>x</b><img src=//evil.example/c>",
     "<http://evil.example>", "http://evil.example/d", "https://u@evil.example:80/?a=b#c", "WWW.evil.example",
@@ -72,9 +56,6 @@ def odd_csv():
     return "\n".join([quoted(odd("category"), odd("number"), "a", odd("target")), *rows]).encode()
 
 
-# --- In the browser --------------------------------------------------------------------------
-
-
 class TestInChromium:
     pytestmark = IN_CHROMIUM
 
@@ -101,37 +82,15 @@ class TestInChromium:
         finally:
             server.stop()
 
-    def test_odd_names_make_no_link_and_ask_nothing_of_their_host(self, browser, tmp_path):
-        with (
-            running_server(tmp_path, **WITHOUT_MAPS) as server,
-            visiting(browser, server.address) as page,
-        ):
-            page.goto(server.address)
-            file = {"name": f"{odd('f')}.csv", "mimeType": "text/csv", "buffer": odd_csv()}
-            widget(page, "upload").locator("input").set_input_files(file)
-            expect(widget(page, "status")).to_contain_text("90 rows")
-            menu(page, "Value")
-            press(page, "start")
-            expect(page.get_by_text("What came out")).to_be_visible()
-            for screen in ("Data", "Explore", "Labels", "Prune", "Compare", "Runs"):
-                menu(page, screen)
-                assert page.locator("[href*=evil], [src*=evil]").count() == 0, screen
-            name = page.get_by_role("textbox", name="Name")
-            name.fill(odd("run"))
-            name.press("Enter")
-            expect(page.get_by_role("heading", name="[x](http")).to_be_visible()
-            idle(page)
-            assert page.locator("[href*=evil], [src*=evil]").count() == 0
-
 
 # --- On every page ---------------------------------------------------------------------------
 
 
 def strings(message):
     """Every field of a message that is text, with its name."""
-    for field, value in message.ListFields():
-        several = isinstance(value, (str, bytes, Message)) or not hasattr(value, "__iter__")
-        for one in [value] if several else value:
+    for field, content in message.ListFields():
+        is_one = isinstance(content, (str, bytes, Message)) or not hasattr(content, "__iter__")
+        for one in [content] if is_one else content:
             if isinstance(one, Message):
                 yield from strings(one)
             elif isinstance(one, str):
@@ -173,62 +132,34 @@ def raw_names(app):
     return found
 
 
-def run(changed):
-    """Run until no job is being watched, as the fragment does in a browser; no name may be raw."""
-    deadline = time.monotonic() + 300
-    while True:
-        app = changed.run()
-        assert not app.exception, [error.message for error in app.exception]
-        assert raw_names(app) == []
-        is_waiting = any(button.key == "cancel" for button in app.button)
-        if not is_waiting and not any("hourglass" in caption.value for caption in app.caption):
-            return app
-        changed = app
-        assert time.monotonic() < deadline, "the job did not end"
-        time.sleep(0.1)
-
-
-def go(app, screen):
-    return run(app.switch_page(f"{screen}.py"))
-
-
-def value(app, seed):
-    app.session_state["value_seed"] = seed
-    run(app)
-    return run(app.button(key="start").click())
-
-
 @pytest.mark.pages
-def test_no_page_hands_an_odd_name_to_markdown_or_to_a_chart(monkeypatch, tmp_path):
-    st.cache_data.clear()
-    monkeypatch.setenv("ECOVAL_WORKSPACE", str(tmp_path / "workspace"))
-    app = AppTest.from_file(ENTRY, default_timeout=300)
+@pytest.mark.usefixtures("fresh_server")
+def test_no_page_hands_an_odd_name_to_markdown_or_to_a_chart(monkeypatch):
+    check = screens.check
+
+    def check_names(app):
+        assert raw_names(check(app)) == []
+        return app
+
+    monkeypatch.setattr(screens, "check", check_names)
+    app = upload(open_app(), f"{odd('f')}.csv", odd_csv())
     app.session_state["projection"] = "PCA"
-    run(app)
-    run(app.file_uploader(key="upload").set_value((f"{odd('f')}.csv", odd_csv(), "text/csv")))
-    go(app, "value")
-    value(app, 0)
-    value(app, 1)
+    value(app)
+    wait(press(put(app, value_seed=1), "start"))
     go(app, "runs")
     for field in ("name", "note"):
         key = next(one.key for one in app.text_input if one.key.startswith(f"run_{field}"))
-        run(app.text_input(key=key).set_value(odd(field)))
-    run(app.button(key="delete_run").click())
-    run(app.button(key="undo_delete").click())
-    for screen in ("data", "labels", "prune", "method"):
-        go(app, screen)
-    go(app, "explore")
-    app.session_state["ecoval"]["picked_id"] = int(app.dataframe[0].value.index[0])
+        put(app, **{key: odd(field)})
+    press(press(app, "delete_run"), "undo_delete")
+    for screen in ("data", "labels", "prune", "method", "explore"):
+        wait(go(app, screen))
+    kept(app)["picked_id"] = int(app.dataframe[0].value.index[0])
     for column in app.multiselect(key="filter_columns").options:
-        run(app.multiselect(key="filter_columns").set_value([column]))
-    go(app, "prune")
-    app.session_state["curve_measure"] = f"recall: {odd('yes')}"
-    run(app)
-    go(app, "compare")
+        put(app, filter_columns=[column])
+    wait(put(go(app, "prune"), curve_measure=f"recall: {odd('yes')}"))
+    wait(go(app, "compare"))
     other_run = app.selectbox(key="compare_with").options[-1]
     assert "evil.example" in other_run
-    run(app.selectbox(key="compare_with").set_value(other_run))
-    go(app, "new_data")
-    run(app.file_uploader(key="new_upload").set_value((f"{odd('g')}.csv", odd_csv(), "text/csv")))
-    run(app.button(key="measure_acquisition").click())
-    forget()
+    wait(put(app, compare_with=other_run))
+    upload(go(app, "new_data"), f"{odd('g')}.csv", odd_csv(), "new_upload")
+    wait(press(app, "measure_acquisition"))

@@ -148,22 +148,22 @@ class Visitor:
         """Everything that the page shows, as the protocol writes it."""
         return "\n".join(str(element) for element in self._elements.values())
 
-    def _widget(self, key: str) -> str:
-        for element in self._elements.values():
-            kind = element.WhichOneof("type")
-            name = getattr(getattr(element, kind), "id", "") if kind else ""
-            if name.startswith("$$ID-") and name.split("-", 2)[2] == key:
-                return name
-        raise LookupError(f"No widget {key!r} among: {self.widgets()}")
-
-    def widgets(self) -> list[str]:
-        """Keys of the widgets on the page."""
+    def _ids(self) -> dict[str, str]:
         names = [
             getattr(getattr(element, kind), "id", "")
             for element in self._elements.values()
             if (kind := element.WhichOneof("type"))
         ]
-        return sorted(name.split("-", 2)[2] for name in names if name.startswith("$$ID-"))
+        return {name.split("-", 2)[2]: name for name in names if name.startswith("$$ID-")}
+
+    def _widget(self, key: str) -> str:
+        if key not in self._ids():
+            raise LookupError(f"No widget {key!r} among: {self.widgets()}")
+        return self._ids()[key]
+
+    def widgets(self) -> list[str]:
+        """Keys of the widgets on the page."""
+        return sorted(self._ids())
 
     def press(self, key: str) -> None:
         """Press a button and wait for what comes of it."""
@@ -214,11 +214,8 @@ class Visitor:
         state = WidgetState(id=self._widget(key))
         info = state.file_uploader_state_value.uploaded_file_info.add()
         info.file_id, info.name, info.size = file_id, name, len(data)
-        url = f"/_stcore/upload_file/{self.session_id}/{file_id}"
-        info.file_urls.file_id, info.file_urls.upload_url, info.file_urls.delete_url = (
-            file_id,
-            url,
-            url,
-        )
+        info.file_urls.file_id = file_id
+        info.file_urls.upload_url = f"/_stcore/upload_file/{self.session_id}/{file_id}"
+        info.file_urls.delete_url = info.file_urls.upload_url
         self._rerun(state)
         self.settle()
