@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ecoval_core import EcoVal
 from ecoval_core.models.leave_out import find_shortcut
-from ecoval_core.valuation import problem
+from ecoval_core.valuation import problem, propagation
 from ecoval_core.valuation.clustering import cluster_groups
 
 
@@ -173,11 +173,44 @@ def test_values_are_those_of_refits(cancer, model, monkeypatch):
         # Unseen points: by the model without their cluster, made anew or kept.
         return ecoval.values_, ecoval.value_samples(cancer.X_test, cancer.y_test).extrinsic
 
+    # Where nothing follows without a refit, no row is left out alone.
+    monkeypatch.setattr(propagation, "MAX_OUTPUTS_ALONE", 0)
     values, of_new = value()
     monkeypatch.setattr(problem, "find_shortcut", lambda *_: None)
     refitted, of_new_refitted = value()
     assert np.corrcoef(values, refitted)[0, 1] > 0.995
     assert np.corrcoef(of_new, of_new_refitted)[0, 1] > 0.95
+
+
+def test_a_row_left_out_alone_is_credited_the_effect_of_a_refit_without_it(cancer, monkeypatch):
+    monkeypatch.setattr(propagation, "OWN_EFFECT_WEIGHT", 1.0)
+    X, y = cancer.X[:80], cancer.y[:80]
+    ecoval = EcoVal(logistic(), n_clusters=8, random_state=0)
+    ecoval.fit(X, y, cancer.X_val, cancer.y_val)
+    correction = ecoval.cluster_values_ - ecoval.cluster_predictions_
+    correction *= ecoval.cluster_reliability_ / np.bincount(ecoval.labels_)
+    own = ecoval.raw_extrinsic_ - correction[ecoval.labels_]
+
+    def score(rows):
+        model = logistic().fit(X[rows], y[rows])
+        return model.predict_proba(cancer.X_val)[np.arange(len(cancer.y_val)), cancer.y_val].mean()
+
+    rows = np.arange(len(y))
+    refits = [score(rows) - score(np.delete(rows, row)) for row in rows]
+    assert np.abs(own - refits).mean() < 0.02 * np.abs(refits).mean()
+
+
+def test_rows_beyond_the_limit_are_not_left_out_alone(cancer, monkeypatch):
+    def credit():
+        ecoval = EcoVal(logistic(), n_clusters=8, random_state=0)
+        return ecoval.fit(cancer.X, cancer.y, cancer.X_val, cancer.y_val).raw_extrinsic_
+
+    mixed = credit()
+    monkeypatch.setattr(propagation, "MAX_OUTPUTS_ALONE", len(cancer.y))
+    predicted = credit()
+    assert not np.allclose(mixed, predicted)
+    monkeypatch.setattr(propagation, "MAX_OUTPUTS_ALONE", 2 * len(cancer.y))
+    np.testing.assert_array_equal(credit(), mixed)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

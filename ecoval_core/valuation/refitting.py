@@ -34,6 +34,8 @@ MAX_FIT_SAMPLES = 10_000
 MAX_KEPT_BYTES = 128 * 2**20
 # The same of what they give at the validation points.
 MAX_OUTPUT_BYTES = 128 * 2**20
+# Rows times classes: beyond it none is left out alone, even without a refit.
+MAX_OUTPUTS_ALONE = 20_000
 # Clusters and members that a task of the short way takes at once.
 BLOCK_CLUSTERS, BLOCK_MEMBERS = 64, 2_000
 
@@ -190,6 +192,16 @@ def leave_clusters_out(
         if keep:
             models[cluster] = model
     return Refits(full, scores_full, effects, output_val, output_own, models, rows)
+
+
+def leave_rows_out(
+    problem: Problem, short: Shortcut, scores_full: NDArray, *, rows: NDArray,
+    n_jobs: int | None = None, monitor: Monitor | None = None,
+) -> Iterator[tuple[int, NDArray[np.float64] | None]]:  # fmt: skip
+    """Yield fitted rows, each with its effects Delta_i(v) when left out alone; None without a short way."""
+    solved = _go_short_way(problem, short, rows, list(rows[:, None]), n_jobs, monitor or Monitor())
+    for row, outputs in zip(rows, solved, strict=True):
+        yield row, None if outputs is None else scores_full - problem.scores(outputs[0])
 
 
 def _go_short_way(
