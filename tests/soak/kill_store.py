@@ -5,8 +5,6 @@
 Exits with 1 if anything was wrong.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 import tempfile
@@ -19,7 +17,7 @@ from test_store import kill_writers  # noqa: E402
 from ecoval_core.workspace.store import Store  # noqa: E402
 
 
-def main() -> int:
+def main():
     """Kill, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=300, help="kills at moments that are drawn")

@@ -10,8 +10,6 @@ values must be those of the same settings valued in this process, bit for bit. E
 wrong.
 """
 
-from __future__ import annotations
-
 import argparse
 import re
 import signal
@@ -28,7 +26,7 @@ from ecoval_core.runs.run import load_run, value_split
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from browser import AppServer, running_server
+from browser import running_server
 from visitor import Visitor
 
 from ecoval_core.workspace import history
@@ -39,7 +37,7 @@ INTERRUPTED = "This valuation was interrupted"
 DONE = "What came out"
 
 
-def table(number: int, n_rows: int) -> bytes:
+def table(number, n_rows):
     """A CSV file of its own for each number."""
     rng = np.random.default_rng(number)
     X = rng.normal(size=(n_rows, 24)).round(4)
@@ -49,7 +47,7 @@ def table(number: int, n_rows: int) -> bytes:
     return frame.to_csv(index=False).encode()
 
 
-def begin(server: AppServer, number: int, n_rows: int) -> Visitor:
+def begin(server, number, n_rows):
     """Open a table and start its valuation."""
     visitor = Visitor(server.address, patience=600)
     visitor.upload("upload", table(number, n_rows), f"table-{number}.csv")
@@ -58,8 +56,8 @@ def begin(server: AppServer, number: int, n_rows: int) -> Visitor:
     return visitor
 
 
-def shown(server: AppServer, query: str, *pages: str) -> list[str]:
-    """Return what an address shows on some pages."""
+def shown(server, query, *pages):
+    """What an address shows on some pages."""
     with Visitor(server.address, "value", query, patience=600) as visitor:
         texts = [visitor.text()]
         for page in pages:
@@ -68,34 +66,28 @@ def shown(server: AppServer, query: str, *pages: str) -> list[str]:
     return texts
 
 
-def lasting(texts: list[str]) -> list[str]:
-    """Return what must be as it was: not the plan of a next run, timed anew, nor ids of downloads."""
+def lasting(texts):
+    """What must be as it was: not the plan of a next run, other runs to switch to, nor ids of downloads."""
     values = texts[0][texts[0].index(DONE) :]
-    return [re.sub(r"deferred_file_id: .*", "", text) for text in (values, *texts[1:])]
+    lasting = "\n\n".join([values, *texts[1:]]).split("\n\n")
+    return [re.sub(r"deferred_file_id: .*", "", one) for one in lasting if "-switch_" not in one]
 
 
-def left_alive(processes: list[psutil.Process]) -> list[int]:
-    """Return what outlives its server by half a minute, which even a busy machine needs not."""
-    _, alive = psutil.wait_procs(processes, timeout=30)
+def kill(server):
+    """Kill the server, and return what outlives it by half a minute, which even a busy machine needs not."""
+    children = psutil.Process(server.process.pid).children(recursive=True)
+    server.stop(signal.SIGKILL)
+    _, alive = psutil.wait_procs(children, timeout=30)
     return [process.pid for process in alive]
 
 
-def kill(server: AppServer) -> list[int]:
-    """Kill the server, and return what it leaves running."""
-    children = psutil.Process(server.process.pid).children(recursive=True)
-    server.stop(signal.SIGKILL)
-    return left_alive(children)
-
-
-def main() -> int:
+def main():
     """Do it, print what was seen, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument(
-        "--rows", type=int, default=6000, help="of each table: some seconds of work"
-    )
+    parser.add_argument("--rows", type=int, default=6000, help="of each table: seconds of work")
     options = parser.parse_args()
-    wrong: list[str] = []
+    wrong = []
     with tempfile.TemporaryDirectory() as folder, running_server(Path(folder)) as server:
         with begin(server, 0, options.rows) as visitor:
             began = time.monotonic()
@@ -105,32 +97,26 @@ def main() -> int:
             visitor.press("accept_labels")
             visitor.open("value")
             kept = visitor.query
-        before = lasting(shown(server, kept, "labels", "prune"))
+        before = lasting(shown(server, kept, "labels"))
         addresses, n_done = [], 0
         for number in range(1, options.kills + 1):
             point = 1.2 * seconds * (number - 0.5) / options.kills
             visitor = begin(server, number, options.rows)
-            time.sleep(max(0.0, point))
+            time.sleep(point)
             addresses.append(visitor.query)
             alive = kill(server)
             visitor.close()
             server.start()
             if alive:
                 wrong.append(f"kill {number}: processes {alive} live on")
-            if lasting(shown(server, kept, "labels", "prune")) != before:
+            if lasting(shown(server, kept, "labels")) != before:
                 wrong.append(f"kill {number}: the finished run shows something else")
             [text] = shown(server, addresses[-1])
             n_done += DONE in text
             if (INTERRUPTED in text) == (DONE in text):
                 wrong.append(f"kill {number}: its address shows {text[:300]!r}")
-            print(
-                f"kill {number} after {point:.1f} s: {n_done} done, {len(wrong)} faults", flush=True
-            )
-        print(
-            f"{options.kills} kills within {seconds:.1f} s: {n_done} valuations were finished, the others "
-            "are offered again",
-            flush=True,
-        )
+            said = f"kill {number} after {point:.1f} s: {n_done} done, {len(wrong)} faults"
+            print(said, flush=True)
         for address in addresses:
             with Visitor(server.address, "value", address, patience=600) as visitor:
                 if "run_again" in visitor.widgets():
@@ -144,7 +130,7 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def compare(workspace: Workspace, n_runs: int) -> list[str]:
+def compare(workspace, n_runs):
     """Value every table again here, and return what differs, is missing or is left over."""
     others = [one.name for one in workspace.root.iterdir() if not one.name.startswith(DATABASE)]
     wrong = [f"{name} is left over" for name in others]
