@@ -50,6 +50,7 @@ class AppServer:
     """The app, started as the README says, on a free port, with a workspace and a log in a folder."""
 
     script = "app.py"
+    run: str | None = None  # that its workspace held from the start
 
     def __init__(self, folder, **environment):
         self.workspace = folder / "workspace"

@@ -6,31 +6,34 @@ import sys
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import asyncio
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from browser import chromium
+from browser import chromium, running_server
 from screens import Valuations, open_app, wait
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from ecoval_core import EcoVal
+from ecoval_core.workspace.store import DATABASE
 from ecoval_core.workspace.workspace import default_root, forget
 
-# From the slowest on, each a minute or more.
+# From the slowest on, each a minute or more; the second works while the first values what others need, too.
 SLOW = (
     "accessibility",
-    "selection",
-    "pages",
-    "engine",
-    "hostile_input",
-    "dask",
     "restart",
+    "pages",
+    "selection",
+    "engine",
+    "dask",
     "pointmap",
     "browser",
+    "hostile_input",
 )
 
 
@@ -65,8 +68,26 @@ def browser():
 
 @pytest.fixture(scope="session")
 def valuations(tmp_path_factory):
-    """Workspaces with a valued table, to be copied."""
-    return Valuations(tmp_path_factory.mktemp("valuations"))
+    """Workspaces with a valued table, to be copied; all processes of the tests share them."""
+    base = tmp_path_factory.getbasetemp()
+    return Valuations((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "valuations")
+
+
+@pytest.fixture(scope="session")
+def started_app(valuations, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("app")
+    run, _ = valuations.copy("wine planted", folder / "workspace")
+    with running_server(folder) as server:
+        server.run = run
+        yield server
+
+
+@pytest.fixture
+def app_server(started_app):
+    """The app, for tests that neither stop nor configure it; on its `run` nothing is decided."""
+    with closing(sqlite3.connect(started_app.workspace / DATABASE)) as db, db:
+        db.execute("DELETE FROM reviews")
+    return started_app
 
 
 @pytest.fixture

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from axe_playwright_python.base import AXE_SCRIPT
 from browser import idle
 from playwright.sync_api import Page, expect
 
-WIDTHS, FEW_WIDTHS = (390, 768, 1280, 1920), (390, 1280)
+# The last is the width of a visit: to draw maps and charts again at another takes longest of all.
+WIDTHS, FEW_WIDTHS = (390, 768, 1280), (390, 1280)
 IMPACTS = {"serious", "critical"}
 # What axe finds in Streamlit's own widgets that needs no mending: selectors by the id of the rule. A control
 # that cannot be used may be pale (WCAG 1.4.3), but axe sees only of some of them that they cannot.
@@ -84,13 +84,13 @@ class Flaw:
         return f"{self.seen} ({self.where}): {self.what}"
 
 
-def violations(page: Page, seen: str, theme: str) -> Iterator[Flaw]:
-    """Find what axe calls serious or critical on the page as it is; in the dark only colours differ."""
+def violations(page: Page, seen: str, theme: str, *, colors_only: bool = False) -> Iterator[Flaw]:
+    """Find what axe calls serious or critical on the page as it is, or in its colours alone."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE_SCRIPT)
     # Frames of ours there are none, and looking for them would take a second.
     options = {"resultTypes": ["violations"], "iframes": False}
-    if theme == "dark":
+    if colors_only:
         options["runOnly"] = {"type": "rule", "values": ["color-contrast"]}
     for rule in page.evaluate(_AXE, options)["violations"]:
         if rule["impact"] not in IMPACTS:
@@ -103,22 +103,17 @@ def violations(page: Page, seen: str, theme: str) -> Iterator[Flaw]:
                 yield Flaw(seen, theme, f"{rule['id']}: {selector} {node['html'][:150]} {reason}")
 
 
-@contextmanager
-def dark(page: Page) -> Iterator[None]:
-    """Show a page that is light as a dark one meanwhile."""
-    for theme in ("dark", "light"):
-        page.emulate_media(color_scheme=theme)
-        expect(page.get_by_test_id("stApp")).to_have_css("color-scheme", theme)
-        idle(page)
-        if theme == "dark":
-            yield
+def show_in(page: Page, theme: str) -> None:
+    """Show a page light or dark."""
+    page.emulate_media(color_scheme=theme)
+    expect(page.get_by_test_id("stApp")).to_have_css("color-scheme", theme)
+    idle(page)
 
 
 def cut_off(page: Page, seen: str, widths: Sequence[int] = WIDTHS) -> Iterator[Flaw]:
-    """Find words that are cut off at some widths."""
-    before = page.viewport_size
+    """Find words that are cut off at some widths; the page stays at the last."""
     for width in widths:
-        page.set_viewport_size({"width": width, "height": before["height"]})
+        page.set_viewport_size({"width": width, "height": page.viewport_size["height"]})
         # Charts and tables are drawn again a moment after the page has its new width; a flaw is what stays.
         flaws = []
         for _ in range(20):
@@ -128,5 +123,3 @@ def cut_off(page: Page, seen: str, widths: Sequence[int] = WIDTHS) -> Iterator[F
                 break
         for what in flaws:
             yield Flaw(seen, f"{width} pixels", what)
-    page.set_viewport_size(before)
-    page.wait_for_timeout(350)

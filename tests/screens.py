@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 import time
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 
 import pytest
@@ -21,22 +22,27 @@ CLEAN = b"a,b,y\n" + b"\n".join(
 
 
 class Valuations:
-    """Workspaces in which one table is valued, made at the first call of each kind."""
+    """Workspaces in which one table is valued, made at the first call of each kind in any process."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._made = folder, {}
+        self._folder = folder
 
     def copy(self, name: str, root: Path) -> tuple[str, str]:
         """Put a workspace into an empty folder; return the id of its run and the key of its table."""
-        if name not in self._made:
-            self._made[name] = self._value(name)
-        path, run, table = self._made[name]
+        made = self._folder / name.replace(" ", "_")
+        made.mkdir(parents=True, exist_ok=True)
+        ids = made / "ids.json"
+        with (made / "lock").open("w") as lock:
+            # The second process of the tests waits for what the first one makes.
+            flock(lock, LOCK_EX)
+            if not ids.exists():
+                ids.write_text(json.dumps(self._value(name, made)))
         root.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, root / DATABASE)
+        shutil.copy(made / DATABASE, root / DATABASE)
+        run, table = json.loads(ids.read_text())
         return run, table
 
-    def _value(self, name: str) -> tuple[Path, str, str]:
-        root = self._folder / name.replace(" ", "_")
+    def _value(self, name: str, root: Path) -> tuple[str, str]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("ECOVAL_WORKSPACE", str(root))
             sample, _, planted = name.partition(" ")
@@ -53,7 +59,7 @@ class Valuations:
                 wait(go(app, "explore"))
         with sqlite3.connect(Store(root).path) as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        return root / DATABASE, app.query_params["run"], app.query_params["data"]
+        return app.query_params["run"], app.query_params["data"]
 
 
 def open_app(query=None, screen=None):

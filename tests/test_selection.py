@@ -1,11 +1,11 @@
 """One selection everywhere: what takes it, what shows it, and that it, the filters and the colour last."""
 
 import re
-import sqlite3
 
 import numpy as np
 import pandas as pd
 import pytest
+import screens
 from browser import (
     IN_CHROMIUM,
     choose,
@@ -13,7 +13,6 @@ from browser import (
     idle,
     menu,
     press,
-    running_server,
     see_curves,
     visiting,
     widget,
@@ -24,7 +23,6 @@ from ecoval_core import charts
 from ecoval_core.charts import curves as curve_charts
 from ecoval_core.charts.selection import bar_key, rows_behind, value_bins
 from ecoval_core.evaluation.curves import rows_removed, standing_of
-from ecoval_core.workspace.store import DATABASE
 from pages.shared.pointmap.chart import Touch
 
 
@@ -187,27 +185,10 @@ _SPOT = """([name, key]) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def kept_server(valuations, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("selection")
-    run, _ = valuations.copy("wine planted", folder / "workspace")
-    with running_server(folder) as server:
-        yield server, run
-
-
 @pytest.fixture
-def server(kept_server):
-    """A server with a run of wine with planted errors, on which nothing is selected or decided."""
-    server, _ = kept_server
-    with sqlite3.connect(server.workspace / DATABASE) as db:
-        db.execute("DELETE FROM reviews")
-    return server
-
-
-@pytest.fixture
-def page(browser, server, kept_server):
-    with visiting(browser, server.address) as page:
-        page.goto(f"{server.address}/value?run={kept_server[1]}")
+def page(browser, app_server):
+    with visiting(browser, app_server.address) as page:
+        page.goto(f"{app_server.address}/value?run={app_server.run}")
         expect(page.get_by_text("What came out")).to_be_visible()
         idle(page)
         yield page
@@ -252,13 +233,30 @@ def expect_selected(page, n):
     idle(page)
 
 
-def touch(page, name, key, **how):
+def touch(page, name, key, *, shift=False):
     x, y = spot(page, name, key)
-    if how.get("shift"):
+    if shift:
         page.keyboard.down("Shift")
     page.mouse.click(x, y)
-    if how.get("shift"):
+    if shift:
         page.keyboard.up("Shift")
+    idle(page)
+
+
+def click_row(page, table, number):
+    """Click beside a row of a table, where its tick is."""
+    shown = page.locator(f"[class*=st-key-{table}] [data-testid=stDataFrame]").first
+    shown.scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    box = shown.bounding_box()
+    page.mouse.click(box["x"] + 16, box["y"] + 35 * number + 52)
+    idle(page)
+
+
+def drag_slider(page, key, n_steps):
+    widget(page, key).get_by_role("slider").first.focus()
+    for _ in range(n_steps):
+        page.keyboard.press("ArrowRight")
     idle(page)
 
 
@@ -324,22 +322,14 @@ def test_zoom_outlasts_gestures_the_page_and_a_reload(page):
 
 @in_chromium
 def test_neighbour_is_picked_by_a_click(page):
-    def click_row(key, number):
-        shown = page.locator(f"[class*=st-key-{key}] [data-testid=stDataFrame]").first
-        shown.scroll_into_view_if_needed()
-        page.wait_for_timeout(300)
-        box = shown.bounding_box()
-        page.mouse.click(box["x"] + 16, box["y"] + 35 * number + 52)
-        idle(page)
-
     menu(page, "Explore")
     expect(page.get_by_text("Shown by PCA")).to_have_count(0)
     idle(page)
-    click_row("explore_rows", 0)
+    click_row(page, "explore_rows", 0)
     heading = page.get_by_role("heading", name=re.compile(r"^Row \d+:"))
     expect(heading).to_be_visible()
     first = heading.inner_text()
-    click_row("neighbors", 2)
+    click_row(page, "neighbors", 2)
     expect(heading).not_to_have_text(first)
     row = re.search(r"\d+", heading.inner_text())[0]
     expect(page.locator(f".ecoval-map-root[data-picked='{row}']")).to_have_count(1)
@@ -350,13 +340,9 @@ def test_neighbour_is_picked_by_a_click(page):
 @in_chromium
 def test_point_of_a_curve_and_mark_on_it_select_the_rows_removed_up_to_there(page):
     menu(page, "Prune")
-    widget(page, "prune_share").get_by_role("slider").focus()
-    for _ in range(26):
-        page.keyboard.press("ArrowRight")
+    drag_slider(page, "prune_share", 26)
     expect(widget(page, "status")).to_contain_text("To prune: 14")
-    idle(page)
     see_curves(page)
-    idle(page)
     mark = traces(page, "curve_accuracy")["prune list"]
     assert mark["x"][0] == pytest.approx(14 / 107, abs=1e-4)
     menu(page, "Explore")
@@ -374,9 +360,7 @@ def test_point_of_a_curve_and_mark_on_it_select_the_rows_removed_up_to_there(pag
 
 
 @in_chromium
-def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
-    page, browser, server
-):
+def test_filters_colour_projection_and_selection_outlast_other_pages_and_a_reload(page):
     def look():
         expect(page.locator(".ecoval-map-root[data-seen]")).to_be_visible()
         idle(page)
@@ -385,16 +369,17 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
         if not widget(page, "filter_columns").is_visible():
             press(page, "filter_menu")
         expect(widget(page, "filter_columns")).to_contain_text("Filter by columns")
-        return (
-            page.locator(".ecoval-map-title").inner_text(),
-            page.locator(".ecoval-map-status").inner_text(),
-            widget(page, "map_color").locator("input").input_value(),
-            widget(page, "projection").locator("[aria-checked=true]").inner_text(),
-            widget(page, "filter_columns").inner_text(),
-            widget(page, "filter_negative").locator("input").is_checked(),
-            widget(page, "filter_labels").inner_text(),
-            n_selected(page),
-        )
+        return {
+            "title": page.locator(".ecoval-map-title").inner_text(),
+            "status": page.locator(".ecoval-map-status").inner_text(),
+            "color": widget(page, "map_color").locator("input").input_value(),
+            "projection": widget(page, "projection").locator("[aria-checked=true]").inner_text(),
+            "columns": widget(page, "filter_columns").inner_text(),
+            "low": widget(page, "filter_range_ash").get_by_role("slider").first.input_value(),
+            "negative": widget(page, "filter_negative").locator("input").is_checked(),
+            "labels": widget(page, "filter_labels").inner_text(),
+            "n_selected": n_selected(page),
+        }
 
     touch(page, "distribution", "bin:2")
     menu(page, "Explore")
@@ -408,22 +393,19 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
     choose_option(page, widget(page, "filter_columns"), "ash")
     page.keyboard.press("Escape")
     idle(page)
-    widget(page, "filter_range_ash").get_by_role("slider").first.focus()
-    for _ in range(20):
-        page.keyboard.press("ArrowRight")
-    idle(page)
+    drag_slider(page, "filter_range_ash", 20)
     page.keyboard.press("Escape")
-    widget(page, "projection").get_by_text("PCA", exact=True).click()
-    idle(page)
+    choose(page, "projection", "PCA")
     page.wait_for_timeout(500)
     before = look()
-    low = widget(page, "filter_range_ash").get_by_role("slider").first.input_value()
-    assert before[0] == "Label quality"
-    assert before[-1] > 0
-    for name in ("Prune", "Explore"):
-        menu(page, name)
+    assert before["title"] == "Label quality"
+    assert before["negative"]
+    assert before["n_selected"] > 0
+    menu(page, "Prune")
+    menu(page, "Explore")
     page.wait_for_timeout(500)
     assert look() == before
+    # A reload of a page without the map begins a session that draws it later.
     menu(page, "Runs")
     page.reload()
     expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
@@ -431,73 +413,33 @@ def test_filters_colour_projection_and_selection_outlast_page_reload_and_server(
     menu(page, "Explore")
     page.wait_for_timeout(500)
     assert look() == before
-    address = page.url
-    server.restart()
-    with visiting(browser, server.address) as page:
-        page.goto(address)
-        page.wait_for_timeout(500)
-        assert look() == before
-        slider = widget(page, "filter_range_ash").get_by_role("slider").first
-        expect(slider).to_have_value(low)
 
 
-@in_chromium
-def test_regression_has_a_filter_of_its_target_and_bars_that_select(page):
-    menu(page, "Data")
-    press(page, "sample_wine")
-    # The status is empty until the table is there; a list that is open then is closed by it.
-    expect(widget(page, "back_to_run")).to_be_visible()
-    idle(page)
-    target = widget(page, "data_target").locator("input")
-    target.click()
-    target.fill("alcohol")
-    page.get_by_role("option", name="alcohol", exact=True).click()
-    expect(widget(page, "status")).to_contain_text("not yet valued: target")
-    idle(page)
-    menu(page, "Value")
-    press(page, "start")
-    # The values that were there stay until the new ones are.
-    expect(widget(page, "run_menu")).to_contain_text("Ridge regression")
-    idle(page)
-    menu(page, "Explore")
-    bars = traces(page, "totals_label")["value (sum)"]
-    assert len(bars["ids"]) == 5
-    touch(page, "totals_label", bars["ids"][1])
-    expect(widget(page, "status")).to_contain_text(re.compile(r"Selected: 2\d"))
-    n = n_selected(page)
-    choose(page, "decomposed_by", "Distribution")
-    assert sum(traces(page, "totals_distribution")["selected rows"]["y"]) == n
-    press(page, "clear_selection")
-    expect_selected(page, 0)
-    press(page, "filter_menu")
-    assert widget(page, "filter_labels").count() == 0
-    widget(page, "filter_target_alcohol").get_by_role("slider").first.focus()
-    for _ in range(60):
-        page.keyboard.press("ArrowRight")
-    status = page.locator(".ecoval-map-status")
-    expect(status).to_contain_text("pass the filters")
-    idle(page)
-    page.wait_for_timeout(500)
-    told = status.inner_text()
-    page.reload()
-    expect(status).to_have_text(told)
+@pytest.mark.pages
+@pytest.mark.usefixtures("fresh_server")
+def test_filter_of_a_target_of_amounts_outlasts_a_reload():
+    app = screens.open_app()
+    screens.press(app, "sample_wine")
+    screens.wait(screens.check(app.selectbox(key="data_target").set_value("alcohol").run()))
+    screens.value(app)
+    screens.wait(screens.go(app, "explore"))
+    assert not screens.has(app.multiselect, "filter_labels")
+    screens.check(app.slider(key="filter_target_alcohol").set_value((13.0, 14.0)).run())
+    shown = app.dataframe[0].value
+    assert shown["label"].between(13, 14).all()
+    again = screens.wait(screens.open_app({"run": app.query_params["run"]}, "explore"))
+    assert again.slider(key="filter_target_alcohol").value == (13.0, 14.0)
+    assert 0 < len(again.dataframe[0].value) == len(shown) < 107
 
 
 @in_chromium
 def test_restored_rows_leave_no_tick(page):
     menu(page, "Prune")
-    widget(page, "prune_share").get_by_role("slider").focus()
-    for _ in range(20):
-        page.keyboard.press("ArrowRight")
+    drag_slider(page, "prune_share", 20)
     expect(page.get_by_text("90 % interval").first).to_be_visible()
     idle(page)
-    table = page.locator("[class*=st-key-pruned_rows] [data-testid=stDataFrame]")
-    table.scroll_into_view_if_needed()
-    page.wait_for_timeout(300)
-    box = table.bounding_box()
     for number in (0, 1):
-        page.mouse.click(box["x"] + 16, box["y"] + 35 * number + 52)
-        idle(page)
+        click_row(page, "pruned_rows", number)
     expect(widget(page, "restore")).to_contain_text("Restore 2 selected rows")
     press(page, "restore")
     expect(page.get_by_text("2 rows kept whatever the rules")).to_be_visible()

@@ -1,6 +1,6 @@
-"""A trip through every page with all that it can show, for tests that look at each: one server, one visit.
+"""A trip through every page with all that it can show, for tests that look at each.
 
-Each part yields the name of what is to be seen now.
+Each part is a visit and yields the name of what is to be seen now: a page, or after a comma a state of one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from browser import choose, choose_option, idle, menu, press, widget
+from browser import AppServer, choose, choose_option, idle, menu, press, widget
 from data_files import csv_bytes, make_frame
 from playwright.sync_api import Page, expect
 from sklearn.datasets import load_diabetes
@@ -34,6 +34,7 @@ def messy_csv() -> bytes:
 
 def _upload(page: Page, path: Path, content: bytes) -> None:
     path.write_bytes(content)
+    idle(page)
     page.set_input_files("input[type=file]", path)
     idle(page)
 
@@ -45,12 +46,6 @@ def _settle(page: Page) -> None:
     expect(page.get_by_test_id("stProgress").filter(has_not_text="in the queue")).to_have_count(0)
     expect(page.get_by_test_id("stSpinner")).to_have_count(0)
     idle(page)
-
-
-def _value(page: Page) -> None:
-    press(page, "start")
-    expect(page.get_by_text("What came out")).to_be_visible()
-    _settle(page)
 
 
 def _order(page: Page, key: str, expected: str) -> None:
@@ -95,8 +90,9 @@ def select_by_box(page: Page) -> None:
     expect(grid).to_have_attribute("aria-rowcount", str(n_selected + 1))
 
 
-def begin(page: Page, folder: Path) -> Iterator[str]:
+def begin(page: Page, server: AppServer, folder: Path) -> Iterator[str]:
     """Visit the pages that have no run yet."""
+    page.goto(server.address)
     expect(widget(page, "demo")).to_be_visible()
     _settle(page)
     yield "data, empty"
@@ -112,44 +108,27 @@ def begin(page: Page, folder: Path) -> Iterator[str]:
     yield "data, to be fixed"
 
 
-def classify(page: Page, folder: Path) -> Iterator[str]:
-    """Visit every page with a valued classification sample and all that can be worked out of it."""
-    menu(page, "Data")
-    press(page, "sample_wine")
-    expect(widget(page, "status")).to_contain_text("178 rows")
-    _settle(page)
-    widget(page, "data_noisy").locator("label").first.click()
-    expect(widget(page, "status")).to_contain_text("planted errors")
-    _settle(page)
-    yield "data"
-    menu(page, "Value")
-    expect(page.get_by_text(re.compile(r"fits, about"))).to_be_visible()
-    _settle(page)
-    yield "value, before"
-    _value(page)
-    yield "value, after"
+def classify(page: Page, server: AppServer, folder: Path) -> Iterator[str]:
+    """Visit every page with valued classes and all that can be worked out of them."""
+    page.goto(f"{server.address}/value?run={server.run}")
+    expect(page.get_by_text("What came out")).to_be_visible()
     _order(page, "repeat", "Rank agreement")
     yield "value"
+    menu(page, "Data")
+    _settle(page)
+    yield "data"
     menu(page, "Explore")
     _settle(page)
-    expect(page.locator(".ecoval-map-pad")).to_be_visible()
-    yield "explore, opened"
     select_by_box(page)
     _mark_first_row(page, "explore_rows")
     expect(page.get_by_text("Nearest neighbours", exact=True)).to_be_visible()
     _settle(page)
     yield "explore"
-    for by in ("By cluster", "Distribution"):
+    for by, below in (("By cluster", "Clusters"), ("Distribution", "Clusters in words")):
         choose(page, "decomposed_by", by)
-        yield f"explore, {by.lower()}"
-    for below in ("Clusters", "Clusters in words"):
         choose(page, "explore_below", below)
         yield f"explore, {below.lower()}"
-    for name in ("run_menu", "view_menu", "help_menu", "filter_menu"):
-        press(page, name)
-        page.wait_for_timeout(300)
-        yield f"explore, {name}"
-        page.keyboard.press("Escape")
+    yield from _menus(page, "explore", "filter_menu")
     menu(page, "Labels")
     page.get_by_text("Every row by label quality").click()
     idle(page)
@@ -158,15 +137,14 @@ def classify(page: Page, folder: Path) -> Iterator[str]:
     expect(page.get_by_text("Removing the same")).to_be_visible()
     _settle(page)
     yield "labels"
+    choose(page, "label_view", "Cards, by keyboard")
+    _settle(page)
+    yield "labels, cards"
     menu(page, "Prune")
     _move(page, "prune_share", 20)
     expect(page.get_by_text("90 % interval").first).to_be_visible()
     _settle(page)
     yield "prune"
-    menu(page, "Labels")
-    choose(page, "label_view", "Cards, by keyboard")
-    _settle(page)
-    yield "labels, cards"
     menu(page, "Compare")
     _settle(page)
     _order(page, "measure_both", "rows that both value")
@@ -181,21 +159,24 @@ def classify(page: Page, folder: Path) -> Iterator[str]:
     yield "new data"
     menu(page, "Method")
     yield "method"
+    yield from _menus(page, "method", "run_menu", "view_menu", "help_menu")
 
 
-def run_on(page: Page, folder: Path) -> Iterator[str]:
+def run_on(page: Page, server: AppServer, folder: Path) -> Iterator[str]:
     """Visit what differs with amounts, what runs, and the list of runs with one deleted."""
-    menu(page, "Data")
+    page.goto(server.address)
     amounts = load_diabetes(as_frame=True).frame.iloc[:200]
     _upload(page, folder / "amounts.csv", csv_bytes(amounts))
     expect(widget(page, "status")).to_contain_text("amounts.csv")
     _settle(page)
     yield "data, amounts"
     menu(page, "Value")
+    expect(page.get_by_text(re.compile(r"fits, about"))).to_be_visible()
     _settle(page)
-    _value(page)
-    yield "value, amounts"
-    for name in ("Explore", "Labels"):
+    yield "value, before"
+    press(page, "start")
+    expect(page.get_by_text("What came out")).to_be_visible()
+    for name in ("Value", "Explore", "Labels"):
         menu(page, name)
         _settle(page)
         yield f"{name.lower()}, amounts"
@@ -211,14 +192,20 @@ def run_on(page: Page, folder: Path) -> Iterator[str]:
     press(page, "cancel")
     expect(page.get_by_text("The valuation was cancelled.")).to_be_visible()
     idle(page)
-    yield "value, cancelled"
     menu(page, "Runs")
     press(page, "delete_run")
     expect(page.get_by_text("You can restore it for 7 days")).to_be_visible()
     _settle(page)
-    yield "runs"
     _mark_first_row(page, "run_rows")
-    yield "runs, one marked"
+    yield "runs"
+
+
+def _menus(page: Page, name: str, *keys: str) -> Iterator[str]:
+    for key in keys:
+        press(page, key)
+        page.wait_for_timeout(300)
+        yield f"{name}, {key}"
+        page.keyboard.press("Escape")
 
 
 def _mark_first_row(page: Page, key: str) -> None:
