@@ -1,4 +1,4 @@
-"""The whole trip in a real browser: Debian's Chromium against a freshly started server."""
+"""The whole trip in a real browser: Debian's Chromium against the app as the README starts it."""
 
 import re
 
@@ -7,11 +7,9 @@ import pytest
 from browser import (
     IN_CHROMIUM,
     choose,
-    choose_option,
     idle,
     menu,
     press,
-    running_server,
     visiting,
     widget,
 )
@@ -19,41 +17,37 @@ from playwright.sync_api import expect
 
 from ecoval_core.tables import load_sample
 
-PAGES = {
-    "": "Data", "value": "Value", "explore": "Explore", "labels": "Labels", "prune": "Prune",
-    # Addresses of before open the page that took their content over.
-    "decompose": "Explore", "review": "Labels", "curves": "Prune",
-    "new_data": "New data", "compare": "Compare", "runs": "Runs", "method": "Method",
-}  # fmt: skip
-
 pytestmark = IN_CHROMIUM
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """Address of a server started as the README says, on a free port."""
-    with running_server(tmp_path_factory.mktemp("server")) as running:
-        yield running.address
-
-
 @pytest.fixture
-def page(browser, server):
-    with visiting(browser, server) as page:
+def page(browser, app_server):
+    with visiting(browser, app_server.address) as page:
         yield page
 
 
-# The first of them is on a fresh server.
-@pytest.mark.parametrize("path", ["explore", *PAGES])
-def test_every_page_opens_by_its_address_in_a_fresh_browser(server, page, path):
-    page.goto(f"{server}/{path}")
-    expect(page.get_by_role("heading", name=PAGES[path], exact=True)).to_be_visible()
+# The others are opened by their address in test_manners_browser, with a run. Review and curves are addresses
+# of before, whose content another page took over.
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("explore", "Explore"),
+        ("new_data", "New data"),
+        ("compare", "Compare"),
+        ("review", "Labels"),
+        ("curves", "Prune"),
+    ],
+)
+def test_page_opens_by_its_address_in_a_fresh_browser(app_server, page, path, title):
+    page.goto(f"{app_server.address}/{path}")
+    expect(page.get_by_role("heading", name=title, exact=True)).to_be_visible()
     idle(page)
     expect(page.get_by_test_id("stException")).to_have_count(0)
     expect(page.get_by_text("Page not found")).to_have_count(0)
 
 
-def test_the_whole_trip(server, page, tmp_path):
-    page.goto(server)
+def test_the_whole_trip(app_server, page, tmp_path):
+    page.goto(app_server.address)
     widget(page, "sample_digits").get_by_role("button").click()
     expect(widget(page, "status")).to_contain_text("1,797 rows")
     idle(page)
@@ -61,7 +55,9 @@ def test_the_whole_trip(server, page, tmp_path):
     expect(widget(page, "status")).to_contain_text("planted errors")
 
     menu(page, "Value")
-    choose_option(page, widget(page, "model_classification"), "Random forest")
+    # A thousand fits, which take long enough to be watched.
+    widget(page, "granularity").get_by_role("slider").press("End")
+    expect(page.get_by_text("About 1 row per cluster")).to_be_visible()
     expect(page.get_by_text(re.compile(r"\d+ clusters of about .* fits"))).to_be_visible()
     idle(page)
     widget(page, "start").get_by_role("button").click()
@@ -127,8 +123,8 @@ def test_the_whole_trip(server, page, tmp_path):
     pd.testing.assert_frame_equal(pruned.drop(columns="row_id"), expected, check_dtype=False)
 
 
-def test_rows_are_reviewed_by_the_keyboard(server, page):
-    page.goto(server)
+def test_rows_are_reviewed_by_the_keyboard(app_server, page):
+    page.goto(app_server.address)
     press(page, "demo")
     expect(page.get_by_role("heading", name="Explore", exact=True)).to_be_visible()
     idle(page)

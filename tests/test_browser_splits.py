@@ -7,23 +7,15 @@ import pandas as pd
 import pytest
 from browser import (
     IN_CHROMIUM,
-    WITHOUT_MAPS,
     choose_option,
     idle,
     press,
-    running_server,
     visiting,
     widget,
 )
 from playwright.sync_api import expect
 
 pytestmark = IN_CHROMIUM
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running_server(tmp_path_factory.mktemp("splits"), **WITHOUT_MAPS) as running:
-        yield running.address
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +40,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def page(browser, server):
-    with visiting(browser, server) as page:
-        page.goto(server)
+def page(browser, app_server):
+    with visiting(browser, app_server.address) as page:
+        page.goto(app_server.address)
         idle(page)
         yield page
 
@@ -60,24 +52,18 @@ def upload(page, place, path):
     idle(page)
 
 
-def left_out(page):
-    return widget(page, "data_excluded")
-
-
-def test_rows_of_a_patient_are_kept_together_with_one_click(page, folder):
+def test_rows_of_a_patient_are_kept_together_with_one_click_or_split_by_time(page, folder):
     upload(page, widget(page, "upload"), folder / "visits.csv")
     hint = page.locator(".st-key-split_hint_2")
     expect(hint).to_contain_text("'patient' looks like a group: 40 values with 5 rows each")
     hint.get_by_role("button", name="Keep them together").click()
-    expect(left_out(page)).to_contain_text("patient")
+    left_out = widget(page, "data_excluded")
+    expect(left_out).to_contain_text("patient")
     expect(page.get_by_text("says which rows belong together")).to_be_visible()
     idle(page)
     page.get_by_role("radio", name="At random").click()
-    expect(left_out(page)).not_to_contain_text("patient")
-
-
-def test_time_is_chosen_by_hand_and_the_latest_rows_get_no_value(page, folder):
-    upload(page, widget(page, "upload"), folder / "visits.csv")
+    idle(page)
+    expect(left_out).not_to_contain_text("patient")
     page.get_by_role("radio", name="Order in time").click()
     idle(page)
     choose_option(page, widget(page, "data_time"), "seen")

@@ -8,11 +8,9 @@ import pytest
 from browser import (
     IN_CHROMIUM,
     PATIENCE,
-    WITHOUT_MAPS,
     follow,
     idle,
     menu,
-    running_server,
     visiting,
     widget,
 )
@@ -30,15 +28,6 @@ new PerformanceObserver((list) => {
 """
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, valuations):
-    """A server whose workspace holds one run, and the query that opens it."""
-    folder = tmp_path_factory.mktemp("manners")
-    run, _ = valuations.copy("wine planted", folder / "workspace")
-    with running_server(folder, **WITHOUT_MAPS) as server:
-        yield server.address, f"run={run}"
-
-
 def largest_shift(page):
     """The largest sum of shifts in a window of at most five seconds without a second's rest."""
     windows = [[0.0, -1e9, -1e9]]
@@ -53,25 +42,31 @@ def largest_shift(page):
 @pytest.mark.parametrize(
     ("path", "size"),
     [
-        *((path, LAPTOP) for path in ("", "value", "explore", "labels", "prune", "runs", "method")),
+        *((path, LAPTOP) for path in ("", "value", "explore", "labels", "prune", "runs")),
         ("explore", PHONE),
         ("prune", PHONE),
     ],
 )
-def test_what_a_page_shows_hardly_moves_while_it_opens(browser, server, path, size):
-    address, query = server
-    with visiting(browser, address, viewport=size) as page:
+def test_what_a_page_shows_hardly_moves_while_it_opens(browser, app_server, path, size):
+    with visiting(browser, app_server.address, viewport=size) as page:
         page.add_init_script(SHIFTS)
-        page.goto(f"{address}/{path}?{query}")
+        page.goto(f"{app_server.address}/{path}?run={app_server.run}")
         expect(page.get_by_role("heading", level=2).first).to_be_visible()
         idle(page)
-        page.wait_for_timeout(1500)
+        page.wait_for_timeout(1000)
         idle(page)
         assert largest_shift(page) < 0.1
+        if size == PHONE:
+            # The header stays one line.
+            boxes = [
+                widget(page, key).bounding_box() for key in ("run_menu", "view_menu", "help_menu")
+            ]
+            assert len({round(box["y"]) for box in boxes}) == 1
+            assert boxes[-1]["x"] + boxes[-1]["width"] <= PHONE["width"]
 
 
-def test_one_press_of_back_goes_back_one_page(browser, server):
-    address, query = server
+def test_one_press_of_back_goes_back_one_page(browser, app_server):
+    address, query = app_server.address, f"run={app_server.run}"
     with visiting(browser, address) as page:
 
         def go_back(path):
@@ -99,29 +94,16 @@ def test_one_press_of_back_goes_back_one_page(browser, server):
         go_back("value")
 
 
-def test_address_of_no_page_says_so_on_the_first(browser, server):
-    address, query = server
-    with visiting(browser, address) as page:
-        page.goto(f"{address}/charts?{query}")
+def test_address_of_no_page_says_so_on_the_first(browser, app_server):
+    with visiting(browser, app_server.address) as page:
+        page.goto(f"{app_server.address}/charts?run={app_server.run}")
         expect(page.get_by_text("There is no page 'charts' here")).to_be_visible()
         expect(page.get_by_role("heading", name="Data", exact=True)).to_be_visible()
         expect(widget(page, "run_menu")).to_contain_text("Wine")
 
 
-def test_header_is_one_line_on_a_phone(browser, server):
-    address, query = server
-    with visiting(browser, address, viewport=PHONE) as page:
-        page.goto(f"{address}/labels?{query}")
-        expect(page.get_by_role("heading", name="Labels", exact=True)).to_be_visible()
-        idle(page)
-        boxes = [widget(page, key).bounding_box() for key in ("run_menu", "view_menu", "help_menu")]
-        assert len({round(box["y"]) for box in boxes}) == 1
-        assert boxes[-1]["x"] + boxes[-1]["width"] <= PHONE["width"]
-        expect(page.get_by_role("button", name="View")).to_be_visible()
-
-
-def test_two_tabs_say_that_they_show_one_run_and_share_what_is_decided(browser, server):
-    address, query = server
+def test_two_tabs_say_that_they_show_one_run_and_share_what_is_decided(browser, app_server):
+    address, query = app_server.address, f"run={app_server.run}"
     with visiting(browser, address) as one:
         one.goto(f"{address}/prune?{query}")
         figure = one.get_by_test_id("stMetric").first
