@@ -4,13 +4,14 @@ import io
 import json
 import pickle
 import zipfile
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
-from small_runs import curves, drawn_values, frames, small_table
+from small_runs import SETTINGS, curves, drawn_values, frames, small_table
 
 from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect
@@ -18,6 +19,7 @@ from ecoval_core.runs.run import Values
 from ecoval_core.tables.table import content_digest
 from ecoval_core.work.slow import Acquisition, Curves
 from ecoval_core.workspace.results import read_result, write_result
+from ecoval_core.workspace.schema import Settings
 
 
 def same(one, other, but=()):
@@ -81,6 +83,25 @@ ARRAYS = {
 def test_array_comes_back_with_its_type_and_its_shape(array):
     check_round_trip(np.ascontiguousarray(array), np.ndarray)
     np.testing.assert_array_equal(read_result(write_result(array)), array)
+
+
+class Pair(NamedTuple):
+    number: float
+    rows: np.ndarray
+
+
+@dataclass(frozen=True)
+class Whole:
+    pairs: tuple[Pair, ...]
+    frames: dict[str, pd.DataFrame]
+    settings: Settings
+    maybe: Pair | None = None
+
+
+@pytest.mark.parametrize("maybe", [None, Pair(float("nan"), np.arange(2))])
+def test_dataclass_of_documents_frames_and_pairs_comes_back(maybe):
+    frame = pd.DataFrame({"a": [1, None, "x"]}, dtype=object)
+    check_round_trip(Whole((Pair(0.1 + 0.2, np.arange(3)),), {"f": frame}, SETTINGS, maybe), Whole)
 
 
 EFFECT = Effect("accuracy", (Change("accuracy", 0.5, 0.6, float("nan"), 0.1, 9),))
