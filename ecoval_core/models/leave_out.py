@@ -87,7 +87,7 @@ def has_short_way(estimator: Any, n_features: int, n_classes: int) -> bool:
 def prefers_fine_clusters(
     estimator: Any, n_features: int, n_classes: int, *, is_weighted: bool
 ) -> bool:
-    """Whether small clusters are free, and were measured to value the rows of such a model better.
+    """Whether small clusters and single rows cost nothing, and were measured to value rows better.
 
     Logistic regression only: on the wide suite nearest neighbours lost 0.006 of noise AUC by them, and on
     the imbalanced one, where classes count alike, single rows of a rare class handed noise on.

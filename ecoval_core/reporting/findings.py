@@ -45,7 +45,7 @@ METHOD = (
     "the model minus the score of a guess that uses no features. In the first stage, similar rows "
     "with the same label form clusters and the model is fitted once without each cluster. The "
     "loss in score on the validation rows is the value of the cluster. In the second stage, the "
-    "extrinsic value of each row is predicted from its effect on the validation rows and "
+    "extrinsic value of each row is its effect on the validation rows, predicted or measured, "
     "corrected to the measured value of its cluster, as far as that exceeds noise. The rest of "
     "the surplus is divided as intrinsic value, by the quality of the rows: how likely the {noun} "
     "of a row is according to three models that have not seen it, namely nearest neighbours, the "

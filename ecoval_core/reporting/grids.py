@@ -199,8 +199,8 @@ def clusters_grid(run: Run, unit: Unit) -> Grid:
     columns = ["cluster", *(["label"] if is_class else []), *numbers]
     note = (
         "The effect is what the score loses without the cluster; below zero, the model is better "
-        "without it. Passed on is what its rows are credited with: the effect that their features predict, "
-        "corrected to the measured one as far as that is more than noise. "
+        "without it. Passed on is what its rows are credited with: their own effects, predicted or "
+        "measured one by one, corrected to that of the cluster as far as it is more than noise. "
     )
     if run.settings.every_row:
         note += "Measured in the first of five folds. "

@@ -30,6 +30,9 @@ from ecoval_core.valuation.scoring import (
     weigh,
 )
 
+# Standard errors of values come from a sample of the validation rows beyond so many pairs with rows.
+MAX_ERROR_PAIRS, LEAST_ERROR_COLUMNS = 10_000_000, 50
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -158,3 +161,9 @@ def sample_by_cluster(labels: NDArray, n_rows: int, random_state: int) -> NDArra
     rank = np.arange(n_samples) - np.repeat(np.cumsum(counts) - counts, counts)
     quota = np.maximum(1, np.round(counts * n_rows / n_samples)).astype(int)
     return np.sort(by_cluster[rank < np.repeat(quota, counts)])
+
+
+def columns_for_errors(n_samples: int, n_val: int, seed: int) -> NDArray[np.int64]:
+    """Choose the validation rows at which the spread of every row's credit is looked at."""
+    n_columns = min(n_val, max(LEAST_ERROR_COLUMNS, MAX_ERROR_PAIRS // n_samples))
+    return np.sort(np.random.default_rng(seed).permutation(n_val)[:n_columns])

@@ -20,7 +20,7 @@ This stage is the project's own formulation: the paper's exact formulas are not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -50,7 +50,7 @@ from ecoval_core.valuation.kernels import (
     make_kernels,
 )
 from ecoval_core.valuation.planning import count_fits
-from ecoval_core.valuation.problem import Problem, sample_by_cluster
+from ecoval_core.valuation.problem import Problem, columns_for_errors, sample_by_cluster
 from ecoval_core.valuation.quality import (
     IssueRule,
     Pool,
@@ -72,8 +72,6 @@ from ecoval_core.valuation.refitting import (
 )
 from ecoval_core.valuation.scoring import prior_scores, residuals
 
-# Standard errors of values come from a sample of the validation rows beyond so many pairs with rows.
-MAX_ERROR_PAIRS, LEAST_ERROR_COLUMNS = 10_000_000, 50
 # Of a row's own effect beside what the kernels predict. All of it (w = 1) hands on the noise of single rows.
 OWN_EFFECT_WEIGHT = 0.6
 
@@ -109,28 +107,6 @@ def _solve_nonnegative(products: NDArray, targets: NDArray) -> NDArray[np.float6
     root = np.linalg.cholesky(scaled)
     solution, _ = nnls(root.T, np.linalg.solve(root, targets / scale))
     return solution / scale
-
-
-def own_effects(
-    effects: Iterable[tuple[int, NDArray | None]],
-    left: LeftOut,
-    columns: NDArray,
-    identical: NDArray,
-) -> Predictions | None:
-    """Gather the effects of leaving out each row alone as what a kernel predicts; None if one is missing."""
-    means, some = np.zeros(len(left.labels)), np.zeros((len(left.labels), len(columns)), np.float32)
-    sums, is_complete = np.zeros_like(left.effects), True
-    for row, one in effects:
-        if one is None:
-            is_complete = False
-            continue
-        weighted = one * left.row_weights
-        means[row], some[row] = weighted.mean(), weighted[columns]
-        sums[left.labels[row]] += weighted
-    if left.sample_weight is None:
-        # Solved for in different blocks, they differ in the last bits.
-        means, some = mean_of_identical(means, identical), mean_of_identical(some, identical)
-    return Predictions(means, sums, some) if is_complete else None
 
 
 @dataclass(frozen=True)
@@ -331,21 +307,24 @@ def attribute(
         judged = pool.output(opinions)
         left = _left_out(problem, clustering, refits)
         kernels = make_kernels(Z, problem.codes, Z_val, problem.codes_val, forest, identical)
-        columns = _columns_for_errors(len(Z), len(Z_val), seed)
+        columns = columns_for_errors(len(Z), len(Z_val), seed)
         predictions = [kernel.predict(left, columns) for kernel in kernels]
         weights = fit_kernel_weights(predictions, left.effects)
         weighting = Weighting(kernels, weights, problem.row_weights)
         is_alone_cheap = n_samples * problem.scale.n_classes <= MAX_OUTPUTS_ALONE
         if is_fine and fitted[1] is not None and is_alone_cheap and n_samples <= most_fitted:
-            watch = Monitor(should_stop=monitor.should_stop)
-            effects = leave_rows_out(
-                problem, fitted[1], refits.scores_full, rows=rows, n_jobs=n_jobs, monitor=watch
-            )
-            own = own_effects(effects, left, columns, identical)
-            if own is not None:
-                predictions.append(own)
+            alone = leave_rows_out(
+                problem, fitted[1], refits.scores_full, clustering.labels, rows=rows,
+                columns=columns, n_jobs=n_jobs, monitor=Monitor(should_stop=monitor.should_stop),
+            )  # fmt: skip
+            if alone is not None:
+                means, sums, some = alone
+                if problem.sample_weight is None:
+                    # Solved for in different blocks, those of identical rows differ in the last bits.
+                    means, some = (mean_of_identical(part, identical) for part in (means, some))
+                predictions.append(Predictions(means, sums, some))
                 weights = np.append((1 - OWN_EFFECT_WEIGHT) * weights, OWN_EFFECT_WEIGHT)
-        errors = _standard_errors(refits.effects, problem.row_weights)
+        errors = refits.standard_errors(problem.row_weights)
         prior = prior_scores(problem.codes_val, problem.scoring, problem.scale)
         surplus = (refits.scores_full - prior) * problem.row_weights
         credit = credit_members(left, predictions, weights, errors, surplus, columns)
@@ -370,16 +349,3 @@ def _left_out(problem: Problem, clustering: Clustering, refits: Refits) -> LeftO
         scale=problem.scale,
         sample_weight=problem.relative_weight,
     )
-
-
-def _columns_for_errors(n_samples: int, n_val: int, seed: int) -> NDArray[np.int64]:
-    """Choose the validation rows at which the spread of every row's credit is looked at."""
-    n_columns = min(n_val, max(LEAST_ERROR_COLUMNS, MAX_ERROR_PAIRS // n_samples))
-    return np.sort(np.random.default_rng(seed).permutation(n_val)[:n_columns])
-
-
-def _standard_errors(effects: NDArray, row_weights: NDArray) -> NDArray[np.float64]:
-    """Return the standard error of each cluster's mean effect over the validation rows."""
-    weighted = effects * row_weights
-    spread = weighted - weighted.mean(axis=1, keepdims=True) * row_weights
-    return np.sqrt((spread**2).mean(axis=1) / effects.shape[1])

@@ -56,6 +56,12 @@ class Refits:
     ]  # f_-c by cluster where it was refitted; empty if larger than `MAX_KEPT_BYTES`
     rows: NDArray[np.int64]  # fitted on
 
+    def standard_errors(self, row_weights: NDArray) -> NDArray[np.float64]:
+        """Return the standard error of each cluster's mean effect over the validation rows."""
+        weighted = self.effects * row_weights
+        spread = weighted - weighted.mean(axis=1, keepdims=True) * row_weights
+        return np.sqrt((spread**2).mean(axis=1) / self.effects.shape[1])
+
     def output_without(
         self, problem: Problem, labels: NDArray, clusters: NDArray, X: NDArray
     ) -> NDArray[np.float64]:
@@ -195,13 +201,25 @@ def leave_clusters_out(
 
 
 def leave_rows_out(
-    problem: Problem, short: Shortcut, scores_full: NDArray, *, rows: NDArray,
-    n_jobs: int | None = None, monitor: Monitor | None = None,
-) -> Iterator[tuple[int, NDArray[np.float64] | None]]:  # fmt: skip
-    """Yield fitted rows, each with its effects Delta_i(v) when left out alone; None without a short way."""
+    problem: Problem, short: Shortcut, scores_full: NDArray, labels: NDArray, *, rows: NDArray,
+    columns: NDArray, n_jobs: int | None = None, monitor: Monitor | None = None,
+) -> tuple[NDArray, NDArray, NDArray] | None:  # fmt: skip
+    """Effects w_v Delta_i(v) of leaving out each row alone; None if the short way does not lead to all.
+
+    Returns their means, their sums over each cluster, (K, n_val), and those at the validation rows `columns`.
+    """
+    means, is_complete = np.zeros(len(labels)), True
+    sums = np.zeros((labels.max() + 1, len(scores_full)))
+    some = np.zeros((len(labels), len(columns)), dtype=np.float32)
     solved = _go_short_way(problem, short, rows, list(rows[:, None]), n_jobs, monitor or Monitor())
     for row, outputs in zip(rows, solved, strict=True):
-        yield row, None if outputs is None else scores_full - problem.scores(outputs[0])
+        if outputs is None:
+            is_complete = False
+            continue
+        effects = (scores_full - problem.scores(outputs[0])) * problem.row_weights
+        means[row], some[row] = effects.mean(), effects[columns]
+        sums[labels[row]] += effects
+    return (means, sums, some) if is_complete else None
 
 
 def _go_short_way(
