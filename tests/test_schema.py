@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError, create_model
 from small_runs import SETTINGS, cleaned_table
@@ -222,6 +222,7 @@ FIELDS = [(part, name) for part in SPEC.model_dump() for name in SPEC.model_dump
 
 
 @given(field=st.sampled_from(FIELDS), value=ANYTHING)
+@example(field=("settings", "parameters"), value={"C": float("inf")})
 def test_whatever_stands_in_a_field_is_taken_or_refused_with_its_name(field, value):
     given = SPEC.model_dump(mode="json")
     given[field[0]][field[1]] = value

@@ -218,13 +218,19 @@ class SplitSpec(Document):
 DEFAULT_SPLIT = SplitSpec()
 
 
+def _without_infinity(value: JsonValue) -> JsonValue:
+    """Refuse what `allow_inf_nan` overlooks inside of a JsonValue read from JSON."""
+    json.dumps(value, allow_nan=False)
+    return value
+
+
 class Settings(Document):
     """What a run is made with; `parameters` are set on the model beyond its defaults."""
 
     model: str
     n_clusters: int = Field(ge=1, le=2**53)
     scoring: str
-    parameters: dict[str, JsonValue] = {}
+    parameters: dict[str, Annotated[JsonValue, AfterValidator(_without_infinity)]] = {}
     extrinsic_weight: float = Field(default=DEFAULT_EXTRINSIC_WEIGHT, ge=0, le=MAX_EXTRINSIC_WEIGHT)
     random_state: Seed = 0
     every_row: bool = False
