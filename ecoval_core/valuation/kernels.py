@@ -8,7 +8,7 @@ whose weights beta >= 0 the measured effects decide. The proximity kernel is the
 trees in which both rows fall into one leaf, times <r_i, r_v>, the product of their residuals under the
 model without c: only pairs that share a leaf are ever looked at, so that its cost grows with the rows. The
 Shapley kernel is the row's exact Shapley value at v in the game of the five nearest
-neighbours. Any model can be explained by them.
+neighbours. The kernels are the same for every model.
 
 Chosen on fourteen tables of the wide suite with two seeds, among subsets of these two, the first-order
 influence in a linear model and kernels of the distance at two scales. Accuracy after removing the
