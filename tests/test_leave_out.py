@@ -200,6 +200,17 @@ def test_a_row_left_out_alone_is_credited_the_effect_of_a_refit_without_it(cance
     assert np.abs(own - refits).mean() < 0.02 * np.abs(refits).mean()
 
 
+def test_the_last_row_of_a_class_has_the_effect_of_its_cluster(cancer, monkeypatch):
+    monkeypatch.setattr(propagation, "OWN_EFFECT_WEIGHT", 1.0)
+    y = cancer.y[:80].copy()
+    y[7] = 2
+    ecoval = EcoVal(logistic(), n_clusters=8, random_state=0)
+    ecoval.fit(cancer.X[:80], y, cancer.X_val, cancer.y_val)
+    cluster = ecoval.labels_[7]
+    assert (ecoval.labels_ == cluster).sum() == 1
+    assert ecoval.raw_extrinsic_[7] == pytest.approx(ecoval.cluster_values_[cluster])
+
+
 def test_rows_beyond_the_limit_are_not_left_out_alone(cancer, monkeypatch):
     def credit():
         ecoval = EcoVal(logistic(), n_clusters=8, random_state=0)

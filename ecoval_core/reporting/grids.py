@@ -200,7 +200,7 @@ def clusters_grid(run: Run, unit: Unit) -> Grid:
     note = (
         "The effect is what the score loses without the cluster; below zero, the model is better "
         "without it. Passed on is what its rows are credited with: their own effects, predicted or "
-        "measured one by one, corrected to that of the cluster as far as it is more than noise. "
+        "partly measured, corrected to that of the cluster as far as the difference is more than noise. "
     )
     if run.settings.every_row:
         note += "Measured in the first of five folds. "

@@ -16,6 +16,7 @@ from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS, CrossValuation, cross_value
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.planning import estimate_seconds
+from ecoval_core.valuation.refitting import MAX_OUTPUTS_ALONE
 from ecoval_core.workspace.schema import Settings
 
 Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
@@ -133,6 +134,12 @@ def automatic_clusters(split: Split, model: Any, n_rows: int, *, balanced: bool)
     return auto_n_clusters(n_rows, is_fine=is_fine)
 
 
+def _rows_alone(split: Split, settings: Settings, model: Any, n_rows: int) -> int:
+    n_features, n_classes = _size_of(split)
+    is_fine = prefers_fine_clusters(model, n_features, n_classes, is_weighted=settings.balanced)
+    return n_rows if is_fine and n_rows * n_classes <= MAX_OUTPUTS_ALONE else 0
+
+
 def make_ecoval(split: Split, settings: Settings, n_jobs: int | None = None) -> EcoVal:
     """Make the unfitted EcoVal of some settings."""
     model = make_model(settings.model, split.task, settings.random_state)
@@ -181,13 +188,14 @@ def estimate_run(split: Split, settings: Settings) -> float:
     model, n_val = make_estimator(split, settings), settings.max_val_samples
     if not settings.every_row:
         return estimate_seconds(
-            model, split.X_train, split.y_train, split.X_val[:n_val], settings.n_clusters
-        )
+            model, split.X_train, split.y_train, split.X_val[:n_val], settings.n_clusters,
+            n_alone=_rows_alone(split, settings, model, len(split.y_train)),
+        )  # fmt: skip
     rows = rows_to_value(split, every_row=True)
     order = np.random.default_rng(0).permutation(len(rows.ids))
     n_fitted = rows_per_fit(split, every_row=True)
     train, held = order[:n_fitted], order[n_fitted:]
     return estimate_seconds(
         model, rows.X[train], rows.y[train], rows.X[held[:n_val]], settings.n_clusters,
-        n_folds=N_VALIDATION_FOLDS,
+        n_alone=_rows_alone(split, settings, model, n_fitted), n_folds=N_VALIDATION_FOLDS,
     )  # fmt: skip

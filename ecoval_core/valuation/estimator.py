@@ -111,9 +111,10 @@ class EcoVal(BaseEstimator):
         Standard error of each value over a bootstrap of the validation set (its limit for many draws,
         without a refit). :func:`repeat_value` adds what the seed contributes.
     raw_extrinsic_ : ndarray of shape (n_samples,)
-        E, before the weight. For logistic regression without `class_weight`, if rows times classes are at
-        most 20,000, six tenths of what is credited before the correction are the row's own leave-one-out
-        effect, which takes no refit; else kernels predict all of it.
+        E, before the weight. Where leaving out a row takes no refit (a logistic regression without
+        `class_weight`, see Notes), all rows are fitted, rows times classes are at most 20,000 and the
+        score is not "accuracy", six tenths of it, before the correction to the cluster, are the row's own
+        leave-one-out effect; else kernels predict all of it.
     quality_ : ndarray of shape (n_samples,)
         q in [0, 1]: the judges' probability of the label over that of the likeliest.
     label_quality_ : ndarray of shape (n_samples,)
@@ -132,7 +133,8 @@ class EcoVal(BaseEstimator):
     judge_weights_ : dict of str to float
         Elasticities of the judges "neighbors", "model" and "forest".
     kernel_weights_ : dict of str to float
-        How much the measured effects made of the kernels "proximity" and, for classification, "shapley".
+        How much the measured effects made of the kernels "proximity" and, for classification, "shapley", in
+        what they predict; rows with an effect of their own take four tenths of that.
     labels_ : ndarray of shape (n_samples,)
         Cluster of each row, -1 for rows set aside.
     cluster_values_ : ndarray of shape (n_clusters_,)

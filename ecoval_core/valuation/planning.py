@@ -38,14 +38,15 @@ def cluster_bounds(y: NDArray, task: Task) -> tuple[int, int]:
 
 
 def estimate_seconds(
-    estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clusters: int, *, n_folds: int = 1
+    estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clusters: int, *, n_alone: int = 0,
+    n_folds: int = 1,
 ) -> float:  # fmt: skip
-    """Estimate the time of a valuation by timing a small part of each of its steps."""
+    """Estimate the time of a valuation by a small part of each step; `n_alone` rows are left out singly."""
     estimator = seed_estimator(estimator, 0)
     X, y = shuffle(X, y, random_state=0)
     with single_threaded():
         fitted = slice(MAX_FIT_SAMPLES)
-        fits = _time_fits(estimator, X[fitted], y[fitted], X_val, n_clusters)
+        fits = _time_fits(estimator, X[fitted], y[fitted], X_val, n_clusters, n_alone)
         return n_folds * (fits + _time_stages(estimator, X, y, X_val, n_clusters))
 
 
@@ -55,7 +56,9 @@ def _seconds(function: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
-def _time_fits(estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clusters: int) -> float:
+def _time_fits(
+    estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_clusters: int, n_alone: int
+) -> float:  # fmt: skip
     def fit(rows: NDArray, where: str, start: Any = None) -> Any:
         model = fit_model(estimator, X[rows], y[rows], where, start=start)
         model.predict(X_val)
@@ -80,7 +83,8 @@ def _time_fits(estimator: Any, X: NDArray, y: NDArray, X_val: NDArray, n_cluster
 
         seconds, solved = _seconds(leave_out)
         if all(solved):
-            return scratch * (1 + N_CONFIDENCE_FOLDS) + seconds / len(clusters) * n_clusters
+            n_left_out = n_clusters + n_alone
+            return scratch * (1 + N_CONFIDENCE_FOLDS) + seconds / len(clusters) * n_left_out
     refits: list[float] = []
     for cluster in clusters:
         rest = np.setdiff1d(everything, cluster)

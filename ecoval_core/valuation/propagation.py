@@ -72,7 +72,7 @@ from ecoval_core.valuation.refitting import (
 )
 from ecoval_core.valuation.scoring import prior_scores, residuals
 
-# Of a row's own effect beside what the kernels predict. All of it (w = 1) hands on the noise of single rows.
+# Share of a row's own effect in s_i. All of it (w = 1) would hand on the noise of single rows.
 OWN_EFFECT_WEIGHT = 0.6
 
 
@@ -311,19 +311,16 @@ def attribute(
         predictions = [kernel.predict(left, columns) for kernel in kernels]
         weights = fit_kernel_weights(predictions, left.effects)
         weighting = Weighting(kernels, weights, problem.row_weights)
-        is_alone_cheap = n_samples * problem.scale.n_classes <= MAX_OUTPUTS_ALONE
-        if is_fine and fitted[1] is not None and is_alone_cheap and n_samples <= most_fitted:
-            alone = leave_rows_out(
-                problem, fitted[1], refits.scores_full, clustering.labels, rows=rows,
-                columns=columns, n_jobs=n_jobs, monitor=Monitor(should_stop=monitor.should_stop),
+        is_cheap = n_samples * problem.scale.n_classes <= MAX_OUTPUTS_ALONE
+        # A single row seldom changes whether a prediction is right.
+        is_moved = n_samples <= most_fitted and problem.scoring != "accuracy"
+        if is_fine and fitted[1] is not None and is_cheap and is_moved:
+            own = leave_rows_out(
+                problem, fitted[1], refits, clustering.labels, identical, columns=columns,
+                n_jobs=n_jobs, monitor=Monitor(should_stop=monitor.should_stop),
             )  # fmt: skip
-            if alone is not None:
-                means, sums, some = alone
-                if problem.sample_weight is None:
-                    # Solved for in different blocks, those of identical rows differ in the last bits.
-                    means, some = (mean_of_identical(part, identical) for part in (means, some))
-                predictions.append(Predictions(means, sums, some))
-                weights = np.append((1 - OWN_EFFECT_WEIGHT) * weights, OWN_EFFECT_WEIGHT)
+            predictions.append(own)
+            weights = np.append((1 - OWN_EFFECT_WEIGHT) * weights, OWN_EFFECT_WEIGHT)
         errors = refits.standard_errors(problem.row_weights)
         prior = prior_scores(problem.codes_val, problem.scoring, problem.scale)
         surplus = (refits.scores_full - prior) * problem.row_weights

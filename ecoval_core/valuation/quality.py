@@ -193,7 +193,7 @@ def _likeliest_weights(logs: NDArray, codes: NDArray) -> NDArray[np.float64]:
     return weights if weights.any() else start
 
 
-def mean_of_identical(values: NDArray, identical: NDArray[np.int64]) -> NDArray[np.float64]:
+def mean_of_identical(values: NDArray, identical: NDArray[np.int64]) -> NDArray:
     """Give identical rows the mean of their values."""
     counts = np.bincount(identical)
     if counts.max() == 1:

@@ -26,7 +26,9 @@ from ecoval_core.models.catalog import single_threaded, starts_from_solution
 from ecoval_core.models.inputs import take
 from ecoval_core.models.leave_out import Shortcut
 from ecoval_core.models.parallel import Monitor, run_tasks
+from ecoval_core.valuation.kernels import Predictions
 from ecoval_core.valuation.problem import Problem
+from ecoval_core.valuation.quality import mean_of_identical
 
 # Above it, refits use a sample stratified by cluster.
 MAX_FIT_SAMPLES = 10_000
@@ -201,25 +203,33 @@ def leave_clusters_out(
 
 
 def leave_rows_out(
-    problem: Problem, short: Shortcut, scores_full: NDArray, labels: NDArray, *, rows: NDArray,
+    problem: Problem, short: Shortcut, refits: Refits, labels: NDArray, identical: NDArray, *,
     columns: NDArray, n_jobs: int | None = None, monitor: Monitor | None = None,
-) -> tuple[NDArray, NDArray, NDArray] | None:  # fmt: skip
-    """Effects w_v Delta_i(v) of leaving out each row alone; None if the short way does not lead to all.
+) -> Predictions:  # fmt: skip
+    """Effects w_v Delta_i(v) of leaving out each fitted row alone.
 
-    Returns their means, their sums over each cluster, (K, n_val), and those at the validation rows `columns`.
+    Where the short way does not lead there, as for the last row of a class, a row has its part of the
+    effect of its cluster.
     """
-    means, is_complete = np.zeros(len(labels)), True
-    sums = np.zeros((labels.max() + 1, len(scores_full)))
-    some = np.zeros((len(labels), len(columns)), dtype=np.float32)
-    solved = _go_short_way(problem, short, rows, list(rows[:, None]), n_jobs, monitor or Monitor())
-    for row, outputs in zip(rows, solved, strict=True):
+    sizes: NDArray = np.bincount(labels)
+    means: NDArray = np.zeros(len(labels))
+    sums = np.zeros_like(refits.effects)
+    some: NDArray = np.zeros((len(labels), len(columns)), dtype=np.float32)
+    alone = list(refits.rows[:, None])
+    solved = _go_short_way(problem, short, refits.rows, alone, n_jobs, monitor or Monitor())
+    for row, outputs in zip(refits.rows, solved, strict=True):
+        cluster = labels[row]
         if outputs is None:
-            is_complete = False
-            continue
-        effects = (scores_full - problem.scores(outputs[0])) * problem.row_weights
+            effects = refits.effects[cluster] / sizes[cluster]
+        else:
+            effects = refits.scores_full - problem.scores(outputs[0])
+        effects = effects * problem.row_weights
         means[row], some[row] = effects.mean(), effects[columns]
-        sums[labels[row]] += effects
-    return (means, sums, some) if is_complete else None
+        sums[cluster] += effects
+    if problem.sample_weight is None:
+        # Solved for in different blocks, those of identical rows differ in the last bits.
+        means, some = mean_of_identical(means, identical), mean_of_identical(some, identical)
+    return Predictions(means, sums, some)
 
 
 def _go_short_way(
