@@ -130,6 +130,14 @@ def test_a_row_of_weight_zero_is_worth_nothing():
     assert found.values_.sum() == pytest.approx(found.surplus_)
 
 
+@pytest.mark.parametrize("model", [LogisticRegression(), GaussianNB()], ids=str)
+def test_rows_of_a_class_that_weighs_nothing_are_worth_nothing(model):
+    y = np.where(np.arange(len(Y)) % 5 == 0, 2, Y)
+    found = EcoVal(model, random_state=0).fit(X, y, X, y, sample_weight=(y != 2).astype(float))
+    assert (found.values_[y == 2] == 0).all()
+    assert (found.values_[y != 2] != 0).any()
+
+
 def test_an_estimator_that_takes_no_weights_is_named():
     with pytest.raises(ValueError, match="KNeighborsClassifier takes no sample weights"):
         EcoVal(KNeighborsClassifier()).fit(X, Y, sample_weight=np.ones(80))

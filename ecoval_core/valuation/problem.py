@@ -72,7 +72,9 @@ class Problem:
         )  # fmt: skip
 
     def shortcut(self, model: Any, rows: NDArray) -> Shortcut | None:
-        """Find the short way of a model fitted on some rows."""
+        """Find the short way of a model fitted on some rows, of all classes."""
+        if self.classes is not None and len(np.unique(self.codes[rows])) < self.scale.n_classes:
+            return None
         weights = None if self.sample_weight is None else self.sample_weight[rows]
         return find_shortcut(model, take(self.X, rows), self.y[rows], weights)
 
