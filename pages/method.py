@@ -154,8 +154,8 @@ def draw_formulas() -> None:
         "$i$ and $v$ fall into one leaf, times the agreement of their residuals $r$ under the "
         "model without the cluster; and the *Shapley* value of $i$ at $v$ in the game of the five "
         "nearest neighbours. Their weights $\\beta \\ge 0$ are fitted to the measured effects by "
-        "least squares; the prediction is then corrected to "
-        "what was measured, as far as the difference is more than the noise of the measurement:"
+        "least squares; the prediction is then corrected to what was measured, as far as the "
+        "difference is more than the noise of the measurement:"
     )
     _formulas(
         r"s_i = \tfrac1m \sum_v \big( \beta_1 \, \kappa(i, v) \, \langle r_i, r_v \rangle + "
@@ -170,9 +170,9 @@ def draw_formulas() -> None:
         "\\sum_j s_j)$; "
         "where nothing is uncertain, exactly $\\Phi_c$.\n\nFor a logistic regression without equal "
         "class weights, leaving out a single row takes no further fit either. As long as rows times "
-        "classes are at most 20,000, $0.4 \\, s_i + 0.6 \\, \\Phi_i$ takes the place of $s_i$ there, "
-        "with $\\Phi_i$ the effect of leaving out row $i$ alone. The effect of a new row is always "
-        "predicted."
+        "classes are at most 20,000, and unless the score is accuracy, $0.4 \\, s_i + 0.6 \\, "
+        "\\Phi_i$ takes the place of $s_i$ there, with $\\Phi_i$ the effect of leaving out row $i$ "
+        "alone. The effect of a new row is always predicted."
     )
     st.markdown(
         "**Intrinsic.** Three models predict class probabilities for every row without having "

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ecoval_core import EcoVal
 from ecoval_core.models.leave_out import find_shortcut
-from ecoval_core.valuation import problem, propagation
+from ecoval_core.valuation import problem, propagation, refitting
 from ecoval_core.valuation.clustering import cluster_groups
 
 
@@ -174,7 +174,7 @@ def test_values_are_those_of_refits(cancer, model, monkeypatch):
         return ecoval.values_, ecoval.value_samples(cancer.X_test, cancer.y_test).extrinsic
 
     # Where nothing follows without a refit, no row is left out alone.
-    monkeypatch.setattr(propagation, "MAX_OUTPUTS_ALONE", 0)
+    monkeypatch.setattr(refitting, "MAX_OUTPUTS_ALONE", 0)
     values, of_new = value()
     monkeypatch.setattr(problem, "find_shortcut", lambda *_: None)
     refitted, of_new_refitted = value()
@@ -211,16 +211,17 @@ def test_the_last_row_of_a_class_has_the_effect_of_its_cluster(cancer, monkeypat
     assert ecoval.raw_extrinsic_[7] == pytest.approx(ecoval.cluster_values_[cluster])
 
 
-def test_rows_beyond_the_limit_are_not_left_out_alone(cancer, monkeypatch):
-    def credit():
-        ecoval = EcoVal(logistic(), n_clusters=8, random_state=0)
+def test_rows_beyond_the_limit_or_scored_by_accuracy_are_not_left_out_alone(cancer, monkeypatch):
+    def credit(scoring=None):
+        ecoval = EcoVal(logistic(), n_clusters=8, scoring=scoring, random_state=0)
         return ecoval.fit(cancer.X, cancer.y, cancer.X_val, cancer.y_val).raw_extrinsic_
 
-    mixed = credit()
-    monkeypatch.setattr(propagation, "MAX_OUTPUTS_ALONE", len(cancer.y))
+    mixed, by_accuracy = credit(), credit("accuracy")
+    monkeypatch.setattr(refitting, "MAX_OUTPUTS_ALONE", len(cancer.y))
     predicted = credit()
     assert not np.allclose(mixed, predicted)
-    monkeypatch.setattr(propagation, "MAX_OUTPUTS_ALONE", 2 * len(cancer.y))
+    np.testing.assert_array_equal(credit("accuracy"), by_accuracy)
+    monkeypatch.setattr(refitting, "MAX_OUTPUTS_ALONE", 2 * len(cancer.y))
     np.testing.assert_array_equal(credit(), mixed)
 
 

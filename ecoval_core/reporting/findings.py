@@ -47,10 +47,9 @@ METHOD = (
     "loss in score on the validation rows is the value of the cluster. In the second stage, the "
     "extrinsic value of each row is its effect on the validation rows, predicted or partly "
     "measured, corrected to the measured value of its cluster, as far as the difference exceeds "
-    "noise. The rest of "
-    "the surplus is divided as intrinsic value, by the quality of the rows: how likely the {noun} "
-    "of a row is according to three models that have not seen it, namely nearest neighbours, the "
-    "model of the run (out of fold) and a random forest (out of bag)."
+    "noise. The rest of the surplus is divided as intrinsic value, by the quality of the rows: how "
+    "likely the {noun} of a row is according to three models that have not seen it, namely nearest "
+    "neighbours, the model of the run (out of fold) and a random forest (out of bag)."
 )
 RECONSTRUCTION = (
     "This is a reconstruction: neither the authors' code nor their exact formulas are public, the second "

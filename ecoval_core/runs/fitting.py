@@ -16,7 +16,7 @@ from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS, CrossValuation, cross_value
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.planning import estimate_seconds
-from ecoval_core.valuation.refitting import MAX_OUTPUTS_ALONE
+from ecoval_core.valuation.refitting import leaves_rows_out
 from ecoval_core.workspace.schema import Settings
 
 Folds = list[tuple[NDArray[np.int64], NDArray[np.int64]]]
@@ -137,7 +137,7 @@ def automatic_clusters(split: Split, model: Any, n_rows: int, *, balanced: bool)
 def _rows_alone(split: Split, settings: Settings, model: Any, n_rows: int) -> int:
     n_features, n_classes = _size_of(split)
     is_fine = prefers_fine_clusters(model, n_features, n_classes, is_weighted=settings.balanced)
-    return n_rows if is_fine and n_rows * n_classes <= MAX_OUTPUTS_ALONE else 0
+    return n_rows if is_fine and leaves_rows_out(n_rows, n_classes, settings.scoring) else 0
 
 
 def make_ecoval(split: Split, settings: Settings, n_jobs: int | None = None) -> EcoVal:

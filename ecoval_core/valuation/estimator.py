@@ -490,9 +490,9 @@ class EcoVal(BaseEstimator):
 
         Notes
         -----
-        No effect was measured of an unseen point by itself: kernels predict all of it. A point's residual is
-        that under the model without its cluster. Where those models together take
-        more than 128 MB (large forests), the full model stands in, which ranks effects less well.
+        No effect was measured of an unseen point by itself: kernels predict all of it. A point's residual
+        is that under the model without its cluster. Where those models together take more than 128 MB
+        (large forests), the full model stands in, which ranks effects less well.
         """
         check_is_fitted(self)
         X_new, y_new = check_points(self, X, y)

@@ -179,7 +179,7 @@ class LeftOut:
 
 
 class Predictions(NamedTuple):
-    """What a kernel predicts, before its weight, with the weights of the validation rows."""
+    """What a kernel predicts, or was measured of rows left out alone, weighed by validation row."""
 
     means: NDArray[np.float64]  # over the validation rows: (n_samples,)
     sums: NDArray[np.float64]  # over the members of each cluster: (K, n_val)

@@ -63,11 +63,11 @@ from ecoval_core.valuation.quality import (
 from ecoval_core.valuation.record import Sampling
 from ecoval_core.valuation.refitting import (
     MAX_FIT_SAMPLES,
-    MAX_OUTPUTS_ALONE,
     Refits,
     fit_full,
     leave_clusters_out,
     leave_rows_out,
+    leaves_rows_out,
     out_of_fold_output,
 )
 from ecoval_core.valuation.scoring import prior_scores, residuals
@@ -311,10 +311,8 @@ def attribute(
         predictions = [kernel.predict(left, columns) for kernel in kernels]
         weights = fit_kernel_weights(predictions, left.effects)
         weighting = Weighting(kernels, weights, problem.row_weights)
-        is_cheap = n_samples * problem.scale.n_classes <= MAX_OUTPUTS_ALONE
-        # A single row seldom changes whether a prediction is right.
-        is_moved = n_samples <= most_fitted and problem.scoring != "accuracy"
-        if is_fine and fitted[1] is not None and is_cheap and is_moved:
+        are_alone = leaves_rows_out(n_samples, problem.scale.n_classes, problem.scoring)
+        if is_fine and fitted[1] is not None and are_alone and n_samples <= most_fitted:
             own = leave_rows_out(
                 problem, fitted[1], refits, clustering.labels, identical, columns=columns,
                 n_jobs=n_jobs, monitor=Monitor(should_stop=monitor.should_stop),

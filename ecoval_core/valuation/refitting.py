@@ -202,9 +202,15 @@ def leave_clusters_out(
     return Refits(full, scores_full, effects, output_val, output_own, models, rows)
 
 
+def leaves_rows_out(n_samples: int, n_classes: int, scoring: str) -> bool:
+    """Whether rows are few enough to be left out alone, and the score is one that a single row moves."""
+    # A single row seldom changes whether a prediction is right.
+    return n_samples * n_classes <= MAX_OUTPUTS_ALONE and scoring != "accuracy"
+
+
 def leave_rows_out(
     problem: Problem, short: Shortcut, refits: Refits, labels: NDArray, identical: NDArray, *,
-    columns: NDArray, n_jobs: int | None = None, monitor: Monitor | None = None,
+    columns: NDArray, n_jobs: int | None, monitor: Monitor,
 ) -> Predictions:  # fmt: skip
     """Effects w_v Delta_i(v) of leaving out each fitted row alone.
 
@@ -216,7 +222,7 @@ def leave_rows_out(
     sums = np.zeros_like(refits.effects)
     some: NDArray = np.zeros((len(labels), len(columns)), dtype=np.float32)
     alone = list(refits.rows[:, None])
-    solved = _go_short_way(problem, short, refits.rows, alone, n_jobs, monitor or Monitor())
+    solved = _go_short_way(problem, short, refits.rows, alone, n_jobs, monitor)
     for row, outputs in zip(refits.rows, solved, strict=True):
         cluster = labels[row]
         if outputs is None:

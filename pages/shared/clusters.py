@@ -18,9 +18,9 @@ N_CLUSTERS_LISTED = 24
 ORDER = "Lowest total value first"
 EFFECT = "What the score loses without the cluster; below zero, the model is better without it."
 PASSED_ON = (
-    "What its rows are credited with: their own effects, predicted or partly "
-    "measured, corrected to that of the cluster as far as the difference is more than noise. Times "
-    "the extrinsic weight, it is their extrinsic value."
+    "What its rows are credited with: their own effects, predicted or partly measured, corrected "
+    "to that of the cluster as far as the difference is more than noise. Times the extrinsic "
+    "weight, it is their extrinsic value."
 )
 
 
