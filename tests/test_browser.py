@@ -14,6 +14,7 @@ from browser import (
     widget,
 )
 from playwright.sync_api import expect
+from screens import CLEAN
 
 from ecoval_core.tables import load_sample
 
@@ -154,3 +155,21 @@ def test_rows_are_reviewed_by_the_keyboard(app_server, page):
     assert heading.inner_text() == first
     # Digits are drawn as pictures, a row's and its neighbours'.
     expect(page.get_by_role("img", name=re.compile(r"Row \d+, labelled \d"))).to_have_count(11)
+
+
+def test_file_in_place_of_a_refused_one_is_opened_however_slowly_it_arrives(
+    app_server, page, tmp_path
+):
+    def send(name, content):
+        (tmp_path / name).write_bytes(content)
+        page.set_input_files("input[type=file]", tmp_path / name)
+
+    page.goto(app_server.address)
+    idle(page)
+    send("broken.xlsx", b"PK\x03\x04 and then nothing")
+    expect(page.get_by_test_id("stAlert")).to_contain_text("broken.xlsx")
+    idle(page)
+    # The page without the first file is drawn before the second one is there.
+    page.route("**/upload_file/**", lambda route: (page.wait_for_timeout(2000), route.continue_()))
+    send("clean.csv", CLEAN)
+    expect(widget(page, "status")).to_contain_text("60 rows")

@@ -39,10 +39,12 @@ def finish() -> None:
     # Not done by the callback that asked for it: whatever a visitor does in the meantime would end the
     # callback for good, while a script that was cut short runs again.
     job = session.opening
+    # Over the page, which it would push down otherwise; there also when nothing is read, or the field for
+    # a file would change its place, and what is being sent by it be lost.
+    over_page = st.container(key="reading")
     if job is None:
         return
-    # Over the page, which it would push down otherwise.
-    with st.container(key="reading"), st.spinner("Reading the table …"):
+    with over_page, st.spinner("Reading the table …"):
         job.wait()
     try:
         _take(job)

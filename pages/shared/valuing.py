@@ -233,7 +233,7 @@ def choose(opened: Opened) -> Settings:
     n_rows = rows_per_fit(opened.split, every_row)
     _settle_granularity(opened, steps, automatic)
     n_clusters = st.select_slider(
-        "Number of clusters",
+        "Granularity (number of clusters)",
         steps,
         **Session.granularity.lasting,
         format_func=lambda k: f"{k:,} (automatic)" if k == automatic else f"{k:,}",
