@@ -67,9 +67,9 @@ def drawn_values(opened, seed=0, settings=SETTINGS):
     return Values([found], [], {}, 1.5)
 
 
-def make_workspace(folder, **options):
+def make_workspace(folder):
     """A workspace in a folder, with a temporary one beside it."""
-    return Workspace(folder / "root", folder / "temporary", **options)
+    return Workspace(folder / "root", folder / "temporary")
 
 
 def keep_run(workspace, opened=None, *, seed=0, settings=SETTINGS, name="small", frame=None):
