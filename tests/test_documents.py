@@ -72,7 +72,7 @@ def test_report_and_recipe_are_made_when_asked_for_and_fit_together(run, offered
     read = read_recipe(recipe())
     assert read.unit == "score"
     assert (read.name, read.note, read.prune) == ("Best <run>", "why", PruneList(share=0.2))
-    again = replay(read, open_table(read))
+    again = replay(read, *open_table(read))
     assert [again.is_as_expected(made) for made in again.downloads()] == [True] * 6
     embedded = unescape(content.split("<pre")[1].split(">", 1)[1].split("</pre>")[0])
     assert json.loads(embedded)["expected"] == json.loads(recipe())["expected"]
@@ -83,4 +83,4 @@ def test_recipe_of_a_large_table_leaves_the_files_out(run, offered, monkeypatch)
     AppTest.from_function(page, args=(run, dict), default_timeout=60).run()
     read = read_recipe(offered["download_recipe"][0]())
     assert read.expected.files == {}
-    assert replay(read, open_table(read)).has_same_values
+    assert replay(read, *open_table(read)).has_same_values

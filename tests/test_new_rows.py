@@ -8,6 +8,7 @@ from small_runs import open_table
 from ecoval_core.evaluation.baselines import baseline_values, cross_baseline_values
 from ecoval_core.runs.opened import save_frame, save_opened
 from ecoval_core.runs.run import value_split, values_of
+from ecoval_core.runs.stored_models import save_models
 from ecoval_core.runs.tasks import TASKS, Work
 from ecoval_core.tables import load_sample, make_table
 from ecoval_core.tables.table import content_digest
@@ -42,7 +43,7 @@ def keep(work, table, settings):
     save_opened(work.workspace, run.opened)
     arguments = {"key": run.key, "split": run.opened.key, "settings": settings.dump()}
     work.workspace.save(run.key, "value", values_of(run.ecoval), arguments=arguments)
-    work.save_models(run.key, run.ecoval)
+    save_models(work.workspace, run.key, run.ecoval)
     return run
 
 

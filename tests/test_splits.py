@@ -137,7 +137,7 @@ def test_own_files_are_matched_kept_in_the_archive_and_replayed_to_the_same_byte
     assert any("5 rows equal rows of visits.csv" in note for note in opened.split.notes)
     run = value_split(opened, SETTINGS)
     recipe = read_recipe(recipe_bytes(make_recipe(run, PruneList(share=0.1))))
-    again = replay(recipe, open_table(recipe, known.copy(), files=files))
+    again = replay(recipe, *open_table(recipe, known.copy(), files=files))
     assert again.has_same_values
     assert all(again.is_as_expected(made) for made in again.downloads())
     with pytest.raises(ValueError, match="not the test file of the recipe"):

@@ -47,6 +47,7 @@ from ecoval_core.runs.fitting import (
 )
 from ecoval_core.runs.opened import fix_second_file
 from ecoval_core.runs.run import Run, Values, values_of
+from ecoval_core.runs.stored_models import save_models
 from ecoval_core.runs.tasks import Task, Work, plain, task
 from ecoval_core.tables.match import Matched, match_columns
 from ecoval_core.tables.prepare import vectorise_new
@@ -74,7 +75,7 @@ def value(work: Work, key: str, split: str, settings: Settings) -> Values:
     started = time.perf_counter()
     fitted = fit_values(opened.split, settings, progress=work.report)
     seconds = time.perf_counter() - started
-    work.save_models(key, fitted)
+    save_models(work.workspace, key, fitted)
     return values_of(fitted, seconds)
 
 
@@ -87,7 +88,7 @@ def value_run(record: RunRecord) -> Task:
 @task("Timing a few fits", quick=True, is_kept=False)
 def timing(work: Work, split: str, settings: Settings) -> float:
     """Estimate the seconds that a valuation will take."""
-    return estimate_run(work.split(split), settings)
+    return estimate_run(work.opened(split).split, settings)
 
 
 @task("Repeating the valuation", refits=True)
@@ -106,7 +107,7 @@ def repeats(work: Work, run: str) -> list[Values]:
     for repeat in range(N_REPEATS):
         ecoval.set_params(random_state=of.settings.random_state + 1 + repeat)
         watch = monitor.part(repeat, N_REPEATS)
-        made.append(values_of(fit_rows(ecoval, of.split, of.settings.every_row, progress=watch)))
+        made.append(values_of(fit_rows(ecoval, of.split, of.settings.every_row, watch)))
     return made
 
 
@@ -180,7 +181,7 @@ def change_effect(
 @task("Computing the UMAP projection")
 def umap(work: Work, split: str, *, every_row: bool = False) -> NDArray[np.float32]:
     """Project the rows that a run values to two dimensions."""
-    return umap_projection(rows_to_value(work.split(split), every_row).X, random_state=0)
+    return umap_projection(rows_to_value(work.opened(split).split, every_row).X, random_state=0)
 
 
 # --- Beside other methods and runs ----------------------------------------------------------
