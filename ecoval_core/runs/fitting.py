@@ -35,8 +35,8 @@ class Rows(NamedTuple):
     def take(self, positions: NDArray[np.int64]) -> Rows:
         """Return some of the rows."""
         w = None if self.w is None else self.w[positions]
-        ids, X, y, y_clean = (one[positions] for one in (self.ids, self.X, self.y, self.y_clean))
-        return Rows(ids, X, y, y_clean, w)
+        y, y_clean = self.y[positions], self.y_clean[positions]
+        return Rows(self.ids[positions], self.X[positions], y, y_clean, w)
 
 
 def rows_in_folds(split: Split) -> tuple[Rows, Folds | None]:
