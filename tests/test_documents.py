@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.runs.opened import Opened, describe_table, split_table
+from ecoval_core.runs.opened import describe_table, split_table
 from ecoval_core.runs.recipe import open_table, read_recipe, replay
 from ecoval_core.runs.run import value_split
 from ecoval_core.tables import load_sample
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.pages
 def run():
     table = load_sample("wine")
     spec = OpenSpec(table=describe_table(table, sample="wine"))
-    opened = Opened(spec.key, spec, split_table(table, spec.split))
+    opened = split_table(table, spec)
     return value_split(opened, Settings(model="naive_bayes", n_clusters=6, scoring="probability"))
 
 

@@ -21,7 +21,7 @@ from test_schema import ANYTHING
 from ecoval_core.command_line import main
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.runs.exports import export_table, unit_of
-from ecoval_core.runs.opened import Opened, describe_table, split_table
+from ecoval_core.runs.opened import describe_table, split_table
 from ecoval_core.runs.recipe import (
     FORMATS,
     VERSION,
@@ -141,7 +141,7 @@ def test_recipe_holds_what_it_was_made_of(case):
 def wine():
     """A run of a bundled sample, and its recipe."""
     spec = OpenSpec(table=describe_table(load_sample("wine"), sample="wine"))
-    opened = Opened(spec.key, spec, split_table(load_sample("wine"), spec.split))
+    opened = split_table(load_sample("wine"), spec)
     run = value_split(opened, Settings(model="naive_bayes", n_clusters=8, scoring="probability"))
     decisions = {int(run.frame.index[0]): "accept", int(run.frame.index[1]): "keep"}
     return run, make_recipe(run, PruneList(share=0.1, quota=0.5), decisions, created="2026-11-24")
@@ -274,7 +274,7 @@ def test_fixes_are_done_before_anything_else(tmp_path):
     assert {one.column for one in fixes} >= {"colour", "share"}
     table = make_table(clean(frame, fixes), "spelt.csv", "verdict")
     spec = OpenSpec(table=describe_table(table, content=content_digest(frame), fixes=fixes))
-    opened = Opened(spec.key, spec, split_table(table, spec.split))
+    opened = split_table(table, spec)
     chosen = Settings(model="naive_bayes", n_clusters=8, scoring="probability")
     recipe = as_json(make_recipe(value_split(opened, chosen), PruneList(share=0.1)))
     done = follow(recipe, tmp_path / "spelt.csv", folder=tmp_path)

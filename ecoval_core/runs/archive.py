@@ -174,8 +174,7 @@ def import_run(workspace: Workspace, path: Path, *, visitor: str = "") -> str:
                 raise ArchiveError(
                     f"The {part} rows in this file are not those that its run was made with."
                 )
-        split = split_table(table, spec.split, files, spec.table.fixes)
-        opened = Opened(spec.key, spec, split)
+        opened = split_table(table, spec, files)
         if spec.split.kind != "given":
             manifest.run.settings.check(table.task)
         values: Values = read_result(members[_VALUES], Values)

@@ -93,7 +93,7 @@ def _open(table: pd.DataFrame, name: str, target: str, task: Any, part: str | No
         row = int(made.unlabelled_ids[0])
         raise ValueError(f"Row {row} has no target in column {target!r}: every row needs one.")
     spec = OpenSpec(table=describe_table(made), split=SplitSpec(kind="given", column=part))
-    return Opened(spec.key, spec, split_table(made, spec.split))
+    return split_table(made, spec)
 
 
 def _first(fitted: EcoVal | CrossValuation) -> Any:

@@ -29,25 +29,25 @@ def make_spec_table(spec: TableSpec, frame: pd.DataFrame, name: str = "") -> Tab
 
 
 def split_table(
-    table: Table, spec: SplitSpec, files: Mapping[str, pd.DataFrame] | None = None,
-    fixes: Sequence[Fix] = (),
-) -> Split:  # fmt: skip
-    """Split and vectorise a table as a document says.
+    table: Table, spec: OpenSpec, files: Mapping[str, pd.DataFrame] | None = None
+) -> Opened:
+    """Split and vectorise a table as its document says.
 
-    `files` are the cells, as read, of the validation and test file that the document names; the `fixes` of
-    the table are applied to them.
+    `files` are the cells, as read, of the validation and test file that the document names; they are fixed as
+    the table was.
     """
-    own = {}
-    for part, file in spec.files.items():
+    own, how = {}, spec.split
+    for part, file in how.files.items():
         if files is None or part not in files:
             raise ValueError(f"The {part} rows are in the file {file.name!r}: give that as well.")
-        fixed = fix_second_file(files[part], fixes)
+        fixed = fix_second_file(files[part], spec.table.fixes)
         own[part] = match_columns(table, fixed, name=file.name)
         _check_targets(own[part], part, file.name)
-    return prepare(
-        table, proportions=spec.proportions, noise=spec.noise, random_state=spec.random_state,
-        rule=spec.rule, **own,
+    split = prepare(
+        table, proportions=how.proportions, noise=how.noise, random_state=how.random_state,
+        rule=how.rule, **own,
     )  # fmt: skip
+    return Opened(spec.key, spec, split)
 
 
 def _check_targets(of: Matched, part: str, name: str) -> None:

@@ -245,8 +245,7 @@ def open_table(
             )
         is_same &= found == wanted.content
     table = make_spec_table(spec, frame, name)
-    asked = OpenSpec(table=spec, split=how)
-    return Opened(asked.key, asked, split_table(table, how, files, spec.fixes)), is_same
+    return split_table(table, OpenSpec(table=spec, split=how), files), is_same
 
 
 @dataclass(frozen=True)

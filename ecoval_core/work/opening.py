@@ -13,7 +13,6 @@ from ecoval_core.files import read
 from ecoval_core.files.header import USUAL, Reading
 from ecoval_core.runs import archive
 from ecoval_core.runs.opened import (
-    Opened,
     complete_split,
     describe_table,
     save_frame,
@@ -167,8 +166,7 @@ def hints_key(content: str, target: str) -> str:
 
 def _open(work: Work, spec: OpenSpec, table: Any) -> dict[str, Any]:
     files = {part: work.frame(file.content) for part, file in spec.split.files.items()}
-    split = split_table(table, spec.split, files, spec.table.fixes)
-    opened = Opened(spec.key, spec, split)
+    opened = split_table(table, spec, files)
     save_opened(work.workspace, opened)
     key, hints = hints_key(table.content, table.target), suggest_splits(table.frame, table.target)
     work.workspace.save(key, "hints", hints, owner=table.content)
