@@ -7,7 +7,6 @@ was computed elsewhere gets a key of its own, the map aside, which follows from 
 
 from __future__ import annotations
 
-import io
 import time
 import zipfile
 from dataclasses import fields
@@ -27,7 +26,7 @@ from ecoval_core.runs.tasks import TASKS, Task
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.record import Findings
 from ecoval_core.workspace import history
-from ecoval_core.workspace.results import read_result
+from ecoval_core.workspace.results import read_result, write_zip
 from ecoval_core.workspace.schema import (
     Digest,
     Document,
@@ -49,7 +48,6 @@ MAX_DOCUMENT_BYTES = 16 * 2**20
 _MANIFEST, _TABLE, _VALUES, _REVIEW = "manifest.json", "table", "values", "review.json"
 # Results that go with a run. Those of other runs, and models, do not.
 _OF_RUN = ("curves", "effect", "baseline", "method_curves", "repeats")
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class ArchiveError(ValueError):
@@ -120,13 +118,8 @@ def export_run(workspace: Workspace, run_id: str) -> bytes:
         review_updated=None if kept is None else kept.updated,
         digests={name: sha256(content).hexdigest() for name, content in members.items()},
     )  # fmt: skip
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in {_MANIFEST: manifest.model_dump_json().encode(), **members}.items():
-            info = zipfile.ZipInfo(name, _EPOCH)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, content)
-    return target.getvalue()
+    everything = {_MANIFEST: manifest.model_dump_json().encode(), **members}
+    return write_zip(everything.items(), zipfile.ZIP_DEFLATED)
 
 
 def _content(workspace: Workspace, key: str) -> bytes:

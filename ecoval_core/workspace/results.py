@@ -10,7 +10,7 @@ import io
 import json
 import types
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -32,17 +32,22 @@ def write_result(result: Any) -> bytes:
     """Write a result: frames, arrays, documents and plain values, in dataclasses, tuples, lists and dicts."""
     members: list[tuple[str, bytes]] = []
     manifest = json.dumps(_plain(result, members), allow_nan=True).encode()
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as archive:
-        for name, content in [(_MANIFEST, manifest), *members]:
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content)
-    return target.getvalue()
+    return write_zip([(_MANIFEST, manifest), *members])
 
 
 def read_result(content: bytes, kind: Any = Any) -> Any:
     """Read what :func:`write_result` wrote, as the type that was written, such as a task's return type."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return _restore(json.loads(archive.read(_MANIFEST)), kind, archive.read)
+
+
+def write_zip(members: Iterable[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """Write named members into a zip archive, equal ones into equal bytes."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in members:
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, compression)
+    return target.getvalue()
 
 
 def _plain(value: Any, members: list[tuple[str, bytes]]) -> Any:

@@ -76,13 +76,11 @@ class Store:
         if not self.path.exists():
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.connect() as db:
-            if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+            if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
                 self._create(db)
             self._check_version(db)
 
     def _create(self, db: sqlite3.Connection) -> None:
-        if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            return
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         _log_ahead(db)
         # Two servers may start at once on a new folder: whoever waited finds the work done.
