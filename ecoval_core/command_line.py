@@ -178,14 +178,14 @@ def replay(
     plan = read_recipe(recipe)
     frame, name = (None, "") if table is None else (_read_as(plan, table), table.name)
     files = read_files(validation, test)
-    opened = open_table(plan, frame, any_table=any_table, name=name, files=files)
+    opened, is_same = open_table(plan, frame, any_table=any_table, name=name, files=files)
     make_folder(out, sources)
     if report is not None:
         check_out(report, sources, [".html"])
     print_table(opened.table)
     print_split(plan.run.split, opened.split)
     with valuing(jobs) as progress:
-        replayed = follow(plan, opened, n_jobs=jobs, progress=progress)
+        replayed = follow(plan, opened, is_same, n_jobs=jobs, progress=progress)
     run = replayed.run
     warn(run)
     found = _write_downloads(replayed, out)

@@ -11,7 +11,7 @@ from data_files import make_frame
 from ecoval_core.evaluation.measures import Change
 from ecoval_core.evaluation.pruning import Effect, PruneList
 from ecoval_core.runs.fitting import rows_to_value
-from ecoval_core.runs.opened import Opened, describe_table, save_frame, save_opened, split_table
+from ecoval_core.runs.opened import describe_table, save_frame, save_opened, split_table
 from ecoval_core.runs.run import Values
 from ecoval_core.tables import clean, make_table, suggest_fixes
 from ecoval_core.valuation.record import Findings, Sampling
@@ -27,7 +27,7 @@ SETTINGS = Settings(model="logistic_regression", n_clusters=4, scoring="probabil
 def open_table(table, **split):
     """Split a table as a task does."""
     spec = OpenSpec(table=describe_table(table), split=SplitSpec(**split))
-    return Opened(spec.key, spec, split_table(table, spec.split))
+    return split_table(table, spec)
 
 
 @lru_cache
@@ -44,7 +44,7 @@ def cleaned_table():
     table = make_table(clean(frame, fixes), "small.csv", "label")
     content = describe_table(make_table(frame, "small.csv", "label")).content
     spec = OpenSpec(table=describe_table(table, content=content, fixes=fixes))
-    return frame, Opened(spec.key, spec, split_table(table, spec.split))
+    return frame, split_table(table, spec)
 
 
 def drawn_values(opened, seed=0, settings=SETTINGS):
@@ -67,9 +67,9 @@ def drawn_values(opened, seed=0, settings=SETTINGS):
     return Values([found], [], {}, 1.5)
 
 
-def make_workspace(folder, **options):
+def make_workspace(folder):
     """A workspace in a folder, with a temporary one beside it."""
-    return Workspace(folder / "root", folder / "temporary", **options)
+    return Workspace(folder / "root", folder / "temporary")
 
 
 def keep_run(workspace, opened=None, *, seed=0, settings=SETTINGS, name="small", frame=None):

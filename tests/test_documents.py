@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ecoval_core.evaluation.pruning import PruneList
-from ecoval_core.runs.opened import Opened, describe_table, split_table
+from ecoval_core.runs.opened import describe_table, split_table
 from ecoval_core.runs.recipe import open_table, read_recipe, replay
 from ecoval_core.runs.run import value_split
 from ecoval_core.tables import load_sample
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.pages
 def run():
     table = load_sample("wine")
     spec = OpenSpec(table=describe_table(table, sample="wine"))
-    opened = Opened(spec.key, spec, split_table(table, spec.split))
+    opened = split_table(table, spec)
     return value_split(opened, Settings(model="naive_bayes", n_clusters=6, scoring="probability"))
 
 
@@ -72,7 +72,7 @@ def test_report_and_recipe_are_made_when_asked_for_and_fit_together(run, offered
     read = read_recipe(recipe())
     assert read.unit == "score"
     assert (read.name, read.note, read.prune) == ("Best <run>", "why", PruneList(share=0.2))
-    again = replay(read, open_table(read))
+    again = replay(read, *open_table(read))
     assert [again.is_as_expected(made) for made in again.downloads()] == [True] * 6
     embedded = unescape(content.split("<pre")[1].split(">", 1)[1].split("</pre>")[0])
     assert json.loads(embedded)["expected"] == json.loads(recipe())["expected"]
@@ -83,4 +83,4 @@ def test_recipe_of_a_large_table_leaves_the_files_out(run, offered, monkeypatch)
     AppTest.from_function(page, args=(run, dict), default_timeout=60).run()
     read = read_recipe(offered["download_recipe"][0]())
     assert read.expected.files == {}
-    assert replay(read, open_table(read)).has_same_values
+    assert replay(read, *open_table(read)).has_same_values

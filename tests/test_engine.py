@@ -193,7 +193,7 @@ def png(side):
 def test_file_read_by_a_worker_is_kept_under_its_digest(engine, workspace):
     frame = FRAME.assign(more=range(60))
     job = upload(engine, workspace, csv_bytes(frame), partial(opening.read_file, name="more.csv"))
-    assert job.result["n_rows"] == 60
+    assert list(job.result) == ["frame"]
     pd.testing.assert_frame_equal(load_frame(workspace, job.result["frame"]), frame)
 
 

@@ -84,9 +84,9 @@ def test_golden_recipe_is_followed(model):
     plan = recipe.read_recipe(GOLDEN / "small.recipe.json")
     assert (plan.name, plan.prune, len(plan.labels)) == ("Golden", RULES, 2)
     assert plan.run.key == EXPECTED["key"]
-    table = recipe.open_table(plan, read_frame(GOLDEN / "small.csv"))
-    assert table.is_same
-    again = recipe.replay(plan, table)
+    opened, is_same = recipe.open_table(plan, read_frame(GOLDEN / "small.csv"))
+    assert is_same
+    again = recipe.replay(plan, opened, is_same)
     assert again.run.ids.tolist() == EXPECTED["ids"]
     # Another processor or scikit-learn may round in another way.
     np.testing.assert_allclose(again.run.frame["value"], EXPECTED["values"], rtol=1e-6)

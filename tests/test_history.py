@@ -22,8 +22,6 @@ from ecoval_core.workspace.history import TABLE_GONE, VALUES_GONE
 from ecoval_core.workspace.schema import Review, RunSpec
 from ecoval_core.workspace.store import Store
 
-WEEK = 7 * 24 * 3600
-
 
 @pytest.fixture
 def here(tmp_path):
@@ -207,16 +205,13 @@ def test_asking_for_a_deleted_run_restores_it(here):
     assert names(here) == ["Wine"]
 
 
-def test_runs_deleted_a_week_ago_are_forgotten_with_their_reviews_alone(here):
+def test_run_that_is_forgotten_takes_its_reviews_alone(here):
     first, second = start(here, 0, "a"), start(here, 1, "b")
     for run in (first, second):
         history.save_review(here, f"of {run}", run, "v", Review())
-        history.delete_run(here, run)
     # That of a run in another folder.
     history.save_review(here, "far", "elsewhere", "v", Review())
-    rows(here, "UPDATE runs SET deleted = deleted - ? WHERE id = ?", WEEK + 1, first)
-    history.purge_deleted(here)
-    assert names(here, deleted=True) == ["b"]
+    rows(here, "DELETE FROM runs WHERE id = ?", first)
     assert history.find_review(here, f"of {first}") is None
     assert history.find_review(here, f"of {second}") is not None
     assert history.find_review(here, "far") is not None

@@ -7,7 +7,7 @@ from test_archive import open_run
 from test_results import same
 
 from ecoval_core.models.catalog import models_for
-from ecoval_core.runs import archive, tasks
+from ecoval_core.runs import archive, stored_models, tasks
 from ecoval_core.runs.opened import save_frame, save_opened
 from ecoval_core.runs.tasks import Work
 from ecoval_core.tables import load_sample, make_table
@@ -84,7 +84,7 @@ def test_kept_models_of_every_fold_value_new_rows_as_those_fitted_again(here, mo
 @pytest.mark.parametrize("why", ["too large", "unreadable"])
 def test_models_that_are_not_kept_are_fitted_again(why, here, monkeypatch):
     if why == "too large":
-        monkeypatch.setattr(tasks, "MAX_MODEL_BYTES", 10)
+        monkeypatch.setattr(stored_models, "MAX_MODEL_BYTES", 10)
     run = open_run(here, value(here, "classification", "naive_bayes"))
     key = key_of("models", run.key)
     assert (here.result(key) is None) == (why == "too large")

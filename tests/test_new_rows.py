@@ -8,6 +8,7 @@ from small_runs import open_table
 from ecoval_core.evaluation.baselines import baseline_values, cross_baseline_values
 from ecoval_core.runs.opened import save_frame, save_opened
 from ecoval_core.runs.run import value_split, values_of
+from ecoval_core.runs.stored_models import save_models
 from ecoval_core.runs.tasks import TASKS, Work
 from ecoval_core.tables import load_sample, make_table
 from ecoval_core.tables.table import content_digest
@@ -42,7 +43,7 @@ def keep(work, table, settings):
     save_opened(work.workspace, run.opened)
     arguments = {"key": run.key, "split": run.opened.key, "settings": settings.dump()}
     work.workspace.save(run.key, "value", values_of(run.ecoval), arguments=arguments)
-    work.save_models(run.key, run.ecoval)
+    save_models(work.workspace, run.key, run.ecoval)
     return run
 
 
@@ -106,7 +107,7 @@ def test_second_file_is_valued_at_the_weight_asked_for_where_labels_are_known(wo
     found = new_rows(work, run, frame, weight=0.5)
     assert sorted(found.valued.index) == [row for row in range(len(frame)) if row not in (3, 5)]
     assert found.doubts.index.tolist() == [3]
-    assert found.counts["n_unknown"] == 1
+    assert found.counts == {"n_rows": len(frame), "n_valued": len(frame) - 2, "n_unlabelled": 1}
     expected = frame["species"].drop([3, 5])
     assert found.valued["label"].sort_index().tolist() == expected.tolist()
     other = new_rows(work, run, frame, weight=0.25)
@@ -116,7 +117,6 @@ def test_second_file_is_valued_at_the_weight_asked_for_where_labels_are_known(wo
 def test_file_without_labels_has_no_values_but_an_order(work, halves, run):
     found = new_rows(work, run, halves[1].drop(columns="species"))
     assert len(found.valued) == 0
-    assert "priority" in found.valued
     assert sorted(found.doubts["place"]) == list(range(1, len(halves[1]) + 1))
 
 

@@ -5,12 +5,13 @@ from zipfile import ZipFile
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from ecoval_core.command_line import main
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.runs import archive
 from ecoval_core.runs.fitting import rows_in_folds, rows_to_value
 from ecoval_core.runs.opened import (
-    Opened,
     complete_split,
     describe_table,
     load_opened,
@@ -55,7 +56,7 @@ def open_split(frame, files=None, **how):
     excluded = suggest_exclusions(frame, "y") | spec.rule.reserved("y")
     table = make_table(frame, "visits.csv", "y", None, excluded)
     described = OpenSpec(table=describe_table(table), split=spec)
-    return Opened(described.key, described, split_table(table, spec, files))
+    return split_table(table, described, files)
 
 
 def own(frame, name="other.csv"):
@@ -137,7 +138,7 @@ def test_own_files_are_matched_kept_in_the_archive_and_replayed_to_the_same_byte
     assert any("5 rows equal rows of visits.csv" in note for note in opened.split.notes)
     run = value_split(opened, SETTINGS)
     recipe = read_recipe(recipe_bytes(make_recipe(run, PruneList(share=0.1))))
-    again = replay(recipe, open_table(recipe, known.copy(), files=files))
+    again = replay(recipe, *open_table(recipe, known.copy(), files=files))
     assert again.has_same_values
     assert all(again.is_as_expected(made) for made in again.downloads())
     with pytest.raises(ValueError, match="not the test file of the recipe"):
@@ -241,3 +242,17 @@ def test_groups_dates_and_parts_are_pointed_out_and_nothing_in_the_samples():
         assert found == {"patient": "groups", "when": "time", "part": "column"}
     for table in map(load_sample, SAMPLES):
         assert suggest_splits(table.frame, table.target) == []
+
+
+def test_command_mends_a_validation_file_as_it_mends_its_table(tmp_path):
+    frame = measured().assign(share=[f"{number:.1f} %" for number in range(240)])
+    frame[:180].to_csv(tmp_path / "visits.csv", index=False)
+    frame[180:].to_csv(tmp_path / "later.csv", index=False)
+    done = CliRunner().invoke(
+        main,
+        ["value", str(tmp_path / "visits.csv"), "--target", "y", "--task", "classification", "--mend",
+         "--validation", str(tmp_path / "later.csv"), "--model", "naive_bayes", "--n-clusters", "6",
+         "--out", str(tmp_path / "values.csv")],
+    )  # fmt: skip
+    assert (done.exit_code, done.exception) == (0, None), done.output
+    assert "60 validation" in done.output

@@ -248,10 +248,10 @@ def test_quota_that_is_no_number_is_told_and_the_session_goes_on(tmp_path, monke
     check_whole(here, run)
 
 
-def test_quota_that_is_used_up_is_told_until_runs_are_deleted(tmp_path):
+def test_quota_that_is_used_up_is_told_until_runs_are_deleted(tmp_path, monkeypatch):
     here = make_workspace(tmp_path)
     keep_run(here, name="first")
-    here.max_bytes = 1
+    monkeypatch.setenv("ECOVAL_WORKSPACE_MB", "1e-6")
     second, _ = keep_run(here, seed=1, name="second")
     assert here.trouble.startswith("Not kept beyond this session: ")
     assert "(ECOVAL_WORKSPACE_MB) is used up" in here.trouble
@@ -259,6 +259,6 @@ def test_quota_that_is_used_up_is_told_until_runs_are_deleted(tmp_path):
     # What was found no room for is in the temporary folder alone.
     there = Workspace(here.root, tmp_path / "other")
     assert {run.name: run.state for run in history.list_runs(there)}["first"] == "done"
-    here.max_bytes = 10**9
+    monkeypatch.delenv("ECOVAL_WORKSPACE_MB")
     here.save("k", "curves", {"n": 1})
     assert here.trouble == ""

@@ -16,7 +16,7 @@ from ecoval_core.models.catalog import make_model, models_for
 from ecoval_core.models.model_settings import check_parameters, read_parameters
 from ecoval_core.runs.exports import check_parquet
 from ecoval_core.runs.fitting import automatic_clusters
-from ecoval_core.runs.opened import Opened, describe_table, split_table
+from ecoval_core.runs.opened import describe_table, split_table
 from ecoval_core.runs.run import Run, value_split
 from ecoval_core.tables import (
     Fix,
@@ -95,7 +95,7 @@ def value_file(
         raise ValueError(_as_option(error)) from error
     described = describe_table(table, content=content, fixes=fixes, reading=reading)
     spec = OpenSpec(table=described, split=how_split)
-    opened = Opened(spec.key, spec, split_table(table, spec.split, files))
+    opened = split_table(table, spec, files)
     balanced = _is_balanced(class_weight, opened.split)
     if n_clusters is None:
         n_clusters = automatic_clusters(

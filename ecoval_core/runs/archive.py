@@ -7,7 +7,6 @@ was computed elsewhere gets a key of its own, the map aside, which follows from 
 
 from __future__ import annotations
 
-import io
 import time
 import zipfile
 from dataclasses import fields
@@ -27,13 +26,14 @@ from ecoval_core.runs.tasks import TASKS, Task
 from ecoval_core.tables.table import content_digest
 from ecoval_core.valuation.record import Findings
 from ecoval_core.workspace import history
-from ecoval_core.workspace.results import read_result
+from ecoval_core.workspace.results import read_result, write_zip
 from ecoval_core.workspace.schema import (
     Digest,
     Document,
     OpenSpec,
     Review,
     RunSpec,
+    Settings,
     Sha256,
     explain,
     key_of,
@@ -48,7 +48,6 @@ MAX_DOCUMENT_BYTES = 16 * 2**20
 _MANIFEST, _TABLE, _VALUES, _REVIEW = "manifest.json", "table", "values", "review.json"
 # Results that go with a run. Those of other runs, and models, do not.
 _OF_RUN = ("curves", "effect", "baseline", "method_curves", "repeats")
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class ArchiveError(ValueError):
@@ -119,13 +118,8 @@ def export_run(workspace: Workspace, run_id: str) -> bytes:
         review_updated=None if kept is None else kept.updated,
         digests={name: sha256(content).hexdigest() for name, content in members.items()},
     )  # fmt: skip
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in {_MANIFEST: manifest.model_dump_json().encode(), **members}.items():
-            info = zipfile.ZipInfo(name, _EPOCH)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, content)
-    return target.getvalue()
+    everything = {_MANIFEST: manifest.model_dump_json().encode(), **members}
+    return write_zip(everything.items(), zipfile.ZIP_DEFLATED)
 
 
 def _content(workspace: Workspace, key: str) -> bytes:
@@ -137,15 +131,16 @@ def _content(workspace: Workspace, key: str) -> bytes:
 
 def _results_of(workspace: Workspace, record: history.RunRecord) -> list[Any]:
     """Return the results that go with a run, in an order that does not depend on when they were made."""
-    found = [one for one in workspace.results_of(record.key) if one.kind in _OF_RUN]
     found = [
-        one for one in found if one.kind != "method_curves" or "baseline" in one.arguments["other"]
+        one
+        for one in workspace.results_of(record.key)
+        if one.kind in _OF_RUN
+        and (one.kind != "method_curves" or "baseline" in one.arguments["other"])
     ]
-    every_row = record.settings.every_row
     found += [
         one
         for one in workspace.results_of(record.split, "umap")
-        if one.arguments.get("every_row", False) == every_row
+        if one.arguments.get("every_row", False) == record.settings.every_row
     ]
     return sorted(found, key=lambda one: (one.kind, one.key))
 
@@ -165,15 +160,14 @@ def import_run(workspace: Workspace, path: Path, *, visitor: str = "") -> str:
         if content_digest(frame) != manifest.run.table.content:
             raise ArchiveError("The table in this file is not the one that its run was made from.")
         spec = OpenSpec(table=manifest.run.table, split=manifest.run.split)
-        table = make_spec_table(spec.table, frame)
-        files = {part: read_result(members[part], pd.DataFrame) for part in spec.split.files}
+        table, files, frames = make_spec_table(spec.table, frame), {}, {spec.table.content: frame}
         for part, file in spec.split.files.items():
+            files[part] = frames[file.content] = read_result(members[part], pd.DataFrame)
             if content_digest(files[part]) != file.content:
                 raise ArchiveError(
                     f"The {part} rows in this file are not those that its run was made with."
                 )
-        split = split_table(table, spec.split, files, spec.table.fixes)
-        opened = Opened(manifest.run.opened_key, spec, split)
+        opened = split_table(table, spec, files)
         if spec.split.kind != "given":
             manifest.run.settings.check(table.task)
         values: Values = read_result(members[_VALUES], Values)
@@ -190,9 +184,19 @@ def import_run(workspace: Workspace, path: Path, *, visitor: str = "") -> str:
     except Exception as error:  # whatever the libraries that read it raise
         reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
         raise ArchiveError(f"This file does not hold a complete run ({reason}).") from error
-    frames = {manifest.run.table.content: frame}
-    frames |= {file.content: files[part] for part, file in spec.split.files.items()}
-    return _save(workspace, manifest, opened, frames, members, values, results, review, visitor)
+    for digest, cells in frames.items():
+        save_frame(workspace, cells, digest)
+    key = _key_here(workspace, manifest, members[_VALUES])
+    _save(workspace, key, manifest.run.settings, opened, values, results)
+    run_id = history.start_run(
+        workspace, manifest.run, key=key, split=opened.key, frame=opened.table.content,
+        name=manifest.name, note=manifest.note, created=min(manifest.created, time.time()),
+    )  # fmt: skip
+    here = history.latest_review(workspace, run_id)
+    if _REVIEW in members and (here is None or here.review != review):
+        updated = min(manifest.review_updated or 0.0, time.time())
+        history.save_review(workspace, uuid4().hex[:12], run_id, visitor, review, updated)
+    return run_id
 
 
 def _unpack(path: Path) -> tuple[Manifest, dict[str, bytes]]:
@@ -273,18 +277,13 @@ def _key_here(workspace: Workspace, manifest: Manifest, content: bytes) -> str:
 
 
 def _save(
-    workspace: Workspace, manifest: Manifest, opened: Opened, frames: dict[str, Any],
-    members: dict[str, bytes],
-    values: Values, results: list[tuple[Member, Any]], review: Review, visitor: str,
-) -> str:  # fmt: skip
-    """Keep what an archive holds, and return the id of its run."""
-    key = _key_here(workspace, manifest, members[_VALUES])
-    for digest, frame in frames.items():
-        save_frame(workspace, frame, digest)
+    workspace: Workspace, key: str, settings: Settings, opened: Opened, values: Values,
+    results: list[tuple[Member, Any]],
+) -> None:  # fmt: skip
+    """Keep a table, its values under a key, and what was computed from them."""
     if workspace.result(opened.key) is None:
         save_opened(workspace, opened)
-    settings = manifest.run.settings.dump()
-    arguments = {"key": key, "split": opened.key, "settings": settings}
+    arguments: dict[str, Any] = {"key": key, "split": opened.key, "settings": settings.dump()}
     made: list[tuple[str, str, Any, str, dict[str, Any]]] = [
         (key, "value", values, opened.key, arguments)
     ]
@@ -296,12 +295,3 @@ def _save(
         # What is here already may have been computed here.
         if workspace.result(result_key) is None:
             workspace.save(result_key, kind, result, owner=of, arguments=arguments)
-    run_id = history.start_run(
-        workspace, manifest.run, key=key, split=opened.key, frame=opened.table.content,
-        name=manifest.name, note=manifest.note, created=min(manifest.created, time.time()),
-    )  # fmt: skip
-    here = history.latest_review(workspace, run_id)
-    if _REVIEW in members and (here is None or here.review != review):
-        updated = min(manifest.review_updated or 0.0, time.time())
-        history.save_review(workspace, uuid4().hex[:12], run_id, visitor, review, updated)
-    return run_id

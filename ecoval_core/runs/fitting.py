@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ecoval_core.models.catalog import make_model, weigh_classes
 from ecoval_core.models.leave_out import has_short_way, prefers_fine_clusters
 from ecoval_core.models.model_settings import check_parameters
-from ecoval_core.models.parallel import Progress, ShouldStop
+from ecoval_core.models.parallel import Progress
 from ecoval_core.tables import Split
 from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS, CrossValuation, cross_value
@@ -34,13 +34,9 @@ class Rows(NamedTuple):
 
     def take(self, positions: NDArray[np.int64]) -> Rows:
         """Return some of the rows."""
-        return Rows(
-            self.ids[positions],
-            self.X[positions],
-            self.y[positions],
-            self.y_clean[positions],
-            None if self.w is None else self.w[positions],
-        )
+        w = None if self.w is None else self.w[positions]
+        y, y_clean = self.y[positions], self.y_clean[positions]
+        return Rows(self.ids[positions], self.X[positions], y, y_clean, w)
 
 
 def rows_in_folds(split: Split) -> tuple[Rows, Folds | None]:
@@ -95,19 +91,6 @@ def rows_per_fit(split: Split, every_row: bool = False) -> int:
     return n_rows - -(-n_rows // N_VALIDATION_FOLDS)
 
 
-def cross_value_rows(ecoval: EcoVal, split: Split, **watch: Any) -> CrossValuation:
-    """Value every row of a split in folds by its rule; `watch` is passed to :func:`cross_value`."""
-    rows, folds = rows_in_folds(split)
-    if rows.w is not None:
-        watch["sample_weight"] = rows.w
-    if folds is None:
-        return cross_value(ecoval, rows.X, rows.y, N_VALIDATION_FOLDS, **watch)
-    found = cross_value(ecoval, rows.X, rows.y, folds, **watch)
-    kept = _trained(folds)
-    trained = [np.searchsorted(kept, train) for train in found.trained_]
-    return CrossValuation(found.estimators_, trained, found.fold_[kept], found.labels_[kept])
-
-
 # --- Fits -----------------------------------------------------------------------------------
 
 
@@ -134,12 +117,6 @@ def automatic_clusters(split: Split, model: Any, n_rows: int, *, balanced: bool)
     return auto_n_clusters(n_rows, is_fine=is_fine)
 
 
-def _rows_alone(split: Split, settings: Settings, model: Any, n_rows: int) -> int:
-    n_features, n_classes = _size_of(split)
-    is_fine = prefers_fine_clusters(model, n_features, n_classes, is_weighted=settings.balanced)
-    return n_rows if is_fine and leaves_rows_out(n_rows, n_classes, settings.scoring) else 0
-
-
 def make_ecoval(split: Split, settings: Settings, n_jobs: int | None = None) -> EcoVal:
     """Make the unfitted EcoVal of some settings."""
     model = make_model(settings.model, split.task, settings.random_state)
@@ -156,46 +133,48 @@ def make_ecoval(split: Split, settings: Settings, n_jobs: int | None = None) -> 
     )
 
 
-def weights_of(split: Split) -> dict[str, Any]:
-    """Return the weights of training and validation rows as arguments of :meth:`EcoVal.fit`."""
-    if split.rule.weights is None:
-        return {}
-    return {"sample_weight": split.w_train, "sample_weight_val": split.w_val}
-
-
 def fit_values(
-    split: Split, settings: Settings, *, n_jobs: int | None = None,
-    progress: Progress | None = None, should_stop: ShouldStop | None = None,
+    split: Split, settings: Settings, *, n_jobs: int | None = None, progress: Progress | None = None
 ) -> EcoVal | CrossValuation:  # fmt: skip
     """Fit the models that value the rows of a split."""
     ecoval = make_ecoval(split, settings, n_jobs)
-    return fit_rows(ecoval, split, settings.every_row, progress=progress, should_stop=should_stop)
+    return fit_rows(ecoval, split, settings.every_row, progress)
 
 
 def fit_rows(
-    ecoval: EcoVal, split: Split, every_row: bool, **watch: Any
+    ecoval: EcoVal, split: Split, every_row: bool, progress: Progress | None = None
 ) -> EcoVal | CrossValuation:
-    """Value the training rows of a split, or every row in folds, by their weights."""
-    if every_row:
-        return cross_value_rows(ecoval, split, **watch)
-    return ecoval.fit(
-        split.X_train, split.y_train, split.X_val, split.y_val, **weights_of(split), **watch
-    )
+    """Value the training rows of a split by their weights, or every row in folds by its rule."""
+    if not every_row:
+        return ecoval.fit(
+            split.X_train, split.y_train, split.X_val, split.y_val,
+            sample_weight=split.w_train, sample_weight_val=split.w_val, progress=progress,
+        )  # fmt: skip
+    rows, folds = rows_in_folds(split)
+    cv = N_VALIDATION_FOLDS if folds is None else folds
+    found = cross_value(ecoval, rows.X, rows.y, cv, sample_weight=rows.w, progress=progress)
+    if folds is None:
+        return found
+    kept = _trained(folds)
+    trained = [np.searchsorted(kept, train) for train in found.trained_]
+    return CrossValuation(found.estimators_, trained, found.fold_[kept], found.labels_[kept])
 
 
 def estimate_run(split: Split, settings: Settings) -> float:
     """Estimate the seconds that valuing will take."""
-    model, n_val = make_estimator(split, settings), settings.max_val_samples
-    if not settings.every_row:
-        return estimate_seconds(
-            model, split.X_train, split.y_train, split.X_val[:n_val], settings.n_clusters,
-            n_alone=_rows_alone(split, settings, model, len(split.y_train)),
-        )  # fmt: skip
-    rows = rows_to_value(split, every_row=True)
-    order = np.random.default_rng(0).permutation(len(rows.ids))
-    n_fitted = rows_per_fit(split, every_row=True)
-    train, held = order[:n_fitted], order[n_fitted:]
+    model = make_estimator(split, settings)
+    X, y, X_val = split.X_train, split.y_train, split.X_val
+    if settings.every_row:
+        rows = rows_to_value(split, every_row=True)
+        order = np.random.default_rng(0).permutation(len(rows.ids))
+        n_fitted = rows_per_fit(split, every_row=True)
+        train, held = order[:n_fitted], order[n_fitted:]
+        X, y, X_val = rows.X[train], rows.y[train], rows.X[held]
+    n_features, n_classes = _size_of(split)
+    are_alone = prefers_fine_clusters(
+        model, n_features, n_classes, is_weighted=settings.balanced
+    ) and leaves_rows_out(len(y), n_classes, settings.scoring)
     return estimate_seconds(
-        model, rows.X[train], rows.y[train], rows.X[held[:n_val]], settings.n_clusters,
-        n_alone=_rows_alone(split, settings, model, n_fitted), n_folds=N_VALIDATION_FOLDS,
+        model, X, y, X_val[: settings.max_val_samples], settings.n_clusters,
+        n_alone=len(y) if are_alone else 0, n_folds=settings.n_folds,
     )  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import blake2b
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +13,11 @@ from sklearn.base import clone
 
 from ecoval_core.models.catalog import name_of
 from ecoval_core.runs.opened import Opened, describe_table, save_opened, split_table
-from ecoval_core.runs.own_model import save_own_model
 from ecoval_core.runs.run import Values, values_of
-from ecoval_core.runs.tasks import Work
+from ecoval_core.runs.stored_models import save_models, save_own_model
 from ecoval_core.tables import make_table
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.record import Findings
 from ecoval_core.workspace import history
 from ecoval_core.workspace.schema import OpenSpec, RunSpec, Settings, SplitSpec, key_of
 from ecoval_core.workspace.workspace import Workspace
@@ -55,7 +52,7 @@ def take_values(
     save_own_model(workspace, key, clone(one.estimator_), opened.table, one)
     spec = RunSpec(table=opened.spec.table, split=opened.spec.split, settings=settings)
     content = opened.table.content
-    Work(workspace, Path(), lambda _done, _total: None).save_models(key, fitted)
+    save_models(workspace, key, fitted)
     return history.start_run(workspace, spec, key=key, split=opened.key, frame=content, name=name)
 
 
@@ -96,7 +93,7 @@ def _open(table: pd.DataFrame, name: str, target: str, task: Any, part: str | No
         row = int(made.unlabelled_ids[0])
         raise ValueError(f"Row {row} has no target in column {target!r}: every row needs one.")
     spec = OpenSpec(table=describe_table(made), split=SplitSpec(kind="given", column=part))
-    return Opened(spec.key, spec, split_table(made, spec.split))
+    return split_table(made, spec)
 
 
 def _first(fitted: EcoVal | CrossValuation) -> Any:
@@ -136,12 +133,12 @@ def _in_labels_of(values: Values, opened: Opened, clusters: NDArray) -> Values:
                 "targets that were fitted."
             )
         spelled[one] = ours[here[0]]
-    return replace(values, findings=[_spell(found, spelled) for found in values.findings])
 
-
-def _spell(found: Findings, spelled: dict[Any, Any]) -> Findings:
-    def ours(labels: Any) -> NDArray:
+    def spell(labels: Any) -> NDArray:
         return np.array([spelled[one] for one in np.asarray(labels).tolist()])
 
-    suggested = ours(found.suggested_labels)
-    return replace(found, classes=ours(found.classes), suggested_labels=suggested)
+    findings = [
+        replace(one, classes=spell(one.classes), suggested_labels=spell(one.suggested_labels))
+        for one in values.findings
+    ]
+    return replace(values, findings=findings)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ecoval_core.tables import Fix, Split, Table, clean, load_sample, make_table, prepare
+from ecoval_core.tables import Fix, Split, Table, clean, make_table, prepare
 from ecoval_core.tables.match import Matched, match_columns
 from ecoval_core.tables.split_columns import complete_words
 from ecoval_core.text import shorten
@@ -18,44 +18,36 @@ from ecoval_core.workspace.workspace import Workspace
 
 def describe_table(table: Table, **more: Any) -> TableSpec:
     """Describe a table; `more` holds its sample, or the digest of its cells before the fixes, and those."""
-    found = {"content": table.content, **more}
-    return TableSpec(
-        name=table.name,
-        target=table.target,
-        task=table.task,
-        excluded=dict(table.excluded),
-        **found,
-    )
+    more = {"content": table.content, "excluded": dict(table.excluded)} | more
+    return TableSpec(name=table.name, target=table.target, task=table.task, **more)
 
 
-def make_spec_table(spec: TableSpec, frame: pd.DataFrame | None = None, name: str = "") -> Table:
-    """Make the table that a document describes from its cells as read, or from the bundled sample."""
-    if frame is None:
-        frame = load_sample(spec.sample or "").frame
+def make_spec_table(spec: TableSpec, frame: pd.DataFrame, name: str = "") -> Table:
+    """Make the table that a document describes from its cells as read."""
     fixed = clean(frame, spec.fixes)
     return make_table(fixed, name or spec.name, spec.target, spec.task, spec.excluded)
 
 
 def split_table(
-    table: Table, spec: SplitSpec, files: Mapping[str, pd.DataFrame] | None = None,
-    fixes: Sequence[Fix] = (),
-) -> Split:  # fmt: skip
-    """Split and vectorise a table as a document says.
+    table: Table, spec: OpenSpec, files: Mapping[str, pd.DataFrame] | None = None
+) -> Opened:
+    """Split and vectorise a table as its document says.
 
-    `files` are the cells, as read, of the validation and test file that the document names; the `fixes` of
-    the table are applied to them.
+    `files` are the cells, as read, of the validation and test file that the document names; they are fixed as
+    the table was.
     """
-    own = {}
-    for part, file in spec.files.items():
+    own, how = {}, spec.split
+    for part, file in how.files.items():
         if files is None or part not in files:
             raise ValueError(f"The {part} rows are in the file {file.name!r}: give that as well.")
-        fixed = fix_second_file(files[part], fixes)
+        fixed = fix_second_file(files[part], spec.table.fixes)
         own[part] = match_columns(table, fixed, name=file.name)
         _check_targets(own[part], part, file.name)
-    return prepare(
-        table, proportions=spec.proportions, noise=spec.noise, random_state=spec.random_state,
-        rule=spec.rule, **own,
+    split = prepare(
+        table, proportions=how.proportions, noise=how.noise, random_state=how.random_state,
+        rule=how.rule, **own,
     )  # fmt: skip
+    return Opened(spec.key, spec, split)
 
 
 def _check_targets(of: Matched, part: str, name: str) -> None:
@@ -85,17 +77,12 @@ def complete_split(spec: SplitSpec, frame: pd.DataFrame) -> SplitSpec:
 def fix_second_file(frame: pd.DataFrame, fixes: Sequence[Fix]) -> pd.DataFrame:
     """Apply the fixes of a table to another file, whose headers may differ in case and outer spaces."""
     spelled = {str(column).strip().casefold(): str(column) for column in frame.columns}
-    return clean(
-        frame,
-        [
-            one
-            if one.column in frame.columns
-            else one.model_copy(
-                update={"column": spelled.get(one.column.strip().casefold(), one.column)}
-            )
-            for one in fixes
-        ],
-    )
+    spelled |= {str(column): str(column) for column in frame.columns}
+    renamed = []
+    for one in fixes:
+        column = spelled.get(one.column, spelled.get(one.column.strip().casefold(), one.column))
+        renamed.append(one.model_copy(update={"column": column}))
+    return clean(frame, renamed)
 
 
 @dataclass(frozen=True)
@@ -137,8 +124,8 @@ def save_opened(workspace: Workspace, opened: Opened) -> None:
         arguments["notes"] = list(opened.split.notes)
     kept = workspace.result(opened.key)
     if kept is None or kept.arguments != arguments:
-        arrays = {name: getattr(opened.split, name) for name in _ARRAYS}
-        arrays = {name: array for name, array in arrays.items() if array is not None}
+        found = {name: getattr(opened.split, name) for name in _ARRAYS}
+        arrays = {name: array for name, array in found.items() if array is not None}
         workspace.save(opened.key, "split", arrays, arguments=arguments)
 
 

@@ -18,7 +18,7 @@ from ecoval_core.models.parallel import Progress
 from ecoval_core.runs.exports import Format, Which, export_table
 from ecoval_core.runs.opened import Opened, make_spec_table, split_table
 from ecoval_core.runs.run import Run, value_split
-from ecoval_core.tables import Split, Table, load_sample
+from ecoval_core.tables import load_sample
 from ecoval_core.tables.table import content_digest
 from ecoval_core.workspace.schema import (
     DEFAULT_UNIT,
@@ -38,10 +38,6 @@ VERSION = 3
 MAX_BYTES = 64 * 2**20
 WHICH: tuple[Which, ...] = ("kept", "removed", "all_values")
 FORMATS: tuple[Format, ...] = ("csv", "parquet")
-
-
-class RecipeError(ValueError):
-    """A recipe that cannot be followed; the message names the field and is fit for a user."""
 
 
 class LabelDecision(Document):
@@ -170,22 +166,22 @@ def recipe_bytes(recipe: Recipe) -> bytes:
 
 
 def read_recipe(source: bytes | str | Path) -> Recipe:
-    """Read a recipe from its content or its path; a :class:`RecipeError` names the field that is wrong."""
+    """Read a recipe from its content or its path; a ValueError names the field that is wrong."""
     if not isinstance(source, bytes):
         try:
             with Path(source).open("rb") as file:
                 source = file.read(MAX_BYTES + 1)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise RecipeError(
+            raise ValueError(
                 f"The recipe {str(source)!r} cannot be opened ({reason}): check its path."
             ) from error
     if len(source) > MAX_BYTES:
-        raise RecipeError(f"The recipe has more than {MAX_BYTES // 2**20} MB.")
+        raise ValueError(f"The recipe has more than {MAX_BYTES // 2**20} MB.")
     try:
         return Recipe.model_validate_json(source.removeprefix(b"\xef\xbb\xbf"))
     except ValidationError as error:
-        raise RecipeError(f"The recipe cannot be followed: {explain(error)}") from error
+        raise ValueError(f"The recipe cannot be followed: {explain(error)}") from error
 
 
 # --- Downloads ------------------------------------------------------------------------------
@@ -216,30 +212,23 @@ def downloads(
 # --- Following ------------------------------------------------------------------------------
 
 
-class RecipeTable(NamedTuple):
-    """A table and split that a recipe can be followed with, and whether the cells are those of the recipe."""
-
-    table: Table
-    split: Split
-    is_same: bool
-
-
 def open_table(
     recipe: Recipe, frame: pd.DataFrame | None = None, *, any_table: bool = False, name: str = "",
     files: Mapping[str, pd.DataFrame] | None = None,
-) -> RecipeTable:  # fmt: skip
-    """Take the table of a recipe, or the bundled sample that it names; refuse another one.
+) -> tuple[Opened, bool]:  # fmt: skip
+    """Open the table of a recipe, or the bundled sample that it names; refuse another one.
 
-    `files` are the validation and test file that the recipe names, as read.
+    `files` are the validation and test file that the recipe names, as read. Returns too whether all cells are
+    those of the recipe.
     """
     spec = recipe.run.table
     if frame is None:
         if spec.sample is None:
-            raise RecipeError(f"The recipe is of the table {spec.name!r}: give that file as well.")
+            raise ValueError(f"The recipe is of the table {spec.name!r}: give that file as well.")
         frame = load_sample(spec.sample).frame
     content = content_digest(frame)
     if content != spec.content and not any_table:
-        raise RecipeError(
+        raise ValueError(
             f"This is not the table of the recipe: its content has the digest {content} "
             f"({len(frame):,} rows, {frame.shape[1]:,} columns), that of {spec.name!r} had "
             f"{spec.content} ({recipe.rows:,} rows, {recipe.columns:,} columns)."
@@ -247,16 +236,16 @@ def open_table(
     is_same, how = content == spec.content, recipe.run.split
     for part, given in (files or {}).items():
         if part not in how.files:
-            raise RecipeError(f"The recipe was made without a {part} file: leave it out.")
+            raise ValueError(f"The recipe was made without a {part} file: leave it out.")
         found, wanted = content_digest(given), how.files[part]
         if found != wanted.content and not any_table:
-            raise RecipeError(
+            raise ValueError(
                 f"This is not the {part} file of the recipe: its content has the digest {found} "
                 f"({len(given):,} rows), that of {wanted.name!r} had {wanted.content}."
             )
         is_same &= found == wanted.content
     table = make_spec_table(spec, frame, name)
-    return RecipeTable(table, split_table(table, how, files, spec.fixes), is_same)
+    return split_table(table, OpenSpec(table=spec, split=how), files), is_same
 
 
 @dataclass(frozen=True)
@@ -311,12 +300,9 @@ class Replay:
 
 
 def replay(
-    recipe: Recipe, opened: RecipeTable, *, n_jobs: int | None = None,
+    recipe: Recipe, opened: Opened, is_same_table: bool, *, n_jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Replay:  # fmt: skip
     """Value a table again as a recipe says."""
-    spec = OpenSpec(table=recipe.run.table, split=recipe.run.split)
-    run = value_split(
-        Opened(spec.key, spec, opened.split), recipe.run.settings, n_jobs=n_jobs, progress=progress
-    )
-    return Replay(recipe, run, opened.is_same)
+    run = value_split(opened, recipe.run.settings, n_jobs=n_jobs, progress=progress)
+    return Replay(recipe, run, is_same_table)

@@ -16,7 +16,7 @@ from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.evaluation.verdict import Verdict, classes_too_rare, clearly_harmful, conclude
 from ecoval_core.runs.fitting import Rows, fit_values, make_estimator, rows_to_value
 from ecoval_core.runs.opened import Opened, load_opened
-from ecoval_core.runs.own_model import NOT_KEPT, OwnModel, own_model_key
+from ecoval_core.runs.stored_models import NOT_KEPT, OwnModel, own_model_key
 from ecoval_core.tables import Split, Table
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
@@ -193,12 +193,10 @@ class Run:
     @property
     def inputs(self) -> Any:
         """What the model is fitted on: `X`, or the columns of the table that a model of its own takes."""
-        return self.X if self.own_model is None else self.own_inputs(self.ids)
+        return self._inputs(self.X, self.ids)
 
-    def own_inputs(self, ids: NDArray[np.int64]) -> Any:
-        """Return what a model of its own takes of some rows."""
-        assert self.own_model is not None  # noqa: S101 - for the type checker
-        return self.own_model.inputs(self.table.frame.loc[ids])
+    def _inputs(self, X: NDArray[np.float64], ids: NDArray[np.int64]) -> Any:
+        return X if self.own_model is None else self.own_model.inputs(self.table.frame.loc[ids])
 
     def test_rows(self) -> tuple[Any, NDArray]:
         """Return inputs and targets of the test rows; raise ValueError, for the user, without any."""
@@ -208,9 +206,7 @@ class Run:
                 "These values came without test rows, on which curves and effects are measured: give some to "
                 "show(..., test=frame)."
             )
-        return split.X_test if self.own_model is None else self.own_inputs(
-            split.ids_test
-        ), split.y_test
+        return self._inputs(split.X_test, split.ids_test), split.y_test
 
     @property
     def class_labels(self) -> pd.Series | None:
@@ -244,7 +240,7 @@ def load_run(workspace: Workspace, key: str, opened_key: str, settings: Settings
 
 
 def value_split(opened: Opened, settings: Settings, **watch: Any) -> Run:
-    """Value the rows of an opened table; `watch` is passed to :func:`fit_values`."""
+    """Value the rows of an opened table; `watch` goes to :func:`fit_values`."""
     started = time.perf_counter()
     fitted = fit_values(opened.split, settings, **watch)
     spec = RunSpec(table=opened.spec.table, split=opened.spec.split, settings=settings)

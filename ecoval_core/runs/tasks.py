@@ -21,9 +21,8 @@ from pydantic import BaseModel, TypeAdapter
 from ecoval_core.models.parallel import Progress
 from ecoval_core.runs.fitting import fit_values
 from ecoval_core.runs.opened import Opened, load_frame, load_opened
-from ecoval_core.runs.own_model import MAX_MODEL_BYTES
 from ecoval_core.runs.run import Run, load_run
-from ecoval_core.tables import Split
+from ecoval_core.runs.stored_models import load_models, save_models
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.workspace.schema import Settings, key_of
@@ -157,10 +156,6 @@ class Work:
             raise ValueError("The table of this work is no longer in the workspace: open it again.")
         return found
 
-    def split(self, split: str) -> Split:
-        """Return the split of an opened table by its key."""
-        return self.opened(split).split
-
     def frame(self, digest: str) -> pd.DataFrame:
         """Return a frame by its digest."""
         found = load_frame(self.workspace, digest)
@@ -184,42 +179,13 @@ class Work:
 
     def fitted(self, run: Run) -> EcoVal | CrossValuation:
         """Return the models of a run at its weight: those that were kept, or the same ones fitted again."""
-        key = key_of("models", run.key)
-        fitted = load_models(self.workspace.load(key, np.ndarray))
+        fitted = load_models(self.workspace, run.key)
         if fitted is None:
             if run.own_model is not None:
                 raise ValueError(
                     "New rows need the models of these values, which could not be kept: value them in the "
                     "notebook with value_samples."
                 )
-            settings = run.settings
-            fitted = fit_values(run.split, settings, progress=self.report)
-            self.save_models(run.key, fitted)
+            fitted = fit_values(run.split, run.settings, progress=self.report)
+            save_models(self.workspace, run.key, fitted)
         return fitted.reweight(run.settings.extrinsic_weight)
-
-    def save_models(self, key: str, fitted: EcoVal | CrossValuation) -> None:
-        """Keep the models of a run for new rows, where skops knows them and they are small."""
-        # Not before it is needed: skops imports all of scikit-learn.
-        import skops.io
-
-        try:
-            content = skops.io.dumps(fitted)
-        except Exception:  # an estimator that skops cannot write is fitted again when it is needed
-            return
-        if len(content) <= MAX_MODEL_BYTES:
-            array = np.frombuffer(content, np.uint8)
-            self.workspace.save(key_of("models", key), "models", array, owner=key)
-
-
-def load_models(content: np.ndarray | None) -> EcoVal | CrossValuation | None:
-    """Return models that this workspace kept; None if they cannot be read, with another scikit-learn say."""
-    if content is None:
-        return None
-    import skops.io
-
-    try:
-        data = content.tobytes()
-        loaded: EcoVal = skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
-    except Exception:
-        return None
-    return loaded

@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
 CONNECT_SECONDS = 3
 # Within it lost workers may be replaced, and the run goes on.
 PATIENCE_SECONDS = 20.0
 _POLL_SECONDS = 1.0
 
 
-def _same(data: T) -> T:
+def _same(data: Any) -> Any:
     return data
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Any
 from uuid import uuid4
 
 from ecoval_core.runs.tasks import Task
-from ecoval_core.work.worker import Worker, WorkerLost
+from ecoval_core.work.worker import Worker
 
 # Starts the process that does a job.
 Start = Callable[["Job"], Worker]
@@ -204,20 +205,16 @@ class Jobs:
 
     def _line(self, queue: list[Job]) -> list[Job]:
         """Put queued jobs in the order in which they will begin."""
-        under_way: dict[str, int] = {}
-        for job in self._running:
-            for visitor in job.visitors:
-                under_way[visitor] = under_way.get(visitor, 0) + 1
+        under_way = Counter(visitor for job in self._running for visitor in job.visitors)
         line, rest = [], list(queue)
         while rest:
             # Ties go to the job that came first.
             following = min(
-                rest, key=lambda job: min((under_way.get(v, 0) for v in job.visitors), default=0)
+                rest, key=lambda job: min((under_way[v] for v in job.visitors), default=0)
             )
             rest.remove(following)
             line.append(following)
-            for visitor in following.visitors:
-                under_way[visitor] = under_way.get(visitor, 0) + 1
+            under_way.update(following.visitors.keys())
         return line
 
     def _may_start(self, job: Job) -> bool:
@@ -237,39 +234,28 @@ class Jobs:
                 threading.Thread(target=self._do, args=(job,), daemon=True).start()
 
     def _do(self, job: Job) -> None:
-        state, error = JobState.ERROR, None
         try:
             job._worker = worker = self._start(job)
             if job._is_cancelled:
                 worker.kill()
             try:
-                self._listen(job, worker)
-                state = JobState.DONE
+                error = _listen(job, worker)
             finally:
                 worker.kill()
                 worker.close()
         except Exception as raised:
-            error = _sentence(job, raised)
+            _log.exception("%s could not be started", job.label)
+            error = f"{job.label} could not be started ({type(raised).__name__}: {raised})."
         with self._lock:
             # What is finished is finished, whoever cancelled in its last moment.
-            if state != JobState.DONE and job._is_cancelled:
+            state = JobState.DONE if error is None else JobState.ERROR
+            if error is not None and job._is_cancelled:
                 state, error = JobState.CANCELLED, None
             job.error, job._worker, job._ended_at = error, None, time.monotonic()
             job.state = state
             self._running.remove(job)
             self._start_next()
         self._tell(job)
-
-    def _listen(self, job: Job, worker: Worker) -> None:
-        for message in worker.messages(job.task.limits.seconds):
-            if "progress" in message:
-                job.report(*message["progress"])
-            elif "error" in message:
-                raise _Failed(message["error"], message.get("sentence", ""))
-            else:
-                job.result, job.trouble = message["done"], message["trouble"]
-                return
-        raise WorkerLost
 
     def _tell(self, job: Job) -> None:
         try:
@@ -296,25 +282,26 @@ def job_key(task: Task, context: dict[str, Any]) -> str:
     return f"{context['root']} {task.key}"
 
 
-class _Failed(Exception):  # noqa: N818 - what a worker said
-    """A worker's last words: the kind of its error, and the first line of it."""
-
-
-def _sentence(job: Job, error: Exception) -> str:
+def _listen(job: Job, worker: Worker) -> str | None:
+    """Note what a worker says until it ends; return what went wrong in one sentence, None if nothing did."""
     limits, label, advice = job.task.limits, job.label, job.task.definition.advice
-    if isinstance(error, TimeoutError):
+    try:
+        for message in worker.messages(limits.seconds):
+            if "progress" in message:
+                job.report(*message["progress"])
+                continue
+            kind = message.get("error")
+            if kind is None:
+                job.result, job.trouble = message["done"], message["trouble"]
+                return None
+            if kind == "memory":
+                return f"{label} needs more memory than the {limits.megabytes:,.0f} MB it may take: {advice}"
+            if kind == "sentence":
+                return str(message["sentence"])
+            return f"{label} failed unexpectedly ({kind}: {message['sentence'] or 'no message'})."
+    except TimeoutError:
         return f"{label} was stopped after {limits.seconds / 60:.3g} minutes, the limit: {advice}"
-    if isinstance(error, WorkerLost):
-        return (
-            f"{label} ended without a result: its process was stopped from outside, or took more time or "
-            f"memory than it may ({limits.megabytes:,.0f} MB): {advice}"
-        )
-    if isinstance(error, _Failed):
-        kind, sentence = error.args
-        if kind == "memory":
-            return f"{label} needs more memory than the {limits.megabytes:,.0f} MB it may take: {advice}"
-        if kind == "sentence":
-            return str(sentence)
-        return f"{label} failed unexpectedly ({kind}: {sentence or 'no message'})."
-    _log.error("%s could not be started", label, exc_info=error)
-    return f"{label} could not be started ({type(error).__name__}: {error})."
+    return (
+        f"{label} ended without a result: its process was stopped from outside, or took more time or "
+        f"memory than it may ({limits.megabytes:,.0f} MB): {advice}"
+    )

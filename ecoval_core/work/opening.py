@@ -13,7 +13,6 @@ from ecoval_core.files import read
 from ecoval_core.files.header import USUAL, Reading
 from ecoval_core.runs import archive
 from ecoval_core.runs.opened import (
-    Opened,
     complete_split,
     describe_table,
     save_frame,
@@ -46,10 +45,15 @@ KEEP_FEWER = "keep fewer rows or columns, or save it as Parquet."
 @task("Reading {name}", quick=True, is_kept=False, limits=READING, advice=KEEP_FEWER)
 def read_file(work: Work, upload: str, name: str) -> dict[str, Any]:
     """Read an uploaded file; "frame" is the digest of its cells."""
+    return {"frame": _read(work, upload, name)}
+
+
+def _read(work: Work, upload: str, name: str) -> str:
+    """Keep the cells of an uploaded file, and return their digest."""
     frame = read.read_frame(work.uploads / upload, name)
     digest = content_digest(frame)
     save_frame(work.workspace, frame, digest)
-    return {"frame": digest, "n_rows": len(frame)}
+    return digest
 
 
 @task("Opening {name}", quick=True, is_kept=False, limits=READING, advice=KEEP_FEWER)
@@ -84,22 +88,21 @@ def open_table(
     save_frame(work.workspace, frame, content)
     work.workspace.save(suggestions_key(content), "suggestions", list(suggested), owner=content)
     fixed = clean(frame, fixes)
+    target = target or detect_target(fixed)
     try:
         if left_out:
             excluded = suggest_exclusions(fixed, target) | dict(left_out)
-        split = _with_files(work, split, own or {})
-        target = target or detect_target(fixed)
+        if own:
+            split = _with_files(work, split, own)
         reserved = split.rule.reserved(target)
-        if excluded is None or _are_stale(excluded, reserved):
-            suggested_out = suggest_exclusions(fixed, target)
+        if excluded is None:
+            excluded = suggest_exclusions(fixed, target)
+        else:
             # A column that splits no longer is a feature again, unless something else keeps it out.
-            stays = {c: why for c, why in (excluded or {}).items() if why not in SPLIT_REASONS}
-            excluded = (
-                suggested_out
-                if excluded is None
-                else stays
-                | {c: why for c, why in suggested_out.items() if c in excluded and c not in stays}
-            )
+            free = {c for c, why in excluded.items() if why in SPLIT_REASONS and c not in reserved}
+            again = suggest_exclusions(fixed, target) if free else {}
+            excluded = {c: why for c, why in excluded.items() if c not in free}
+            excluded |= {c: why for c, why in again.items() if c in free}
         excluded = dict(excluded) | reserved
         split = complete_split(split, fixed)
         table = make_table(fixed, name, target, task, excluded)
@@ -110,36 +113,21 @@ def open_table(
     except ValueError as error:
         columns = [str(column) for column in frame.columns]
         # Neither another target nor other columns mend a split.
-        if (
-            own
-            or split.rule != RANDOM
-            or len(frame) < MIN_ROWS
-            or len(columns) < 2
-            or len(set(columns)) < len(columns)
-        ):
+        if own or split.rule != RANDOM or len(frame) < MIN_ROWS or len(columns) < 2:
             raise
         # Cleaning may be what lets it open: three spellings of a class make a class that is too small.
         offered = [one for one in suggested if one not in fixes]
         return {
             "refusal": str(error), "frame": content, "columns": columns,
-            "target": target or _guess_target(fixed), "suggested": plain(offered),
-            "reading": plain(reading),
+            "target": target, "suggested": plain(offered), "reading": plain(reading),
         }  # fmt: skip
-
-
-def _are_stale(excluded: Mapping[str, str], reserved: Mapping[str, str]) -> bool:
-    return any(why in SPLIT_REASONS and c not in reserved for c, why in excluded.items())
 
 
 def _with_files(work: Work, split: SplitSpec, own: Mapping[str, tuple[str, str]]) -> SplitSpec:
     """Return a split whose validation or test rows are in files that were uploaded."""
-    if not own:
-        return split
     files: dict[str, Any] = {part: file.model_dump() for part, file in split.files.items()}
     for part, (upload, name) in own.items():
-        frame = read.read_frame(work.uploads / upload, name)
-        files[part] = {"name": name, "content": content_digest(frame)}
-        save_frame(work.workspace, frame, files[part]["content"])
+        files[part] = {"name": name, "content": _read(work, upload, name)}
     more = {"kind": "files", "column": None, "words": {}, **files}
     return SplitSpec.model_validate(split.model_dump() | more)
 
@@ -178,19 +166,11 @@ def hints_key(content: str, target: str) -> str:
 
 def _open(work: Work, spec: OpenSpec, table: Any) -> dict[str, Any]:
     files = {part: work.frame(file.content) for part, file in spec.split.files.items()}
-    split = split_table(table, spec.split, files, spec.table.fixes)
-    opened = Opened(spec.key, spec, split)
+    opened = split_table(table, spec, files)
     save_opened(work.workspace, opened)
     key, hints = hints_key(table.content, table.target), suggest_splits(table.frame, table.target)
     work.workspace.save(key, "hints", hints, owner=table.content)
     return {"split": opened.key}
-
-
-def _guess_target(frame: pd.DataFrame) -> str:
-    try:
-        return detect_target(frame)
-    except ValueError:
-        return str(frame.columns[-1])
 
 
 @task("Importing {name}", quick=True, is_kept=False, limits=IMPORTING, advice="export fewer rows.")

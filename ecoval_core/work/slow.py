@@ -47,6 +47,7 @@ from ecoval_core.runs.fitting import (
 )
 from ecoval_core.runs.opened import fix_second_file
 from ecoval_core.runs.run import Run, Values, values_of
+from ecoval_core.runs.stored_models import save_models
 from ecoval_core.runs.tasks import Task, Work, plain, task
 from ecoval_core.tables.match import Matched, match_columns
 from ecoval_core.tables.prepare import vectorise_new
@@ -74,7 +75,7 @@ def value(work: Work, key: str, split: str, settings: Settings) -> Values:
     started = time.perf_counter()
     fitted = fit_values(opened.split, settings, progress=work.report)
     seconds = time.perf_counter() - started
-    work.save_models(key, fitted)
+    save_models(work.workspace, key, fitted)
     return values_of(fitted, seconds)
 
 
@@ -87,7 +88,7 @@ def value_run(record: RunRecord) -> Task:
 @task("Timing a few fits", quick=True, is_kept=False)
 def timing(work: Work, split: str, settings: Settings) -> float:
     """Estimate the seconds that a valuation will take."""
-    return estimate_run(work.split(split), settings)
+    return estimate_run(work.opened(split).split, settings)
 
 
 @task("Repeating the valuation", refits=True)
@@ -101,12 +102,12 @@ def repeats(work: Work, run: str) -> list[Values]:
         parts = of.split.X_train, of.split.y_train, of.split.X_val, of.split.y_val
         found = repeat_value(ecoval, *parts, n_repeats=N_REPEATS, progress=work.report)
         return [values_of(one) for one in found.estimators]
-    monitor = Monitor(work.report, None)
+    monitor = Monitor(work.report)
     made = []
     for repeat in range(N_REPEATS):
         ecoval.set_params(random_state=of.settings.random_state + 1 + repeat)
         watch = monitor.part(repeat, N_REPEATS)
-        made.append(values_of(fit_rows(ecoval, of.split, of.settings.every_row, progress=watch)))
+        made.append(values_of(fit_rows(ecoval, of.split, of.settings.every_row, watch)))
     return made
 
 
@@ -125,13 +126,8 @@ class Curves:
 
 @task("Measuring the curves", refits=True)
 def curves(
-    work: Work,
-    run: str,
-    *,
-    weight: float = 0.0,
-    balanced: bool = False,
-    baseline: str | None = None,
-) -> Curves:
+    work: Work, run: str, *, weight: float = 0.0, balanced: bool = False, baseline: str | None = None
+) -> Curves:  # fmt: skip
     """Remove rows of a run in the order of their values at a weight, or of a baseline, and score refits."""
     of, started = work.run(run, weight), time.perf_counter()
     frame = removal_curves(
@@ -185,7 +181,7 @@ def change_effect(
 @task("Computing the UMAP projection")
 def umap(work: Work, split: str, *, every_row: bool = False) -> NDArray[np.float32]:
     """Project the rows that a run values to two dimensions."""
-    return umap_projection(rows_to_value(work.split(split), every_row).X, random_state=0)
+    return umap_projection(rows_to_value(work.opened(split).split, every_row).X, random_state=0)
 
 
 # --- Beside other methods and runs ----------------------------------------------------------
@@ -201,14 +197,12 @@ def baseline(work: Work, run: str, method: str) -> NDArray[np.float64]:
 def baseline_timing(work: Work, run: str, method: str) -> float:
     """Estimate the seconds that another method takes on the rows of a run, by its first steps."""
     of = work.run(run)
-    split, more = of.split, _options(of)
-    if not isinstance(of.ecoval, CrossValuation):
-        rows = of.make_estimator(), of.X, of.y, split.X_val, split.y_val
-        return estimate_baseline_seconds(method, *rows, **more)
-    n_folds = len(np.unique(of.ecoval.fold_[of.ecoval.fold_ >= 0]))
-    held = of.ecoval.fold_ == 0
-    rows = of.make_estimator(), of.X[~held], of.y[~held], of.X[held], of.y[held]
-    return estimate_baseline_seconds(method, *rows, n_folds=n_folds, **more)
+    rows, options = (of.X, of.y, of.split.X_val, of.split.y_val), _options(of)
+    if isinstance(of.ecoval, CrossValuation):
+        fold = of.ecoval.fold_
+        held, options["n_folds"] = fold == 0, len(np.unique(fold[fold >= 0]))
+        rows = of.X[~held], of.y[~held], of.X[held], of.y[held]
+    return estimate_baseline_seconds(method, of.make_estimator(), *rows, **options)
 
 
 def _options(of: Run) -> dict[str, Any]:
@@ -223,20 +217,20 @@ def _baseline(work: Work, of: Run, method: str) -> NDArray[np.float64]:
     found = work.workspace.load(baseline(of.key, method).key, np.ndarray)
     if found is not None:
         return found
-    split, settings = of.split, of.settings
-    if not len(split.y_val) and not isinstance(of.ecoval, CrossValuation):
+    split, model = of.split, of.make_estimator()
+    more = _options(of) | {"progress": work.report}
+    if of.settings.every_row:
+        rows, folds = rows_in_folds(split)
+        if folds is not None:
+            found = cross_baseline_values(method, model, rows.X, rows.y, folds=folds, **more)
+            return found[np.isin(rows.ids, of.ids)]
+    if isinstance(of.ecoval, CrossValuation):
+        return cross_baseline_values(method, model, of.inputs, of.y, of.ecoval.fold_, **more)
+    if not len(split.y_val):
         raise ValueError(
             "Other methods need the validation rows, and these values came without them: compare with values "
             "of cross_value, or open the table itself."
         )
-    more = _options(of) | {"progress": work.report}
-    model = of.make_estimator()
-    if isinstance(of.ecoval, CrossValuation):
-        rows, folds = rows_in_folds(split) if settings.every_row else (None, None)
-        if rows is not None and folds is not None:
-            found = cross_baseline_values(method, model, rows.X, rows.y, folds=folds, **more)
-            return found[np.isin(rows.ids, of.ids)]
-        return cross_baseline_values(method, model, of.inputs, of.y, of.ecoval.fold_, **more)
     return baseline_values(method, model, of.X, of.y, split.X_val, split.y_val, **more)
 
 
@@ -291,31 +285,18 @@ def _match(work: Work, of: Run, frame: str, name: str) -> tuple[Matched, Any]:
     return matched, vectorise_new(of.split, matched.frame)
 
 
-def value_matched(fitted: Any, matched: Matched, X: Any) -> pd.DataFrame:
-    """Value the rows that have a usable label, those to acquire first on top."""
-    if len(matched.ids):
-        return value_new(fitted, _safe_indexing(X, matched.ids), matched.labels, matched.ids)
-    # Of one row that is made up, for the columns alone.
-    return value_new(fitted, _safe_indexing(X, [0]), np.asarray(fitted.suggested_labels_[:1])).iloc[
-        :0
-    ]
-
-
 @task("Valuing {name}", refits=True)
 def new_rows(work: Work, run: str, frame: str, name: str, *, weight: float = 0.0) -> NewRows:
     """Value the labelled rows of a second file by a run, and rank those without a label by doubt."""
     of = work.run(run, weight)
     matched, X = _match(work, of, frame, name)
-    fitted = work.fitted(of)
-    valued, blank = value_matched(fitted, matched, X), matched.unlabelled_ids
-    doubts = (
-        rank_unlabelled(fitted, _safe_indexing(X, blank), blank) if len(blank) else pd.DataFrame()
-    )
-    counts = {
-        "n_rows": matched.n_rows, "n_valued": len(valued), "n_unlabelled": len(doubts),
-        "n_unknown": len(matched.unknown_labels), "n_repeated": len(matched.repeated_ids),
-        "has_target": int(matched.has_target),
-    }  # fmt: skip
+    fitted, ids, blank = work.fitted(of), matched.ids, matched.unlabelled_ids
+    valued = doubts = pd.DataFrame()
+    if len(ids):
+        valued = value_new(fitted, _safe_indexing(X, ids), matched.labels, ids)
+    if len(blank):
+        doubts = rank_unlabelled(fitted, _safe_indexing(X, blank), blank)
+    counts = {"n_rows": matched.n_rows, "n_valued": len(valued), "n_unlabelled": len(doubts)}
     return NewRows(valued, doubts, counts, list(matched.notes), list(matched.warnings))
 
 
@@ -336,24 +317,14 @@ def acquisition(work: Work, run: str, frame: str, name: str, *, weight: float = 
         raise ValueError(
             "None of the new rows has a label that the model knows, so nothing can be measured."
         )
-    valued = value_matched(work.fitted(of), matched, X).loc[matched.ids]
+    added, seed = (_safe_indexing(X, matched.ids), matched.labels), of.settings.random_state
+    valued = value_new(work.fitted(of), *added, matched.ids).loc[matched.ids]
     orders = {RECOMMENDED: valued["priority"].to_numpy(), BY_VALUE: valued["value"].to_numpy()}
-    added = _safe_indexing(X, matched.ids), matched.labels
-    test = of.test_rows()
-    seed = of.settings.random_state
+    rows = of.make_estimator(), of.inputs, of.y, *added, *of.test_rows()
     found = acquisition_curves(
-        of.make_estimator(), of.inputs, of.y, *added, *test, orders, n_random=N_RANDOM, random_state=seed,
-        progress=work.report,
-    )  # fmt: skip
-    of_all = measure_addition(
-        of.make_estimator(),
-        of.inputs,
-        of.y,
-        *added,
-        *test,
-        random_state=seed,
-        balanced=of.settings.balanced,
+        *rows, orders, n_random=N_RANDOM, random_state=seed, progress=work.report
     )
+    of_all = measure_addition(*rows, random_state=seed, balanced=of.settings.balanced)
     n_refits = count_additions(len(orders), n_random=N_RANDOM)
     return Acquisition(Curves(found, n_refits, time.perf_counter() - started), of_all)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -35,10 +35,6 @@ PATIENCE = 10
 Message = dict[str, Any]
 
 
-class WorkerLost(Exception):  # noqa: N818 - an event, not an error of the caller's
-    """The worker ended without a last message."""
-
-
 class Worker:
     """A process that does one task; made by :meth:`ForkServer.fork`."""
 
@@ -49,23 +45,16 @@ class Worker:
         self._lock = threading.Lock()
         self._killed = False
 
-    def request(
-        self, task: str, arguments: dict[str, Any], context: dict[str, Any],
-        *, megabytes: float | None = None, cpu_seconds: int | None = None, patient: bool = False,
-    ) -> None:  # fmt: skip
-        """Send the task; a patient one lets whoever waits for a page go first."""
-        work = {
-            "task": task, "arguments": arguments, "context": context, "megabytes": megabytes,
-            "cpu_seconds": cpu_seconds, "patient": patient,
-        }  # fmt: skip
+    def request(self, **work: Any) -> None:
+        """Send what to do: task, arguments, context, megabytes, cpu_seconds and whether it is patient."""
         with contextlib.suppress(ConnectionError):
             self._channel.sendall(json.dumps(work).encode() + b"\n")
 
-    def messages(self, seconds: float | None = None) -> Iterator[Message]:
+    def messages(self, seconds: float) -> Iterator[Message]:
         """Yield what the worker says until it ends; raise TimeoutError after so many seconds of work."""
-        deadline: float | None = None
+        deadline = math.inf
         while True:
-            if deadline is not None:
+            if deadline < math.inf:
                 self._channel.settimeout(max(0.01, deadline - time.monotonic()))
             try:
                 line = self._lines.readline()
@@ -76,7 +65,7 @@ class Worker:
             message = json.loads(line)
             if "pid" in message:
                 # Whatever the fork server still had to import is not charged to the work.
-                deadline = None if seconds is None else time.monotonic() + seconds
+                deadline = time.monotonic() + seconds
                 with self._lock:
                     self._pid = message["pid"]
                 if self._killed:
@@ -110,78 +99,66 @@ class ForkServer:
 
     def __init__(self, *prepare: str) -> None:
         self._prepare = prepare
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
-    def start(self) -> None:
-        """Start the process, without waiting for its imports."""
+    def start(self) -> socket.socket:
+        """Start the process, if it does not run, without waiting for its imports; return its channel."""
         with self._lock:
-            self._start()
-
-    def _start(self) -> socket.socket:
-        if self._control is not None and self._process is not None and self._process.poll() is None:
+            if self._control is not None and self._process and self._process.poll() is None:
+                return self._control
+            self.stop()
+            self._control, theirs = socket.socketpair()
+            # Found on any path that this process found it on, whatever its working directory.
+            path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
+            with theirs:
+                self._process = subprocess.Popen(  # noqa: S603 - our own module
+                    [sys.executable, "-m", __spec__.name, str(theirs.fileno()), *self._prepare],
+                    pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True,
+                    env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": path},
+                )  # fmt: skip
             return self._control
-        self._stop()
-        ours, theirs = socket.socketpair()
-        # Found on any path that this process found it on, whatever its working directory.
-        path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", __spec__.name, str(theirs.fileno()), *self._prepare],
-                pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True,
-                env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": path},
-            )  # fmt: skip
-        self._control = ours
-        return ours
 
     def fork(self) -> Worker:
         """Return a new worker."""
         ours, theirs = socket.socketpair()
         with theirs, self._lock:
             try:
-                socket.send_fds(self._start(), [b"f"], [theirs.fileno()])
+                socket.send_fds(self.start(), [b"f"], [theirs.fileno()])
             except OSError:
-                self._stop()
-                socket.send_fds(self._start(), [b"f"], [theirs.fileno()])
+                self.stop()
+                socket.send_fds(self.start(), [b"f"], [theirs.fileno()])
         return Worker(ours)
 
     def stop(self) -> None:
         """End the process; its workers end with their channels."""
         with self._lock:
-            self._stop()
-
-    def _stop(self) -> None:
-        if self._control is not None:
-            self._control.close()
-            self._control = None
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
+            if self._control is not None:
+                self._control.close()
+                self._control = None
+            if self._process is not None:
                 self._process.kill()
-            self._process.wait()
-            self._process = None
+                self._process.wait()
+                self._process = None
 
 
 # --- In the other process -------------------------------------------------------------------
 
 
-def _limit(megabytes: float | None, cpu_seconds: int | None) -> None:
+def _limit(megabytes: float, cpu_seconds: int | None) -> None:
     """Limit this process; memory is limited on Linux alone, where it can be counted from here on."""
     import resource
 
     if cpu_seconds is not None:
-        used = sum(os.times()[:2])
-        limit = int(used) + cpu_seconds + 1
+        limit = int(time.process_time()) + cpu_seconds + 1
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
-    if megabytes is None:
-        return
     status = Path("/proc/self/status")
-    if not status.exists():
-        return
-    lines = status.read_text(encoding="ascii").splitlines()
-    held = next(int(line.split()[1]) for line in lines if line.startswith("VmData:"))
-    limit = held * 1024 + int(megabytes * 2**20)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    if status.exists():
+        lines = status.read_text(encoding="ascii").splitlines()
+        held = next(int(line.split()[1]) for line in lines if line.startswith("VmData:"))
+        limit = held * 1024 + int(megabytes * 2**20)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _end_with(channel: socket.socket) -> None:
@@ -202,12 +179,10 @@ def _serve(channel: socket.socket) -> None:
             channel.sendall(json.dumps(message).encode() + b"\n")
 
     say({"pid": os.getpid()})
-    line = b""
-    while not line.endswith(b"\n"):
-        piece = channel.recv(2**16)
-        if not piece:
-            return
-        line += piece
+    with channel.makefile("rb") as lines:
+        line = lines.readline()
+    if not line.endswith(b"\n"):
+        return
     work = json.loads(line)
     threading.Thread(target=_end_with, args=(channel,), daemon=True).start()
     latest = 0.0
@@ -228,38 +203,18 @@ def _serve(channel: socket.socket) -> None:
         say(perform(work["task"], work["arguments"], work["context"], report))
     except MemoryError:
         say({"error": "memory"})
-    except ValueError as error:
-        text = str(error).strip()
-        first = text.splitlines()[0] if text else ""
-        if not first:
-            traceback.print_exc()
-        say({"error": "sentence" if first else "ValueError", "sentence": first})
     except Exception as error:
-        traceback.print_exc()
         first = (str(error).strip().splitlines() or [""])[0]
-        say({"error": type(error).__name__, "sentence": first})
+        is_for_user = isinstance(error, ValueError) and first
+        if not is_for_user:
+            traceback.print_exc()
+        say({"error": "sentence" if is_for_user else type(error).__name__, "sentence": first})
 
 
-@contextlib.contextmanager
-def _ending_with(channel: socket.socket) -> Iterator[None]:
-    """End this process if the other side goes, though it is busy with what cannot be interrupted."""
-    done = threading.Event()
-    closed = select.poll()
-    closed.register(channel, select.POLLHUP | getattr(select, "POLLRDHUP", 0))
-
-    def watch() -> None:
-        while not done.wait(0.2):
-            if closed.poll(0):
-                os._exit(1)
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        # No thread may be left when workers are forked.
-        done.set()
-        watcher.join()
+def _end_without(channel: socket.socket) -> None:
+    """Wait for the first request; end this process, busy as it is, if the other side goes before."""
+    if not channel.recv(1, socket.MSG_PEEK):
+        os._exit(1)
 
 
 def _main() -> None:
@@ -268,12 +223,15 @@ def _main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     import importlib
 
-    with _ending_with(control):
-        for module in PRELOADED:
-            importlib.import_module(module)
-        for function in sys.argv[2:]:
-            module, _, name = function.partition(":")
-            getattr(importlib.import_module(module), name)()
+    watcher = threading.Thread(target=_end_without, args=(control,), daemon=True)
+    watcher.start()
+    for module in PRELOADED:
+        importlib.import_module(module)
+    for function in sys.argv[2:]:
+        module, _, name = function.partition(":")
+        getattr(importlib.import_module(module), name)()
+    # No thread may be left when workers are forked.
+    watcher.join()
     while True:
         order, handles, _, _ = socket.recv_fds(control, 1, 1)
         if not order:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import sqlite3
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import uuid4
@@ -17,8 +17,6 @@ from ecoval_core.workspace.workspace import Workspace
 RunState = Literal["started", "cancelled", "error", "done", "missing"]
 VALUES_GONE = "Its values are no longer kept: value the rows again."
 TABLE_GONE = "Its table is no longer kept: load the file again."
-# A deleted run can be restored for so long.
-UNDO_SECONDS = 7 * 24 * 3600
 MAX_NAME, MAX_NOTE, MAX_REVIEWS = 200, 10_000, 500
 
 
@@ -127,15 +125,13 @@ def start_run(
 
 def note_end(workspace: Workspace, key: str, state: RunState, error: str | None) -> None:
     """Note how a valuation ended that has no result."""
-    query = "UPDATE runs SET state = ?, error = ? WHERE key = ?"
-    workspace.read(lambda store: store.rows(query, state, error, key))
+    workspace.rows("UPDATE runs SET state = ?, error = ? WHERE key = ?", state, error, key)
 
 
 def list_runs(workspace: Workspace, *, deleted: bool = False, search: str = "") -> list[RunRecord]:
     """Return the runs that have every word of `search`, the latest first."""
     which = "IS NOT NULL" if deleted else "IS NULL"
-    query = f"{_RUNS} WHERE runs.deleted {which} ORDER BY runs.rowid"
-    rows = itertools.chain(*workspace.read(lambda store: store.rows(query)))
+    rows = workspace.rows(f"{_RUNS} WHERE runs.deleted {which} ORDER BY runs.rowid")
     found = {row["id"]: _record(workspace, row) for row in rows}
     words = search.casefold().split()
     kept = [run for run in reversed(found.values()) if all(word in _text(run) for word in words)]
@@ -150,8 +146,7 @@ def _text(run: RunRecord) -> str:
 
 def find_run(workspace: Workspace, run_id: str) -> RunRecord | None:
     """Return a run, deleted or not, or None if it is not here."""
-    query = f"{_RUNS} WHERE runs.id = ?"
-    rows = list(itertools.chain(*workspace.read(lambda store: store.rows(query, run_id))))
+    rows = workspace.rows(f"{_RUNS} WHERE runs.id = ?", run_id)
     return _record(workspace, rows[-1]) if rows else None
 
 
@@ -163,44 +158,36 @@ def rename_run(workspace: Workspace, run_id: str, name: str) -> bool:
     wanted = _one_line(name)
     if not wanted:
         raise ValueError("A run needs a name: type at least one letter.")
-    return _change(workspace, run_id, lambda db: {"name": _free_name(db, wanted, run_id)})
+    return _change(
+        workspace, run_id, lambda db: _set(db, run_id, name=_free_name(db, wanted, run_id))
+    )
 
 
 def annotate_run(workspace: Workspace, run_id: str, note: str) -> bool:
     """Give a run a note; return whether the run is here."""
-    return _change(workspace, run_id, lambda _: {"note": note[:MAX_NOTE]})
+    return _change(workspace, run_id, lambda db: _set(db, run_id, note=note[:MAX_NOTE]))
 
 
 def delete_run(workspace: Workspace, run_id: str) -> bool:
-    """Delete a run, which can be restored for a week; return whether it is here."""
-    return _change(workspace, run_id, lambda _: {"deleted": time.time()})
+    """Delete a run, which can be restored; return whether it is here."""
+    return _change(workspace, run_id, lambda db: _set(db, run_id, deleted=time.time()))
 
 
 def restore_run(workspace: Workspace, run_id: str) -> bool:
     """Take a deletion back; return whether the run is here."""
-
-    def restore(db: sqlite3.Connection) -> dict[str, Any]:
-        _restore(db, run_id)
-        return {"deleted": None}
-
-    return _change(workspace, run_id, restore)
+    return _change(workspace, run_id, lambda db: _restore(db, run_id))
 
 
-def purge_deleted(workspace: Workspace, older_than: float = UNDO_SECONDS) -> None:
-    """Forget runs that were deleted so many seconds ago, with their reviews."""
-    query, until = "DELETE FROM runs WHERE deleted < ?", time.time() - older_than
-    workspace.read(lambda store: store.rows(query, until))
-
-
-def _change(workspace: Workspace, run_id: str, columns: Any) -> bool:
-    """Change columns of a run in the store that has it."""
+def _change(
+    workspace: Workspace, run_id: str, change: Callable[[sqlite3.Connection], None]
+) -> bool:
+    """Change a run in the store that has it."""
     for store in workspace.stores():
         try:
             with store.transaction() as db:
                 if db.execute("SELECT id FROM runs WHERE id = ?", (run_id,)).fetchone() is None:
                     continue
-                for name, value in columns(db).items():
-                    db.execute(f"UPDATE runs SET {name} = ? WHERE id = ?", (value, run_id))
+                change(db)
                 return True
         except (OSError, sqlite3.OperationalError) as error:
             reason = reason_of(error, store.root)
@@ -210,11 +197,15 @@ def _change(workspace: Workspace, run_id: str, columns: Any) -> bool:
     return False
 
 
+def _set(db: sqlite3.Connection, run_id: str, **columns: Any) -> None:
+    names = ", ".join(f"{name} = ?" for name in columns)
+    db.execute(f"UPDATE runs SET {names} WHERE id = ?", (*columns.values(), run_id))
+
+
 def _restore(db: sqlite3.Connection, run_id: str) -> None:
     row = db.execute("SELECT name, deleted FROM runs WHERE id = ?", (run_id,)).fetchone()
     if row["deleted"] is not None:
-        name = _free_name(db, row["name"], run_id)
-        db.execute("UPDATE runs SET deleted = NULL, name = ? WHERE id = ?", (name, run_id))
+        _set(db, run_id, deleted=None, name=_free_name(db, row["name"], run_id))
 
 
 def _free_name(db: sqlite3.Connection, wanted: str, run_id: str = "") -> str:
@@ -274,8 +265,7 @@ def find_review(workspace: Workspace, review_id: str) -> KeptReview | None:
 
 def review_updated(workspace: Workspace, review_id: str) -> float:
     """Return when a review was changed last, 0 if it is not here."""
-    query = "SELECT updated FROM reviews WHERE id = ?"
-    rows = itertools.chain(*workspace.read(lambda store: store.rows(query, review_id)))
+    rows = workspace.rows("SELECT updated FROM reviews WHERE id = ?", review_id)
     return max((float(row["updated"]) for row in rows), default=0.0)
 
 
@@ -286,7 +276,7 @@ def latest_review(workspace: Workspace, run_id: str) -> KeptReview | None:
 
 def _find_review(workspace: Workspace, which: str, value: str) -> KeptReview | None:
     query = f"SELECT * FROM reviews WHERE {which} ORDER BY updated DESC, rowid DESC LIMIT 1"
-    rows = itertools.chain(*workspace.read(lambda store: store.rows(query, value)))
+    rows = workspace.rows(query, value)
     # Where the folder can be written again, it has a later one than the temporary folder.
     row = max(rows, key=lambda row: row["updated"], default=None)
     if row is None:

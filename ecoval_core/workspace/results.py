@@ -10,7 +10,7 @@ import io
 import json
 import types
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -32,17 +32,22 @@ def write_result(result: Any) -> bytes:
     """Write a result: frames, arrays, documents and plain values, in dataclasses, tuples, lists and dicts."""
     members: list[tuple[str, bytes]] = []
     manifest = json.dumps(_plain(result, members), allow_nan=True).encode()
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w") as archive:
-        for name, content in [(_MANIFEST, manifest), *members]:
-            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content)
-    return target.getvalue()
+    return write_zip([(_MANIFEST, manifest), *members])
 
 
 def read_result(content: bytes, kind: Any = Any) -> Any:
     """Read what :func:`write_result` wrote, as the type that was written, such as a task's return type."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return _restore(json.loads(archive.read(_MANIFEST)), kind, archive.read)
+
+
+def write_zip(members: Iterable[tuple[str, bytes]], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """Write named members into a zip archive, equal ones into equal bytes."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for name, content in members:
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, compression)
+    return target.getvalue()
 
 
 def _plain(value: Any, members: list[tuple[str, bytes]]) -> Any:
@@ -160,19 +165,14 @@ def _decode(cell: list[Any]) -> Any:
 def _is_plain(cells: pd.Series) -> bool:
     """Tell whether Parquet itself gives back cells: vectors of one kind, bytes, or structs of pictures."""
     present = [cell for cell in cells if cell is not None]
-    if not present:
-        return False
-    if all(type(cell) is bytes for cell in present):
-        return True
-    first = present[0]
-    if isinstance(first, np.ndarray):
-        return first.dtype.kind in "fiu" and all(
-            type(cell) is np.ndarray and cell.ndim == 1 and cell.dtype == first.dtype
-            for cell in present
-        )
+    kinds = {type(cell) for cell in present}
+    if kinds == {np.ndarray}:
+        shapes = {(cell.ndim, cell.dtype) for cell in present}
+        return len(shapes) == 1 and present[0].ndim == 1 and present[0].dtype.kind in "fiu"
+    if kinds != {dict}:
+        return kinds == {bytes}
     return all(
-        type(cell) is dict
-        and set(cell) == {"bytes", "path"}
+        set(cell) == {"bytes", "path"}
         and isinstance(cell["bytes"], (bytes, NoneType))
         and isinstance(cell["path"], (str, NoneType))
         for cell in present
@@ -181,25 +181,22 @@ def _is_plain(cells: pd.Series) -> bool:
 
 def write_frame(frame: pd.DataFrame) -> bytes:
     """Write a frame as Parquet that :func:`read_frame` gives back with the same cells, dtypes and index."""
-    objects = [column for column in frame if frame[column].dtype == object]
-    arrays = {}
-    for column in frame:
+    arrays, objects = {}, []
+    for column, cells in frame.items():
         try:
-            kept = frame[column]
-            if column in objects and _is_plain(kept):
-                objects.remove(column)
-                arrays[column] = pa.array(kept.tolist())
-                continue
-            if column in objects:
-                kept = pd.Series([json.dumps(_encode(cell)) for cell in kept], index=frame.index)
-            arrays[column] = pa.array(kept, from_pandas=True)
+            if cells.dtype != object:
+                arrays[column] = pa.array(cells, from_pandas=True)
+            elif _is_plain(cells):
+                arrays[column] = pa.array(cells.tolist())
+            else:
+                objects.append(column)
+                arrays[column] = pa.array(pd.Series([json.dumps(_encode(cell)) for cell in cells]))
         except (TypeError, ValueError, pa.ArrowException) as error:
             raise ValueError(
                 f"Column {column!r} holds values that cannot be kept ({error}): leave it out of the file, "
                 "or save it as text."
             ) from error
-    is_numbered = frame.index.equals(pd.RangeIndex(len(frame)))
-    if not is_numbered:
+    if not frame.index.equals(pd.RangeIndex(len(frame))):
         arrays[_INDEX] = pa.array(frame.index)
     shown = pa.Schema.from_pandas(frame.drop(columns=objects), preserve_index=False)
     names = {"objects": [str(column) for column in objects], "index": frame.index.name}

@@ -200,16 +200,13 @@ class SplitSpec(Document):
 
     def describe(self) -> str:
         """Say in plain words how rows are split."""
-        how = "at random"
-        if self.kind == "time":
-            how = f"in order of time, by {self.column!r}"
-        elif self.kind == "column":
-            how = f"by the column {self.column!r}"
-        elif self.kind == "given":
-            how = "elsewhere, before their values came"
-        elif self.kind == "files":
-            files = [f"{part} rows from {file.name}" for part, file in self.files.items()]
-            how = join(files)
+        how = {
+            "random": "at random",
+            "time": f"in order of time, by {self.column!r}",
+            "column": f"by the column {self.column!r}",
+            "given": "elsewhere, before their values came",
+            "files": join([f"{part} rows from {one.name}" for part, one in self.files.items()]),
+        }[self.kind]
         if self.groups is not None:
             how += f", rows of the same {self.groups!r} together"
         return how + (f", weighted by {self.weights!r}" if self.weights is not None else "")
@@ -296,10 +293,7 @@ class RunSpec(OpenSpec):
 
 
 def _rules_to_json(rules: PruneList) -> dict[str, Any]:
-    return {
-        "share": rules.share, "threshold": rules.threshold, "picked": sorted(rules.picked),
-        "restored": sorted(rules.restored), "quota": rules.quota,
-    }  # fmt: skip
+    return vars(rules) | {"picked": sorted(rules.picked), "restored": sorted(rules.restored)}
 
 
 Rules = Annotated[PruneList, PlainSerializer(_rules_to_json)]

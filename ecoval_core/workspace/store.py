@@ -48,7 +48,7 @@ _SCHEMA = (
     "BEGIN DELETE FROM reviews WHERE run = old.id; END",
     "",
 )
-_ROW = "key, kind, owner, arguments, summary, bytes, created"
+_ROW = "key, kind, arguments, summary, created"
 FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 _UNWRITABLE = (*FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 
@@ -63,10 +63,8 @@ class Result:
 
     key: str
     kind: str
-    owner: str
     arguments: dict[str, Any]
     summary: dict[str, Any]
-    n_bytes: int
     created: float
 
 
@@ -78,13 +76,11 @@ class Store:
         if not self.path.exists():
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.connect() as db:
-            if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+            if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
                 self._create(db)
             self._check_version(db)
 
     def _create(self, db: sqlite3.Connection) -> None:
-        if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            return
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
         _log_ahead(db)
         # Two servers may start at once on a new folder: whoever waited finds the work done.
@@ -177,9 +173,8 @@ class Store:
 
     def find(self, key: str) -> Result | None:
         """Return a result without its content, or None if it is not here."""
-        with self.connect() as db:
-            row = db.execute(f"SELECT {_ROW} FROM results WHERE key = ?", (key,)).fetchone()
-        return None if row is None else _result(row)
+        rows = self.rows(f"SELECT {_ROW} FROM results WHERE key = ?", key)
+        return _result(rows[0]) if rows else None
 
     def content(self, key: str) -> bytes | None:
         """Return the content of a result and note its use, or None if it is not here."""
@@ -195,27 +190,20 @@ class Store:
     def results_of(self, owner: str, kind: str | None = None) -> list[Result]:
         """Return the results that belong to a run or a split, the latest last."""
         query = f"SELECT {_ROW} FROM results WHERE owner = ? AND kind = coalesce(?, kind) ORDER BY created"
-        with self.connect() as db:
-            return [_result(row) for row in db.execute(query, (owner, kind))]
+        return [_result(row) for row in self.rows(query, owner, kind)]
 
     def remove(self, key: str) -> None:
         """Forget a result, which is then missing and can be made again."""
-        with self.connect() as db:
-            db.execute("DELETE FROM results WHERE key = ?", (key,))
+        self.rows("DELETE FROM results WHERE key = ?", key)
 
     # --- Quota ----------------------------------------------------------------------------
 
-    def used_bytes(self) -> int:
-        """Return the bytes of all results."""
-        with self.connect() as db:
-            return int(db.execute("SELECT coalesce(sum(bytes), 0) FROM results").fetchone()[0])
-
-    def evict(self, n_bytes: int, in_use_seconds: float = IN_USE_SECONDS) -> int:
+    def evict(self, n_bytes: int) -> int:
         """Forget what no run names, the longest unused first, tables last; return the bytes freed.
 
         Models go before all else, those of a run too: they are fitted again when new rows are valued.
         """
-        until, freed = time.time() - max(in_use_seconds, 4 * TOUCH_SECONDS), 0
+        until, freed = time.time() - IN_USE_SECONDS, 0
         with self.transaction() as db:
             runs = db.execute("SELECT key, split, frames FROM runs").fetchall()
             named = {row[name] for row in runs for name in ("key", "split")}
@@ -238,7 +226,8 @@ class Store:
 
     def make_room(self, n_bytes: int, max_bytes: int) -> None:
         """Free what a new result needs within the quota; deleted runs go when nothing else can."""
-        excess = self.used_bytes() + n_bytes - max_bytes
+        used = self.rows("SELECT coalesce(sum(bytes), 0) FROM results")[0][0]
+        excess = used + n_bytes - max_bytes
         while excess > 0:
             freed = self.evict(excess)
             excess -= freed
@@ -255,9 +244,8 @@ class Store:
 
 
 def _result(row: sqlite3.Row) -> Result:
-    found = dict(row)
-    arguments, summary = json.loads(found.pop("arguments")), json.loads(found.pop("summary"))
-    return Result(**found | {"n_bytes": found.pop("bytes")}, arguments=arguments, summary=summary)
+    texts = {name: json.loads(row[name]) for name in ("arguments", "summary")}
+    return Result(**dict(row) | texts)
 
 
 def reason_of(error: Exception, root: Path) -> str:

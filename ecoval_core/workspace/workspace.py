@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import sqlite3
@@ -64,8 +63,8 @@ class Workspace:
     `trouble` says in one sentence why something is not kept beyond the server's end; empty while all is well.
     """
 
-    def __init__(self, root: Path, temporary: Path, *, max_bytes: int | None = None) -> None:
-        self.root, self.temporary, self.max_bytes = root, temporary, max_bytes
+    def __init__(self, root: Path, temporary: Path) -> None:
+        self.root, self.temporary = root, temporary
         self.trouble = ""
         self._stores: dict[Path, Store] = {}
         try:
@@ -96,8 +95,7 @@ class Workspace:
         try:
             store = self._store(self.root)
             if n_bytes:
-                limit = quota_bytes() if self.max_bytes is None else self.max_bytes
-                store.make_room(n_bytes, limit)
+                store.make_room(n_bytes, quota_bytes())
             try:
                 done = work(store)
             except sqlite3.OperationalError as error:
@@ -135,7 +133,11 @@ class Workspace:
                 self._complain(error)
         return found
 
-    def find(self, work: Callable[[Store], T | None]) -> T | None:
+    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        """Execute a statement in each folder and return all of the rows, those of the temporary one last."""
+        return [row for rows in self.read(lambda store: store.rows(query, *values)) for row in rows]
+
+    def _find(self, work: Callable[[Store], T | None]) -> T | None:
         """Return what the temporary folder, where all is newer, or else the folder has; None without it."""
         return next((one for one in reversed(self.read(work)) if one is not None), None)
 
@@ -159,16 +161,16 @@ class Workspace:
 
     def result(self, key: str) -> Result | None:
         """Return a stored result without its content, or None."""
-        return self.find(lambda store: store.find(key))
+        return self._find(lambda store: store.find(key))
 
     def content(self, key: str) -> bytes | None:
         """Return the content of a stored result, or None."""
-        return self.find(lambda store: store.content(key))
+        return self._find(lambda store: store.content(key))
 
     def results_of(self, owner: str, kind: str | None = None) -> list[Result]:
         """Return the results that belong to a run or a split, the latest last."""
         found = self.read(lambda store: store.results_of(owner, kind))
-        return sorted(itertools.chain(*found), key=lambda one: one.created)
+        return sorted((one for of in found for one in of), key=lambda one: one.created)
 
     def load(self, key: str, kind: Any = Any) -> Any | None:
         """Return a result as the type that was saved; None if it is missing or cannot be read."""
@@ -184,7 +186,7 @@ class Workspace:
                 store.remove(key)
                 return None
 
-        return self.derive(key, lambda: self.find(load))
+        return self.derive(key, lambda: self._find(load))
 
     def derive(self, key: Any, make: Callable[[], tuple[int, T] | None]) -> T | None:
         """Return what `make` returns beside its size in bytes, remembered while there is room."""

@@ -105,7 +105,7 @@ class Engine:
         task, limits = job.task, job.task.limits
         worker = (self._map_forks if task.name == "umap" else self._forks).fork()
         worker.request(
-            task.name, task.arguments, job.context, megabytes=limits.megabytes,
+            task=task.name, arguments=task.arguments, context=job.context, megabytes=limits.megabytes,
             cpu_seconds=limits.cpu_seconds, patient=not task.definition.quick,
         )  # fmt: skip
         return worker

@@ -1,4 +1,4 @@
-"""The model that came with values from elsewhere: kept, if it can be, to be fitted again."""
+"""Models in the workspace: those of a run, and the one that came with values from elsewhere."""
 
 from __future__ import annotations
 
@@ -11,10 +11,47 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from ecoval_core.tables import Table
+from ecoval_core.valuation.cross_valuation import CrossValuation
+from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.workspace.schema import key_of
 from ecoval_core.workspace.workspace import Workspace
 
 MAX_MODEL_BYTES = 64 * 2**20
+
+
+def _read(content: NDArray[np.uint8]) -> Any:
+    """Read what skops wrote; it comes from this workspace, into which its user put it."""
+    # Not before it is needed: skops imports all of scikit-learn.
+    import skops.io
+
+    data = content.tobytes()
+    return skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
+
+
+def save_models(workspace: Workspace, key: str, fitted: EcoVal | CrossValuation) -> None:
+    """Keep the models of a run for new rows, where skops knows them and they are small."""
+    import skops.io
+
+    try:
+        content = skops.io.dumps(fitted)
+    except Exception:  # an estimator that skops cannot write is fitted again when it is needed
+        return
+    if len(content) <= MAX_MODEL_BYTES:
+        array = np.frombuffer(content, np.uint8)
+        workspace.save(key_of("models", key), "models", array, owner=key)
+
+
+def load_models(workspace: Workspace, key: str) -> EcoVal | CrossValuation | None:
+    """Return the models of a run; None if they are not here, or cannot be read with this scikit-learn."""
+    content = workspace.load(key_of("models", key), np.ndarray)
+    try:
+        loaded: EcoVal | None = None if content is None else _read(content)
+    except Exception:
+        return None
+    return loaded
+
+
+# --- From elsewhere -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -30,15 +67,8 @@ class OwnModel:
         """Return the model; raise ValueError, for the user, if it was not kept."""
         if self.refusal:
             raise ValueError(self.refusal)
-        # Not before it is needed: skops imports all of scikit-learn.
-        import skops.io
-
-        content = self.content.tobytes()
         try:
-            # It comes from this workspace, into which its user put it.
-            return clone(
-                skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))
-            )
+            return clone(_read(self.content))
         except Exception as error:
             raise ValueError(
                 f"The model that came with these values cannot be loaded here ({error}): what needs it "
