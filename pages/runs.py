@@ -178,7 +178,7 @@ def draw_run(record: RunRecord) -> None:
             icon=":material/delete:",
             on_click=delete,
             args=(record,),
-            help="You can restore it for 7 days.",
+            help="You can restore it from the list of deleted runs.",
         )
 
 
@@ -241,7 +241,9 @@ def draw_deleted(records: list[RunRecord]) -> None:
     last = next((record for record in records if record.id == session.deleted_run), None)
     if last is not None:
         text, button = st.columns([5, 1], vertical_alignment="center")
-        text.info(f"Deleted: {formats.plain(last.name)}. You can restore it for 7 days.")
+        text.info(
+            f"Deleted: {formats.plain(last.name)}. Its values stay here until their space is needed."
+        )
         button.button("Undo", key="undo_delete", on_click=restore, args=(last.id,), width="stretch")
     rest = [record for record in records if record is not last]
     if rest:

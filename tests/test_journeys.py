@@ -5,19 +5,17 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from browser import IN_CHROMIUM, idle, menu, press, running_server, visiting
+from browser import IN_CHROMIUM, idle, menu, press, visiting
 from playwright.sync_api import expect
 
 pytestmark = IN_CHROMIUM
 
 
 @pytest.fixture
-def page(browser, tmp_path):
-    with (
-        running_server(tmp_path) as server,
-        visiting(browser, server.address, viewport={"width": 1280, "height": 800}) as page,
-    ):
-        page.goto(server.address)
+def page(browser, app_server):
+    size = {"width": 1280, "height": 800}
+    with visiting(browser, app_server.address, viewport=size) as page:
+        page.goto(app_server.address)
         yield page
 
 

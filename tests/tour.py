@@ -194,7 +194,7 @@ def run_on(page: Page, server: AppServer, folder: Path) -> Iterator[str]:
     idle(page)
     menu(page, "Runs")
     press(page, "delete_run")
-    expect(page.get_by_text("You can restore it for 7 days")).to_be_visible()
+    expect(page.get_by_text("Its values stay here until their space is needed")).to_be_visible()
     _settle(page)
     _mark_first_row(page, "run_rows")
     yield "runs"
