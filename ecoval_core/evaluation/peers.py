@@ -45,8 +45,8 @@ def random_values(n_samples: int, random_state: int | None = None) -> NDArray[np
 
 def leave_one_out_values(
     estimator: Any, X: ArrayLike, y: ArrayLike, X_val: ArrayLike, y_val: ArrayLike,
-    *, scoring: str | None = None, class_weight: Any = None, n_jobs: int | None = None,
-    random_state: int | None = None, monitor: Monitor | None = None,
+    *, scoring: str | None = None, class_weight: Any = None, random_state: int | None = None,
+    monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
     """Fall of the utility when a row alone is left out: EcoVal's first stage at its finest."""
     problem = _make_problem(
@@ -62,7 +62,7 @@ def leave_one_out_values(
     monitor.step()
     start = full if starts_from_solution(full) else None
     tasks = [delayed(_worth_without)(problem, start, row) for row in range(len(problem.X))]
-    return worth - np.array(list(run_tasks(tasks, n_jobs, monitor)))
+    return worth - np.array(list(run_tasks(tasks, monitor=monitor)))
 
 
 def _utility(problem: Problem, model: Any) -> float:
@@ -93,7 +93,7 @@ def _make_problem(
 
 def data_oob_values(
     X: ArrayLike, y: ArrayLike, *, task: Task = "classification", n_trees: int = N_TREES,
-    n_jobs: int | None = None, random_state: int | None = None, monitor: Monitor | None = None,
+    random_state: int = 0, monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
     """Data-OOB (Kwon and Zou, ICML 2023): how well trees that did not see a row predict its target.
 
@@ -102,11 +102,9 @@ def data_oob_values(
     """
     X, y = np.asarray(X), np.asarray(y)
     is_regression = task == "regression"
-    # A number also for None: what grows later must know which seeds were used before.
-    seed = check_random_state(None).randint(2**31) if random_state is None else random_state
     make = BaggingRegressor if is_regression else BaggingClassifier
     base: Any = DecisionTreeRegressor() if is_regression else DecisionTreeClassifier()
-    bags: Any = make(base, warm_start=True, n_jobs=n_jobs, random_state=seed)
+    bags: Any = make(base, warm_start=True, random_state=random_state)
     variance = float(np.var(y)) or 1.0 if is_regression else 1.0
     total, n_out = np.zeros(len(y)), np.zeros(len(y))
     monitor = monitor or Monitor()
@@ -134,8 +132,8 @@ def data_oob_values(
 
 
 def self_confidence_values(
-    estimator: Any, X: ArrayLike, y: ArrayLike, *, n_jobs: int | None = None,
-    random_state: int | None = None, monitor: Monitor | None = None,
+    estimator: Any, X: ArrayLike, y: ArrayLike, *, random_state: int | None = None,
+    monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
     """Self-confidence (Northcutt et al., JAIR 2021): the probability of the label by the model out of fold.
 
@@ -148,7 +146,7 @@ def self_confidence_values(
     folds = make_folds(identical_rows(X, problem.codes), problem.codes, problem.scale, seed)
     monitor = monitor or Monitor()
     monitor.total = int(folds.max()) + 1
-    output = out_of_fold_output(problem, folds, n_jobs=n_jobs, monitor=monitor)
+    output = out_of_fold_output(problem, folds, monitor=monitor)
     if problem.classes is None:
         return -np.abs(residuals(output, problem.codes, problem.scale)[:, 0])
     return output[np.arange(len(y)), problem.codes]
