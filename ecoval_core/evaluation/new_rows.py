@@ -28,9 +28,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ecoval_core.evaluation.curves import N_DRAWS, by_measure, score_subsets
 from ecoval_core.evaluation.measures import draw_rows
-from ecoval_core.evaluation.pruning import Effect, effect_of
 from ecoval_core.models.catalog import seed_estimator, single_threaded
-from ecoval_core.models.parallel import Monitor, Progress, ShouldStop
+from ecoval_core.models.parallel import Monitor, Progress
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
@@ -103,12 +102,8 @@ def rank_unlabelled(
     return _ranked(frame, doubt, ecoval).drop(columns="cluster")
 
 
-def _folds(ecoval: Any) -> list[EcoVal]:
-    every = ecoval.estimators_ if isinstance(ecoval, CrossValuation) else [ecoval]
-    folds = [one for one in every if isinstance(one, EcoVal)]
-    if len(folds) < len(every):
-        raise ValueError("These values were read back without their models: value the rows again.")
-    return folds
+def _folds(ecoval: EcoVal | CrossValuation) -> list[EcoVal]:
+    return ecoval.estimators_ if isinstance(ecoval, CrossValuation) else [ecoval]
 
 
 def _index(ids: ArrayLike | None, n_rows: int) -> pd.Index:
@@ -153,25 +148,14 @@ def acquisition_curves(
     shares: Sequence[float] = ADDED_SHARES,
     n_random: int = 10,
     random_state: int = 0,
-    n_jobs: int | None = None,
     progress: Progress | None = None,
-    should_stop: ShouldStop | None = None,
 ) -> pd.DataFrame:
     """Every measure while new rows join the training rows, highest priority first and in random orders."""
     X, y, X_new, y_new, X_test, y_test = map(np.asarray, (X, y, X_new, y_new, X_test, y_test))
-    invalid = [share for share in shares if not 0 <= share <= 1]
-    if invalid:
-        raise ValueError(f"A share to add must lie in [0, 1], but one is {invalid[0]}.")
-    if not len(y_new):
-        raise ValueError("There is no new row to add: give rows with a label that the model knows.")
     random = np.random.default_rng(random_state)
-    orders: list[tuple[str, int, NDArray]] = []
-    for name, of in priorities.items():
-        if np.shape(of) != y_new.shape:
-            raise ValueError(
-                f"{name} gives {len(np.asarray(of))} priorities for {len(y_new)} rows."
-            )
-        orders.append((name, 0, np.argsort(-np.asarray(of), kind="stable")))
+    orders = [
+        (name, 0, np.argsort(-np.asarray(of), kind="stable")) for name, of in priorities.items()
+    ]
     orders += [("random", repeat, random.permutation(len(y_new))) for repeat in range(n_random)]
     old = np.arange(len(y))
     steps, subsets = [], []
@@ -182,8 +166,8 @@ def acquisition_curves(
             steps.append((name, repeat, share, n_added))
     scores = score_subsets(
         seed_estimator(estimator, random_state), np.concatenate([X, X_new]),
-        np.concatenate([y, y_new]), X_test, y_test, subsets, n_jobs=n_jobs,
-        draws=draw_rows(len(y_test), random_state, N_DRAWS), monitor=Monitor(progress, should_stop),
+        np.concatenate([y, y_new]), X_test, y_test, subsets,
+        draws=draw_rows(len(y_test), random_state, N_DRAWS), monitor=Monitor(progress),
     )  # fmt: skip
     return by_measure(
         pd.DataFrame(steps, columns=["strategy", "repeat", "share", "n_added"]), scores
@@ -234,16 +218,3 @@ def advantages(curves: pd.DataFrame) -> tuple[Advantage, ...]:
         Advantage(str(strategy), float(score), float(chance.mean()), float(low), float(high))
         for strategy, score in ordered.items()
     )
-
-
-def measure_addition(
-    estimator: Any, X: NDArray, y: NDArray, X_new: NDArray, y_new: NDArray, X_test: NDArray,
-    y_test: NDArray, *, random_state: int = 0, balanced: bool = False,
-) -> Effect:  # fmt: skip
-    """Measure what adding rows does to the test scores, with its uncertainty."""
-    if not len(y_new):
-        raise ValueError("There is no row to add: choose at least one.")
-    return effect_of(
-        estimator, X, y, np.concatenate([X, X_new]), np.concatenate([y, y_new]), X_test, y_test,
-        random_state=random_state, balanced=balanced, where=f"with {len(y_new)} new rows",
-    )  # fmt: skip

@@ -31,7 +31,7 @@ def is_frame(X: Any) -> bool:
     return isinstance(X, pd.DataFrame)
 
 
-def take(X: Any, rows: NDArray) -> Any:
+def take(X: Any, rows: NDArray | slice) -> Any:
     """Return some of the rows."""
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
