@@ -33,7 +33,7 @@ from ecoval_core.models.parallel import Monitor, Progress
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.valuation.scoring import has_probabilities, model_output
+from ecoval_core.valuation.scoring import model_output
 
 ADDED_SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 
@@ -113,13 +113,7 @@ def _index(ids: ArrayLike | None, n_rows: int) -> pd.Index:
 def _mean_output(folds: Sequence[EcoVal], X: NDArray) -> NDArray[np.float64]:
     """Output of the fitted models, the mean over the folds."""
     with single_threaded():
-        outputs = [
-            model_output(
-                one.estimator_, X, getattr(one, "classes_", None),
-                proba=has_probabilities(one.estimator_),
-            )
-            for one in folds
-        ]  # fmt: skip
+        outputs = [model_output(one.estimator_, X, getattr(one, "classes_", None)) for one in folds]
     return np.mean(outputs, axis=0)
 
 

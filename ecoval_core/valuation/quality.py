@@ -33,7 +33,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from ecoval_core.models.catalog import single_threaded
 from ecoval_core.models.parallel import map_rows
-from ecoval_core.valuation.scoring import Scale, agreement, residuals
+from ecoval_core.valuation.scoring import Scale, residuals
 
 N_CONFIDENCE_FOLDS = 5
 JUDGES = ("neighbors", "model", "forest")
@@ -110,7 +110,10 @@ class Pool:
 
     def label_quality(self, pooled: NDArray, codes: NDArray) -> NDArray[np.float64]:
         """Judge given labels by the pooled output."""
-        return agreement(pooled, codes, self.scale, self.spread)
+        if self.scale.task == "classification":
+            return pooled[np.arange(len(codes)), codes]
+        distance = np.abs(residuals(pooled, codes, self.scale)[:, 0])
+        return np.exp(-distance / (2 * 1.4826 * max(self.spread, 1e-12)))
 
     def quality(
         self, pooled: NDArray, codes: NDArray, class_weights: NDArray | None = None
