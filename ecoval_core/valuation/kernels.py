@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import parallel_config
@@ -186,18 +186,6 @@ class Predictions(NamedTuple):
     some: NDArray[np.float32]  # at the validation rows asked for: (n_samples, n_columns)
 
 
-class Kernel(Protocol):
-    """Predicts what rows contribute at every validation row."""
-
-    name: str
-
-    def predict(self, left: LeftOut, columns: NDArray[np.int64]) -> Predictions:
-        """Predict for the training rows."""
-
-    def of_new(self, new: Points, agreement: NDArray) -> NDArray:
-        """Predict for unseen points, each as if it alone joined, with `agreement` <r_i, r_v>."""
-
-
 class ProximityKernel:
     """Share of the judging forest's trees in which a row and a validation row fall into one leaf."""
 
@@ -317,6 +305,9 @@ def shapley_by_rank(
     gains *= _rank_weight(np.arange(n_nearer + 1, last), n_neighbors)
     later = np.hstack([gains[:, ::-1].cumsum(axis=1)[:, ::-1], np.zeros((len(match), 1))])
     return later + matched[:, -1:] * _rank_weight(last, n_neighbors)
+
+
+Kernel = ProximityKernel | ShapleyKernel
 
 
 def make_kernels(
