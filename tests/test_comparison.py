@@ -117,16 +117,9 @@ def test_classes_are_summarised_one_by_one():
     assert found["rank_a"] == pytest.approx(result.rows.loc[rare, "rank_a"].mean())
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "says"),
-    [
-        (series([1, 2, 3]), series([1, 2, 3], [1, 2, 4]), "have 0 rows in common"),
-        (series([1, 2, 3], [1, 1, 2]), series([1, 2, 3]), "Row 1 is valued twice"),
-    ],
-)
-def test_incomparable_valuations_are_refused(a, b, says):
-    with pytest.raises(ValueError, match=says):
-        compare_valuations(a, b)
+def test_valuations_of_other_rows_are_refused():
+    with pytest.raises(ValueError, match="have 0 rows in common"):
+        compare_valuations(series([1, 2, 3]), series([1, 2, 3], [1, 2, 4]))
 
 
 # --- Curves of several methods ---------------------------------------------------------------

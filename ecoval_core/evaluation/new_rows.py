@@ -1,19 +1,16 @@
 r"""Rows of a second file: their values without a refit, which to acquire first, what adding them brings.
 
-The value pays a row its part of what the model can do, for being typical too: it does not say what *another*
-row would add. For labels, the priority of a new row is
+The value pays a row for being typical too: it does not say what *another* row would add. For labels, the
+priority of a new row is
 
 .. math:: \frac{n_c}{n_c + k} \; E_i^+ \; q_i \; (1 - p(y_i | x_i))
 
-where :math:`E_i^+` is the extrinsic value of a row that has some (the others follow, by theirs), :math:`q_i`
-its quality (how credible its label is beside the likeliest one), p what the model gives to the label already,
-and k the number of rows that come first and would join the same cluster of :math:`n_c` training rows: the
-more there are, the less one more can add. For amounts it is the label quality times the residual, likewise
-less for each further row of a cluster: the extrinsic part of an amount grows with its error, and alone it
-ranks outliers first. Without a label, what can be said is where a label would be news: the doubt is 1 less
-the probability of the likeliest label by the pooled judges, or how far the model and the judges are apart on
-an amount. Values expected over the possible labels were tried and lose to random orders;
-``benchmarks/acquisition.py`` measures all of these.
+with :math:`E_i^+` its extrinsic value (rows without any follow, by theirs), :math:`q_i` its quality, p what
+the model gives to the label already, and k the number of rows that come first and would join the same
+cluster of :math:`n_c` training rows. For amounts it is the label quality times the residual, likewise
+discounted: alone, the extrinsic part ranks outliers first. Without a label it is the doubt: 1 less the
+probability of the likeliest label by the judges, or how far model and judges are apart.
+``benchmarks/acquisition.py`` measures all of this.
 """
 
 from __future__ import annotations

@@ -226,11 +226,6 @@ def _deal(groups: NDArray, n_folds: int, ecoval: EcoVal) -> list[tuple[NDArray, 
     return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_folds)]
 
 
-def seed_deviation(values: NDArray) -> NDArray[np.float64]:
-    """Return the standard deviation of each value over seeds, that of one run."""
-    return values.std(axis=0, ddof=1)
-
-
 def repeat_value(
     ecoval: EcoVal,
     X: Any,
@@ -289,7 +284,7 @@ def repeat_value(
         fitted.append(one)
     values = np.array([one.values_ for one in fitted])
     validation_error = np.mean([one.standard_errors_ for one in fitted], axis=0)
-    seed_error = seed_deviation(values) / np.sqrt(n_repeats)
+    seed_error = values.std(axis=0, ddof=1) / np.sqrt(n_repeats)
     return Bunch(
         value=values.mean(axis=0),
         intrinsic=np.mean([one.intrinsic_ for one in fitted], axis=0),
