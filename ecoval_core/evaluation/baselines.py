@@ -92,10 +92,7 @@ def cross_baseline_values(
     folds: Sequence[tuple[NDArray, NDArray]] | None = None, progress: Progress | None = None,
     **settings: Any,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Value every row by a baseline, fold by fold, as :func:`ecoval_core.cross_value` does.
-
-    `fold` is the fold in which each row validates, unless `folds` names the rows that train and validate.
-    """
+    """Value every row, fold by fold: `fold` is where each validates, unless `folds` names who trains."""
     X, y, fold = map(np.asarray, (X, y, fold))
     if not BASELINES[key].needs_validation:
         return baseline_values(key, estimator, X, y, progress=progress, **settings)

@@ -47,18 +47,10 @@ def value_new(
     folds = _folds(ecoval)
     X, y = np.asarray(X), np.asarray(y)
     valued = ecoval.value_samples(X, y)
-    frame = pd.DataFrame(
-        {
-            "value": valued.value,
-            "intrinsic": valued.intrinsic,
-            "extrinsic": valued.extrinsic,
-            "cluster": valued.cluster,
-            "label": y,
-            "label_quality": valued.label_quality,
-            "suggested_label": valued.suggested_label,
-        },
-        index=_index(ids, len(y)),
-    )
+    columns = [
+        "value", "intrinsic", "extrinsic", "cluster", "label", "label_quality", "suggested_label",
+    ]  # fmt: skip
+    frame = pd.DataFrame(valued | {"label": y}, _index(ids, len(y)), columns)
     output = _mean_output(folds, X)
     if folds[0].task_ == "regression":
         frame["surprise"] = np.abs(y - output[:, 0])
@@ -148,12 +140,11 @@ def acquisition_curves(
         (name, 0, np.argsort(-np.asarray(of), kind="stable")) for name, of in priorities.items()
     ]
     orders += [("random", repeat, random.permutation(len(y_new))) for repeat in range(n_random)]
-    old = np.arange(len(y))
     steps, subsets = [], []
     for name, repeat, order in orders:
         for share in shares:
             n_added = round(share * len(y_new))
-            subsets.append(np.concatenate([old, len(y) + order[:n_added]]))
+            subsets.append(np.r_[: len(y), len(y) + order[:n_added]])
             steps.append((name, repeat, share, n_added))
     scores = score_subsets(
         seed_estimator(estimator, random_state), np.concatenate([X, X_new]),
@@ -182,11 +173,6 @@ class Advantage:
     chance: float  # of the random orders, with their 10th and 90th percentile
     low: float
     high: float
-
-    @property
-    def gain(self) -> float:
-        """How far the order is above the random ones."""
-        return self.score - self.chance
 
     @property
     def verdict(self) -> str:

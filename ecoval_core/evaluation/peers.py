@@ -95,11 +95,7 @@ def data_oob_values(
     X: ArrayLike, y: ArrayLike, *, task: Task = "classification", n_trees: int = N_TREES,
     random_state: int = 0, monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Data-OOB (Kwon and Zou, ICML 2023): how well trees that did not see a row predict its target.
-
-    Classification: mean out-of-bag correctness. Regression: minus the mean squared error out of bag, over the
-    variance of the target. Rows in every bag get the mean of the others.
-    """
+    """Data-OOB (Kwon and Zou, ICML 2023): correctness, or minus the squared error over the variance."""
     X, y = np.asarray(X), np.asarray(y)
     is_regression = task == "regression"
     make = BaggingRegressor if is_regression else BaggingClassifier
@@ -127,6 +123,7 @@ def data_oob_values(
             n_out[out] += 1
         monitor.step()
         monitor.check()
+    # Rows in every bag get the mean of the others.
     mean = np.divide(total, n_out, out=np.full(len(y), np.nan), where=n_out > 0)
     return np.where(n_out > 0, mean, np.nanmean(mean))
 
@@ -135,11 +132,7 @@ def self_confidence_values(
     estimator: Any, X: ArrayLike, y: ArrayLike, *, random_state: int | None = None,
     monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Self-confidence (Northcutt et al., JAIR 2021): the probability of the label by the model out of fold.
-
-    Without ``predict_proba``, 1 if the label is predicted, else 0. Regression: minus the absolute residual,
-    over the deviation of the target. Folds are stratified, with identical rows together.
-    """
+    """Self-confidence (Northcutt et al., JAIR 2021): probability of the label, or minus the residual."""
     X, y = np.asarray(X), np.asarray(y)
     problem = _make_problem(estimator, X, y, X, y, random_state=random_state)
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
@@ -156,11 +149,7 @@ def knn_shapley_values(
     X: ArrayLike, y: ArrayLike, X_val: ArrayLike, y_val: ArrayLike, *,
     n_neighbors: int = N_NEIGHBORS, monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Exact Shapley values of a k-nearest-neighbour classifier (Jia et al., VLDB 2019, theorem 1).
-
-    The utility of a set of rows, at a validation row, is the number of its k nearest members of the set
-    that carry its label, over k.
-    """
+    """Exact Shapley values of a k-nearest-neighbour classifier (Jia et al., VLDB 2019, theorem 1)."""
     X, y, X_val, y_val = map(np.asarray, (X, y, X_val, y_val))
 
     def of_block(order: NDArray, targets: NDArray) -> NDArray[np.float64]:

@@ -98,11 +98,7 @@ def credit_members(
     left: LeftOut, predictions: Sequence[Predictions], weights: NDArray, errors: NDArray,
     surplus: NDArray, columns: NDArray[np.int64],
 ) -> Credit:  # fmt: skip
-    """Predict what every row contributes and correct it towards what was measured of its cluster.
-
-    The errors of values come from the validation rows `columns`: their moments are scaled to what all of
-    them would have.
-    """
+    """Predict what every row contributes and correct it towards what was measured of its cluster."""
     sums = sum(w * kernel.sums for w, kernel in zip(weights, predictions, strict=True))
     predicted, measured = sums.mean(axis=1), left.effects.mean(axis=1)
     # The part of each difference that is signal.
@@ -115,6 +111,7 @@ def credit_members(
     differences = left.effects[:, columns] - sums[:, columns]
     claimed = sums[:, columns].sum(axis=0) + reliability @ differences
     totals = np.column_stack([surplus[columns], claimed, left.row_weights[columns]])
+    # Moments at some validation rows are scaled to what all of them would have.
     totals *= np.sqrt(len(columns) / len(surplus))
     moments = np.empty((len(extrinsic), 1 + totals.shape[1]))
     step = max(1, BLOCK_PAIRS // len(columns))
