@@ -145,7 +145,7 @@ def evaluate(
     curves = acquisition_curves(
         estimator, problem.X, problem.y, problem.X_new, problem.y_new, problem.X_test,
         problem.y_test, by_method, shares=(0.0, *SHARES, 1.0), n_random=N_RANDOM,
-        random_state=seed, n_jobs=1,
+        random_state=seed,
     )  # fmt: skip
     curves = curves[curves["measure"] == main_measure(task, balanced=balanced)]
     # A linear model on few rows can be worse than the mean by any factor.

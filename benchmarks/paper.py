@@ -29,7 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from tables import DATA, IMAGE_COMPONENTS, load_rows
 
 from ecoval_core import EcoVal
-from ecoval_core.evaluation.curves import score_on_test
+from ecoval_core.evaluation.curves import score_rows
 from ecoval_core.evaluation.peers import knn_shapley_values, random_values
 from ecoval_core.tables.prepare import plant_label_noise
 
@@ -94,9 +94,8 @@ def in_distribution(train: Part, test: Part, values: dict[str, list[NDArray]]) -
                 for share in SHARES:
                     n = round(share * len(best))
                     for action, kept in (("remove", order[n:]), ("add", order[:n])):
-                        accuracy = score_on_test(
-                            MODEL, train.X[kept], train.y[kept], test.X, test.y, "accuracy"
-                        )
+                        scores = score_rows(MODEL, train.X[kept], train.y[kept], test.X, test.y)
+                        accuracy = scores.get("accuracy", (np.nan,))[0]
                         rows.append((f"{action} {experiment} first", method, f"{share:.0%}",
                                      accuracy))  # fmt: skip
     return pd.DataFrame(rows, columns=["experiment", "method", "amount", "accuracy"])
@@ -123,7 +122,7 @@ def out_of_sample(
                 for n in ADDED:
                     new = order[:n]
                     X, y = np.vstack([train.X, pool.X[new]]), np.append(train.y, pool.y[new])
-                    accuracy = score_on_test(MODEL, X, y, test.X, test.y, "accuracy")
+                    accuracy = score_rows(MODEL, X, y, test.X, test.y)["accuracy"][0]
                     rows.append((f"pool, {experiment}", method, f"+{n}", accuracy))
     return pd.DataFrame(rows, columns=["experiment", "method", "amount", "accuracy"])
 

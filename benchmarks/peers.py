@@ -117,7 +117,7 @@ def tmc_shapley_values(
 
     def worth(members: NDArray[np.int64], model: Any) -> tuple[float, Any]:
         fitted = fit_model(estimator, X[members], y[members], "on a coalition", start=model)
-        output = model_output(fitted, X_val, classes, proba=True)
+        output = model_output(fitted, X_val, classes)
         return float(sample_scores(output, y_val, "probability", scale).mean()), fitted
 
     with single_threaded():

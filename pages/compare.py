@@ -10,7 +10,7 @@ import streamlit as st
 
 from ecoval_core import charts
 from ecoval_core.charts.style import label_groups
-from ecoval_core.evaluation.baselines import BASELINES, baselines_for
+from ecoval_core.evaluation.baselines import BASELINES
 from ecoval_core.evaluation.comparison import CLASS_SHARE, Comparison, compare_valuations
 from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.runs.exports import Unit, to_csv
@@ -54,7 +54,7 @@ def comparable(run: Run) -> list[RunRecord]:
 
 def choose(run: Run) -> str:
     """Draw what the run can be compared with and return the choice."""
-    names = {f"baseline {key}": title for key, title in baselines_for(run.split.task).items()}
+    names = {f"baseline {key}": one.title for key, one in BASELINES.items()}
     for record in comparable(run):
         names[f"run {record.id}"] = (
             f"Run {record.name}, {runlist.when(record)}: {runlist.describe(record)}"

@@ -30,7 +30,7 @@ def run():
 def drawn_run(opened, **found):
     """A run whose values are drawn."""
     drawn = drawn_values(opened).at(0.25)
-    return Run("k", opened, SETTINGS, type(drawn)(replace(drawn.findings, **found), 0.25))
+    return Run("k", opened, SETTINGS, type(drawn)(replace(drawn.findings_, **found), 0.25))
 
 
 # --- Values by row ---------------------------------------------------------------------------

@@ -73,9 +73,8 @@ def test_missing_values_and_unique_text_are_not_unusual(people):
 
 def test_a_group_is_described_by_what_sets_it_apart(people):
     features, _ = people
-    texts = {
-        trait.column: trait.text for trait in describe_group(features, pd.Index(range(600, 700)))
-    }
+    traits = describe_group(features, pd.Index(range(600, 700)))
+    texts = {trait.text.split()[0]: trait.text for trait in traits}
     assert set(texts) == {"size", "colour"}
     assert texts["colour"] == "colour is green in 100% of them (50% of all)"
     assert texts["size"].startswith("size is higher (1,005 to 1,094; all rows around 549.5")

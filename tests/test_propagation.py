@@ -8,7 +8,6 @@ from ecoval_core.valuation import propagation
 from ecoval_core.valuation.kernels import LeftOut, Points, Predictions
 from ecoval_core.valuation.propagation import (
     Credit,
-    Weighting,
     credit_joining,
     credit_members,
     fit_kernel_weights,
@@ -113,17 +112,17 @@ def test_a_joining_point_is_credited_its_prediction_and_a_member_s_part_in_the_c
     random = np.random.default_rng(9)
     for kernel in kernels:
         kernel.factors_new = random.random((3, 23))
-    weighting = Weighting(kernels, weigh(left, kernels)[1], left.row_weights)
+    weights = weigh(left, kernels)[1]
     credit = Credit(np.zeros(12), np.array([0.4, 0.1, 0.2]), np.array([0.5, 0.9, 0.3]), None)
     # In the order of their clusters, in which the kernels see them.
     joined = np.array([0, 0, 2])
     new = Points(np.zeros((3, 1)), np.array([0, 1, 1]), random.normal(size=(3, 3)))
-    found = credit_joining(new, joined, left, weighting, credit)
+    found = credit_joining(new, joined, left, kernels, weights, credit)
     for i, c in enumerate(joined):
         residual = np.eye(3)[left.codes_val] - left.output_val[c]
         own = sum(
             weight * np.mean(left.row_weights * k.factors_new[i] * (residual @ new.residuals[i]))
-            for weight, k in zip(weighting.weights, kernels, strict=True)
+            for weight, k in zip(weights, kernels, strict=True)
         )
         rest = left.effects[c].mean() - credit.predicted[c] - own
         expected = own + credit.reliability[c] * rest / (left.sizes[c] + 1)

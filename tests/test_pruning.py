@@ -14,7 +14,7 @@ def values():
 
 
 def test_rules_combine_and_say_why_lowest_first(values):
-    reasons = PruneList(share=0.2, threshold=0.0).pick([10, 13, 99]).reasons(values)
+    reasons = PruneList(share=0.2, threshold=0.0).pick([10, 13, 99]).decide(values).reasons
     assert reasons.to_dict() == {13: "share + threshold + picked", 11: "threshold", 10: "picked"}
     assert reasons.index.tolist() == [13, 11, 10]
     assert reasons.name == "reason"
@@ -23,8 +23,8 @@ def test_rules_combine_and_say_why_lowest_first(values):
 
 def test_a_restored_row_stays_until_it_is_picked_again(values):
     prune = PruneList(share=0.4).restore([13])
-    assert prune.reasons(values).index.tolist() == [11]
-    assert prune.pick([13]).reasons(values).index.tolist() == [13, 11]
+    assert prune.decide(values).reasons.index.tolist() == [11]
+    assert prune.pick([13]).decide(values).reasons.index.tolist() == [13, 11]
 
 
 def test_detection_counts_planted_errors():

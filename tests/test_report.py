@@ -90,7 +90,7 @@ def rows_of(page, caption):
 def all_of(run, rules, decisions, **more):
     """A report with every part."""
     split, frame = run.split, run.frame
-    reasons = rules.reasons(frame["value"], run.class_labels)
+    reasons = rules.decide(frame["value"], run.class_labels).reasons
     curves = removal_curves(
         run.make_estimator(), run.X, run.y, split.X_test, split.y_test, run.ecoval.values_,
         strategies=("lowest", "highest", "random"), shares=(0.0, 0.1, 0.3), n_random=2, every_measure=True,
@@ -198,7 +198,7 @@ def test_what_was_valued_is_told(loans, page):
 def test_classes_and_clusters_are_summed_up(loans, page):
     run, rules, decisions, _, _ = loans
     unit, frame = unit_of(run), run.frame
-    pruned = rules.reasons(frame["value"], run.class_labels).index
+    pruned = rules.decide(frame["value"], run.class_labels).reasons.index
     header, *rows = rows_of(page, "Values by label")
     assert header[-2:] == ["to prune", "new label"]
     means = frame.groupby("label")["value"].mean().sort_values()
@@ -233,7 +233,7 @@ def test_the_lowest_and_the_highest_rows_come_with_columns_of_the_table(loans, p
 
 def test_pruned_rows_are_listed_with_reasons_and_a_count_of_the_rest(loans, page):
     run, rules, _, _, _ = loans
-    reasons = rules.reasons(run.frame["value"], run.class_labels)
+    reasons = rules.decide(run.frame["value"], run.class_labels).reasons
     listed = rows_of(page, "Rows to prune")[1:]
     assert [row[0] for row in listed] == [str(row) for row in reasons.index]
     written = reasons.str.replace("share", "lowest share").str.replace("picked", "picked by hand")

@@ -8,7 +8,6 @@ from ecoval_core.valuation.scoring import (
     Scale,
     available_scorings,
     check_scoring,
-    has_probabilities,
     model_output,
     prior_scores,
     sample_scores,
@@ -56,17 +55,17 @@ def test_outputs_are_aligned_to_classes_that_the_model_never_saw():
     X = np.arange(20.0)[:, None]
     classes = np.array(["a", "b", "c"])
     model = LogisticRegression().fit(X, np.where(X[:, 0] < 10, "a", "c"))
-    output = model_output(model, X, classes, proba=True)
+    output = model_output(model, X, classes)
     assert (output[:, 1] == 0).all()
     np.testing.assert_allclose(output[:, [0, 2]], model.predict_proba(X))
-    hard = model_output(model, X, classes, proba=False)
-    assert (classes[hard.argmax(axis=1)] == model.predict(X)).all()
-    target = model_output(LinearRegression().fit(X, 3 * X[:, 0]), X, None, proba=False)
+    without = LinearSVC().fit(X, np.where(X[:, 0] < 10, "a", "c"))
+    hard = model_output(without, X, classes)
+    assert (classes[hard.argmax(axis=1)] == without.predict(X)).all()
+    target = model_output(LinearRegression().fit(X, 3 * X[:, 0]), X, None)
     np.testing.assert_allclose(target[:, 0], 3 * X[:, 0], atol=1e-9)
 
 
 def test_a_model_without_probabilities_can_offer_accuracy_only():
-    assert not has_probabilities(LinearSVC())
     assert available_scorings("classification", has_proba=False) == ("accuracy",)
     with pytest.raises(ValueError, match="no predict_proba; choose from accuracy"):
         check_scoring("brier", "classification", has_proba=False)

@@ -144,7 +144,7 @@ def methods_chart(
     ----------
     summary : DataFrame
         From :func:`ecoval_core.evaluation.curves.summarise_curves` of
-        :func:`ecoval_core.evaluation.comparison.method_curves`, of one measure: columns method, strategy,
+        :func:`ecoval_core.evaluation.curves.removal_curves`, of one measure: columns method, strategy,
         share, n_removed, mean, low, high.
     strategy : {"lowest", "highest"}
         Which values are removed first.

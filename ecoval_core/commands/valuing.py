@@ -32,12 +32,7 @@ from ecoval_core.tables import (
 from ecoval_core.tables.table import content_digest
 from ecoval_core.target_type import Task
 from ecoval_core.terminal import plain, print_reading, print_table, valuing, warn
-from ecoval_core.valuation.scoring import (
-    EVEN_SHARE,
-    check_scoring,
-    has_probabilities,
-    rarest_of_even_share,
-)
+from ecoval_core.valuation.scoring import EVEN_SHARE, check_scoring, rarest_of_even_share
 from ecoval_core.workspace.schema import OpenSpec, Settings, explain
 
 
@@ -84,8 +79,7 @@ def value_file(
         )
     parameters = read_parameters(tuple(set))
     estimator = check_parameters(model, make_model(model, table.task), parameters)
-    proba = has_probabilities(estimator)
-    scoring = check_scoring(scoring, table.task, proba)
+    scoring = check_scoring(scoring, table.task, hasattr(estimator, "predict_proba"))
     try:
         settings = Settings(
             model=model, n_clusters=n_clusters or 1, scoring=scoring, random_state=seed,

@@ -74,10 +74,6 @@ def compare_valuations(
 ) -> Comparison:
     """Compare two valuations, by row id, on the rows that both value."""
     a, b = a.dropna(), b.dropna()
-    for one in (a, b):
-        if not one.index.is_unique:
-            twice = one.index[one.index.duplicated()][0]
-            raise ValueError(f"Row {twice} is valued twice: give one value for each row id.")
     common = a.index[a.index.isin(b.index)]
     if len(common) < MIN_COMMON_ROWS:
         raise ValueError(

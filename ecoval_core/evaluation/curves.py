@@ -15,7 +15,7 @@ from sklearn.utils.parallel import delayed
 from ecoval_core.evaluation.measures import draw_rows, interval, main_measure, measure, predict
 from ecoval_core.models.catalog import seed_estimator
 from ecoval_core.models.inputs import as_rows, take
-from ecoval_core.models.parallel import Monitor, Progress, ShouldStop, run_tasks
+from ecoval_core.models.parallel import Monitor, Progress, run_tasks
 
 ORDERED = ("lowest", "highest")
 STRATEGIES = (*ORDERED, "random", "random_clusters")
@@ -55,11 +55,11 @@ def removed_rows(
 
 
 def score_rows(
-    estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray,
-    draws: NDArray | None = None,
+    estimator: Any, X: Any, y: NDArray, X_test: Any, y_test: NDArray,
+    draws: NDArray | None = None, rows: NDArray | slice = slice(None),
 ) -> Scores:  # fmt: skip
     """Fit on some rows and score by every measure; nothing if they hold one class only, or none."""
-    regression = is_regressor(estimator)
+    X, y, regression = take(X, rows), y[rows], is_regressor(estimator)
     if len(y) == 0 or (not regression and len(np.unique(y)) < 2):
         return {}
     classes = None if regression else np.unique(np.concatenate([y, y_test]))
@@ -71,26 +71,18 @@ def score_rows(
     return {name: (float(score[0]), *interval(drawn[name])) for name, score in scores.items()}
 
 
-def _score_subset(
-    estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray,
-    draws: NDArray | None, rows: NDArray,
-) -> Scores:  # fmt: skip
-    return score_rows(estimator, take(X, rows), y[rows], X_test, y_test, draws)
-
-
 def score_subsets(
     estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray,
-    subsets: Sequence[NDArray[np.int64]], *, draws: NDArray | None = None,
-    n_jobs: int | None = None, monitor: Monitor | None = None,
+    subsets: Sequence[NDArray[np.int64]], *, draws: NDArray | None, monitor: Monitor,
+    n_jobs: int | None = None,
 ) -> list[Scores]:  # fmt: skip
     """Fit on each of many subsets, on those with the same rows once, and score by every measure."""
     # In ascending order, so that what a fit draws by chance depends on its rows alone.
     ascending = [np.sort(rows) for rows in subsets]
     distinct = {rows.tobytes(): rows for rows in ascending}
-    monitor = monitor or Monitor()
     monitor.total = len(distinct)
     tasks = [
-        delayed(_score_subset)(estimator, X, y, X_test, y_test, draws, rows)
+        delayed(score_rows)(estimator, X, y, X_test, y_test, draws, rows)
         for rows in distinct.values()
     ]
     scores = dict(zip(distinct, run_tasks(tasks, n_jobs, monitor), strict=True))
@@ -113,45 +105,13 @@ def by_measure(steps: pd.DataFrame, scores: Sequence[Scores]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else empty
 
 
-def score_on_test(
-    estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray, metric: str
-) -> float:
-    """Fit on some rows and score on the test part by one measure; NaN if they cannot be fitted."""
-    return score_rows(estimator, X, y, X_test, y_test).get(metric, (np.nan,))[0]
-
-
-def _score_removals(
-    estimator: Any, X: Any, y: NDArray, X_test: Any, y_test: NDArray,
-    orders: Sequence[tuple[tuple[Any, ...], NDArray]], shares: Sequence[float], *,
-    class_balanced: bool, draws: NDArray | None, n_jobs: int | None, monitor: Monitor,
-) -> tuple[list[tuple[Any, ...]], list[Scores]]:  # fmt: skip
-    """Score the rows left at each share of each order; each step is (*key, share, n_removed)."""
-    classes = y if class_balanced and not is_regressor(estimator) else None
-    everything = np.arange(len(y))
-    steps, left = [], []
-    for key, order in orders:
-        for share in shares:
-            left.append(np.delete(everything, removed_rows(order, share, classes)))
-            steps.append((*key, share, len(y) - len(left[-1])))
-    scores = score_subsets(
-        estimator, X, y, X_test, y_test, left, draws=draws, n_jobs=n_jobs, monitor=monitor
-    )
-    return steps, scores
-
-
-def _check_shares(shares: Sequence[float]) -> None:
-    invalid = [share for share in shares if not 0 <= share < 1]
-    if invalid:
-        raise ValueError(f"A share to remove must lie in [0, 1), but one is {invalid[0]}.")
-
-
 def removal_curves(
     estimator: Any,
     X: Any,
     y: ArrayLike,
     X_test: Any,
     y_test: ArrayLike,
-    values: ArrayLike,
+    values: ArrayLike | Mapping[str, ArrayLike],
     *,
     clusters: ArrayLike | None = None,
     strategies: Sequence[str] = ("lowest", "highest", "random"),
@@ -163,71 +123,41 @@ def removal_curves(
     random_state: int = 0,
     n_jobs: int | None = None,
     progress: Progress | None = None,
-    should_stop: ShouldStop | None = None,
 ) -> pd.DataFrame:
-    """Test score, or every measure with its interval, while rows are removed, refitting at every step."""
-    X, X_test = as_rows(X), as_rows(X_test)
-    y, y_test, values = np.asarray(y), np.asarray(y_test), np.asarray(values)
+    """Test score, or every measure with its interval, while rows are removed, refitting at every step.
+
+    Where `values` is a mapping of several valuations, a column `method` has the names of those that order
+    the rows, and "random" beside the random orders.
+    """
+    X, X_test, y, y_test = as_rows(X), as_rows(X_test), np.asarray(y), np.asarray(y_test)
+    by_method = values if isinstance(values, Mapping) else {"": values}
     clusters = None if clusters is None else np.asarray(clusters)
-    _check_shares(shares)
     estimator = seed_estimator(estimator, random_state)
-    metric = metric or main_measure("regression" if is_regressor(estimator) else "classification")
-    random = np.random.default_rng(random_state)
-    orders = [
-        ((strategy, repeat), removal_order(strategy, values, clusters, random))
-        for strategy in strategies
-        for repeat in range(n_random if strategy.startswith("random") else 1)
-    ]
-    steps, scores = _score_removals(
-        estimator, X, y, X_test, y_test, orders, shares, class_balanced=class_balanced,
+    classes = y if class_balanced and not is_regressor(estimator) else None
+    random, everything = np.random.default_rng(random_state), np.arange(len(y))
+    steps, left = [], []
+    for number, (method, of) in enumerate(by_method.items()):
+        for strategy in strategies:
+            is_random = strategy not in ORDERED
+            # Random orders are the same beside every valuation.
+            for repeat in range(n_random * (number == 0) if is_random else 1):
+                order = removal_order(strategy, np.asarray(of), clusters, random)
+                by = "random" if is_random else method
+                for share in shares:
+                    left.append(np.delete(everything, removed_rows(order, share, classes)))
+                    steps.append((by, strategy, repeat, share, len(y) - len(left[-1])))
+    scores = score_subsets(
+        estimator, X, y, X_test, y_test, left,
         draws=draw_rows(len(y_test), random_state, N_DRAWS) if every_measure else None,
-        n_jobs=n_jobs, monitor=Monitor(progress, should_stop),
+        n_jobs=n_jobs, monitor=Monitor(progress),
     )  # fmt: skip
-    frame = pd.DataFrame(steps, columns=["strategy", "repeat", "share", "n_removed"])
+    frame = pd.DataFrame(steps, columns=["method", "strategy", "repeat", "share", "n_removed"])
+    if not isinstance(values, Mapping):
+        frame = frame.drop(columns="method")
     if every_measure:
         return by_measure(frame, scores)
+    metric = metric or main_measure("regression" if is_regressor(estimator) else "classification")
     return frame.assign(score=[of.get(metric, (np.nan,))[0] for of in scores])
-
-
-def method_curves(
-    estimator: Any,
-    X: ArrayLike,
-    y: ArrayLike,
-    X_test: ArrayLike,
-    y_test: ArrayLike,
-    values: Mapping[str, ArrayLike],
-    *,
-    strategies: Sequence[str] = ("lowest", "highest"),
-    shares: Sequence[float] = DEFAULT_SHARES,
-    class_balanced: bool = False,
-    n_random: int = 10,
-    random_state: int = 0,
-    n_jobs: int | None = None,
-    progress: Progress | None = None,
-    should_stop: ShouldStop | None = None,
-) -> pd.DataFrame:
-    """Every measure while rows are removed by each of several valuations, beside random orders."""
-    X, X_test = as_rows(X), as_rows(X_test)
-    y, y_test = np.asarray(y), np.asarray(y_test)
-    by_method = {name: np.asarray(of) for name, of in values.items()}
-    for name, of in by_method.items():
-        if of.shape != y.shape:
-            raise ValueError(f"{name} gives {len(of)} values for {len(y)} rows: give one for each.")
-    _check_shares(shares)
-    random = np.random.default_rng(random_state)
-    orders = [
-        ((name, strategy, 0), removal_order(strategy, of, None, random))
-        for name, of in by_method.items()
-        for strategy in strategies
-    ]
-    orders += [(("random", "random", i), random.permutation(len(y))) for i in range(n_random)]
-    steps, scores = _score_removals(
-        seed_estimator(estimator, random_state), X, y, X_test, y_test, orders, shares,
-        class_balanced=class_balanced, draws=draw_rows(len(y_test), random_state, N_DRAWS),
-        n_jobs=n_jobs, monitor=Monitor(progress, should_stop),
-    )  # fmt: skip
-    columns = ["method", "strategy", "repeat", "share", "n_removed"]
-    return by_measure(pd.DataFrame(steps, columns=columns), scores)
 
 
 def count_refits(
@@ -237,15 +167,6 @@ def count_refits(
     orders = sum(n_random if strategy.startswith("random") else 1 for strategy in strategies)
     moving = sum(share > 0 for share in shares)
     return orders * moving + (moving < len(shares))
-
-
-def count_method_refits(
-    n_methods: int, n_strategies: int = 2, shares: Sequence[float] = DEFAULT_SHARES,
-    n_random: int = 10,
-) -> int:  # fmt: skip
-    """Count the refits that :func:`method_curves` does at most."""
-    moving = sum(share > 0 for share in shares)
-    return (n_methods * n_strategies + n_random) * moving + (moving < len(shares))
 
 
 def summarise_curves(curves: pd.DataFrame) -> pd.DataFrame:

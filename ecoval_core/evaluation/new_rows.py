@@ -1,19 +1,16 @@
 r"""Rows of a second file: their values without a refit, which to acquire first, what adding them brings.
 
-The value pays a row its part of what the model can do, for being typical too: it does not say what *another*
-row would add. For labels, the priority of a new row is
+The value pays a row for being typical too: it does not say what *another* row would add. For labels, the
+priority of a new row is
 
 .. math:: \frac{n_c}{n_c + k} \; E_i^+ \; q_i \; (1 - p(y_i | x_i))
 
-where :math:`E_i^+` is the extrinsic value of a row that has some (the others follow, by theirs), :math:`q_i`
-its quality (how credible its label is beside the likeliest one), p what the model gives to the label already,
-and k the number of rows that come first and would join the same cluster of :math:`n_c` training rows: the
-more there are, the less one more can add. For amounts it is the label quality times the residual, likewise
-less for each further row of a cluster: the extrinsic part of an amount grows with its error, and alone it
-ranks outliers first. Without a label, what can be said is where a label would be news: the doubt is 1 less
-the probability of the likeliest label by the pooled judges, or how far the model and the judges are apart on
-an amount. Values expected over the possible labels were tried and lose to random orders;
-``benchmarks/acquisition.py`` measures all of these.
+with :math:`E_i^+` its extrinsic value (rows without any follow, by theirs), :math:`q_i` its quality, p what
+the model gives to the label already, and k the number of rows that come first and would join the same
+cluster of :math:`n_c` training rows. For amounts it is the label quality times the residual, likewise
+discounted: alone, the extrinsic part ranks outliers first. Without a label it is the doubt: 1 less the
+probability of the likeliest label by the judges, or how far model and judges are apart.
+``benchmarks/acquisition.py`` measures all of this.
 """
 
 from __future__ import annotations
@@ -28,13 +25,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from ecoval_core.evaluation.curves import N_DRAWS, by_measure, score_subsets
 from ecoval_core.evaluation.measures import draw_rows
-from ecoval_core.evaluation.pruning import Effect, effect_of
 from ecoval_core.models.catalog import seed_estimator, single_threaded
-from ecoval_core.models.parallel import Monitor, Progress, ShouldStop
+from ecoval_core.models.parallel import Monitor, Progress
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT
-from ecoval_core.valuation.scoring import has_probabilities, model_output
+from ecoval_core.valuation.scoring import model_output
 
 ADDED_SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 
@@ -51,18 +47,10 @@ def value_new(
     folds = _folds(ecoval)
     X, y = np.asarray(X), np.asarray(y)
     valued = ecoval.value_samples(X, y)
-    frame = pd.DataFrame(
-        {
-            "value": valued.value,
-            "intrinsic": valued.intrinsic,
-            "extrinsic": valued.extrinsic,
-            "cluster": valued.cluster,
-            "label": y,
-            "label_quality": valued.label_quality,
-            "suggested_label": valued.suggested_label,
-        },
-        index=_index(ids, len(y)),
-    )
+    columns = [
+        "value", "intrinsic", "extrinsic", "cluster", "label", "label_quality", "suggested_label",
+    ]  # fmt: skip
+    frame = pd.DataFrame(valued | {"label": y}, _index(ids, len(y)), columns)
     output = _mean_output(folds, X)
     if folds[0].task_ == "regression":
         frame["surprise"] = np.abs(y - output[:, 0])
@@ -103,12 +91,8 @@ def rank_unlabelled(
     return _ranked(frame, doubt, ecoval).drop(columns="cluster")
 
 
-def _folds(ecoval: Any) -> list[EcoVal]:
-    every = ecoval.estimators_ if isinstance(ecoval, CrossValuation) else [ecoval]
-    folds = [one for one in every if isinstance(one, EcoVal)]
-    if len(folds) < len(every):
-        raise ValueError("These values were read back without their models: value the rows again.")
-    return folds
+def _folds(ecoval: EcoVal | CrossValuation) -> list[EcoVal]:
+    return ecoval.estimators_ if isinstance(ecoval, CrossValuation) else [ecoval]
 
 
 def _index(ids: ArrayLike | None, n_rows: int) -> pd.Index:
@@ -118,13 +102,7 @@ def _index(ids: ArrayLike | None, n_rows: int) -> pd.Index:
 def _mean_output(folds: Sequence[EcoVal], X: NDArray) -> NDArray[np.float64]:
     """Output of the fitted models, the mean over the folds."""
     with single_threaded():
-        outputs = [
-            model_output(
-                one.estimator_, X, getattr(one, "classes_", None),
-                proba=has_probabilities(one.estimator_),
-            )
-            for one in folds
-        ]  # fmt: skip
+        outputs = [model_output(one.estimator_, X, getattr(one, "classes_", None)) for one in folds]
     return np.mean(outputs, axis=0)
 
 
@@ -153,37 +131,25 @@ def acquisition_curves(
     shares: Sequence[float] = ADDED_SHARES,
     n_random: int = 10,
     random_state: int = 0,
-    n_jobs: int | None = None,
     progress: Progress | None = None,
-    should_stop: ShouldStop | None = None,
 ) -> pd.DataFrame:
     """Every measure while new rows join the training rows, highest priority first and in random orders."""
     X, y, X_new, y_new, X_test, y_test = map(np.asarray, (X, y, X_new, y_new, X_test, y_test))
-    invalid = [share for share in shares if not 0 <= share <= 1]
-    if invalid:
-        raise ValueError(f"A share to add must lie in [0, 1], but one is {invalid[0]}.")
-    if not len(y_new):
-        raise ValueError("There is no new row to add: give rows with a label that the model knows.")
     random = np.random.default_rng(random_state)
-    orders: list[tuple[str, int, NDArray]] = []
-    for name, of in priorities.items():
-        if np.shape(of) != y_new.shape:
-            raise ValueError(
-                f"{name} gives {len(np.asarray(of))} priorities for {len(y_new)} rows."
-            )
-        orders.append((name, 0, np.argsort(-np.asarray(of), kind="stable")))
+    orders = [
+        (name, 0, np.argsort(-np.asarray(of), kind="stable")) for name, of in priorities.items()
+    ]
     orders += [("random", repeat, random.permutation(len(y_new))) for repeat in range(n_random)]
-    old = np.arange(len(y))
     steps, subsets = [], []
     for name, repeat, order in orders:
         for share in shares:
             n_added = round(share * len(y_new))
-            subsets.append(np.concatenate([old, len(y) + order[:n_added]]))
+            subsets.append(np.r_[: len(y), len(y) + order[:n_added]])
             steps.append((name, repeat, share, n_added))
     scores = score_subsets(
         seed_estimator(estimator, random_state), np.concatenate([X, X_new]),
-        np.concatenate([y, y_new]), X_test, y_test, subsets, n_jobs=n_jobs,
-        draws=draw_rows(len(y_test), random_state, N_DRAWS), monitor=Monitor(progress, should_stop),
+        np.concatenate([y, y_new]), X_test, y_test, subsets,
+        draws=draw_rows(len(y_test), random_state, N_DRAWS), monitor=Monitor(progress),
     )  # fmt: skip
     return by_measure(
         pd.DataFrame(steps, columns=["strategy", "repeat", "share", "n_added"]), scores
@@ -209,11 +175,6 @@ class Advantage:
     high: float
 
     @property
-    def gain(self) -> float:
-        """How far the order is above the random ones."""
-        return self.score - self.chance
-
-    @property
     def verdict(self) -> str:
         """Say "better", "worse" or "alike": above, below or within what random orders reach."""
         if self.score > self.high:
@@ -234,16 +195,3 @@ def advantages(curves: pd.DataFrame) -> tuple[Advantage, ...]:
         Advantage(str(strategy), float(score), float(chance.mean()), float(low), float(high))
         for strategy, score in ordered.items()
     )
-
-
-def measure_addition(
-    estimator: Any, X: NDArray, y: NDArray, X_new: NDArray, y_new: NDArray, X_test: NDArray,
-    y_test: NDArray, *, random_state: int = 0, balanced: bool = False,
-) -> Effect:  # fmt: skip
-    """Measure what adding rows does to the test scores, with its uncertainty."""
-    if not len(y_new):
-        raise ValueError("There is no row to add: choose at least one.")
-    return effect_of(
-        estimator, X, y, np.concatenate([X, X_new]), np.concatenate([y, y_new]), X_test, y_test,
-        random_state=random_state, balanced=balanced, where=f"with {len(y_new)} new rows",
-    )  # fmt: skip

@@ -45,8 +45,8 @@ def random_values(n_samples: int, random_state: int | None = None) -> NDArray[np
 
 def leave_one_out_values(
     estimator: Any, X: ArrayLike, y: ArrayLike, X_val: ArrayLike, y_val: ArrayLike,
-    *, scoring: str | None = None, class_weight: Any = None, n_jobs: int | None = None,
-    random_state: int | None = None, monitor: Monitor | None = None,
+    *, scoring: str | None = None, class_weight: Any = None, random_state: int | None = None,
+    monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
     """Fall of the utility when a row alone is left out: EcoVal's first stage at its finest."""
     problem = _make_problem(
@@ -62,7 +62,7 @@ def leave_one_out_values(
     monitor.step()
     start = full if starts_from_solution(full) else None
     tasks = [delayed(_worth_without)(problem, start, row) for row in range(len(problem.X))]
-    return worth - np.array(list(run_tasks(tasks, n_jobs, monitor)))
+    return worth - np.array(list(run_tasks(tasks, monitor=monitor)))
 
 
 def _utility(problem: Problem, model: Any) -> float:
@@ -93,20 +93,14 @@ def _make_problem(
 
 def data_oob_values(
     X: ArrayLike, y: ArrayLike, *, task: Task = "classification", n_trees: int = N_TREES,
-    n_jobs: int | None = None, random_state: int | None = None, monitor: Monitor | None = None,
+    random_state: int = 0, monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Data-OOB (Kwon and Zou, ICML 2023): how well trees that did not see a row predict its target.
-
-    Classification: mean out-of-bag correctness. Regression: minus the mean squared error out of bag, over the
-    variance of the target. Rows in every bag get the mean of the others.
-    """
+    """Data-OOB (Kwon and Zou, ICML 2023): correctness, or minus the squared error over the variance."""
     X, y = np.asarray(X), np.asarray(y)
     is_regression = task == "regression"
-    # A number also for None: what grows later must know which seeds were used before.
-    seed = check_random_state(None).randint(2**31) if random_state is None else random_state
     make = BaggingRegressor if is_regression else BaggingClassifier
     base: Any = DecisionTreeRegressor() if is_regression else DecisionTreeClassifier()
-    bags: Any = make(base, warm_start=True, n_jobs=n_jobs, random_state=seed)
+    bags: Any = make(base, warm_start=True, random_state=random_state)
     variance = float(np.var(y)) or 1.0 if is_regression else 1.0
     total, n_out = np.zeros(len(y)), np.zeros(len(y))
     monitor = monitor or Monitor()
@@ -129,26 +123,23 @@ def data_oob_values(
             n_out[out] += 1
         monitor.step()
         monitor.check()
+    # Rows in every bag get the mean of the others.
     mean = np.divide(total, n_out, out=np.full(len(y), np.nan), where=n_out > 0)
     return np.where(n_out > 0, mean, np.nanmean(mean))
 
 
 def self_confidence_values(
-    estimator: Any, X: ArrayLike, y: ArrayLike, *, n_jobs: int | None = None,
-    random_state: int | None = None, monitor: Monitor | None = None,
+    estimator: Any, X: ArrayLike, y: ArrayLike, *, random_state: int | None = None,
+    monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Self-confidence (Northcutt et al., JAIR 2021): the probability of the label by the model out of fold.
-
-    Without ``predict_proba``, 1 if the label is predicted, else 0. Regression: minus the absolute residual,
-    over the deviation of the target. Folds are stratified, with identical rows together.
-    """
+    """Self-confidence (Northcutt et al., JAIR 2021): probability of the label, or minus the residual."""
     X, y = np.asarray(X), np.asarray(y)
     problem = _make_problem(estimator, X, y, X, y, random_state=random_state)
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
     folds = make_folds(identical_rows(X, problem.codes), problem.codes, problem.scale, seed)
     monitor = monitor or Monitor()
     monitor.total = int(folds.max()) + 1
-    output = out_of_fold_output(problem, folds, n_jobs=n_jobs, monitor=monitor)
+    output = out_of_fold_output(problem, folds, monitor=monitor)
     if problem.classes is None:
         return -np.abs(residuals(output, problem.codes, problem.scale)[:, 0])
     return output[np.arange(len(y)), problem.codes]
@@ -158,11 +149,7 @@ def knn_shapley_values(
     X: ArrayLike, y: ArrayLike, X_val: ArrayLike, y_val: ArrayLike, *,
     n_neighbors: int = N_NEIGHBORS, monitor: Monitor | None = None,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Exact Shapley values of a k-nearest-neighbour classifier (Jia et al., VLDB 2019, theorem 1).
-
-    The utility of a set of rows, at a validation row, is the number of its k nearest members of the set
-    that carry its label, over k.
-    """
+    """Exact Shapley values of a k-nearest-neighbour classifier (Jia et al., VLDB 2019, theorem 1)."""
     X, y, X_val, y_val = map(np.asarray, (X, y, X_val, y_val))
 
     def of_block(order: NDArray, targets: NDArray) -> NDArray[np.float64]:

@@ -92,7 +92,6 @@ def _number(value: Any) -> str:
 class Trait:
     """What sets a group of rows apart in one column."""
 
-    column: str
     text: str
     short: str
     strength: float
@@ -120,7 +119,7 @@ def _trait(name: Any, everybody: pd.Series, group: pd.Series) -> Trait | None:
     if more < LEAST_SHARE:
         return None
     text = f"{name} is {value} in {shares[value]:.0%} of them ({overall[value]:.0%} of all)"
-    return Trait(str(name), text, f"{name} {value}", 4 * more)
+    return Trait(text, f"{name} {value}", 4 * more)
 
 
 def _numeric_trait(name: str, everybody: pd.Series, group: pd.Series) -> Trait | None:
@@ -137,4 +136,4 @@ def _numeric_trait(name: str, everybody: pd.Series, group: pd.Series) -> Trait |
     much = "much " if abs(strength) >= 2 else ""
     is_more = strength > 0
     text = f"{name} is {much}{'higher' if is_more else 'lower'} ({extent}; all rows around {_number(median)})"
-    return Trait(name, text, f"{'high' if is_more else 'low'} {name}", abs(strength))
+    return Trait(text, f"{'high' if is_more else 'low'} {name}", abs(strength))

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-N_EPOCHS = 200
+N_EPOCHS, N_NEIGHBORS = 200, 15
 # Distances in more dimensions cost more and add little.
 MAX_DIMENSIONS = 50
 # Fewer rows have no neighbourhoods that UMAP could keep together.
@@ -20,16 +20,6 @@ MAX_UMAP_ROWS = 20_000
 
 # numba's threading layer aborts the whole process if two threads enter UMAP at once.
 _umap_lock = threading.Lock()
-
-
-def _as_matrix(X: ArrayLike) -> NDArray[np.float32]:
-    X = np.asarray(X)
-    if X.ndim != 2:
-        raise ValueError(f"X must have two dimensions, rows and columns, but it has {X.ndim}.")
-    if not np.isfinite(X).all():
-        raise ValueError("X holds missing or infinite numbers: fill them in before projecting.")
-    # Standardised data keep all that a drawing shows in single precision, and fit in half the memory.
-    return X.astype(np.float32)
 
 
 def _principal_components(X: NDArray[np.float32], n_components: int) -> NDArray[np.float32]:
@@ -44,17 +34,13 @@ def _principal_components(X: NDArray[np.float32], n_components: int) -> NDArray[
 
 def pca_projection(X: ArrayLike) -> NDArray[np.float32]:
     """Project rows onto their first two principal components."""
-    X = _as_matrix(X)
+    X = np.asarray(X, dtype=np.float32)
     return X if X.shape[1] == 2 else _principal_components(X, 2)
 
 
-def umap_projection(
-    X: ArrayLike, *, n_neighbors: int = 15, random_state: int = 0
-) -> NDArray[np.float32]:
+def umap_projection(X: ArrayLike, *, random_state: int = 0) -> NDArray[np.float32]:
     """Project rows by UMAP, which keeps neighbours together; larger distances mean little."""
-    X = _as_matrix(X)
-    if n_neighbors < 2:
-        raise ValueError(f"n_neighbors must be at least 2, but it is {n_neighbors}.")
+    X = np.asarray(X, dtype=np.float32)
     if X.shape[1] == 2:
         return X
     if len(X) < MIN_UMAP_ROWS or not np.ptp(X, axis=0).any():
@@ -62,7 +48,7 @@ def umap_projection(
     X = _soften_levels(X)
     # Nothing of it may interleave: neighbours are sought by code that swaps warning filters as well.
     with _umap_lock:
-        return _arrange(X, n_neighbors, np.random.default_rng(random_state))
+        return _arrange(X, np.random.default_rng(random_state))
 
 
 def _soften_levels(X: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -76,15 +62,13 @@ def _soften_levels(X: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(is_level, (high == X) / np.float32(np.sqrt(2)), X)
 
 
-def _arrange(
-    X: NDArray[np.float32], n_neighbors: int, random: np.random.Generator
-) -> NDArray[np.float32]:
+def _arrange(X: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
     components = _principal_components(X, max(2, min(MAX_DIMENSIONS, X.shape[1])))
     if len(X) <= MAX_UMAP_ROWS:
-        return _embed(components, n_neighbors, random)
+        return _embed(components, random)
     arranged = np.sort(random.choice(len(X), MAX_UMAP_ROWS, replace=False))
     coordinates = np.empty((len(X), 2), dtype=np.float32)
-    coordinates[arranged] = _embed(components[arranged], n_neighbors, random)
+    coordinates[arranged] = _embed(components[arranged], random)
     others = np.setdiff1d(np.arange(len(X)), arranged)
     index = NearestNeighbors(n_neighbors=3).fit(components[arranged])
     distances, nearest = index.kneighbors(components[others])
@@ -94,10 +78,8 @@ def _arrange(
     return coordinates
 
 
-def _embed(
-    X: NDArray[np.float32], n_neighbors: int, random: np.random.Generator
-) -> NDArray[np.float32]:
-    n_neighbors = min(n_neighbors, len(X) - 1)
+def _embed(X: NDArray[np.float32], random: np.random.Generator) -> NDArray[np.float32]:
+    n_neighbors = min(N_NEIGHBORS, len(X) - 1)
     # Each row comes first among its own neighbours, as UMAP expects, even beside identical rows.
     distances, others = NearestNeighbors(n_neighbors=n_neighbors - 1).fit(X).kneighbors()
     neighbors = np.column_stack([np.arange(len(X)), others])

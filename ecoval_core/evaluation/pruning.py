@@ -55,9 +55,10 @@ class PruneList:
         ids = ranked.index
         rules = {
             "share": np.arange(len(ranked)) < round(self.share * len(ranked)),
-            "threshold": np.zeros(len(ranked), bool)
-            if self.threshold is None
-            else (ranked < self.threshold).to_numpy(),
+            # No value is below NaN.
+            "threshold": (
+                ranked < (np.nan if self.threshold is None else self.threshold)
+            ).to_numpy(),
             "picked": ids.isin(self.picked),
         }
         reasons = pd.Series("", index=ids, dtype="str", name="reason")
@@ -75,10 +76,6 @@ class PruneList:
         room = classes.map(sizes - np.ceil(sizes * self.quota - 1e-9)).astype(float)
         goes = place.loc[reasons.index] < room
         return Decision(reasons[goes], reasons.index[~goes].to_numpy(np.int64))
-
-    def reasons(self, values: pd.Series, labels: pd.Series | None = None) -> pd.Series:
-        """Return why each pruned row goes; see :meth:`decide`."""
-        return self.decide(values, labels).reasons
 
     def pick(self, rows: Iterable[int]) -> PruneList:
         """Add rows by hand; rows that were restored go again."""

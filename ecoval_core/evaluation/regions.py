@@ -40,10 +40,7 @@ def name_regions(
     features: pd.DataFrame,
     n_regions: int = N_REGIONS,
 ) -> list[Region]:
-    """Cut a map into regions, and name each by its class and the column that sets it apart most.
-
-    `labels` holds the classes of the rows, None where the target is an amount.
-    """
+    """Cut a map into regions, and name each by its class, if any, and what sets it apart most."""
     random = np.random.default_rng(0)
     sample = np.sort(random.permutation(len(coords))[:MAX_ROWS])
     coords, features = coords[sample], features.iloc[sample].reset_index(drop=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ecoval_core.valuation.cross_valuation import CrossValuation, seed_deviation
+from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
 from ecoval_core.valuation.record import Valuation
 
@@ -34,7 +34,7 @@ def stability_of(repeats: Sequence[EcoVal | CrossValuation | Valuation]) -> Stab
     """Compare repeats with other seeds at one extrinsic weight."""
     values = np.array([one.values_ for one in repeats])
     ranks = pd.DataFrame(values.T).corr(method="spearman").to_numpy()
-    deviation = seed_deviation(values)
+    deviation = values.std(axis=0, ddof=1)
     validation_error = np.mean([one.standard_errors_ for one in repeats], axis=0)
     error = np.hypot(deviation / np.sqrt(len(values)), validation_error)
     mean = values.mean(axis=0)

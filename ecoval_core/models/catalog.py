@@ -124,25 +124,23 @@ def single_threaded() -> Any:
     return _threadpools(len(sys.modules)).limit(limits=1)
 
 
+def _fill(estimator: Any, parameter: str, value: Any) -> Any:
+    unset = {
+        name: value
+        for name, current in estimator.get_params().items()
+        if name.split("__")[-1] == parameter and current is None
+    }
+    return estimator.set_params(**unset)
+
+
 def seed_estimator(estimator: Any, seed: int) -> Any:
     """Clone with all unset random states seeded: refits share chance, an effect is the cluster's own."""
-    seeded = clone(estimator)
-    unset = {
-        name: seed
-        for name, value in seeded.get_params().items()
-        if name.split("__")[-1] == "random_state" and value is None
-    }
-    return seeded.set_params(**unset)
+    return _fill(clone(estimator), "random_state", seed)
 
 
 def weigh_classes(estimator: Any, class_weight: Any) -> Any:
     """Set every ``class_weight`` that is None, in place."""
-    unset = {
-        name: class_weight
-        for name, value in estimator.get_params().items()
-        if name.split("__")[-1] == "class_weight" and value is None
-    }
-    return estimator.set_params(**unset)
+    return _fill(estimator, "class_weight", class_weight)
 
 
 def starts_from_solution(estimator: Any) -> bool:

@@ -31,18 +31,6 @@ class RidgeWithout:
     .. math:: \theta_{-c} = \theta - M^{-1} Z' (I - Z M^{-1} Z')^{-1} e
 
     which is exact. For a cluster of more members than coefficients, the equations of the rest are solved.
-
-    Parameters
-    ----------
-    model : Ridge or LinearRegression
-        Fitted on `X` and `y`.
-    X, y : ndarray of shape (n_samples, n_features), (n_samples,)
-        Rows that it was fitted on.
-
-    Raises
-    ------
-    LinAlgError
-        If the normal equations determine the coefficients too badly.
     """
 
     @staticmethod
@@ -128,18 +116,6 @@ class NaiveBayesWithout:
     .. math:: \mu' = \mu - \sum d / n, \quad \sigma'^2 = (N \sigma^2 - \sum d^2) / n - (\sum d / n)^2
 
     and likewise for the variance of all rows, a part of which smooths the variances. This is exact.
-
-    Parameters
-    ----------
-    model : GaussianNB
-        Fitted on `X` and `y`.
-    X, y : ndarray of shape (n_samples, n_features), (n_samples,)
-        Rows that it was fitted on.
-
-    Raises
-    ------
-    LinAlgError
-        If a column has no variance in a class.
     """
 
     @staticmethod
@@ -214,13 +190,6 @@ class NeighborsWithout:
 
     Every point's list holds k neighbours more than the largest cluster has members; the first k that are
     left are those of the model without the cluster. This is exact but for ties of distance.
-
-    Parameters
-    ----------
-    model : KNeighborsClassifier or KNeighborsRegressor
-        Fitted on `X` and `y`.
-    X, y : ndarray of shape (n_samples, n_features), (n_samples,)
-        Rows that it was fitted on.
     """
 
     @staticmethod

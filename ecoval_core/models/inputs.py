@@ -31,7 +31,7 @@ def is_frame(X: Any) -> bool:
     return isinstance(X, pd.DataFrame)
 
 
-def take(X: Any, rows: NDArray) -> Any:
+def take(X: Any, rows: NDArray | slice) -> Any:
     """Return some of the rows."""
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
@@ -53,12 +53,12 @@ def as_rows(X: Any) -> Any:
 
 
 def _refuse_dates(X: Any, name: str) -> None:
-    kind = getattr(getattr(X, "dtype", None), "kind", "")
+    kind = getattr(getattr(X, "dtype", None), "kind", " ")
     if kind == "O" and X.size and types.infer_dtype(np.ravel(X)[:1000]) in {
         "datetime", "date", "datetime64", "timedelta",
     }:  # fmt: skip
         kind = "M"
-    if kind in "Mm" and kind:
+    if kind in "Mm":
         raise ValueError(
             f"{name} holds dates, the first of them {np.ravel(X)[0]!s}: give numbers, such as days since "
             "the first, or a DataFrame whose date column the estimator takes."
@@ -66,10 +66,8 @@ def _refuse_dates(X: Any, name: str) -> None:
 
 
 def _holds_text(X: Any) -> bool:
-    kind = getattr(getattr(X, "dtype", None), "kind", "")
-    return (kind in "US" and bool(kind)) or (
-        kind == "O" and any(isinstance(v, str) for v in np.ravel(X))
-    )
+    kind = getattr(getattr(X, "dtype", None), "kind", " ")
+    return kind in "US" or (kind == "O" and any(isinstance(v, str) for v in np.ravel(X)))
 
 
 def check_points(ecoval: Any, X: Any, y: Any, *, reset: bool = False) -> tuple[Any, NDArray]:
@@ -113,16 +111,13 @@ def _refuse_infinity(frame: pd.DataFrame) -> None:
 
 
 def check_weights(weights: Any, n_rows: int, name: str) -> NDArray[np.float64] | None:
-    """Return weights of mean 1; None for None."""
+    """Return weights as an array, one for each row; None for None."""
     if weights is None:
         return None
     weights = check_array(weights, ensure_2d=False, dtype=np.float64, input_name=name)
     if weights.ndim == 0:
         weights = np.full(n_rows, float(weights))
-    if weights.ndim != 1:
-        raise ValueError(
-            f"{name} must hold one number for each row, but it has {weights.ndim} dimensions."
-        )
+    weights = column_or_1d(weights, input_name=name)
     if len(weights) != n_rows:
         raise ValueError(f"{name} holds {len(weights)} weights for {n_rows} rows.")
     if (weights < 0).any():

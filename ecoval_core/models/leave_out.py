@@ -129,10 +129,6 @@ class Shortcut:
         """Prepare points; see :class:`ShortWay`."""
         return self._way.look(self._transform(X), n_left_out)
 
-    def full(self, seen: NDArray) -> NDArray[np.float64]:
-        """Output of the model on all rows at prepared points."""
-        return self.output(self._way.parameters, seen)
-
 
 def find_shortcut(
     estimator: Any, X: Any, y: NDArray, sample_weight: NDArray | None = None

@@ -45,18 +45,6 @@ class LogisticWithout:
     further steps follow until 0.5 % of it are left, with the same Hessian while that is good enough and then
     with the one at hand. With balanced class weights, those of the remaining rows count: gradients and
     Hessians are held by class and weighted anew.
-
-    Parameters
-    ----------
-    model : LogisticRegression
-        Fitted on `X` and `y`.
-    X, y : ndarray of shape (n_samples, n_features), (n_samples,)
-        Rows that it was fitted on.
-
-    Raises
-    ------
-    LinAlgError
-        If the loss has no minimum that Newton's method finds from `model`.
     """
 
     @staticmethod
@@ -191,19 +179,7 @@ class LogisticWithout:
             )
 
     def without(self, clusters: Sequence[NDArray]) -> list[NDArray | None]:
-        """Solve for the models without each of some clusters.
-
-        Parameters
-        ----------
-        clusters : sequence of ndarray of int
-            Members of each, as positions in `X`.
-
-        Returns
-        -------
-        list of ndarray of shape (n_outputs, n_parameters), or None
-            Coefficients; None where only a refit can tell: a class is left with no rows, or the steps
-            do not converge.
-        """
+        """Coefficients without each of some clusters; None where a class ends or steps do not converge."""
         parts = [
             _Part(self, members)
             if (np.bincount(self._codes[members], minlength=self._n_classes) < self._counts).all()

@@ -20,7 +20,7 @@ from ecoval_core.runs.stored_models import NOT_KEPT, OwnModel, own_model_key
 from ecoval_core.tables import Split, Table
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.record import Findings, Valuation, findings_of, reliability_warning
+from ecoval_core.valuation.record import Findings, Valuation, reliability_warning
 from ecoval_core.workspace.schema import RunSpec, Settings
 from ecoval_core.workspace.workspace import Workspace
 
@@ -60,9 +60,9 @@ class Values:
 def values_of(fitted: EcoVal | CrossValuation | Valuation, seconds: float = 0.0) -> Values:
     """Take what a valuation found out of it."""
     if not isinstance(fitted, CrossValuation):
-        return Values([findings_of(fitted)], [], {}, seconds)
+        return Values([fitted.findings_], [], {}, seconds)
     folds = {"fold": fitted.fold_, "labels": fitted.labels_}
-    found = [findings_of(one) for one in fitted.estimators_]
+    found = [one.findings_ for one in fitted.estimators_]
     return Values(found, list(fitted.trained_), folds, seconds)
 
 

@@ -1,5 +1,1 @@
 """Valuation: the method itself; it knows nothing of files, runs or charts."""
-
-from ecoval_core.valuation.estimator import EcoVal
-
-__all__ = ["EcoVal"]

@@ -16,7 +16,7 @@ from ecoval_core.models.inputs import Rows, as_rows, check_weights
 from ecoval_core.models.parallel import Monitor, Progress, ShouldStop
 from ecoval_core.target_type import resolve_task
 from ecoval_core.valuation.estimator import EcoVal
-from ecoval_core.valuation.record import LEAST_SURPLUS, Valuation
+from ecoval_core.valuation.record import LEAST_SURPLUS
 
 N_VALIDATION_FOLDS = 5
 
@@ -34,9 +34,9 @@ class CrossValuation:
     """
 
     def __init__(
-        self, estimators: Sequence[EcoVal | Valuation], trained: Sequence[NDArray], fold: NDArray,
-        labels: NDArray,
-    ) -> None:  # fmt: skip
+        self, estimators: Sequence[Any], trained: Sequence[NDArray], fold: NDArray, labels: NDArray
+    ) -> None:
+        # Each an EcoVal, or a Valuation: one without models.
         self.estimators_, self.trained_ = list(estimators), list(trained)
         self.fold_, self.labels_ = fold, labels
         first = self.estimators_[0]
@@ -98,33 +98,20 @@ class CrossValuation:
     def forget_models(self) -> None:
         """Free the models without each cluster of every fold; see :meth:`EcoVal.forget_models`."""
         for one in self.estimators_:
-            if isinstance(one, EcoVal):
-                one.forget_models()
+            one.forget_models()
 
     def value_samples(self, X: Any, y: ArrayLike, representation: Any = None) -> Bunch:
         """Value unseen points without a refit: means over the folds, clusters and labels of the first."""
-        folds = [one for one in self.estimators_ if isinstance(one, EcoVal)]
-        if not folds:
-            raise ValueError(
-                "These values were read back without their models: value the rows again."
-            )
-        valued = [one.value_samples(X, y, representation) for one in folds]
-        amounts = ("value", "intrinsic", "extrinsic", "label_quality")
-        means = {name: np.mean([one[name] for one in valued], axis=0) for name in amounts}
-        is_issue = np.mean([one.label_issue for one in valued], axis=0) > 0.5
-        first = valued[0]
-        return Bunch(
-            **means,
-            label_issue=is_issue,
-            cluster=first.cluster,
-            suggested_label=first.suggested_label,
-        )
+        valued = [one.value_samples(X, y, representation) for one in self.estimators_]
+        means = {
+            name: np.mean([one[name] for one in valued], axis=0)
+            for name in ("value", "intrinsic", "extrinsic", "label_quality", "label_issue")
+        }
+        return Bunch(**valued[0] | means | {"label_issue": means["label_issue"] > 0.5})
 
     def reweight(self, extrinsic_weight: float) -> CrossValuation:
         """Value the same rows with another extrinsic weight, sharing the fits."""
-        reweighted: list[EcoVal | Valuation] = [
-            one.reweight(extrinsic_weight) for one in self.estimators_
-        ]
+        reweighted = [one.reweight(extrinsic_weight) for one in self.estimators_]
         return CrossValuation(reweighted, self.trained_, self.fold_, self.labels_)
 
 
@@ -239,11 +226,6 @@ def _deal(groups: NDArray, n_folds: int, ecoval: EcoVal) -> list[tuple[NDArray, 
     return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(n_folds)]
 
 
-def seed_deviation(values: NDArray) -> NDArray[np.float64]:
-    """Return the standard deviation of each value over seeds, that of one run."""
-    return values.std(axis=0, ddof=1)
-
-
 def repeat_value(
     ecoval: EcoVal,
     X: Any,
@@ -302,7 +284,7 @@ def repeat_value(
         fitted.append(one)
     values = np.array([one.values_ for one in fitted])
     validation_error = np.mean([one.standard_errors_ for one in fitted], axis=0)
-    seed_error = seed_deviation(values) / np.sqrt(n_repeats)
+    seed_error = values.std(axis=0, ddof=1) / np.sqrt(n_repeats)
     return Bunch(
         value=values.mean(axis=0),
         intrinsic=np.mean([one.intrinsic_ for one in fitted], axis=0),

@@ -25,13 +25,12 @@ from ecoval_core.models.inputs import (
 )
 from ecoval_core.models.parallel import Monitor, Progress, ShouldStop, warn_once
 from ecoval_core.target_type import Task, resolve_task
-from ecoval_core.valuation.findings import make_findings
 from ecoval_core.valuation.problem import make_problem, part_rows
 from ecoval_core.valuation.propagation import attribute
 from ecoval_core.valuation.quality import JUDGES
 from ecoval_core.valuation.record import DEFAULT_EXTRINSIC_WEIGHT, Valuation
 from ecoval_core.valuation.refitting import MAX_FIT_SAMPLES
-from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES, SCORINGS, check_classes, decode, encode
+from ecoval_core.valuation.scoring import MAX_VAL_SAMPLES, SCORINGS, check_classes, encode
 
 # Beyond it values are all extrinsic anyway, and products overflow.
 MAX_EXTRINSIC_WEIGHT = 1e6
@@ -349,8 +348,7 @@ class EcoVal(BaseEstimator):
             seed=seed,
             monitor=monitor,
         )
-        self._train_rows, self._n_rows = train, len(y)
-        self._publish(y)
+        self._publish(y, train)
         return self
 
     def _validation(self, val: tuple[Any, Any], weights: tuple, given: tuple) -> Rows:
@@ -377,8 +375,8 @@ class EcoVal(BaseEstimator):
         tags.input_tags.allow_nan = given is None or get_tags(given).input_tags.allow_nan
         return tags
 
-    def _publish(self, y: NDArray) -> None:
-        attribution, weighting = self._attribution, self._attribution.weighting
+    def _publish(self, y: NDArray, rows: NDArray) -> None:
+        attribution = self._attribution
         self.estimator_ = attribution.refits.estimator
         self.cluster_predictions_ = attribution.credit.predicted
         self.cluster_reliability_ = attribution.credit.reliability
@@ -386,10 +384,9 @@ class EcoVal(BaseEstimator):
             attribution.clustering.centers
         )
         self.judge_weights_ = dict(zip(JUDGES, attribution.pool.weights.tolist(), strict=True))
-        names = [kernel.name for kernel in weighting.kernels]
-        self.kernel_weights_ = dict(zip(names, weighting.weights.tolist(), strict=True))
-        self.findings_ = make_findings(attribution, y, self._train_rows)
-        self._take(Valuation(self.findings_, self.extrinsic_weight))
+        names = [kernel.name for kernel in attribution.kernels]
+        self.kernel_weights_ = dict(zip(names, attribution.kernel_weights.tolist(), strict=True))
+        self._take(Valuation(attribution.findings(y, rows), self.extrinsic_weight))
 
     def _take(self, valuation: Valuation) -> None:
         published = {name: value for name, value in vars(valuation).items() if name.endswith("_")}
@@ -496,20 +493,8 @@ class EcoVal(BaseEstimator):
         """
         check_is_fitted(self)
         X_new, y_new = check_points(self, X, y)
-        classes, rule = self._attribution.problem.classes, self._attribution.issue_rule
-        codes = encode(y_new, classes, "y")
+        codes = encode(y_new, self._attribution.problem.classes, "y")
         Z = self._attribution.representation.transform(X_new, representation)
-        joined = self._attribution.join(X_new, Z, codes)
-        intrinsic, extrinsic = (
-            self.intrinsic_rate_ * joined.quality,
-            self.extrinsic_weight * joined.credit,
-        )
-        return Bunch(
-            value=intrinsic + extrinsic,
-            intrinsic=intrinsic,
-            extrinsic=extrinsic,
-            label_quality=joined.label_quality,
-            label_issue=rule.find(joined.judged, codes),
-            suggested_label=decode(rule.suggest(joined.judged, codes), classes),
-            cluster=joined.cluster,
+        return self._attribution.value_samples(
+            X_new, Z, codes, self.intrinsic_rate_, self.extrinsic_weight
         )

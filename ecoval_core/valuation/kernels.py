@@ -1,28 +1,24 @@
-"""How a training row acts on a validation row: two views, each a prediction of measured effects.
+"""How a training row acts on a validation row: two kernels, the same for every model.
 
 What row i of cluster c contributes to the score at validation row v is predicted by kernels kappa_k,
 
     s_i(v) = w_v sum_k beta_k kappa_k(i, v)
 
-whose weights beta >= 0 the measured effects decide. The proximity kernel is the share of the judging forest's
-trees in which both rows fall into one leaf, times <r_i, r_v>, the product of their residuals under the
-model without c: only pairs that share a leaf are ever looked at, so that its cost grows with the rows. The
-Shapley kernel is the row's exact Shapley value at v in the game of the five nearest
-neighbours. The kernels are the same for every model.
+whose weights beta >= 0 the measured effects decide. The proximity kernel is the share of the judging
+forest's trees in which both rows fall into one leaf, times <r_i, r_v>, the product of their residuals under
+the model without c: its cost grows with the rows, since only pairs that share a leaf are looked at. The
+Shapley kernel is the row's exact Shapley value at v in the game of the five nearest neighbours.
 
-Chosen on fourteen tables of the wide suite with two seeds, among subsets of these two, the first-order
-influence in a linear model and kernels of the distance at two scales. Accuracy after removing the
-highest values first, for nearest neighbours, logistic regression and a forest: both kernels 0.639, 0.675
-and 0.714, with linear influence as a third 0.644, 0.651 and 0.716; KNN-Shapley itself 0.643, 0.709 and
-0.725. Lowest first: 0.782, 0.794 and 0.837, as a third 0.781, 0.793 and 0.837. Distances added nothing to
-the proximity.
+Tried beside them on fourteen tables of the wide suite: linear influence as a third kernel (removing the
+highest values of a logistic regression leaves 0.651 of accuracy in place of 0.675, but of nearest neighbours
+0.644 in place of 0.639) and distances at two scales, which added nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import parallel_config
@@ -88,32 +84,24 @@ class Forest:
         self.n_trees = N_TREES
         offsets = [0, *np.cumsum([tree.tree_.node_count for tree in self._model.estimators_])]
         self._offsets = np.array(offsets)
-        self.out_of_bag = self._judge_training(Z, rows)
-
-    def _judge_training(self, Z: NDArray, rows: NDArray) -> NDArray[np.float64]:
-        output = np.empty((len(Z), self._scale.n_classes))
-        if self.is_classifier:
-            output[rows] = self._aligned(self._model.oob_decision_function_)
-        else:
-            output[rows] = self._unscaled(self._model.oob_prediction_)
+        self.out_of_bag = np.empty((len(Z), scale.n_classes))
+        seen = "oob_decision_function_" if self.is_classifier else "oob_prediction_"
+        self.out_of_bag[rows] = self._judgement(getattr(self._model, seen))
         unseen = np.setdiff1d(np.arange(len(Z)), rows)
         if len(unseen):
-            output[unseen] = self.output(Z[unseen])
-        return output
+            self.out_of_bag[unseen] = self.output(Z[unseen])
 
-    def _aligned(self, probabilities: NDArray) -> NDArray[np.float64]:
-        output = np.zeros((len(probabilities), self._scale.n_classes))
-        output[:, self._model.classes_] = probabilities
+    def _judgement(self, predicted: NDArray) -> NDArray[np.float64]:
+        if not self.is_classifier:
+            return (predicted * self._scale.deviation + self._scale.prior[0])[:, None]
+        output = np.zeros((len(predicted), self._scale.n_classes))
+        output[:, self._model.classes_] = predicted
         return output
-
-    def _unscaled(self, predicted: NDArray) -> NDArray[np.float64]:
-        return (predicted * self._scale.deviation + self._scale.prior[0])[:, None]
 
     def output(self, Z: NDArray) -> NDArray[np.float64]:
         """Judge unseen points by all trees."""
-        if self.is_classifier:
-            return self._aligned(map_rows(self._model.predict_proba, Z, self.n_jobs))
-        return self._unscaled(map_rows(self._model.predict, Z, self.n_jobs))
+        predict = self._model.predict_proba if self.is_classifier else self._model.predict
+        return self._judgement(map_rows(predict, Z, self.n_jobs))
 
     def nodes(self, Z: NDArray) -> NDArray[np.int32]:
         """Return the number of the leaf into which each point falls in each tree."""
@@ -184,18 +172,6 @@ class Predictions(NamedTuple):
     means: NDArray[np.float64]  # over the validation rows: (n_samples,)
     sums: NDArray[np.float64]  # over the members of each cluster: (K, n_val)
     some: NDArray[np.float32]  # at the validation rows asked for: (n_samples, n_columns)
-
-
-class Kernel(Protocol):
-    """Predicts what rows contribute at every validation row."""
-
-    name: str
-
-    def predict(self, left: LeftOut, columns: NDArray[np.int64]) -> Predictions:
-        """Predict for the training rows."""
-
-    def of_new(self, new: Points, agreement: NDArray) -> NDArray:
-        """Predict for unseen points, each as if it alone joined, with `agreement` <r_i, r_v>."""
 
 
 class ProximityKernel:
@@ -317,6 +293,9 @@ def shapley_by_rank(
     gains *= _rank_weight(np.arange(n_nearer + 1, last), n_neighbors)
     later = np.hstack([gains[:, ::-1].cumsum(axis=1)[:, ::-1], np.zeros((len(match), 1))])
     return later + matched[:, -1:] * _rank_weight(last, n_neighbors)
+
+
+Kernel = ProximityKernel | ShapleyKernel
 
 
 def make_kernels(

@@ -17,13 +17,13 @@ from ecoval_core.models.catalog import (
 )
 from ecoval_core.models.inputs import Rows, take
 from ecoval_core.models.leave_out import Shortcut, find_shortcut
+from ecoval_core.target_type import Task
 from ecoval_core.valuation.clustering import target_bins, target_groups
 from ecoval_core.valuation.scoring import (
     Scale,
     check_magnitude,
     check_scoring,
     encode,
-    has_probabilities,
     model_output,
     sample_scores,
     set_validation_aside,
@@ -47,7 +47,6 @@ class Problem:
     classes: NDArray | None  # sorted labels; None for regression
     scale: Scale
     scoring: str
-    proba: bool  # whether the model gives probabilities
     row_weights: NDArray  # of the validation rows, of mean 1
     class_weights: NDArray | None = None  # multiply a judgement's probabilities
     sample_weight: NDArray | None = None  # of the rows that are fitted; None counts all alike
@@ -81,7 +80,7 @@ class Problem:
     def output(self, model: Any, X: Any) -> NDArray[np.float64]:
         """Output of a fitted model, aligned to all classes of the problem."""
         try:
-            output = model_output(model, X, self.classes, proba=self.proba)
+            output = model_output(model, X, self.classes)
         except Exception as error:
             reason = failed_step(model, error)
             raise RefitError(f"{name_of(model)} could not predict{reason}") from error
@@ -103,7 +102,6 @@ def make_problem(
     sample_weight: NDArray | None = None, sample_weight_val: NDArray | None = None,
 ) -> Problem:  # fmt: skip
     """Encode and check the data of a seeded estimator; `classes` is None for regression."""
-    proba = classes is not None and has_probabilities(estimator)
     codes, codes_val = encode(y, classes, "y"), encode(y_val, classes, "y_val")
     for numbers, name in ((X, "X"), (X_val, "X_val")):
         if isinstance(numbers, np.ndarray) and numbers.dtype.kind in "fiu":
@@ -112,11 +110,12 @@ def make_problem(
         check_magnitude(codes, "y")
         check_magnitude(codes_val, "y_val")
     weight_arguments(estimator, sample_weight)
-    weights = weigh(class_weight, classes, codes, codes_val, sample_weight, sample_weight_val)
-    scale = Scale.of(
-        codes, "regression" if classes is None else "classification", weights.of_classes,
-        sample_weight,
-    )  # fmt: skip
+    row_weights, class_weights = weigh(
+        class_weight, classes, codes, codes_val, sample_weight, sample_weight_val
+    )
+    task: Task = "regression" if classes is None else "classification"
+    scale = Scale.of(codes, task, class_weights, sample_weight)
+    has_proba = task == "regression" or hasattr(estimator, "predict_proba")
     return Problem(
         estimator=estimator,
         X=X,
@@ -126,10 +125,9 @@ def make_problem(
         codes_val=codes_val,
         classes=classes,
         scale=scale,
-        scoring=check_scoring(scoring, scale.task, proba or classes is None),
-        proba=proba,
-        row_weights=weights.of_rows,
-        class_weights=weights.of_classes,
+        scoring=check_scoring(scoring, task, has_proba),
+        row_weights=row_weights,
+        class_weights=class_weights,
         sample_weight=sample_weight,
     )
 

@@ -4,29 +4,24 @@ The credit of row i in cluster c is what the kernels predict of it, corrected to
 
     E_i = s_i + rho_c (Phi_c - sum_(j in c) s_j) / |c|,   rho_c = tau^2 / (tau^2 + se_c^2)
 
-where s_i = mean_v s_i(v) (see kernels.py), se_c is the standard error of Phi_c over the validation rows
-and tau^2 the mean squared difference between measured and predicted values beyond those errors: a difference
-within the noise of the measurement is not passed on to the members. Corrected in full (rho = 1) members share
-exactly Phi_c; measured on the wide suite that hands noise to the rows: with nearest neighbours, removing the
-highest values leaves 0.656 of accuracy instead of 0.644.
+with s_i = mean_v s_i(v) (see kernels.py), se_c the standard error of Phi_c over the validation rows and tau^2
+the mean squared difference between measured and predicted values beyond those errors: passed on in full
+(rho = 1), differences within the noise cost accuracy. Where leaving out a row alone takes no refit either,
+and was measured to help (logistic regression), its own effect Phi_i joins in with w = OWN_EFFECT_WEIGHT:
 
-Where leaving out a row alone takes no refit either, and was measured to help (logistic regression), s_i is
-a mean of what the kernels predict of the row and of its own effect Phi_i:
-
-    s_i = (1 - w) mean_v s_i(v) + w Phi_i,   w = OWN_EFFECT_WEIGHT
-
-This stage is the project's own formulation: the paper's exact formulas are not public.
+    s_i = (1 - w) mean_v s_i(v) + w Phi_i
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
+from sklearn.utils import Bunch
 
 from ecoval_core.models.catalog import single_threaded
 from ecoval_core.models.inputs import Representation, is_frame
@@ -60,9 +55,8 @@ from ecoval_core.valuation.quality import (
     nearest_neighbors,
     neighbor_output,
 )
-from ecoval_core.valuation.record import Sampling
+from ecoval_core.valuation.record import Findings, Sampling
 from ecoval_core.valuation.refitting import (
-    MAX_FIT_SAMPLES,
     Refits,
     fit_full,
     leave_clusters_out,
@@ -70,36 +64,17 @@ from ecoval_core.valuation.refitting import (
     leaves_rows_out,
     out_of_fold_output,
 )
-from ecoval_core.valuation.scoring import prior_scores, residuals
+from ecoval_core.valuation.scoring import decode, prior_scores, residuals
 
 # Share of a row's own effect in s_i. All of it (w = 1) would hand on the noise of single rows.
 OWN_EFFECT_WEIGHT = 0.6
-
-
-@dataclass(frozen=True)
-class Weighting:
-    """Kernels and their weights beta >= 0, fitted to the measured effects."""
-
-    kernels: Sequence[Kernel]
-    weights: NDArray[np.float64]
-    row_weights: NDArray[np.float64]
-
-    def predict_new(self, new: Points, agreement: NDArray) -> NDArray:
-        """Predict what unseen points would contribute at every validation row."""
-        used = zip(self.weights, self.kernels, strict=True)
-        parts = [weight * kernel.of_new(new, agreement) for weight, kernel in used if weight]
-        return sum(parts, np.zeros_like(agreement)) * self.row_weights
 
 
 def fit_kernel_weights(predictions: Sequence[Predictions], effects: NDArray) -> NDArray[np.float64]:
     """Explain every Delta_c(v) by the sums of the members' kernels: non-negative least squares."""
     sums = [kernel.sums.ravel() for kernel in predictions]
     products = np.array([[one @ other for other in sums] for one in sums])
-    return _solve_nonnegative(products, np.array([one @ effects.ravel() for one in sums]))
-
-
-def _solve_nonnegative(products: NDArray, targets: NDArray) -> NDArray[np.float64]:
-    """Solve the normal equations A'A x = A'b for x >= 0, the columns of A scaled alike."""
+    targets = np.array([one @ effects.ravel() for one in sums])
     scale = np.sqrt(np.diag(products))
     scale = np.where(scale > 0, scale, 1.0)
     # The ridge is below anything measurable; it keeps columns that coincide solvable.
@@ -123,20 +98,20 @@ def credit_members(
     left: LeftOut, predictions: Sequence[Predictions], weights: NDArray, errors: NDArray,
     surplus: NDArray, columns: NDArray[np.int64],
 ) -> Credit:  # fmt: skip
-    """Predict what every row contributes and correct it towards what was measured of its cluster.
-
-    The errors of values come from the validation rows `columns`: their moments are scaled to what all of
-    them would have.
-    """
+    """Predict what every row contributes and correct it towards what was measured of its cluster."""
     sums = sum(w * kernel.sums for w, kernel in zip(weights, predictions, strict=True))
     predicted, measured = sums.mean(axis=1), left.effects.mean(axis=1)
-    reliability = reliability_of(measured - predicted, errors)
+    # The part of each difference that is signal.
+    signal = max(0.0, float((measured - predicted).var() - (errors**2).mean()))
+    spread = signal + errors**2
+    reliability = np.divide(signal, spread, out=np.ones(len(errors)), where=spread > 0)
     share = left.share_out(reliability)
     extrinsic = sum(w * kernel.means for w, kernel in zip(weights, predictions, strict=True))
     extrinsic = extrinsic + share * (measured - predicted)[left.labels]
     differences = left.effects[:, columns] - sums[:, columns]
     claimed = sums[:, columns].sum(axis=0) + reliability @ differences
     totals = np.column_stack([surplus[columns], claimed, left.row_weights[columns]])
+    # Moments at some validation rows are scaled to what all of them would have.
     totals *= np.sqrt(len(columns) / len(surplus))
     moments = np.empty((len(extrinsic), 1 + totals.shape[1]))
     step = max(1, BLOCK_PAIRS // len(columns))
@@ -152,16 +127,10 @@ def credit_members(
     return Credit(extrinsic, predicted, reliability, Sampling(moments, totals))
 
 
-def reliability_of(differences: NDArray, errors: NDArray) -> NDArray[np.float64]:
-    """Return tau^2 / (tau^2 + error^2), the part of each difference that is signal."""
-    signal = max(0.0, float(differences.var() - (errors**2).mean()))
-    spread = signal + errors**2
-    return np.divide(signal, spread, out=np.ones(len(errors)), where=spread > 0)
-
-
 def credit_joining(
-    new: Points, joined: NDArray[np.int64], left: LeftOut, weighting: Weighting, credit: Credit
-) -> NDArray[np.float64]:
+    new: Points, joined: NDArray[np.int64], left: LeftOut, kernels: Sequence[Kernel],
+    weights: NDArray, credit: Credit,
+) -> NDArray[np.float64]:  # fmt: skip
     """Credit unseen points, each as if it alone joined its cluster and shared in its correction."""
     extrinsic = np.empty(len(joined))
     measured, sizes = left.effects.mean(axis=1), left.sizes
@@ -175,20 +144,14 @@ def credit_joining(
         agreement = np.empty((len(block), n_val))
         for c in np.unique(cluster):
             agreement[cluster == c] = part.residuals[cluster == c] @ left.residuals_val(c).T
-        own = weighting.predict_new(part, agreement).mean(axis=1)
+        pairs = np.zeros_like(agreement)
+        for weight, kernel in zip(weights, kernels, strict=True):
+            if weight:
+                pairs += weight * kernel.of_new(part, agreement)
+        own = (pairs * left.row_weights).mean(axis=1)
         difference = measured[cluster] - credit.predicted[cluster] - own
         extrinsic[block] = own + credit.reliability[cluster] * difference / (sizes[cluster] + 1)
     return extrinsic
-
-
-class Joined(NamedTuple):
-    """What unseen points would bring, and what the judges say of their labels."""
-
-    credit: NDArray[np.float64]
-    quality: NDArray[np.float64]
-    label_quality: NDArray[np.float64]
-    judged: NDArray[np.float64]
-    cluster: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -202,7 +165,8 @@ class Attribution:
     Z: NDArray  # the training rows in it
     edges: NDArray[np.float64] | None  # inner, of the target bins; None for classification
     errors: NDArray[np.float64]  # se_c
-    weighting: Weighting
+    kernels: Sequence[Kernel]
+    kernel_weights: NDArray[np.float64]  # beta >= 0, fitted to the measured effects
     credit: Credit
     forest: Forest
     pool: Pool
@@ -217,16 +181,19 @@ class Attribution:
         """Cluster that each unseen point would join, by its representation."""
         return nearest_cluster(self.clustering, Z, target_groups(codes, self.edges))
 
-    def join(self, X: Any, Z: NDArray, codes: NDArray) -> Joined:
-        """Credit and quality of unseen points, each as if it alone joined the data."""
+    def value_samples(
+        self, X: Any, Z: NDArray, codes: NDArray, intrinsic_rate: float, extrinsic_weight: float
+    ) -> Bunch:
+        """Value unseen points, each as if it alone joined the data."""
         problem = self.problem
         cluster = self.assign_clusters(Z, codes)
         left = _left_out(problem, self.clustering, self.refits)
         with single_threaded():
             output = self.refits.output_without(problem, self.clustering.labels, cluster, X)
-            own = residuals(output, codes, problem.scale)
-            points = Points(Z, codes, own)
-            credit = credit_joining(points, cluster, left, self.weighting, self.credit)
+            points = Points(Z, codes, residuals(output, codes, problem.scale))
+            credit = credit_joining(
+                points, cluster, left, self.kernels, self.kernel_weights, self.credit
+            )
             neighbors = nearest_neighbors(self.Z, self.n_neighbors, Z, seed=self.seed)
             judged = self.pool.output(
                 [
@@ -235,12 +202,54 @@ class Attribution:
                     self.forest.output(Z),
                 ]
             )
-        return Joined(
-            credit,
-            self.pool.quality(judged, codes, problem.class_weights),
-            self.pool.label_quality(judged, codes),
-            judged,
-            cluster,
+        intrinsic = intrinsic_rate * self.pool.quality(judged, codes, problem.class_weights)
+        extrinsic = extrinsic_weight * credit
+        return Bunch(
+            value=intrinsic + extrinsic,
+            intrinsic=intrinsic,
+            extrinsic=extrinsic,
+            label_quality=self.pool.label_quality(judged, codes),
+            label_issue=self.issue_rule.find(judged, codes),
+            suggested_label=decode(self.issue_rule.suggest(judged, codes), problem.classes),
+            cluster=cluster,
+        )
+
+    def findings(self, y: NDArray, rows: NDArray[np.int64]) -> Findings:
+        """Summarise what was found of some rows of `y`; the others have NaN, or -1 and False."""
+
+        def spread(of_rows: NDArray, missing: Any = np.nan) -> NDArray:
+            of_all = np.full((len(y), *of_rows.shape[1:]), missing, dtype=of_rows.dtype)
+            of_all[rows] = of_rows
+            return of_all
+
+        problem, refits = self.problem, self.refits
+        prior = prior_scores(problem.codes_val, problem.scoring, problem.scale)
+        full_score = float((refits.scores_full * problem.row_weights).mean())
+        prior_score = float((prior * problem.row_weights).mean())
+        deviation = refits.scores_full - prior - (full_score - prior_score)
+        deviation *= problem.row_weights
+        suggested = np.array(y)
+        likeliest = self.issue_rule.suggest(self.judged, problem.codes)
+        suggested[rows] = decode(likeliest, problem.classes)
+        weights = problem.relative_weight
+        return Findings(
+            labels=spread(self.clustering.labels, -1),
+            quality=spread(self.quality),
+            label_quality=spread(self.label_quality),
+            raw_extrinsic=spread(self.credit.extrinsic),
+            judged=spread(self.judged),
+            suggested_labels=suggested,
+            label_issues=spread(self.issue_rule.find(self.judged, problem.codes), False),
+            sampling=self.credit.sampling,
+            cluster_values=(refits.effects * problem.row_weights).mean(axis=1),
+            cluster_standard_errors=self.errors,
+            full_score=full_score,
+            prior_score=prior_score,
+            surplus_standard_error=float(np.sqrt((deviation**2).mean() / len(prior))),
+            scoring=problem.scoring,
+            task=problem.scale.task,
+            classes=problem.classes,
+            sample_weight=None if weights is None else spread(weights),
         )
 
 
@@ -250,19 +259,18 @@ def attribute(
     Z: NDArray,
     Z_val: NDArray,
     *,
-    n_clusters: int | str = "auto",
-    n_neighbors: int = 10,
-    max_fit_samples: int | None = MAX_FIT_SAMPLES,
-    n_jobs: int | None = None,
-    seed: int = 0,
-    monitor: Monitor | None = None,
+    n_clusters: int | str,
+    n_neighbors: int,
+    max_fit_samples: int | None,
+    n_jobs: int | None,
+    seed: int,
+    monitor: Monitor,
 ) -> Attribution:
     """Value clusters by leaving each out, credit their members, and judge quality, in K + 6 fits."""
     with single_threaded():
         n_samples = len(Z)
         edges = None if problem.classes is not None else target_bins(problem.codes)
         groups = target_groups(problem.codes, edges)
-        monitor = monitor or Monitor()
         monitor.check()
         # Sparse matrices and texts have no short way.
         is_matrix = isinstance(problem.X, np.ndarray) or is_frame(problem.X)
@@ -272,11 +280,8 @@ def attribute(
         )  # fmt: skip
         most_fitted = max_fit_samples or n_samples
         while True:
-            k = (
-                auto_n_clusters(n_samples, is_fine=is_fine)
-                if n_clusters == "auto"
-                else int(n_clusters)
-            )
+            auto = auto_n_clusters(n_samples, is_fine=is_fine)
+            k = auto if n_clusters == "auto" else int(n_clusters)
             clustering = cluster_groups(Z, groups, k, seed)
             rows = sample_by_cluster(clustering.labels, most_fitted, seed)
             if problem.sample_weight is not None:
@@ -309,8 +314,7 @@ def attribute(
         kernels = make_kernels(Z, problem.codes, Z_val, problem.codes_val, forest, identical)
         columns = columns_for_errors(len(Z), len(Z_val), seed)
         predictions = [kernel.predict(left, columns) for kernel in kernels]
-        weights = fit_kernel_weights(predictions, left.effects)
-        weighting = Weighting(kernels, weights, problem.row_weights)
+        weights = kernel_weights = fit_kernel_weights(predictions, left.effects)
         are_alone = leaves_rows_out(n_samples, problem.scale.n_classes, problem.scoring)
         if is_fine and fitted[1] is not None and are_alone and n_samples <= most_fitted:
             own = leave_rows_out(
@@ -326,7 +330,8 @@ def attribute(
     return Attribution(
         problem=problem, clustering=clustering, refits=refits, edges=edges,
         representation=representation, Z=Z,
-        errors=errors, weighting=weighting, credit=credit, forest=forest, pool=pool, judged=judged,
+        errors=errors, kernels=kernels, kernel_weights=kernel_weights, credit=credit, forest=forest,
+        pool=pool, judged=judged,
         issue_rule=IssueRule.fit(judged, problem.codes, problem.scale.task),
         quality=pool.quality(judged, problem.codes, problem.class_weights),
         label_quality=pool.label_quality(judged, problem.codes), n_neighbors=n_neighbors, seed=seed,

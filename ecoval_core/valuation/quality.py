@@ -5,18 +5,16 @@ of the run out of fold, and a forest out of bag. They are pooled by a Cobb-Dougl
 
     p(c) ~ prod_j p_j(c)^w_j,   q = p(y) / max_c p(c)
 
-with smoothed p_j and elasticities w >= 0 by maximum likelihood of the given labels; the quality q of a row
-that fits as well as any is 1 in a mixed region too. Where classes are balanced, q divides their shares out.
-For regression the judges' deviations from the training mean are weighted by least squares of the given
-targets, and q = exp(-|residual| / (2 * 1.4826 * spread)). None of it looks at the validation points.
+with smoothed p_j and elasticities w >= 0 by maximum likelihood of the given labels. Where classes are
+balanced, q divides their shares out. For regression the judges' deviations from the training mean are
+weighted by least squares of the given targets, and q = exp(-|residual| / (2 * 1.4826 * spread)).
 
-A label is listed as an issue where, with t_k the mean of p(k) over the rows labelled k,
+With t_k the mean of p(k) over the rows labelled k (confident learning's thresholds), a label is an issue if
 
     p(y) < t_y and some k has p(k) > p(y) and p(k) >= t_k
 
-(confident learning's thresholds, and another class likelier); the likeliest such k is suggested. A target is
-listed where its residual exceeds 3.5 of 1.4826 times the median absolute residual of rows with predictions of
-that size.
+and the likeliest such k is suggested; a target, if its residual exceeds 3.5 of 1.4826 times the median
+absolute residual of rows with predictions of that size.
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from ecoval_core.models.catalog import single_threaded
 from ecoval_core.models.parallel import map_rows
-from ecoval_core.valuation.scoring import Scale, agreement, residuals
+from ecoval_core.valuation.scoring import Scale, residuals
 
 N_CONFIDENCE_FOLDS = 5
 JUDGES = ("neighbors", "model", "forest")
@@ -110,7 +108,10 @@ class Pool:
 
     def label_quality(self, pooled: NDArray, codes: NDArray) -> NDArray[np.float64]:
         """Judge given labels by the pooled output."""
-        return agreement(pooled, codes, self.scale, self.spread)
+        if self.scale.task == "classification":
+            return pooled[np.arange(len(codes)), codes]
+        distance = np.abs(residuals(pooled, codes, self.scale)[:, 0])
+        return np.exp(-distance / (2 * 1.4826 * max(self.spread, 1e-12)))
 
     def quality(
         self, pooled: NDArray, codes: NDArray, class_weights: NDArray | None = None

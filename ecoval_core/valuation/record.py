@@ -130,7 +130,7 @@ class Valuation:
     """Values at one extrinsic weight: what a fitted :class:`EcoVal` has, to the last bit, but its models."""
 
     def __init__(self, findings: Findings, extrinsic_weight: float) -> None:
-        self.findings = findings
+        self.findings_ = findings
         self.extrinsic_weight = extrinsic_weight
         self.labels_ = findings.labels
         self.quality_, self.label_quality_ = findings.quality, findings.label_quality
@@ -154,7 +154,7 @@ class Valuation:
         self._distribute()
 
     def _distribute(self) -> None:
-        findings, weight = self.findings, self.extrinsic_weight
+        findings, weight = self.findings_, self.extrinsic_weight
         valued = findings.labels >= 0
         quality = findings.quality[valued]
         if findings.sample_weight is not None:
@@ -170,13 +170,7 @@ class Valuation:
 
     def reweight(self, extrinsic_weight: float) -> Valuation:
         """Value the same rows with another extrinsic weight, without any refit."""
-        return Valuation(self.findings, extrinsic_weight)
-
-
-def findings_of(ecoval: Any) -> Findings:
-    """Take the findings out of a fitted estimator, or out of a valuation made before."""
-    findings: Findings = ecoval.findings if isinstance(ecoval, Valuation) else ecoval.findings_
-    return findings
+        return Valuation(self.findings_, extrinsic_weight)
 
 
 def reliability_warning(ecoval: Any) -> str | None:

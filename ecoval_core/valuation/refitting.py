@@ -53,9 +53,7 @@ class Refits:
     # `MAX_OUTPUT_BYTES`: clusters are then so many that leaving one out changes little.
     output_val: NDArray
     output_own: NDArray[np.float64]  # f_-c at the members of c: (n_samples, n_outputs)
-    models: dict[
-        int, Any
-    ]  # f_-c by cluster where it was refitted; empty if larger than `MAX_KEPT_BYTES`
+    models: dict[int, Any]  # f_-c where it was refitted; none if larger than `MAX_KEPT_BYTES`
     rows: NDArray[np.int64]  # fitted on
 
     def standard_errors(self, row_weights: NDArray) -> NDArray[np.float64]:
@@ -74,9 +72,7 @@ class Refits:
         for c in set(present) - set(asked):
             points = np.flatnonzero(clusters == c)
             output[points] = problem.output(self.models[c], take(X, points))
-        short = None
-        if asked:
-            short = problem.shortcut(self.estimator, self.rows)
+        short = problem.shortcut(self.estimator, self.rows) if asked else None
         if short is not None:
             members = [np.flatnonzero(labels[self.rows] == c) for c in asked]
             seen = short.look(X, max(len(rows) for rows in members))
@@ -94,14 +90,13 @@ def _without_clusters(
         fitted = [position[members][position[members] >= 0] for members in clusters]
         sizes = [len(members) for members in clusters]
         own = short.look(take(problem.X, np.concatenate(clusters)), max(map(len, fitted)))
-        outputs = []
-        for parameters, seen in zip(
-            short.without(fitted), np.split(own, np.cumsum(sizes)[:-1]), strict=True
-        ):
-            outputs.append(
-                None if parameters is None
-                else (short.output(parameters, at_val), short.output(parameters, seen))
-            )  # fmt: skip
+        outputs: list[tuple[NDArray, NDArray] | None] = []
+        members = np.split(own, np.cumsum(sizes)[:-1])
+        for parameters, seen in zip(short.without(fitted), members, strict=True):
+            if parameters is None:
+                outputs.append(None)
+            else:
+                outputs.append((short.output(parameters, at_val), short.output(parameters, seen)))
         return outputs
 
 
@@ -212,11 +207,7 @@ def leave_rows_out(
     problem: Problem, short: Shortcut, refits: Refits, labels: NDArray, identical: NDArray, *,
     columns: NDArray, n_jobs: int | None, monitor: Monitor,
 ) -> Predictions:  # fmt: skip
-    """Effects w_v Delta_i(v) of leaving out each fitted row alone.
-
-    Where the short way does not lead there, as for the last row of a class, a row has its part of the
-    effect of its cluster.
-    """
+    """Effects w_v Delta_i(v) of leaving out each fitted row alone."""
     sizes: NDArray = np.bincount(labels)
     means: NDArray = np.zeros(len(labels))
     sums = np.zeros_like(refits.effects)
@@ -226,6 +217,7 @@ def leave_rows_out(
     for row, outputs in zip(refits.rows, solved, strict=True):
         cluster = labels[row]
         if outputs is None:
+            # As for the last row of a class: its part of the effect of its cluster.
             effects = refits.effects[cluster] / sizes[cluster]
         else:
             effects = refits.scores_full - problem.scores(outputs[0])

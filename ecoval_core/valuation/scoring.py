@@ -24,7 +24,6 @@ MAX_VAL_SAMPLES = 2_000
 # Below this part of its even share a class is too rare for an unweighted utility to see.
 EVEN_SHARE = 1 / 3
 _LEAST_PROBABILITY = 1e-3
-_LEAST_SPREAD = 1e-12
 
 
 @dataclass(frozen=True)
@@ -108,18 +107,11 @@ class Scale:
         return cls(task, 1, np.array([mean]), float(variance**0.5) or 1.0)
 
 
-def has_probabilities(estimator: Any) -> bool:
-    """Whether an estimator, fitted or not, offers ``predict_proba``."""
-    return hasattr(estimator, "predict_proba")
-
-
-def model_output(
-    estimator: Any, X: ArrayLike, classes: NDArray | None, *, proba: bool
-) -> NDArray[np.float64]:
+def model_output(estimator: Any, X: ArrayLike, classes: NDArray | None) -> NDArray[np.float64]:
     """Output of a fitted model, its columns aligned to all classes of the problem."""
     if classes is None:
         return np.asarray(estimator.predict(X), dtype=np.float64).reshape(-1, 1)
-    if not proba:
+    if not hasattr(estimator, "predict_proba"):
         return np.eye(len(classes))[np.searchsorted(classes, estimator.predict(X))]
     probabilities = np.asarray(estimator.predict_proba(X), dtype=np.float64)
     if probabilities.shape[1] == len(classes):
@@ -161,36 +153,20 @@ def residuals(output: NDArray, codes: NDArray, scale: Scale) -> NDArray[np.float
     return difference
 
 
-def agreement(output: NDArray, codes: NDArray, scale: Scale, spread: float) -> NDArray[np.float64]:
-    """Probability of the given label; for regression exp(-|residual| / (2 * 1.4826 * spread))."""
-    if scale.task == "classification":
-        return output[np.arange(len(codes)), codes]
-    distance = np.abs(residuals(output, codes, scale)[:, 0])
-    return np.exp(-distance / (2 * 1.4826 * max(spread, _LEAST_SPREAD)))
-
-
 def rarest_of_even_share(labels: NDArray) -> float:
     """Share of the rarest class over the share it would have if all had the same."""
     counts = np.unique(labels, return_counts=True)[1]
     return float(counts.min() * len(counts) / counts.sum())
 
 
-@dataclass(frozen=True)
-class ClassWeights:
-    """What a class weight means for each part of a valuation."""
-
-    of_rows: NDArray[np.float64]  # validation rows, of mean 1
-    of_classes: NDArray[np.float64] | None  # multiply the judges' and the prior's probabilities
-
-
 def weigh(
     class_weight: Any, classes: NDArray | None, codes: NDArray, codes_val: NDArray,
     sample_weight: NDArray | None = None, sample_weight_val: NDArray | None = None,
-) -> ClassWeights:  # fmt: skip
-    """Weigh rows and classes by 1 / share of the class if balanced, by a dict as it says, else alike."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:  # fmt: skip
+    """Weigh validation rows, mean 1, and classes' probabilities: by 1 / share, by a dict, or None: alike."""
     given = np.ones(len(codes_val)) if sample_weight_val is None else sample_weight_val
     if class_weight is None:
-        return ClassWeights(given / given.mean(), None)
+        return given / given.mean(), None
     if classes is None:
         raise ValueError("class_weight needs classes, but the task is regression: leave it None.")
     if class_weight == "balanced":
@@ -201,7 +177,7 @@ def weigh(
             raise ValueError(f"sample_weight is 0 for every row of {label!s}: leave its rows out.")
         shares_val = np.bincount(codes_val, given, len(classes)) / given.sum()
         of_rows = np.divide(given, shares_val[codes_val], out=np.zeros(len(given)), where=given > 0)
-        return ClassWeights(of_rows / of_rows.mean(), 1 / shares)
+        return of_rows / of_rows.mean(), 1 / shares
     unknown = [label for label in class_weight if label not in classes]
     if unknown:
         raise ValueError(f"class_weight names the label {unknown[0]!s}, which y does not hold.")
@@ -214,7 +190,7 @@ def weigh(
     of_rows = weights[codes_val] * given
     if not of_rows.any():
         raise ValueError("class_weight and sample_weight_val together leave no validation row.")
-    return ClassWeights(of_rows / of_rows.mean(), weights)
+    return of_rows / of_rows.mean(), weights
 
 
 def check_classes(y: NDArray) -> NDArray:

@@ -20,21 +20,18 @@ from ecoval_core.evaluation.baselines import (
 )
 from ecoval_core.evaluation.curves import (
     STRATEGIES,
-    count_method_refits,
     count_refits,
     removal_curves,
-    score_on_test,
+    score_rows,
 )
-from ecoval_core.evaluation.curves import method_curves as measure_methods
 from ecoval_core.evaluation.new_rows import (
     acquisition_curves,
     count_additions,
-    measure_addition,
     rank_unlabelled,
     value_new,
 )
 from ecoval_core.evaluation.projection import umap_projection
-from ecoval_core.evaluation.pruning import Effect, measure_effect
+from ecoval_core.evaluation.pruning import Effect, effect_of, measure_effect
 from ecoval_core.models.catalog import make_model
 from ecoval_core.models.parallel import Monitor, Progress
 from ecoval_core.runs.fitting import (
@@ -147,7 +144,7 @@ def curves_timing(work: Work, run: str) -> float:
     for _ in range(2):
         # The first one imports what it needs.
         started = time.process_time()
-        score_on_test(of.make_estimator(), of.inputs, of.y, *of.test_rows(), "")
+        score_rows(of.make_estimator(), of.inputs, of.y, *of.test_rows())
     return (time.process_time() - started) * count_refits(STRATEGIES, n_random=N_RANDOM)
 
 
@@ -253,12 +250,13 @@ def method_curves(
             f"The two runs value {int(common.sum())} rows in common, too few for curves: compare runs of one "
             "split."
         )
-    frame = measure_methods(
+    frame = removal_curves(
         of.make_estimator(), _safe_indexing(of.inputs, common), of.y[common], *of.test_rows(),
         {"a": of.ecoval.values_[common], "b": theirs.to_numpy()[common]}, class_balanced=balanced,
-        n_random=N_RANDOM, random_state=of.settings.random_state, progress=work.report,
+        n_random=N_RANDOM, random_state=of.settings.random_state, every_measure=True,
+        progress=work.report,
     )  # fmt: skip
-    n_refits = count_method_refits(2, n_random=N_RANDOM)
+    n_refits = count_refits(("lowest", "highest") * 2 + ("random",), n_random=N_RANDOM)
     return Curves(frame, n_refits, time.perf_counter() - started, int(common.sum()))
 
 
@@ -324,7 +322,11 @@ def acquisition(work: Work, run: str, frame: str, name: str, *, weight: float = 
     found = acquisition_curves(
         *rows, orders, n_random=N_RANDOM, random_state=seed, progress=work.report
     )
-    of_all = measure_addition(*rows, random_state=seed, balanced=of.settings.balanced)
+    X_more, y_more = np.concatenate([of.inputs, added[0]]), np.concatenate([of.y, added[1]])
+    of_all = effect_of(
+        of.make_estimator(), of.inputs, of.y, X_more, y_more, *of.test_rows(), random_state=seed,
+        balanced=of.settings.balanced, where=f"with {len(y_more) - len(of.y)} new rows",
+    )  # fmt: skip
     n_refits = count_additions(len(orders), n_random=N_RANDOM)
     return Acquisition(Curves(found, n_refits, time.perf_counter() - started), of_all)
 
