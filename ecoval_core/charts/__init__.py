@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ecoval_core.charts.comparison import agreement_scatter, before_after, class_bars, overlap_bars
+from ecoval_core.charts.comparison import agreement_scatter, class_bars, overlap_bars
 from ecoval_core.charts.curves import Mark, acquisition_chart, methods_chart, peak_of, removal_chart
 from ecoval_core.charts.data import class_counts, missing_by_column, split_bar
 from ecoval_core.charts.decomposition import (
@@ -23,7 +23,7 @@ from ecoval_core.charts.values import totals_by, value_distribution
 
 __all__ = [
     "CHART_CONFIG", "QUADRANTS", "TYPICAL_QUALITY", "Mark", "acquisition_chart", "agreement_scatter",
-    "before_after", "class_bars", "class_counts", "compact", "decomposition_scatter", "methods_chart",
+    "class_bars", "class_counts", "compact", "decomposition_scatter", "methods_chart",
     "missing_by_column", "overlap_bars", "peak_of", "quadrant_of", "region_notes", "removal_chart",
     "split_bar", "totals_by", "value_distribution", "value_map",
 ]  # fmt: skip

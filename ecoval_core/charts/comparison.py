@@ -16,7 +16,6 @@ from ecoval_core.charts.style import (
     ROW_HEIGHT,
     ThemeName,
     add_bars,
-    aligned,
     base_figure,
     dotted,
     legend_above,
@@ -24,7 +23,6 @@ from ecoval_core.charts.style import (
     palette_of,
     row_axis,
     rows_at,
-    safe,
     short_names,
 )
 from ecoval_core.text import count_of, number
@@ -218,67 +216,3 @@ def class_bars(
     row_axis(figure, classes)
     figure.update_xaxes(rangemode="tozero", tickformat=".0%")
     return legend_above(figure)
-
-
-def before_after(changes: pd.DataFrame, *, theme: ThemeName, title: str = "") -> go.Figure:
-    """Draw every measure before and after a change, the sure gains and losses in colour.
-
-    Parameters
-    ----------
-    changes : DataFrame
-        Columns measure (its name for people), before, after, low, high (an interval of the difference); a
-        row a measure, drawn from the top.
-    theme : {"light", "dark"}
-    title : str, default=""
-        What was changed.
-
-    Returns
-    -------
-    Figure
-        An open circle before, a full one after, and between them a line: blue for a gain whose interval
-        excludes 0, orange for such a loss, grey otherwise. The difference is written beside it.
-    """
-    palette = palette_of(theme)
-    title = safe(title, 80)
-    known = changes.dropna(subset=["before", "after"])
-    if known.empty:
-        return message_figure(palette, title, "No score could be measured.")
-    figure = base_figure(palette, height=110 + 30 * len(known), title=title, hovermode="closest")
-    positions = rows_at(known)
-    before, after = (known[name].to_numpy(np.float32) for name in ("before", "after"))
-    colors = [
-        palette.gain if low > 0 else palette.harm if high < 0 else palette.muted
-        for low, high in zip(known["low"], known["high"], strict=True)
-    ]
-    for y, start, end, color in zip(positions, before, after, colors, strict=True):
-        figure.add_scatter(
-            x=[start, end], y=[y, y], mode="lines", hoverinfo="skip", showlegend=False,
-            line={"color": color, "width": 3},
-        )  # fmt: skip
-    differences = aligned((known["after"] - known["before"]).tolist(), signed=True)
-    names = short_names(known["measure"].tolist(), 30)
-    texts = [
-        f"{name}: {number(start)} before, {number(end)} after<br>"
-        f"difference {difference} ({number(low, signed=True)} to {number(high, signed=True)})"
-        for name, start, end, difference, low, high in zip(
-            names, before, after, differences, known["low"], known["high"], strict=True
-        )
-    ]
-    for name, x, fill in (("before", before, palette.surface), ("after", after, colors)):
-        figure.add_scatter(
-            x=x, y=positions, mode="markers", name=name, customdata=texts,
-            hovertemplate="%{customdata}<extra></extra>",
-            marker={"size": 11, "color": fill, "line": {"width": 2, "color": colors}},
-        )  # fmt: skip
-    for y, x, difference, color in zip(
-        positions, np.maximum(before, after), differences, colors, strict=True
-    ):
-        figure.add_annotation(
-            x=x, y=y, text=difference, showarrow=False, xanchor="left", xshift=12,
-            font={"size": 12, "color": color if color != palette.muted else palette.text},
-        )  # fmt: skip
-    low, high = float(min(before.min(), after.min())), float(max(before.max(), after.max()))
-    pad = 0.08 * (high - low) or 0.02
-    figure.update_xaxes(range=[low - pad, high + 5 * pad], zeroline=False)
-    row_axis(figure, names)
-    return figure.update_layout(legend={"y": -0.14})
