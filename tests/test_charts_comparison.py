@@ -112,8 +112,6 @@ def test_where_no_row_is_common_it_says_so():
     figure = charts.agreement_scatter(compared().rows.iloc[:0], names=NAMES, theme="dark")
     assert not figure.data
     assert figure.layout.annotations[0].text == "No row is valued by both."
-    with pytest.raises(ValueError, match="'ranks' or 'values', not 'both'"):
-        scatter(by="both")
 
 
 # --- Overlap and classes ---------------------------------------------------------------------

@@ -15,16 +15,13 @@ import pytest
 from browser import IN_CHROMIUM, PATIENCE
 from click.testing import CliRunner
 from data_files import loan_csv
-from test_charts import make_frame
 from valued import settings_of, value_table
 
-from ecoval_core import charts
 from ecoval_core.columns.clean import clean, suggest_fixes
 from ecoval_core.command_line import main
 from ecoval_core.evaluation.curves import removal_curves
 from ecoval_core.evaluation.pruning import PruneList, measure_effect
 from ecoval_core.reporting import make_report
-from ecoval_core.reporting.figures import MAX_LOWEST, MAX_POINTS, points_drawn, thin_out
 from ecoval_core.runs.exports import unit_of
 from ecoval_core.runs.recipe import make_recipe, new_labels, read_recipe, recipe_bytes
 from ecoval_core.tables import load_sample, make_table, read_frame
@@ -312,22 +309,6 @@ def test_regression_by_folds_speaks_of_targets():
 
 
 # --- Figures -------------------------------------------------------------------------------
-
-
-def test_beyond_5000_rows_the_lowest_are_drawn_and_the_words_count_all():
-    frame = make_frame(n=MAX_POINTS + 900)
-    values = frame["value"].to_numpy()
-    stays = points_drawn(values)
-    assert stays.sum() == MAX_POINTS
-    assert stays[np.argsort(values)[:MAX_LOWEST]].all()
-    assert points_drawn(values[:MAX_POINTS]).all()
-    full = charts.decomposition_scatter(frame, theme="light")
-    thinned = thin_out(charts.decomposition_scatter(frame, theme="light"), frame.index[stays])
-    points, all_points = thinned.data[0], full.data[0]
-    kept = np.isin(all_points.customdata, frame.index[stays])
-    for name in ("customdata", "x", "y", "text", "hovertext", "marker.color"):
-        np.testing.assert_array_equal(points[name], np.asarray(all_points[name])[kept])
-    assert thinned.layout.annotations == full.layout.annotations
 
 
 def test_each_figure_is_named_and_has_its_numbers_in_words_or_a_table(page):

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from ecoval_core.charts.points import MAX_LOWEST, MAX_POINTS, bare_trace, count_shown
+from ecoval_core.charts.points import MAX_POINTS, bare_trace, count_shown, lowest_and_sample
 from ecoval_core.charts.style import (
     CATEGORIES,
     MAX_GROUPS_DRAWN,
@@ -53,13 +53,11 @@ def agreement_scatter(
         At most 20,000 points whose `customdata` is the row id, those with the largest differences among
         them. Ranks have a line where both agree.
     """
-    if by not in ("ranks", "values"):
-        raise ValueError(f"The axes show 'ranks' or 'values', not {by!r}.")
     palette, is_rank = palette_of(theme), by == "ranks"
     title = "Rank by rank" if is_rank else "Value by value"
     if rows.empty:
         return message_figure(palette, title, "No row is valued by both.")
-    points = rows.iloc[_points_drawn(rows["difference"].abs().to_numpy())]
+    points = rows.iloc[lowest_and_sample(-rows["difference"].abs().to_numpy(), MAX_POINTS)[::-1]]
     short = short_names(names, 28)
     words = "Each in its own unit: only the order can be compared."
     if is_rank:
@@ -100,16 +98,6 @@ def agreement_scatter(
     figure.update_xaxes(title_text=f"{short[0]}: {what}", **axis)
     figure.update_yaxes(title_text=f"{short[1]}: {what}", **axis)
     return figure.update_traces(unselected={"marker": {"opacity": 0.25}})
-
-
-def _points_drawn(differences: NDArray) -> NDArray[np.int64]:
-    """Positions of the rows drawn, the largest difference last and on top."""
-    order = np.argsort(differences, kind="stable")
-    if len(order) <= MAX_POINTS:
-        return order
-    rest = np.random.default_rng(0).permutation(order[:-MAX_LOWEST])[: MAX_POINTS - MAX_LOWEST]
-    kept = np.concatenate([rest, order[-MAX_LOWEST:]])
-    return order[np.isin(order, kept)]
 
 
 def overlap_bars(overlaps: pd.DataFrame, *, theme: ThemeName) -> go.Figure:
@@ -159,11 +147,6 @@ def overlap_bars(overlaps: pd.DataFrame, *, theme: ThemeName) -> go.Figure:
     return figure.update_layout(legend={"y": -0.16})
 
 
-def _is_ordered(labels: pd.Series) -> bool:
-    """Whether labels are ranges of amounts, as `label_groups` makes them."""
-    return isinstance(labels.dtype, pd.CategoricalDtype) and bool(labels.dtype.ordered)
-
-
 def class_bars(
     summary: pd.DataFrame, *, names: tuple[str, str], share: float, theme: ThemeName
 ) -> go.Figure:
@@ -186,7 +169,10 @@ def class_bars(
         those on which the two differ most.
     """
     palette = palette_of(theme)
-    one, many = ("range", "ranges") if _is_ordered(summary["label"]) else ("class", "classes")
+    kind = summary["label"].dtype
+    # As `label_groups` makes them.
+    are_ranges = isinstance(kind, pd.CategoricalDtype) and kind.ordered
+    one, many = ("range", "ranges") if are_ranges else ("class", "classes")
     title = f"Which {many} are among the lowest {share:.0%}"
     if summary.empty:
         return message_figure(palette, title, "No row is valued by both.")

@@ -214,10 +214,10 @@ def compact(figure: go.Figure, height: int) -> go.Figure:
     return figure.update_yaxes(title_standoff=2).update_xaxes(title_standoff=2, nticks=6)
 
 
-def legend_above(figure: go.Figure, **legend: Any) -> go.Figure:
+def legend_above(figure: go.Figure) -> go.Figure:
     """Write the legend between the title and the chart."""
-    legend = {"y": 1.0, "yanchor": "bottom"} | legend
-    return figure.update_layout(legend=legend, margin_t=figure.layout.margin.t + 44)
+    margin = figure.layout.margin.t + 44
+    return figure.update_layout(legend_y=1.0, legend_yanchor="bottom", margin_t=margin)
 
 
 def dotted(palette: Palette) -> dict[str, Any]:

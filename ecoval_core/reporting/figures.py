@@ -6,16 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
 from ecoval_core.charts.style import ThemeName
 from ecoval_core.reporting.blocks import Grid, Plot, Text
 
-# Points are drawn as vectors, which print sharply and need no WebGL; more are slow, and large on paper.
-MAX_POINTS = 5_000
-MAX_LOWEST = 1_250
 MARGIN_TOP, MARGIN_TOP_LEGEND = 12, 40
 Json = dict[str, Any]
 
@@ -67,24 +62,3 @@ def _compare(light: Any, dark: Any, path: list[str | int], changes: list[Any]) -
             _compare(*pair, [*path, i], changes)
     elif light != dark:
         changes.append((path, dark))
-
-
-def points_drawn(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Choose which rows are drawn as points: all, or 5,000 of them, the 1,250 lowest and a sample."""
-    if len(values) <= MAX_POINTS:
-        return np.ones(len(values), bool)
-    lowest_first = np.argsort(values, kind="stable")
-    others = np.random.default_rng(0).permutation(lowest_first[MAX_LOWEST:])
-    drawn_rows = np.concatenate([lowest_first[:MAX_LOWEST], others[: MAX_POINTS - MAX_LOWEST]])
-    return np.isin(np.arange(len(values)), drawn_rows)
-
-
-def thin_out(figure: go.Figure, row_ids: NDArray[np.int64]) -> go.Figure:
-    """Leave the points of some rows in a figure, whose first trace has their ids in `customdata`."""
-    points = figure.data[0]
-    stays = np.isin(np.asarray(points.customdata), row_ids)
-    for name in ("x", "y", "customdata", "text", "hovertext"):
-        if (given := points[name]) is not None:
-            points[name] = np.asarray(given)[stays]
-    points.marker.color = np.asarray(points.marker.color)[stays]
-    return figure
