@@ -100,7 +100,7 @@ def value(
     if recipe is not None:
         write_bytes(recipe_bytes(make_recipe(run, PruneList(), unit=unit)), recipe)
     if report is not None:
-        write_bytes(_make_report(run, PruneList(), unit), report)
+        write_bytes(_make_report(run, PruneList(), unit=unit), report)
     print_values(run, unit)
     click.echo(
         f"Written           {', '.join(str(path) for path in (out, recipe, report) if path)}"
@@ -191,7 +191,7 @@ def replay(
     found = _write_downloads(replayed, out)
     if report is not None:
         page = _make_report(
-            run, plan.prune, plan.unit, decisions=replayed.decisions, relabelled=replayed.relabelled,
+            run, plan.prune, replayed.decisions, relabelled=replayed.relabelled, unit=plan.unit,
             name=plan.name, note=plan.note,
         )  # fmt: skip
         write_bytes(page, report)
@@ -261,10 +261,9 @@ def _write_downloads(replayed: Replay, folder: Path) -> dict[str, bool | None]:
     return found
 
 
-def _make_report(run: Run, rules: PruneList, unit: UnitKind, **given: Any) -> bytes:
+def _make_report(run: Run, *given: Any, **words: Any) -> bytes:
     # Only those who ask for a report wait for what draws it.
     from ecoval_core.reporting import make_report
 
     now = datetime.now().astimezone().isoformat(" ", "minutes")
-    recipe = make_recipe(run, rules, unit=unit, **given)
-    return make_report(run, rules=rules, recipe=recipe, unit=unit, created=now, **given)
+    return make_report(run, make_recipe(run, *given, created=now, **words))
