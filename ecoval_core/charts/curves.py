@@ -292,7 +292,7 @@ def _mark_peak(figure: go.Figure, curve: pd.DataFrame, palette: Palette, color: 
 def _mark_rows(
     figure: go.Figure, curve: pd.DataFrame, mark: Mark, palette: Palette, position: int
 ) -> None:
-    if not mark.n_rows or mark.share > curve["share"].max():
+    if mark.share > curve["share"].max():
         return
     score = float(np.interp(mark.share, curve["share"], curve["mean"]))
     figure.add_vline(

@@ -19,13 +19,7 @@ def plot(
     id_: str, title: str, caption: str, alt: str, make: Callable[[ThemeName], go.Figure],
     instead: Grid | Text, *, titled: bool = False,
 ) -> Plot:  # fmt: skip
-    """Draw a figure; its title stands above it, unless the figure is to be `titled` itself."""
-    data, height = drawn(make, titled=titled)
-    return Plot(id_, title, caption, alt, data, height, instead)
-
-
-def drawn(make: Callable[[ThemeName], go.Figure], *, titled: bool = False) -> tuple[str, int]:
-    """Return a figure as JSON, the light one and what is different in the dark, and its height."""
+    """Draw a figure in both themes; its title stands above it, unless it is to be `titled` itself."""
     light, dark = (_plain(make(theme), titled) for theme in ("light", "dark"))
     changes: list[tuple[list[str | int], Any]] = []
     _compare(light, dark, [], changes)
@@ -33,7 +27,7 @@ def drawn(make: Callable[[ThemeName], go.Figure], *, titled: bool = False) -> tu
     # Nothing in it can end the script element that holds it.
     for letter in "<>&":
         packed = packed.replace(letter, f"\\u{ord(letter):04x}")
-    return packed, int(light["layout"]["height"])
+    return Plot(id_, title, caption, alt, packed, instead)
 
 
 def _plain(figure: go.Figure, titled: bool) -> Json:

@@ -24,7 +24,6 @@ from ecoval_core.reporting.blocks import (
     Plot,
     Section,
     Text,
-    listed,
     more,
     said,
 )
@@ -37,6 +36,7 @@ from ecoval_core.valuation.scoring import SCORINGS
 
 # As many as one page of paper holds.
 MAX_BARS = 30
+MAX_IGNORED = 8
 # Points are drawn as vectors, which print sharply and need no WebGL; more are slow, and large on paper.
 MAX_POINTS = 5_000
 SUM = "Lowest first: intrinsic plus extrinsic value of all its rows; the diamond is their sum."
@@ -119,6 +119,7 @@ def what_was_valued(run: Run) -> Section:
         Markup("{} ({})").format(said(column, 60), said(reason, 80))
         for column, reason in table.excluded.items()
     ]
+    beyond = f" and {len(left_out) - MAX_IGNORED:,} more" if len(left_out) > MAX_IGNORED else ""
     train, validation, test = (f"{share:.0%}" for share in how.proportions)
     parts = {
         f"Training rows ({train})": "train", f"Validation rows ({validation})": "validation",
@@ -135,7 +136,7 @@ def what_was_valued(run: Run) -> Section:
         ("Size", f"{count_of(table.n_rows, 'row')}, {count_of(table.frame.shape[1], 'column')}"),
         ("Target", Markup("{} ({})").format(said(table.target), table.task)),
         ("Columns used", f"{len(table.features):,}"),
-        ("Ignored columns", listed(left_out) if left_out else "none"),
+        ("Ignored columns", Markup(", ").join(left_out[:MAX_IGNORED]) + beyond if left_out else "none"),
         *(("Fixed", said(one.sentence, 300)) for one in run.opened.spec.table.fixes),
         *split,
         ("Rows valued", f"{len(run.frame):,} ({valued})"),

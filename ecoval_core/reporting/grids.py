@@ -221,7 +221,7 @@ def curves_grid(summary: pd.DataFrame, metric: str) -> Grid:
         for share, row in zip(means.index, means.to_numpy(), strict=True)
     ]
     title = f"Mean test {metric} by share of the rows removed"
-    return Grid(title, columns, rows, named_numbers=columns)
+    return Grid(title, columns, rows, numbers=columns)
 
 
 def effect_grid(title: str, effect: Effect) -> Grid:
