@@ -43,16 +43,15 @@ def scatter(theme="light", **options):
 
 def lines(theme="light", strategy="lowest", summary=None, score=0.88):
     summary = removal_summary() if summary is None else summary
-    return charts.methods_chart(
-        summary, score, "accuracy", strategy=strategy, names=METHODS, theme=theme
-    )
+    summary = summary[summary["strategy"].isin([strategy, "random"])]
+    return charts.orders_chart(summary, score, "accuracy", by="method", names=METHODS, theme=theme)
 
 
 def acquired(theme="light"):
     summary = removal_summary().rename(columns={"n_removed": "n_added"})
     summary = summary[summary["strategy"] != "highest"].drop(columns="strategy")
     summary = summary.rename(columns={"method": "strategy"})
-    return charts.acquisition_chart(summary, 0.88, "accuracy", names=METHODS, theme=theme)
+    return charts.orders_chart(summary, 0.88, "accuracy", names=METHODS, theme=theme)
 
 
 def class_bars(summary, theme="light", share=0.15):

@@ -118,11 +118,7 @@ def decomposition_layout(
     figure.update_xaxes(automargin=False).update_yaxes(automargin=False, title_standoff=4)
     figure.update_layout(margin={"l": 62, "r": 8, "t": 8, "b": 44})
     layout = json.loads(figure.to_json())["layout"]
-    return {
-        name: layout[name]
-        for name in ("xaxis", "yaxis", "shapes", "annotations", "margin")
-        if name in layout
-    }
+    return {name: layout[name] for name in ("xaxis", "yaxis", "shapes", "annotations", "margin")}
 
 
 def _valued(frame: pd.DataFrame) -> pd.DataFrame:

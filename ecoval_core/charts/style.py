@@ -22,8 +22,6 @@ Colorscale = list[tuple[float, str]]
 # The second is the name of the font that Streamlit brings along.
 FONT = "Source Sans, Source Sans Pro, Helvetica, Arial, sans-serif"
 N_TARGET_GROUPS = 5
-# Scores that differ by less are drawn flat: ticks of one score that differ in the fifth digit tell nothing.
-LEAST_SPAN = 0.02
 ROW_HEIGHT = 22
 # The most classes drawn as bars or boxes.
 MAX_GROUPS_DRAWN = 30
@@ -216,20 +214,6 @@ def legend_above(figure: go.Figure) -> go.Figure:
 def dotted(palette: Palette) -> dict[str, Any]:
     """Line that divides a chart."""
     return {"color": palette.muted, "width": 1.2, "dash": "dot"}
-
-
-def steady_range(*values: ArrayLike) -> list[float] | None:
-    """Return the range of an axis on which what hardly moves is flat; None where values fill their own."""
-    drawn = np.concatenate([np.ravel(np.asarray(one, dtype=float)) for one in values])
-    drawn = drawn[np.isfinite(drawn)]
-    if not len(drawn):
-        return None
-    low, high = float(drawn.min()), float(drawn.max())
-    least = LEAST_SPAN * (max(abs(low), abs(high)) or 1.0)
-    if high - low >= least:
-        return None
-    middle = (low + high) / 2
-    return [middle - 0.6 * least, middle + 0.6 * least]
 
 
 def packed(array: NDArray) -> dict[str, str]:
