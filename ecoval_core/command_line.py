@@ -15,22 +15,24 @@ from typing import Any
 import click
 import pandas as pd
 
-from ecoval_core.commands.options import JOBS, PATH, REPORT, table_options
-from ecoval_core.commands.output import check_out, make_folder, write_bytes, write_frame
-from ecoval_core.commands.splitting import (
-    file_options,
-    print_split,
-    read_files,
-    reading_options,
-    split_options,
+from ecoval_core.commands.options import (
+    FILES,
+    JOBS,
+    PATH,
+    READING,
+    REPORT,
+    SPLIT,
+    TABLE,
+    add_options,
 )
+from ecoval_core.commands.output import check_out, make_folder, write_bytes, write_frame
+from ecoval_core.commands.splitting import print_split, read_files
 from ecoval_core.commands.valuing import value_file
 from ecoval_core.evaluation.curves import STRATEGIES, removal_curves, summarise_curves
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.notebook import show_file
 from ecoval_core.runs.exports import exported_frame
 from ecoval_core.runs.recipe import (
-    Recipe,
     Replay,
     make_recipe,
     open_table,
@@ -39,7 +41,7 @@ from ecoval_core.runs.recipe import (
 )
 from ecoval_core.runs.recipe import replay as follow
 from ecoval_core.runs.run import Run
-from ecoval_core.tables import parse_header, read_cells, read_frame
+from ecoval_core.tables import read_cells, read_frame
 from ecoval_core.terminal import (
     OTHER_BYTES,
     Commands,
@@ -55,7 +57,9 @@ from ecoval_core.text import count_of
 from ecoval_core.workspace.schema import DEFAULT_UNIT, UNIT_KINDS, UnitKind
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True}
+)
 def main() -> None:
     """EcoVal: what each row of a table is worth to a model.
 
@@ -64,16 +68,14 @@ def main() -> None:
 
 
 @main.command()
-@table_options
-@split_options
-@reading_options
+@add_options(*TABLE, *SPLIT, *READING)
 @REPORT
 @click.option(
     "--recipe", type=PATH, metavar="FILE",
     help='Also write the recipe, a .json file from which "replay" makes the same files.',
 )  # fmt: skip
 @click.option(
-    "--unit", type=click.Choice(UNIT_KINDS), default=DEFAULT_UNIT, show_default=True,
+    "--unit", type=click.Choice(UNIT_KINDS), default=DEFAULT_UNIT,
     help="Unit of the values and their errors: multiples of the average row, so that the values of n rows "
     "sum to n (rows); per mille of the surplus (share); or the raw value, in units of the score (score), "
     "which is also written where the model does not clearly beat a guess. The column unit of the file names "
@@ -100,7 +102,7 @@ def value(
     if recipe is not None:
         write_bytes(recipe_bytes(make_recipe(run, PruneList(), unit=unit)), recipe)
     if report is not None:
-        write_bytes(_make_report(run, PruneList(), unit), report)
+        write_bytes(_make_report(run, PruneList(), unit=unit), report)
     print_values(run, unit)
     click.echo(
         f"Written           {', '.join(str(path) for path in (out, recipe, report) if path)}"
@@ -108,16 +110,14 @@ def value(
 
 
 @main.command()
-@table_options
-@split_options
-@reading_options
+@add_options(*TABLE, *SPLIT, *READING)
 @click.option(
     "--strategy", "strategies", multiple=True, type=click.Choice(STRATEGIES),
     default=STRATEGIES, show_default="all four", help="Which rows to remove first. May be repeated.",
 )  # fmt: skip
 @click.option("--class-balanced", is_flag=True, help="Remove the same share of every class.")
 @click.option(
-    "--n-random", type=click.IntRange(min=1), default=10, show_default=True,
+    "--n-random", type=click.IntRange(min=1), default=10,
     help="Number of random orders for each random strategy.",
 )  # fmt: skip
 def curves(
@@ -160,7 +160,7 @@ def curves(
     "--any-table", is_flag=True,
     help="Continue even if TABLE is not the table that the recipe was made from.",
 )  # fmt: skip
-@file_options
+@add_options(*FILES)
 @REPORT
 @JOBS
 def replay(
@@ -176,7 +176,9 @@ def replay(
     """
     sources = [path for path in (recipe, table, validation, test) if path is not None]
     plan = read_recipe(recipe)
-    frame, name = (None, "") if table is None else (_read_as(plan, table), table.name)
+    how, frame, name = plan.run.table.reading, None, ""
+    if table is not None:
+        frame, name = read_frame(table, header=how.header, sheet=how.sheet), table.name
     files = read_files(validation, test)
     opened, is_same = open_table(plan, frame, any_table=any_table, name=name, files=files)
     make_folder(out, sources)
@@ -191,7 +193,7 @@ def replay(
     found = _write_downloads(replayed, out)
     if report is not None:
         page = _make_report(
-            run, plan.prune, plan.unit, decisions=replayed.decisions, relabelled=replayed.relabelled,
+            run, plan.prune, replayed.decisions, relabelled=replayed.relabelled, unit=plan.unit,
             name=plan.name, note=plan.note,
         )  # fmt: skip
         write_bytes(page, report)
@@ -219,27 +221,23 @@ def _as_written(found: pd.DataFrame, run: Run, path: Path) -> pd.DataFrame:
     return found.assign(**{column: cells[column].array for column in kept})
 
 
-def _read_as(plan: Recipe, table: Path) -> pd.DataFrame:
-    how = plan.run.table.reading
-    return read_frame(table, header=how.header, sheet=how.sheet)
-
-
 @main.command("open")
 @click.argument("table", type=PATH)
-@reading_options
+@add_options(*READING)
 @click.option("--target", metavar="COLUMN", show_default="guessed", help="Column to predict.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Port to serve the app on.")
 def open_app(
-    table: Path, target: str | None, port: int | None, header: str | None, sheet: str | None
+    table: Path,
+    target: str | None,
+    port: int | None,
+    header: Sequence[int] | None,
+    sheet: str | None,
 ) -> None:
     """Open TABLE in the app, print its address, and serve it until Ctrl-C.
 
     Example: python -m ecoval_core open houses.csv --target price
     """
-    app = show_file(
-        table, target=target, port=port, sheet=sheet,
-        header=None if header is None else parse_header(header),
-    )  # fmt: skip
+    app = show_file(table, target=target, port=port, sheet=sheet, header=header)
     try:
         app.wait()
     finally:
@@ -249,22 +247,20 @@ def open_app(
 def _write_downloads(replayed: Replay, folder: Path) -> dict[str, bool | None]:
     """Write every download; return whether each has the bytes that the recipe expects."""
     found: dict[str, bool | None] = {}
-    refusals: dict[str, None] = {}
+    refusals = set()
     for made in replayed.downloads():
-        if made.content is None:
-            refusals[made.refusal] = None
-            continue
-        write_bytes(made.content, folder / made.name)
-        found[made.name] = replayed.is_as_expected(made)
-    for refusal in refusals:
-        click.echo(f"No Parquet: {refusal}", err=True)
+        if made.content is not None:
+            write_bytes(made.content, folder / made.name)
+            found[made.name] = replayed.is_as_expected(made)
+        elif made.refusal not in refusals:
+            refusals.add(made.refusal)
+            click.echo(f"No Parquet: {made.refusal}", err=True)
     return found
 
 
-def _make_report(run: Run, rules: PruneList, unit: UnitKind, **given: Any) -> bytes:
+def _make_report(run: Run, *given: Any, **words: Any) -> bytes:
     # Only those who ask for a report wait for what draws it.
     from ecoval_core.reporting import make_report
 
     now = datetime.now().astimezone().isoformat(" ", "minutes")
-    recipe = make_recipe(run, rules, unit=unit, **given)
-    return make_report(run, rules=rules, recipe=recipe, unit=unit, created=now, **given)
+    return make_report(run, make_recipe(run, *given, created=now, **words))

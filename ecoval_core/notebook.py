@@ -10,6 +10,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,12 @@ class App:
     def __init__(self, port: int | None = None) -> None:
         self.port = _free_port() if port is None else port
         self.address = f"http://localhost:{self.port}"
-        self.folder = _app_folder()
+        folder = next(folder for folder in _PLACES if (folder / "app.py").is_file())
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the server writes to it
         command = [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={self.port}"]
         # In a session of its own, it does not hear the Ctrl-C that interrupts a cell.
         self._process = subprocess.Popen(  # noqa: S603 - our own command
-            command, cwd=self.folder, stdin=subprocess.PIPE, stdout=self._log, stderr=self._log,
+            command, cwd=folder, stdin=subprocess.PIPE, stdout=self._log, stderr=self._log,
             start_new_session=True, env=os.environ | {UNTIL_INPUT_ENDS: "1"},
         )  # fmt: skip
         atexit.register(self.stop)
@@ -82,17 +83,13 @@ class App:
                     return
             except OSError:
                 # The port is polled until the server listens; there is no other signal.
-                try:
+                with suppress(subprocess.TimeoutExpired):
                     self._process.wait(0.1)
-                except subprocess.TimeoutExpired:
-                    continue
-                break
+                    break
         self.stop()
         self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines() or [
-            "no reason given"
-        ]
-        raise RuntimeError(f"The app did not start: {lines[-1].strip()}")
+        lines = self._log.read().decode(errors="replace").strip() or "no reason given"
+        raise RuntimeError(f"The app did not start: {lines.splitlines()[-1].strip()}")
 
 
 def show(
@@ -141,28 +138,20 @@ def show(
         If the app does not start.
     """
     if isinstance(data, (EcoVal, CrossValuation)):
-        return _show_values(data, frame, target, test, name, port)
+        check_is_fitted(data)
+        if frame is None or target is None:
+            raise TypeError("Values need their rows: show(ecoval, frame, target=...).")
+        workspace = _workspace()
+        tested = None if test is None else _table(test, "test")
+        run = take_values(workspace, data, _table(frame, name), target, tested, name)
+        _check(workspace.trouble)
+        return _serve(f"explore?run={run}", port)
     if frame is not None or test is not None:
         raise TypeError("frame and test go with values: give a fitted EcoVal, or a table alone.")
-    frame = _table(data, name)
-    workspace = _workspace()
-    digest = content_digest(frame)
-    save_frame(workspace, frame, digest)
+    table, workspace = _table(data, name), _workspace()
+    digest = content_digest(table)
+    save_frame(workspace, table, digest)
     return _serve(f"?data={open_in(workspace, {'frame': digest}, name, target=target)}", port)
-
-
-def _show_values(
-    fitted: EcoVal | CrossValuation, frame: pd.DataFrame | None, target: Any,
-    test: pd.DataFrame | None, name: str, port: int | None,
-) -> App:  # fmt: skip
-    check_is_fitted(fitted)
-    if frame is None or target is None:
-        raise TypeError("Values need their rows: show(ecoval, frame, target=...).")
-    workspace = _workspace()
-    tested = None if test is None else _table(test, "test")
-    run = take_values(workspace, fitted, _table(frame, name), target, tested, name)
-    _check(workspace.trouble)
-    return _serve(f"explore?run={run}", port)
 
 
 def _table(data: Any, name: str) -> pd.DataFrame:
@@ -228,19 +217,9 @@ def _serve(place: str, port: int | None) -> App:
     return app
 
 
-def _app_folder() -> Path:
-    for folder in _PLACES:
-        if (folder / "app.py").is_file():
-            return folder
-    raise RuntimeError(f"The app is not installed: there is no app.py in {_PLACES[0]}.")
-
-
 def _free_port() -> int:
     for port in (*range(FIRST_PORT, FIRST_PORT + 100), 0):
-        with socket.socket() as taken:
-            try:
-                taken.bind(("localhost", port))
-            except OSError:
-                continue
+        with socket.socket() as taken, suppress(OSError):
+            taken.bind(("localhost", port))
             return int(taken.getsockname()[1])
     raise RuntimeError("No port is free.")

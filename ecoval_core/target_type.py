@@ -22,17 +22,14 @@ MAX_EXACT_INTEGER = 2**53
 
 def detect_task(y: pd.Series) -> Task:
     """Take numbers for amounts, unless they are two, or whole, few and each of three rows on average."""
-    return "classification" if _is_class_like(y) else "regression"
-
-
-def _is_class_like(y: pd.Series) -> bool:
     values = numeric_values(y)
     if values is None:
-        return True
+        return "classification"
     values = values[~np.isnan(values)]
     n_distinct = len(np.unique(values))
-    few = n_distinct <= min(MAX_INTEGER_CLASSES, len(values) / 3)
-    return n_distinct <= 2 or (few and bool((values == np.floor(values)).all()))
+    are_few = n_distinct <= min(MAX_INTEGER_CLASSES, len(values) / 3)
+    are_classes = n_distinct <= 2 or (are_few and (values == np.floor(values)).all())
+    return "classification" if are_classes else "regression"
 
 
 def numeric_values(column: pd.Series) -> np.ndarray | None:

@@ -32,17 +32,14 @@ def join(parts: Sequence[str], total: int | None = None) -> str:
     return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
-def ordinal(n: int) -> str:
-    """Write a rank: "1st", "27th"."""
-    ending = "th" if n % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
-    return f"{n:,}{ending}"
-
-
 def rank_of(n_below: int, total: int) -> str:
     """Write the rank of an amount from the nearer end: "27th lowest of 1,078", "highest of 1,078"."""
     n_above = total - n_below
     rank, end = (n_below + 1, "lowest") if n_below < n_above else (n_above, "highest")
-    return f"{'' if rank == 1 else ordinal(rank) + ' '}{end} of {total:,}"
+    ending = (
+        "th" if rank % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(rank % 10, "th")
+    )
+    return f"{end} of {total:,}" if rank == 1 else f"{rank:,}{ending} {end} of {total:,}"
 
 
 def number(amount: float, digits: int = 3, *, signed: bool = False, trim: bool = False) -> str:

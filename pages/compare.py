@@ -200,11 +200,11 @@ def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
     summary = summarise_curves(curves[curves["measure"] == measure])
     baseline = float(summary.loc[summary["share"] == 0, "mean"].iloc[0])
     for column, (strategy, question) in zip(st.columns(2), QUESTIONS.items(), strict=True):
-        figure = charts.methods_chart(
-            summary,
+        figure = charts.orders_chart(
+            summary[summary["strategy"].isin([strategy, "random"])],
             baseline,
             effects.title(measure),
-            strategy=strategy,
+            by="method",
             names=dict(zip("ab", names, strict=True)),
             theme=layout.theme(),
             title=question,

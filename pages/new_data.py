@@ -170,7 +170,7 @@ def draw_acquisition(run: Run, frame: str, name: str) -> None:
     of_main = curves[curves["measure"] == effect.main]
     summary = summarise_curves(of_main)
     baseline = float(summary.loc[summary["share"] == 0, "mean"].iloc[0])
-    figure = charts.acquisition_chart(
+    figure = charts.orders_chart(
         summary,
         baseline,
         effects.title(effect.main),

@@ -6,10 +6,8 @@ import pytest
 
 from ecoval_core import charts
 from ecoval_core.charts.points import MAX_LOWEST, MAX_POINTS
-from ecoval_core.charts.style import palette_of
 from ecoval_core.evaluation.comparison import compare_valuations
 
-LIGHT = palette_of("light")
 NAMES = ("digits, logistic regression", "<b>KNN</b>-Shapley")
 METHODS = {"ecoval": "EcoVal", "knn": "KNN-Shapley & co"}
 
@@ -39,32 +37,21 @@ def removal_summary():
     return pd.DataFrame(rows, columns=columns)
 
 
-def changes():
-    return pd.DataFrame(
-        {
-            "measure": ["accuracy", "recall of <i>a</i>", "recall of b", "ROC AUC"],
-            "before": [0.8, 0.9, 0.7, 0.95], "after": [0.85, 0.8, 0.72, 0.95],
-            "low": [0.02, -0.15, -0.01, 0.0], "high": [0.08, -0.05, 0.05, 0.0],
-        }
-    )  # fmt: skip
-
-
 def scatter(theme="light", **options):
     return charts.agreement_scatter(compared().rows, names=NAMES, theme=theme, **options)
 
 
 def lines(theme="light", strategy="lowest", summary=None, score=0.88):
     summary = removal_summary() if summary is None else summary
-    return charts.methods_chart(
-        summary, score, "accuracy", strategy=strategy, names=METHODS, theme=theme
-    )
+    summary = summary[summary["strategy"].isin([strategy, "random"])]
+    return charts.orders_chart(summary, score, "accuracy", by="method", names=METHODS, theme=theme)
 
 
 def acquired(theme="light"):
     summary = removal_summary().rename(columns={"n_removed": "n_added"})
     summary = summary[summary["strategy"] != "highest"].drop(columns="strategy")
     summary = summary.rename(columns={"method": "strategy"})
-    return charts.acquisition_chart(summary, 0.88, "accuracy", names=METHODS, theme=theme)
+    return charts.orders_chart(summary, 0.88, "accuracy", names=METHODS, theme=theme)
 
 
 def class_bars(summary, theme="light", share=0.15):
@@ -78,14 +65,12 @@ COMPARISON_CHARTS = {
     "classes": lambda theme="light": class_bars(compared().by_class(classes()), theme),
     "methods": lines,
     "acquisition": acquired,
-    "before and after": lambda theme="light": charts.before_after(changes(), theme=theme),
 }
 
 
 @pytest.mark.parametrize("draw", COMPARISON_CHARTS.values(), ids=COMPARISON_CHARTS)
 def test_names_of_users_are_no_mark_up(draw):
     text = draw().to_json().replace("\\u003c", "<").replace("\\u003e", ">")
-    assert "<i>a" not in text
     assert "<b>KNN" not in text
 
 
@@ -126,8 +111,6 @@ def test_where_no_row_is_common_it_says_so():
     figure = charts.agreement_scatter(compared().rows.iloc[:0], names=NAMES, theme="dark")
     assert not figure.data
     assert figure.layout.annotations[0].text == "No row is valued by both."
-    with pytest.raises(ValueError, match="'ranks' or 'values', not 'both'"):
-        scatter(by="both")
 
 
 # --- Overlap and classes ---------------------------------------------------------------------
@@ -199,23 +182,6 @@ def test_acquisition_curves_start_where_nothing_is_added():
     ]  # fmt: skip
     assert figure.data[-1].text[1] == "0.890, 10 rows added"
     assert figure.layout.xaxis.title.text == "share of the new rows added"
-
-
-def test_before_and_after_tells_sure_changes_by_colour():
-    figure = charts.before_after(changes(), theme="light")
-    *links, before, after = figure.data
-    assert before.x.tolist() == pytest.approx([0.8, 0.9, 0.7, 0.95])
-    assert after.x.tolist() == pytest.approx([0.85, 0.8, 0.72, 0.95])
-    colors = [LIGHT.gain, LIGHT.harm, LIGHT.muted, LIGHT.muted]
-    assert [link.line.color for link in links] == list(after.marker.color) == colors
-    assert [note.text for note in figure.layout.annotations] == ["+0.050", "−0.100", "+0.020", "0"]
-    assert "0.800 before, 0.850 after" in before.customdata[0]
-
-
-def test_a_measure_without_a_score_is_left_out():
-    figure = charts.before_after(changes().assign(after=[np.nan] * 3 + [0.9]), theme="light")
-    assert figure.layout.yaxis.ticktext == ("ROC AUC",)
-    assert not charts.before_after(changes().assign(after=np.nan), theme="light").data
 
 
 @pytest.mark.parametrize("score", [0.9722, 0.0, -0.3, 57.3])

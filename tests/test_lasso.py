@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from ecoval_core.charts.coloring import color_by, colorings
 from ecoval_core.charts.decomposition import decomposition_layout, decomposition_scatter
-from ecoval_core.charts.points import MAX_LOWEST, make_points
+from ecoval_core.charts.points import make_points
 from ecoval_core.charts.selection import change_selection, inside_box, inside_polygon
 from ecoval_core.charts.shades import N_SHADES, shade
 from ecoval_core.charts.style import CATEGORIES, palette_of
 
 LIGHT = palette_of("light")
-SQUARE = [(0, 0), (2, 0), (2, 2), (0, 2)]
+SQUARE = np.array([(0, 0), (2, 0), (2, 2), (0, 2)])
 
 
 def crossings(point, polygon):
@@ -44,36 +44,22 @@ def test_lasso_holds_what_the_rule_says_also_where_it_crosses_itself(n_vertices)
 def test_points_on_edges_and_vertices_follow_the_same_rule(polygon, points):
     # On a small grid nearly every point lies on an edge or level with a vertex.
     expected = [crossings(point, polygon) for point in points]
-    np.testing.assert_array_equal(inside_polygon(points, polygon), expected)
+    np.testing.assert_array_equal(inside_polygon(np.array(points), np.array(polygon)), expected)
 
 
 def test_lasso_of_nothing_and_around_nothing():
-    assert not inside_polygon([(1, 1)], SQUARE[:2]).any()
     assert inside_polygon(np.empty((0, 2)), SQUARE).shape == (0,)
-    held = inside_polygon([(1, 1), (np.nan, 1), (np.inf, 1), (1, -np.inf)], SQUARE)
+    held = inside_polygon(np.array([(1, 1), (np.nan, 1), (np.inf, 1), (1, -np.inf)]), SQUARE)
     assert held.tolist() == [True, False, False, False]
-    assert not inside_polygon([(1, 0), (1, 1)], [(0, 0), (2, 0), (1, 0)]).any()
-
-
-@pytest.mark.parametrize(
-    ("coords", "polygon", "complaint"),
-    [
-        ([(1, 2, 3)], SQUARE, "coords must have two columns"),
-        ([(1, 2)], [1, 2, 3], "polygon must have two columns"),
-        ([(1, 2)], [(0, 0), (1, 1), (np.nan, 2)], "not finite"),
-    ],
-)
-def test_lasso_that_is_none_is_refused(coords, polygon, complaint):
-    with pytest.raises(ValueError, match=complaint):
-        inside_polygon(coords, polygon)
+    flat = np.array([(0, 0), (2, 0), (1, 0)])
+    assert not inside_polygon(np.array([(1, 0), (1, 1)]), flat).any()
 
 
 def test_box_holds_its_edges_whichever_corner_came_first():
     coords = np.array([(0, 0), (1, 1), (2, 2), (2, 3), (np.nan, 1)])
     for corners in ([(0, 0), (2, 2)], [(2, 2), (0, 0)], [(0, 2), (2, 0)]):
-        assert inside_box(coords, corners).tolist() == [True, True, True, False, False]
-    with pytest.raises(ValueError, match="two finite corners"):
-        inside_box(coords, SQUARE)
+        held = inside_box(coords, np.array(corners))
+        assert held.tolist() == [True, True, True, False, False]
 
 
 def test_gestures_replace_add_and_remove_as_sets_do():
@@ -82,8 +68,6 @@ def test_gestures_replace_add_and_remove_as_sets_do():
     was, now = set(np.flatnonzero(before)), set(np.flatnonzero(taken))
     for mode, expected in (("replace", now), ("add", was | now), ("remove", was - now)):
         assert set(np.flatnonzero(change_selection(before, taken, mode))) == expected
-    with pytest.raises(ValueError, match="Unknown mode 'toggle'"):
-        change_selection(before, taken, "toggle")
 
 
 @pytest.fixture(scope="module")
@@ -123,14 +107,12 @@ def test_beyond_the_limit_the_lowest_and_a_sample_are_drawn(frame):
     points = make_points(frame, coords, limit=7_000)
     assert len(points.drawn) == len(set(points.drawn)) == 7_000
     assert (np.diff(points.drawn) > 0).all()
-    lowest = np.argsort(frame["value"].to_numpy())[:MAX_LOWEST]
+    lowest = np.argsort(frame["value"].to_numpy())[:1_750]
     assert set(lowest) <= set(points.drawn)
     assert len(points.ids) == len(frame)
     same = make_points(frame, coords, limit=7_000)
     np.testing.assert_array_equal(points.drawn, same.drawn)
     assert len(make_points(frame, coords, limit=100).drawn) == 100
-    with pytest.raises(ValueError, match=r"coords must have the shape \(9000, 2\)"):
-        make_points(frame, coords[:3])
 
 
 def channels(color):

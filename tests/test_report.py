@@ -15,16 +15,13 @@ import pytest
 from browser import IN_CHROMIUM, PATIENCE
 from click.testing import CliRunner
 from data_files import loan_csv
-from test_charts import make_frame
 from valued import settings_of, value_table
 
-from ecoval_core import charts
 from ecoval_core.columns.clean import clean, suggest_fixes
 from ecoval_core.command_line import main
 from ecoval_core.evaluation.curves import removal_curves
 from ecoval_core.evaluation.pruning import PruneList, measure_effect
 from ecoval_core.reporting import make_report
-from ecoval_core.reporting.figures import MAX_LOWEST, MAX_POINTS, points_drawn, thin_out
 from ecoval_core.runs.exports import unit_of
 from ecoval_core.runs.recipe import make_recipe, new_labels, read_recipe, recipe_bytes
 from ecoval_core.tables import load_sample, make_table, read_frame
@@ -87,10 +84,10 @@ def rows_of(page, caption):
     return rows
 
 
-def all_of(run, rules, decisions, **more):
+def all_of(run, recipe):
     """A report with every part."""
     split, frame = run.split, run.frame
-    reasons = rules.decide(frame["value"], run.class_labels).reasons
+    reasons = recipe.prune.decide(frame["value"], run.class_labels).reasons
     curves = removal_curves(
         run.make_estimator(), run.X, run.y, split.X_test, split.y_test, run.ecoval.values_,
         strategies=("lowest", "highest", "random"), shares=(0.0, 0.1, 0.3), n_random=2, every_measure=True,
@@ -99,8 +96,14 @@ def all_of(run, rules, decisions, **more):
         run.make_estimator(), run.X, run.y, split.X_test, split.y_test,
         ~np.isin(run.ids, reasons.index), balanced=run.settings.balanced,
     )  # fmt: skip
-    given = {"effects": {"Pruning": effect}, "curves": curves, "coordinates": run.X[:, :2]}
-    return make_report(run, rules=rules, decisions=decisions, **(given | more))
+    coordinates = run.X[:, :2]
+    return make_report(
+        run, recipe, effects={"Pruning": effect}, curves=curves, coordinates=coordinates
+    )
+
+
+def plain_report(run, rules=PruneList(), decisions=None, **words):  # noqa: B008 - it is frozen
+    return make_report(run, make_recipe(run, rules, decisions, **words))
 
 
 @pytest.fixture(scope="module")
@@ -113,11 +116,8 @@ def loans(tmp_path_factory):
     doubtful = run.frame.sort_values("label_quality").index.tolist()
     decisions = dict.fromkeys(doubtful[:6], "accept") | {doubtful[6]: "keep"}
     rules = PruneList(share=0.8, quota=0.9).pick(doubtful[10:12])
-    recipe = make_recipe(run, rules, decisions, created="2026-11-24")
-    report = all_of(
-        run, rules, decisions, recipe=recipe, note="First\nsecond", created="2026-11-24"
-    )
-    return run, rules, decisions, recipe, report
+    recipe = make_recipe(run, rules, decisions, note="First\nsecond", created="2026-11-24")
+    return run, rules, decisions, recipe, all_of(run, recipe)
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def hostile():
     rules = PruneList(share=0.3)
     words = {"name": f"{SCRIPT}{RTL}", "note": f"{PICTURE}\n{{% raw %}}\x00", "created": SCRIPT}
     recipe = make_recipe(run, rules, decisions, **words)
-    return run, recipe, all_of(run, rules, decisions, recipe=recipe, **words)
+    return run, recipe, all_of(run, recipe)
 
 
 # --- What it says --------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_the_same_arguments_give_the_same_bytes_but_for_the_date_that_is_shown(l
     run, rules, decisions, _, _ = loans
     recipe = rb"base64,[A-Za-z0-9+/=]{200,}"
     first, later = (
-        re.sub(recipe, b"", make_report(run, rules=rules, decisions=decisions, created=date))
+        re.sub(recipe, b"", plain_report(run, rules, decisions, created=date))
         for date in ("2026-11-24", "2027-01-31")
     )
     assert first.replace(b"2026-11-24", b"2027-01-31") == later
@@ -241,7 +241,7 @@ def test_pruned_rows_are_listed_with_reasons_and_a_count_of_the_rest(loans, page
     assert {"share", "share + picked"} <= set(reasons)
     for words in ("80.0% of the rows", "at least 90% of each class"):
         assert words in page.text_of("decisions")
-    many = Page(make_report(run, rules=PruneList(share=0.9, quota=0)))
+    many = Page(plain_report(run, PruneList(share=0.9, quota=0)))
     assert len(rows_of(many, "Rows to prune")) == 201
     assert f"And {len(run.frame) * 9 // 10 - 200} more rows." in many.text_of("decisions")
 
@@ -268,7 +268,7 @@ def test_curves_and_effects_are_shown_class_by_class(loans, page):
         change = float(after) - float(before)
         assert float(difference.replace("−", "-")) == pytest.approx(change, abs=0.0011)
     assert re.search("Worse|Better|No clear difference", page.text_of("effects"))
-    ids = {e.get("id") for e in Page(make_report(loans[0])).elements}
+    ids = {e.get("id") for e in Page(plain_report(loans[0])).elements}
     assert not ids & {"curves", "effects", "map-data"}
 
 
@@ -282,7 +282,7 @@ def test_fixes_and_values_not_to_be_trusted_are_told():
     table = make_table(clean(frame, fixes), "t.csv", "y")
     settings = settings_of("naive_bayes", 5, extrinsic_weight=50.0)
     run = value_table(table, settings, spec={"fixes": tuple(fixes)})
-    page = Page(make_report(run))
+    page = Page(plain_report(run))
     assert all(page.text_of("table").count(one.sentence) == 1 for one in fixes)
     assert reliability_warning(run.ecoval)
     assert reliability_warning(run.ecoval) in page.text_of("summary")
@@ -296,7 +296,8 @@ def test_regression_by_folds_speaks_of_targets():
     settings = settings_of("ridge", 6, "squared_error", every_row=True)
     run = value_table(make_table(frame, "houses.csv", "price"), settings, noise=0.1)
     decisions = dict.fromkeys(run.frame.index[:2].tolist(), "accept")
-    page = Page(all_of(run, PruneList(threshold=0.001), decisions, unit="score"))
+    rules = PruneList(threshold=0.001)
+    page = Page(all_of(run, make_recipe(run, rules, decisions, unit="score")))
     table, decided = page.text_of("table"), page.text_of("decisions")
     assert "price (regression)" in table
     assert f"{len(run.frame)} (training and validation rows, by five folds)" in table
@@ -312,22 +313,6 @@ def test_regression_by_folds_speaks_of_targets():
 
 
 # --- Figures -------------------------------------------------------------------------------
-
-
-def test_beyond_5000_rows_the_lowest_are_drawn_and_the_words_count_all():
-    frame = make_frame(n=MAX_POINTS + 900)
-    values = frame["value"].to_numpy()
-    stays = points_drawn(values)
-    assert stays.sum() == MAX_POINTS
-    assert stays[np.argsort(values)[:MAX_LOWEST]].all()
-    assert points_drawn(values[:MAX_POINTS]).all()
-    full = charts.decomposition_scatter(frame, theme="light")
-    thinned = thin_out(charts.decomposition_scatter(frame, theme="light"), frame.index[stays])
-    points, all_points = thinned.data[0], full.data[0]
-    kept = np.isin(all_points.customdata, frame.index[stays])
-    for name in ("customdata", "x", "y", "text", "hovertext", "marker.color"):
-        np.testing.assert_array_equal(points[name], np.asarray(all_points[name])[kept])
-    assert thinned.layout.annotations == full.layout.annotations
 
 
 def test_each_figure_is_named_and_has_its_numbers_in_words_or_a_table(page):

@@ -1,15 +1,14 @@
 """Every chart of a valuation: pure functions from tidy data and a theme to a Plotly figure.
 
-Draw them with ``theme=None`` in Streamlit, whose own theme would put its colours over those set here,
-and with `CHART_CONFIG`. Values come in any unit; `unit` only names it.
+In Streamlit draw them with ``theme=None``, and with `CHART_CONFIG`. `unit` only names the unit of values.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from ecoval_core.charts.comparison import agreement_scatter, before_after, class_bars, overlap_bars
-from ecoval_core.charts.curves import Mark, acquisition_chart, methods_chart, peak_of, removal_chart
+from ecoval_core.charts.comparison import agreement_scatter, class_bars, overlap_bars
+from ecoval_core.charts.curves import Mark, orders_chart, peak_of, removal_chart
 from ecoval_core.charts.data import class_counts, missing_by_column, split_bar
 from ecoval_core.charts.decomposition import (
     QUADRANTS,
@@ -22,10 +21,10 @@ from ecoval_core.charts.style import compact
 from ecoval_core.charts.values import totals_by, value_distribution
 
 __all__ = [
-    "CHART_CONFIG", "QUADRANTS", "TYPICAL_QUALITY", "Mark", "acquisition_chart", "agreement_scatter",
-    "before_after", "class_bars", "class_counts", "compact", "decomposition_scatter", "methods_chart",
-    "missing_by_column", "overlap_bars", "peak_of", "quadrant_of", "region_notes", "removal_chart",
-    "split_bar", "totals_by", "value_distribution", "value_map",
+    "CHART_CONFIG", "QUADRANTS", "TYPICAL_QUALITY", "Mark", "agreement_scatter", "class_bars",
+    "class_counts", "compact", "decomposition_scatter", "missing_by_column", "orders_chart", "overlap_bars",
+    "peak_of", "quadrant_of", "region_notes", "removal_chart", "split_bar", "totals_by",
+    "value_distribution", "value_map",
 ]  # fmt: skip
 
 CHART_CONFIG: dict[str, Any] = {

@@ -15,11 +15,9 @@ from ecoval_core.charts.style import (
     Colorscale,
     Palette,
     aligned,
-    clip_limit,
     is_continuous,
     safe,
     short_names,
-    sorted_labels,
     steps,
     with_unit,
 )
@@ -83,8 +81,10 @@ def colorings(
     }
     choices["cluster"] = _of_clusters(points["cluster"])
     is_amount = is_continuous(points["label"])
-    of_label = _of_targets if is_amount else _of_classes
-    choices["label"] = of_label(points["label"], palette)
+    if is_amount:
+        choices["label"] = _of_targets(points["label"], palette)
+    else:
+        choices["label"] = _of_categories(points["label"], palette, are_labels=True)
     if points["flipped"].any():
         choices["flipped"] = _of_flipped(points["flipped"], palette)
     return {
@@ -158,7 +158,8 @@ def _of_numbers(column: pd.Series, palette: Palette) -> Coloring:
     amounts = np.where(np.isfinite(amounts), amounts, np.float32(np.nan))
     finite = amounts[~np.isnan(amounts)]
     if min((finite < 0).mean(), (finite > 0).mean()) >= SIGNED_SHARE:
-        ticks = _around_zero(clip_limit(finite))
+        limit = float(np.percentile(np.abs(finite), 98))
+        ticks = [-limit, -limit / 2, 0.0, limit / 2, limit]
         scale, words = palette.diverging, "Orange: below zero. Blue: above. Grey: about zero."
     else:
         low, high = map(float, np.percentile(finite, (2, 98)))
@@ -172,10 +173,6 @@ def _of_numbers(column: pd.Series, palette: Palette) -> Coloring:
 
 def _title(column: pd.Series) -> str:
     return safe(column.name, 60)
-
-
-def _around_zero(limit: float) -> list[float]:
-    return [-limit, -limit / 2, 0.0, limit / 2, limit]
 
 
 def _beyond(ticks: list[float], names: list[str], amounts: NDArray) -> list[str]:
@@ -227,52 +224,39 @@ def _of_flipped(flipped: pd.Series, palette: Palette) -> Coloring:
     return Coloring("Planted errors", MEANINGS["flipped"], codes, scale, -0.5, 1.5, [0, 1], names)
 
 
-def _of_classes(labels: pd.Series, palette: Palette) -> Coloring:
-    classes, codes, counts = _largest(labels)
-    names, n_rest = short_names(classes, 16), len(counts) - len(classes)
-    if n_rest:
-        names.append(f"{n_rest:,} others")
-    words = f"{MEANINGS['label']}{count_of(len(counts), 'class', 'classes')}."
-    return _listed("Label", words, codes, names, palette.faded if n_rest else "")
-
-
-def _of_categories(column: pd.Series, palette: Palette) -> Coloring:
-    classes, codes, counts = _largest(column)
-    names = [
-        f"{name} ({counts[label]:,})"
-        for name, label in zip(short_names(classes, 22), classes, strict=True)
-    ]
-    if n_rest := len(counts) - len(classes):
-        names.append(f"{n_rest:,} others ({int((codes == len(classes)).sum()):,})")
-    words = f"{count_of(len(counts), 'category', 'categories')}."
-    return _listed(_title(column), words, codes, names, palette.zero if n_rest else "")
-
-
-def _largest(column: pd.Series) -> tuple[list[Any], NDArray[np.int16], pd.Series]:
-    """Return the categories with a colour of their own, a code for each row, and the sizes of all."""
+def _of_categories(column: pd.Series, palette: Palette, *, are_labels: bool = False) -> Coloring:
+    """Colour the largest categories, and where there are more than colours, all the rest in grey."""
     counts = column.value_counts()
     counts = counts[counts > 0]
-    # Where there are more than colours, all the rest share one.
     n_own = len(CATEGORIES) - (len(counts) > len(CATEGORIES))
-    classes = sorted_labels(counts.index[:n_own])
+    classes = list(counts.index[:n_own])
+    try:
+        classes = sorted(classes)
+    except TypeError:
+        classes = sorted(classes, key=str)
     code_of = {label: code for code, label in enumerate(classes)}
-    codes = [
-        code_of.get(cell, len(classes)) if is_known else -1
-        for cell, is_known in zip(column, column.notna(), strict=True)
-    ]
-    return classes, np.array(codes, dtype=np.int16), counts
-
-
-def _listed(
-    title: str, words: str, codes: NDArray[np.int16], names: list[str], rest_color: str
-) -> Coloring:
-    shades = list(CATEGORIES[: max(1, len(names))])
-    if rest_color:
-        shades[-1] = rest_color
-        words += f" The {len(names) - 1} largest have a colour of their own."
+    codes = np.array(
+        [
+            code_of.get(cell, len(classes)) if is_known else -1
+            for cell, is_known in zip(column, column.notna(), strict=True)
+        ],
+        dtype=np.int16,
+    )
+    names, n_rest = short_names(classes, 16 if are_labels else 22), len(counts) - len(classes)
+    colors = list(CATEGORIES[: max(1, len(names))])
+    title, words = _title(column), f"{count_of(len(counts), 'category', 'categories')}."
+    if are_labels:
+        title, words = "Label", f"{MEANINGS['label']}{count_of(len(counts), 'class', 'classes')}."
+    if n_rest:
+        names.append(f"{n_rest:,} others")
+        colors.append(palette.zero)
+        words += f" The {len(classes)} largest have a colour of their own."
+    if not are_labels:
+        sizes = np.bincount(codes[codes >= 0], minlength=len(names))
+        names = [f"{name} ({n:,})" for name, n in zip(names, sizes, strict=True)]
     # A colour bar runs upwards; a list of names is read downwards.
-    last = len(shades) - 1
+    last = len(colors) - 1
     return Coloring(
-        title, words, np.where(codes < 0, -1, last - codes).astype(np.int16), steps(shades[::-1]),
+        title, words, np.where(codes < 0, -1, last - codes).astype(np.int16), steps(colors[::-1]),
         -0.5, last + 0.5, list(range(len(names))), names[::-1],
     )  # fmt: skip

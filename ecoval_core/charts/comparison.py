@@ -7,16 +7,15 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from ecoval_core.charts.points import MAX_LOWEST, MAX_POINTS, bare_trace, count_shown
+from ecoval_core.charts.points import MAX_POINTS, bare_trace, count_shown, lowest_and_sample
 from ecoval_core.charts.style import (
     CATEGORIES,
     MAX_GROUPS_DRAWN,
     ROW_HEIGHT,
     ThemeName,
     add_bars,
-    aligned,
     base_figure,
     dotted,
     legend_above,
@@ -24,7 +23,6 @@ from ecoval_core.charts.style import (
     palette_of,
     row_axis,
     rows_at,
-    safe,
     short_names,
 )
 from ecoval_core.text import count_of, number
@@ -55,13 +53,11 @@ def agreement_scatter(
         At most 20,000 points whose `customdata` is the row id, those with the largest differences among
         them. Ranks have a line where both agree.
     """
-    if by not in ("ranks", "values"):
-        raise ValueError(f"The axes show 'ranks' or 'values', not {by!r}.")
     palette, is_rank = palette_of(theme), by == "ranks"
     title = "Rank by rank" if is_rank else "Value by value"
     if rows.empty:
         return message_figure(palette, title, "No row is valued by both.")
-    points = rows.iloc[_points_drawn(rows["difference"].abs().to_numpy())]
+    points = rows.iloc[lowest_and_sample(-rows["difference"].abs().to_numpy(), MAX_POINTS)[::-1]]
     short = short_names(names, 28)
     words = "Each in its own unit: only the order can be compared."
     if is_rank:
@@ -102,16 +98,6 @@ def agreement_scatter(
     figure.update_xaxes(title_text=f"{short[0]}: {what}", **axis)
     figure.update_yaxes(title_text=f"{short[1]}: {what}", **axis)
     return figure.update_traces(unselected={"marker": {"opacity": 0.25}})
-
-
-def _points_drawn(differences: NDArray) -> NDArray[np.int64]:
-    """Positions of the rows drawn, the largest difference last and on top."""
-    order = np.argsort(differences, kind="stable")
-    if len(order) <= MAX_POINTS:
-        return order
-    rest = np.random.default_rng(0).permutation(order[:-MAX_LOWEST])[: MAX_POINTS - MAX_LOWEST]
-    kept = np.concatenate([rest, order[-MAX_LOWEST:]])
-    return order[np.isin(order, kept)]
 
 
 def overlap_bars(overlaps: pd.DataFrame, *, theme: ThemeName) -> go.Figure:
@@ -161,11 +147,6 @@ def overlap_bars(overlaps: pd.DataFrame, *, theme: ThemeName) -> go.Figure:
     return figure.update_layout(legend={"y": -0.16})
 
 
-def _is_ordered(labels: pd.Series) -> bool:
-    """Whether labels are ranges of amounts, as `label_groups` makes them."""
-    return isinstance(labels.dtype, pd.CategoricalDtype) and bool(labels.dtype.ordered)
-
-
 def class_bars(
     summary: pd.DataFrame, *, names: tuple[str, str], share: float, theme: ThemeName
 ) -> go.Figure:
@@ -188,7 +169,10 @@ def class_bars(
         those on which the two differ most.
     """
     palette = palette_of(theme)
-    one, many = ("range", "ranges") if _is_ordered(summary["label"]) else ("class", "classes")
+    kind = summary["label"].dtype
+    # As `label_groups` makes them.
+    are_ranges = isinstance(kind, pd.CategoricalDtype) and kind.ordered
+    one, many = ("range", "ranges") if are_ranges else ("class", "classes")
     title = f"Which {many} are among the lowest {share:.0%}"
     if summary.empty:
         return message_figure(palette, title, "No row is valued by both.")
@@ -218,67 +202,3 @@ def class_bars(
     row_axis(figure, classes)
     figure.update_xaxes(rangemode="tozero", tickformat=".0%")
     return legend_above(figure)
-
-
-def before_after(changes: pd.DataFrame, *, theme: ThemeName, title: str = "") -> go.Figure:
-    """Draw every measure before and after a change, the sure gains and losses in colour.
-
-    Parameters
-    ----------
-    changes : DataFrame
-        Columns measure (its name for people), before, after, low, high (an interval of the difference); a
-        row a measure, drawn from the top.
-    theme : {"light", "dark"}
-    title : str, default=""
-        What was changed.
-
-    Returns
-    -------
-    Figure
-        An open circle before, a full one after, and between them a line: blue for a gain whose interval
-        excludes 0, orange for such a loss, grey otherwise. The difference is written beside it.
-    """
-    palette = palette_of(theme)
-    title = safe(title, 80)
-    known = changes.dropna(subset=["before", "after"])
-    if known.empty:
-        return message_figure(palette, title, "No score could be measured.")
-    figure = base_figure(palette, height=110 + 30 * len(known), title=title, hovermode="closest")
-    positions = rows_at(known)
-    before, after = (known[name].to_numpy(np.float32) for name in ("before", "after"))
-    colors = [
-        palette.gain if low > 0 else palette.harm if high < 0 else palette.muted
-        for low, high in zip(known["low"], known["high"], strict=True)
-    ]
-    for y, start, end, color in zip(positions, before, after, colors, strict=True):
-        figure.add_scatter(
-            x=[start, end], y=[y, y], mode="lines", hoverinfo="skip", showlegend=False,
-            line={"color": color, "width": 3},
-        )  # fmt: skip
-    differences = aligned((known["after"] - known["before"]).tolist(), signed=True)
-    names = short_names(known["measure"].tolist(), 30)
-    texts = [
-        f"{name}: {number(start)} before, {number(end)} after<br>"
-        f"difference {difference} ({number(low, signed=True)} to {number(high, signed=True)})"
-        for name, start, end, difference, low, high in zip(
-            names, before, after, differences, known["low"], known["high"], strict=True
-        )
-    ]
-    for name, x, fill in (("before", before, palette.surface), ("after", after, colors)):
-        figure.add_scatter(
-            x=x, y=positions, mode="markers", name=name, customdata=texts,
-            hovertemplate="%{customdata}<extra></extra>",
-            marker={"size": 11, "color": fill, "line": {"width": 2, "color": colors}},
-        )  # fmt: skip
-    for y, x, difference, color in zip(
-        positions, np.maximum(before, after), differences, colors, strict=True
-    ):
-        figure.add_annotation(
-            x=x, y=y, text=difference, showarrow=False, xanchor="left", xshift=12,
-            font={"size": 12, "color": color if color != palette.muted else palette.text},
-        )  # fmt: skip
-    low, high = float(min(before.min(), after.min())), float(max(before.max(), after.max()))
-    pad = 0.08 * (high - low) or 0.02
-    figure.update_xaxes(range=[low - pad, high + 5 * pad], zeroline=False)
-    row_axis(figure, names)
-    return figure.update_layout(legend={"y": -0.14})

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,12 +19,13 @@ from ecoval_core.charts.style import (
     message_figure,
     palette_of,
     safe,
-    steady_range,
     translucent,
 )
 from ecoval_core.text import count_of
 
 CONTROL_COLOR = "#b59a2b"
+# Scores that differ by less are drawn flat: ticks of one score that differ in the fifth digit tell nothing.
+LEAST_SPAN = 0.02
 STRATEGY_NAMES = {
     "lowest": "lowest value first",
     "highest": "highest value first",
@@ -112,10 +113,7 @@ def removal_chart(
     measured = _measured(summary)
     if measured.empty:
         return message_figure(palette, safe(title, 80), "No score could be measured.")
-    figure = _score_figure(
-        palette, 420, title, metric, (baseline, "no row removed"), "share of the training rows removed",
-        float(measured["share"].max()), [measured[name] for name in ("mean", "low", "high")],
-    )  # fmt: skip
+    figure = _score_figure(palette, 420, title, metric, baseline, measured, "removed")
     for strategy, line in styles.items():
         curve = measured[measured["strategy"] == strategy]
         name = STRATEGY_NAMES[strategy]
@@ -134,56 +132,22 @@ def removal_chart(
     return figure
 
 
-def methods_chart(
-    summary: pd.DataFrame, baseline: float, metric: str, *, strategy: Literal["lowest", "highest"],
-    names: dict[str, str], theme: ThemeName, title: str = "",
-) -> go.Figure:  # fmt: skip
-    """Draw the removal curves of several methods over each other, and the band of random orders.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        From :func:`ecoval_core.evaluation.curves.summarise_curves` of
-        :func:`ecoval_core.evaluation.curves.removal_curves`, of one measure: columns method, strategy,
-        share, n_removed, mean, low, high.
-    strategy : {"lowest", "highest"}
-        Which values are removed first.
-    names : dict of str to str
-        What each method is called, in the order of the colours; methods that it does not name are left
-        out.
-    baseline, metric, theme, title
-        As for :func:`removal_chart`.
-
-    Returns
-    -------
-    Figure
-        A line a method, the first of them thicker; mean and 10-90 % band of the random orders.
-    """
-    ordered = summary[summary["strategy"] == strategy]
-    curves = [(key, name, ordered[ordered["method"] == key]) for key, name in names.items()]
-    return _orders_chart(
-        curves, summary, palette_of(theme), title, metric, "removed", (baseline, "no row removed"),
-        "share of the training rows removed",
-    )  # fmt: skip
-
-
-def acquisition_chart(
+def orders_chart(
     summary: pd.DataFrame, baseline: float, metric: str, *, names: dict[str, str], theme: ThemeName,
-    title: str = "",
+    by: str = "strategy", title: str = "",
 ) -> go.Figure:  # fmt: skip
-    """Draw the test score while rows of a new file are added in several orders.
+    """Draw the test score while rows are removed or added in several orders, beside random ones.
 
     Parameters
     ----------
     summary : DataFrame
-        From :func:`ecoval_core.evaluation.curves.summarise_curves` of
-        :func:`ecoval_core.evaluation.addition.acquisition_curves`, of one measure: columns strategy,
-        share, n_added, mean, low, high.
-    baseline : float
-        Score without the new rows.
+        From :func:`ecoval_core.evaluation.curves.summarise_curves`, of one measure: columns strategy, share,
+        n_removed or n_added, mean, low, high, and the one that `by` names.
     names : dict of str to str
-        What each order is called, the first the one that is recommended.
-    metric, theme, title
+        What each order is called, in the order of the colours; orders that it does not name are left out.
+    by : str, default="strategy"
+        Column that tells the orders apart; random ones have the strategy "random".
+    baseline, metric, theme, title
         As for :func:`removal_chart`.
 
     Returns
@@ -191,32 +155,22 @@ def acquisition_chart(
     Figure
         A line an order, the first of them thicker; mean and 10-90 % band of the random orders.
     """
-    curves = [(key, name, summary[summary["strategy"] == key]) for key, name in names.items()]
-    return _orders_chart(
-        curves, summary, palette_of(theme), title, metric, "added", (baseline, "no row added"),
-        "share of the new rows added",
-    )  # fmt: skip
-
-
-def _orders_chart(
-    curves: list[tuple[str, str, pd.DataFrame]], summary: pd.DataFrame, palette: Palette, title: str,
-    metric: str, verb: str, start: tuple[float, str], axis: str,
-) -> go.Figure:  # fmt: skip
-    curves = [(key, name, _measured(curve)) for key, name, curve in curves]
-    frames = [curve for _, _, curve in curves]
-    if all(curve.empty for curve in frames):
+    palette, summary = palette_of(theme), _measured(summary)
+    curves = {key: summary[summary[by] == key] for key in names}
+    if all(curve.empty for curve in curves.values()):
         return message_figure(palette, safe(title, 80), "No score could be measured.")
-    chance = _measured(summary[summary["strategy"] == "random"])
-    end = max(float(curve["share"].max()) for curve in [*frames, chance] if len(curve))
-    scores = [*(curve["mean"] for curve in frames), *(chance[c] for c in ("mean", "low", "high"))]
-    figure = _score_figure(palette, 440, title, metric, start, axis, end, scores)
+    chance = summary[summary["strategy"] == "random"]
+    drawn = pd.concat([chance, *curves.values()])
+    change = "removed" if "n_removed" in summary else "added"
+    figure = _score_figure(palette, 440, title, metric, baseline, drawn, change)
     if len(chance):
         _add_random(figure, chance, "random", {"color": palette.muted, "width": 1.8}, 0.2, 5)
-    for i, (key, name, curve) in reversed(list(enumerate(curves))):
+    for i, (key, name) in reversed(list(enumerate(names.items()))):
+        curve = curves[key]
         line = {"color": CATEGORIES[i % len(CATEGORIES)], "width": 2 if i else 3.4}
         texts = [
-            f"{mean:.3f}, {count_of(int(n), 'row')} {verb}"
-            for mean, n in zip(curve["mean"], curve[f"n_{verb}"], strict=True)
+            f"{mean:.3f}, {count_of(int(n), 'row')} {change}"
+            for mean, n in zip(curve["mean"], curve[f"n_{change}"], strict=True)
         ]
         if texts:
             _add_line(figure, curve, key, safe(name, 32), line, 5, texts)
@@ -228,25 +182,37 @@ def _measured(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def _score_figure(
-    palette: Palette, height: int, title: str, metric: str, start: tuple[float, str], axis: str,
-    end: float, scores: Iterable[pd.Series],
+    palette: Palette, height: int, title: str, metric: str, baseline: float, drawn: pd.DataFrame,
+    change: str,
 ) -> go.Figure:  # fmt: skip
     """Make a figure of shares of rows across and scores up, with a line where no row is changed."""
     figure = base_figure(palette, height=height, title=safe(title, 80), hovermode="x unified")
-    baseline, end = start[0], end or 1.0
+    end = float(drawn["share"].max()) or 1.0
     figure.add_scatter(
         x=[0, end], y=[baseline, baseline], mode="lines", hoverinfo="skip",
-        name=f"{start[1]}: {baseline:.3f}",
+        name=f"no row {change}: {baseline:.3f}",
         line={"color": palette.muted, "width": 1.2, "dash": "2px,3px"},
     )  # fmt: skip
+    whose = "training" if change == "removed" else "new"
     figure.update_xaxes(
-        title_text=axis, tickformat=".0%", hoverformat=".0%", range=[-0.02 * end, 1.02 * end],
-        zeroline=False, showspikes=False,
+        title_text=f"share of the {whose} rows {change}", tickformat=".0%", hoverformat=".0%",
+        range=[-0.02 * end, 1.02 * end], zeroline=False, showspikes=False,
     )  # fmt: skip
-    figure.update_yaxes(title_text=f"test {safe(metric)}", range=steady_range([baseline], *scores))
+    figure.update_yaxes(title_text=f"test {safe(metric)}", range=_steady_range(baseline, drawn))
     return figure.update_layout(
         legend={"y": -0.17, "traceorder": "reversed", "itemsizing": "trace"}
     )
+
+
+def _steady_range(baseline: float, drawn: pd.DataFrame) -> list[float] | None:
+    """Return the range of an axis on which what hardly moves is flat; None where scores fill their own."""
+    scores = [baseline, *drawn[["mean", "low", "high"]].to_numpy(float).ravel()]
+    low, high = float(np.nanmin(scores)), float(np.nanmax(scores))
+    least = LEAST_SPAN * (max(abs(low), abs(high)) or 1.0)
+    if high - low >= least:
+        return None
+    middle = (low + high) / 2
+    return [middle - 0.6 * least, middle + 0.6 * least]
 
 
 def _add_random(
@@ -292,7 +258,7 @@ def _mark_peak(figure: go.Figure, curve: pd.DataFrame, palette: Palette, color: 
 def _mark_rows(
     figure: go.Figure, curve: pd.DataFrame, mark: Mark, palette: Palette, position: int
 ) -> None:
-    if not mark.n_rows or mark.share > curve["share"].max():
+    if mark.share > curve["share"].max():
         return
     score = float(np.interp(mark.share, curve["share"], curve["mean"]))
     figure.add_vline(

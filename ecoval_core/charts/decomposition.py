@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from ecoval_core.charts.coloring import colorings, marker_of
-from ecoval_core.charts.points import count_shown, point_trace, points_shown
+from ecoval_core.charts.points import MAX_POINTS, count_shown, point_trace, points_shown
 from ecoval_core.charts.style import (
     Palette,
     ThemeName,
@@ -63,7 +63,9 @@ def quadrant_of(frame: pd.DataFrame) -> pd.Series:
     return pd.Series(names, index=frame.index, dtype="str")
 
 
-def decomposition_scatter(frame: pd.DataFrame, *, theme: ThemeName, unit: str = "") -> go.Figure:
+def decomposition_scatter(
+    frame: pd.DataFrame, *, theme: ThemeName, unit: str = "", limit: int = MAX_POINTS
+) -> go.Figure:
     """Draw intrinsic against extrinsic value, with its four quadrants named in words.
 
     Parameters
@@ -72,16 +74,18 @@ def decomposition_scatter(frame: pd.DataFrame, *, theme: ThemeName, unit: str = 
         :attr:`ecoval_core.runs.run.Run.frame`, in any unit. Rows without a value are left out.
     theme : {"light", "dark"}
     unit : str, default=""
+    limit : int, default=20_000
+        Points at most: beyond that the lowest-valued rows, a quarter, and a sample.
 
     Returns
     -------
     Figure
-        One trace of at most 20,000 points whose `customdata` is the row id, coloured by value. The counts
-        in the corners are of all rows. A line across is at extrinsic 0, one up at `TYPICAL_QUALITY`, and
+        One trace whose `customdata` is the row id, coloured by value. The counts in the corners are of all
+        rows. A line across is at extrinsic 0, one up at `TYPICAL_QUALITY`, and
         one falling where the value is 0.
     """
     palette = palette_of(theme)
-    shown = points_shown(frame, frame[_PARTS].to_numpy(float))
+    shown = points_shown(frame, frame[_PARTS].to_numpy(float), limit)
     if not len(shown):
         return message_figure(palette, "Intrinsic against extrinsic", "No row has a value.")
     points, valued = frame.iloc[shown], _valued(frame)
@@ -114,11 +118,7 @@ def decomposition_layout(
     figure.update_xaxes(automargin=False).update_yaxes(automargin=False, title_standoff=4)
     figure.update_layout(margin={"l": 62, "r": 8, "t": 8, "b": 44})
     layout = json.loads(figure.to_json())["layout"]
-    return {
-        name: layout[name]
-        for name in ("xaxis", "yaxis", "shapes", "annotations", "margin")
-        if name in layout
-    }
+    return {name: layout[name] for name in ("xaxis", "yaxis", "shapes", "annotations", "margin")}
 
 
 def _valued(frame: pd.DataFrame) -> pd.DataFrame:

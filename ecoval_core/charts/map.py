@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
 from ecoval_core.charts.coloring import COLORINGS, Coloring, colorings, legend_length, marker_of
-from ecoval_core.charts.points import check_coords, count_shown, point_trace, points_shown
+from ecoval_core.charts.points import MAX_POINTS, count_shown, point_trace, points_shown
 from ecoval_core.charts.style import (
     Palette,
     ThemeName,
@@ -30,8 +30,8 @@ ANCHORS, EDGES = ("left", "center", "right"), (0.2, 0.8)
 
 
 def value_map(
-    frame: pd.DataFrame, coords: ArrayLike, *, theme: ThemeName, unit: str = ""
-) -> go.Figure:
+    frame: pd.DataFrame, coords: ArrayLike, *, theme: ThemeName, unit: str = "", limit: int = MAX_POINTS
+) -> go.Figure:  # fmt: skip
     """Draw every row as a point, coloured by value or by what the buttons above it name.
 
     Parameters
@@ -43,16 +43,17 @@ def value_map(
         Coordinates of the rows, in the order of `frame`.
     theme : {"light", "dark"}
     unit : str, default=""
+    limit : int, default=20_000
+        Points at most: beyond that the lowest-valued rows, a quarter, and a sample; the title says so.
 
     Returns
     -------
     Figure
-        One trace of at most 20,000 points whose `customdata` is the row id. Beyond that it is a sample with
-        the 5,000 lowest-valued rows, and the title says so.
+        One trace whose `customdata` is the row id.
     """
     palette = palette_of(theme)
-    coords = check_coords(frame, coords, np.float32)
-    shown = points_shown(frame, coords)
+    coords = np.asarray(coords, dtype=np.float32)
+    shown = points_shown(frame, coords, limit)
     if not len(shown):
         return message_figure(palette, "Map", "No row has a value.")
     points = frame.iloc[shown]

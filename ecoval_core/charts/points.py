@@ -19,7 +19,7 @@ from ecoval_core.text import MINUS, number
 # The most points of a Plotly chart, and of the map in the browser.
 MAX_POINTS = 20_000
 MAX_DRAWN = 50_000
-# Of these, the lowest-valued rows that are drawn whatever the sample.
+# A quarter of these, but at most so many, are the lowest-valued rows.
 MAX_LOWEST = 5_000
 MAX_HOVER_COLUMNS = 6
 HOVER_TEMPLATE = (
@@ -48,7 +48,7 @@ def make_points(
     limit: int = MAX_DRAWN,
 ) -> PointData:  # fmt: skip
     """Make points of valued rows, `hover` being columns to tell of them; at most `limit` are drawn."""
-    coords = check_coords(frame, coords, np.float64)
+    coords = np.asarray(coords, dtype=np.float64)
     drawn = np.sort(points_shown(frame, coords, limit))
     points = frame.iloc[drawn]
 
@@ -65,28 +65,21 @@ def make_points(
     return PointData(frame.index.to_numpy(dtype=np.int64), coords, drawn, texts)
 
 
-def check_coords(frame: pd.DataFrame, coords: ArrayLike, dtype: type) -> NDArray:
-    """Return coordinates as an array that fits the frame."""
-    checked: NDArray = np.asarray(coords, dtype=dtype)
-    if checked.shape != (len(frame), 2):
-        raise ValueError(
-            f"coords must have the shape ({len(frame)}, 2), but it is {checked.shape}."
-        )
-    return checked
-
-
-def points_shown(
-    frame: pd.DataFrame, coords: NDArray, limit: int = MAX_POINTS
-) -> NDArray[np.int64]:
+def points_shown(frame: pd.DataFrame, coords: NDArray, limit: int) -> NDArray[np.int64]:
     """Return the positions of the rows that are drawn, the lowest last: all, or the lowest and a sample."""
     values = frame["value"].to_numpy(dtype=float)
-    positions = np.flatnonzero(np.isfinite(values) & np.isfinite(coords).all(axis=1))
-    lowest_first = positions[np.argsort(values[positions], kind="stable")]
-    if len(positions) > limit:
-        sample = np.random.default_rng(0).permutation(positions)
-        ranked = pd.unique(np.concatenate([lowest_first[: min(MAX_LOWEST, limit)], sample]))
-        lowest_first = lowest_first[np.isin(lowest_first, ranked[:limit])]
-    return lowest_first[::-1]
+    is_placed = np.isfinite(values) & np.isfinite(coords).all(axis=1)
+    return lowest_and_sample(np.where(is_placed, values, np.nan), limit)[::-1]
+
+
+def lowest_and_sample(amounts: NDArray[np.float64], limit: int) -> NDArray[np.int64]:
+    """Return the positions of amounts, the lowest first: of all, or of the lowest quarter and a sample."""
+    lowest_first = np.argsort(amounts, kind="stable")[: np.count_nonzero(~np.isnan(amounts))]
+    if len(lowest_first) <= limit:
+        return lowest_first
+    n_lowest = min(MAX_LOWEST, limit // 4)
+    rest = np.random.default_rng(0).permutation(np.arange(n_lowest, len(lowest_first)))
+    return lowest_first[np.sort([*range(n_lowest), *rest[: limit - n_lowest]])]
 
 
 def count_shown(frame: pd.DataFrame, shown: NDArray) -> str:

@@ -8,23 +8,19 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ecoval_core.charts.style import label_groups
 
 Mode = Literal["replace", "add", "remove"]
+Points = NDArray[np.float64]
 N_BINS = 60
 
 
-def inside_polygon(coords: ArrayLike, polygon: ArrayLike) -> NDArray[np.bool_]:
-    """Tell which points lie inside a polygon, by the even-odd rule; none in fewer than three vertices."""
-    coords, polygon = _pairs(coords, "coords"), _pairs(polygon, "polygon")
-    if not np.isfinite(polygon).all():
-        raise ValueError("A vertex of the polygon is not finite.")
+def inside_polygon(coords: Points, polygon: Points) -> NDArray[np.bool_]:
+    """Tell which points lie inside a polygon of finite vertices, by the even-odd rule."""
     inside = np.zeros(len(coords), dtype=bool)
-    if len(polygon) < 3 or not len(coords):
-        return inside
-    near = np.flatnonzero(inside_box(coords, [polygon.min(axis=0), polygon.max(axis=0)]))
+    near = np.flatnonzero(inside_box(coords, polygon))
     # Sorted by ordinate, the points that an edge can separate stand side by side.
     near = near[np.argsort(coords[near, 1], kind="stable")]
     x, y = coords[near].T
@@ -44,33 +40,19 @@ def inside_polygon(coords: ArrayLike, polygon: ArrayLike) -> NDArray[np.bool_]:
     return inside
 
 
-def inside_box(coords: ArrayLike, corners: ArrayLike) -> NDArray[np.bool_]:
-    """Tell which points lie inside a box of two opposite corners, its edges included."""
-    coords, corners = _pairs(coords, "coords"), _pairs(corners, "corners")
-    if len(corners) != 2 or not np.isfinite(corners).all():
-        raise ValueError("A box has two finite corners.")
+def inside_box(coords: Points, corners: Points) -> NDArray[np.bool_]:
+    """Tell which points lie inside the smallest box around some corners, its edges included."""
     low, high = corners.min(axis=0), corners.max(axis=0)
     return np.asarray(((coords >= low) & (coords <= high)).all(axis=1))
-
-
-def _pairs(array: ArrayLike, name: str) -> NDArray[np.float64]:
-    pairs = np.asarray(array, dtype=np.float64)
-    if pairs.ndim != 2 or pairs.shape[1] != 2:
-        raise ValueError(f"{name} must have two columns, but its shape is {pairs.shape}.")
-    return pairs
 
 
 def change_selection(
     before: NDArray[np.bool_], taken: NDArray[np.bool_], mode: Mode
 ) -> NDArray[np.bool_]:
     """Return what is selected once a gesture that is about `taken` has changed the selection."""
-    if mode == "replace":
-        return taken.copy()
     if mode == "add":
         return before | taken
-    if mode == "remove":
-        return before & ~taken
-    raise ValueError(f"Unknown mode {mode!r}; choose from replace, add, remove.")
+    return before & ~taken if mode == "remove" else taken
 
 
 def value_bins(values: NDArray) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -94,17 +76,15 @@ def bar_key(kind: str, name: object) -> str:
 
 def rows_behind(frame: pd.DataFrame, keys: Iterable[str]) -> list[int]:
     """Return the ids of the rows behind bars of a label, a cluster or a bin of values, by their keys."""
-    wanted = set(keys)
     frame = frame.dropna(subset=["value"])
     if frame.empty:
         return []
     bars = {
-        "label": lambda: label_groups(frame["label"]).astype(str),
-        "cluster": lambda: frame["cluster"].astype(str),
-        "bin": lambda: pd.Series(value_bins(frame["value"].to_numpy(float))[1], frame.index).astype(str),
-    }  # fmt: skip
-    taken = pd.Series(False, index=frame.index)
+        "label": label_groups(frame["label"]),
+        "cluster": frame["cluster"],
+        "bin": pd.Series(value_bins(frame["value"].to_numpy(float))[1], frame.index),
+    }
+    wanted, taken = set(keys), pd.Series(False, index=frame.index)
     for kind, names in bars.items():
-        if any(key.startswith(f"{kind}:") for key in wanted):
-            taken |= (f"{kind}:" + names()).isin(wanted)
+        taken |= (f"{kind}:" + names.astype(str)).isin(wanted)
     return [int(row) for row in taken.index[taken]]

@@ -53,11 +53,7 @@ def shade(coloring: Coloring, palette: Palette) -> Shade:
     else:
         missing = coloring.codes < 0
         codes = coloring.codes
-        # The map has a grey like this for points that are not selected.
-        colors = [
-            palette.zero if color == palette.faded else color
-            for _, color in coloring.colorscale[::2]
-        ]
+        colors = [color for _, color in coloring.colorscale[::2]]
         order = np.arange(len(codes))
         gradient = []
         # A colour bar runs upwards; a list of names is read downwards.

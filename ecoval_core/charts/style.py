@@ -21,10 +21,7 @@ Colorscale = list[tuple[float, str]]
 
 # The second is the name of the font that Streamlit brings along.
 FONT = "Source Sans, Source Sans Pro, Helvetica, Arial, sans-serif"
-CLIP_PERCENTILE = 98
 N_TARGET_GROUPS = 5
-# Scores that differ by less are drawn flat: ticks of one score that differ in the fifth digit tell nothing.
-LEAST_SPAN = 0.02
 ROW_HEIGHT = 22
 # The most classes drawn as bars or boxes.
 MAX_GROUPS_DRAWN = 30
@@ -127,7 +124,12 @@ def base_figure(
         template="none",
         height=height,
         font={"family": FONT, "size": 13, "color": palette.text},
-        title=title_block(palette, title, subtitle),
+        title={
+            "text": title, "font": {"size": 15, "color": palette.text},
+            "subtitle": {"text": subtitle, "font": {"size": 12.5, "color": palette.muted}},
+            "x": 0, "xanchor": "left", "xref": "container", "pad": {"l": 8, "t": 8},
+            "y": 1, "yanchor": "top", "yref": "container",
+        },
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 8, "r": 12, "t": 16 + lines, "b": 8},
@@ -158,17 +160,6 @@ def axis_style(palette: Palette) -> dict[str, Any]:
         "tickfont": {"color": palette.muted, "size": 12},
         "title": {"font": {"color": palette.muted, "size": 13}, "standoff": 8},
         "automargin": True, "exponentformat": "none",
-    }  # fmt: skip
-
-
-def title_block(palette: Palette, title: str, subtitle: str) -> dict[str, Any]:
-    """Title and subtitle at the upper left, in the pixels that `base_figure` leaves for them."""
-    return {
-        "text": title,
-        "font": {"size": 15, "color": palette.text},
-        "subtitle": {"text": subtitle, "font": {"size": 12.5, "color": palette.muted}},
-        "x": 0, "xanchor": "left", "xref": "container", "pad": {"l": 8, "t": 8},
-        "y": 1, "yanchor": "top", "yref": "container",
     }  # fmt: skip
 
 
@@ -214,38 +205,15 @@ def compact(figure: go.Figure, height: int) -> go.Figure:
     return figure.update_yaxes(title_standoff=2).update_xaxes(title_standoff=2, nticks=6)
 
 
-def legend_above(figure: go.Figure, **legend: Any) -> go.Figure:
+def legend_above(figure: go.Figure) -> go.Figure:
     """Write the legend between the title and the chart."""
-    legend = {"y": 1.0, "yanchor": "bottom"} | legend
-    return figure.update_layout(legend=legend, margin_t=figure.layout.margin.t + 44)
+    margin = figure.layout.margin.t + 44
+    return figure.update_layout(legend_y=1.0, legend_yanchor="bottom", margin_t=margin)
 
 
 def dotted(palette: Palette) -> dict[str, Any]:
     """Line that divides a chart."""
     return {"color": palette.muted, "width": 1.2, "dash": "dot"}
-
-
-def clip_limit(values: ArrayLike) -> float:
-    """98th percentile of the absolute finite values: where a colour scale ends; never 0."""
-    finite = np.abs(np.asarray(values, dtype=float))
-    finite = finite[np.isfinite(finite)]
-    if not len(finite) or not finite.max():
-        return 1.0
-    return float(np.percentile(finite, CLIP_PERCENTILE) or finite.max())
-
-
-def steady_range(*values: ArrayLike) -> list[float] | None:
-    """Return the range of an axis on which what hardly moves is flat; None where values fill their own."""
-    drawn = np.concatenate([np.ravel(np.asarray(one, dtype=float)) for one in values])
-    drawn = drawn[np.isfinite(drawn)]
-    if not len(drawn):
-        return None
-    low, high = float(drawn.min()), float(drawn.max())
-    least = LEAST_SPAN * (max(abs(low), abs(high)) or 1.0)
-    if high - low >= least:
-        return None
-    middle = (low + high) / 2
-    return [middle - 0.6 * least, middle + 0.6 * least]
 
 
 def packed(array: NDArray) -> dict[str, str]:
@@ -278,15 +246,6 @@ def label_groups(labels: pd.Series) -> pd.Series:
     if len(set(names)) < len(names):
         names = [f"{name} ({i})" for i, name in enumerate(names, 1)]
     return groups.cat.rename_categories(names)
-
-
-def sorted_labels(labels: Any) -> list[Any]:
-    """Labels in their natural order, or in that of their text where they have none."""
-    labels = list(labels)
-    try:
-        return sorted(labels)
-    except TypeError:
-        return sorted(labels, key=str)
 
 
 # --- Text ------------------------------------------------------------------------------------

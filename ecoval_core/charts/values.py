@@ -198,11 +198,9 @@ def totals_by(
         Two bar traces, stacked, and a mark at their sum; `customdata` names the class or cluster, `ids` are
         keys for :func:`ecoval_core.charts.selection.rows_behind`.
     """
-    if by not in ("label", "cluster"):
-        raise ValueError(f"Totals are by 'label' or 'cluster', not by {by!r}.")
     palette = palette_of(theme)
     frame = frame.dropna(subset=["value"])
-    keys = label_groups(frame["label"]) if by == "label" else frame["cluster"]
+    keys = label_groups(frame["label"]) if by == "label" else frame[by]
     frame = frame.assign(is_selected=frame.index.isin(list(selected)))
     totals = frame.groupby(keys, observed=True).agg(
         n_selected=("is_selected", "sum"), intrinsic=("intrinsic", "sum"), extrinsic=("extrinsic", "sum"),
@@ -254,5 +252,4 @@ def totals_by(
     figure.update_xaxes(
         title_text=with_unit("total value", unit), zeroline=True, zerolinecolor=palette.muted
     )
-    legend_above(figure, orientation="h", x=0)
-    return figure.update_layout(hoverlabel_namelength=-1)
+    return legend_above(figure).update_layout(hoverlabel_namelength=-1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import click
 import pandas as pd
 
-from ecoval_core.commands.options import PATH
 from ecoval_core.runs.opened import complete_split
 from ecoval_core.tables import Split, read_frame
 from ecoval_core.tables.split_columns import PART_NAMES, Part
@@ -19,58 +18,6 @@ from ecoval_core.tables.table import content_digest
 from ecoval_core.terminal import plain
 from ecoval_core.text import join
 from ecoval_core.workspace.schema import OwnFile, SplitSpec
-
-_FILE = {"type": PATH, "metavar": "FILE"}
-_COLUMN = {"metavar": "COLUMN"}
-_OPTIONS: list[tuple[str, dict[str, Any], str]] = [
-    ("--groups", _COLUMN,
-     "Column of groups: rows with the same value, such as those of one patient or customer, stay "
-     "in the same part."),
-    ("--time", _COLUMN,
-     "Column with the time of a row: the earliest rows are used for training, later rows for "
-     "validation, the latest for testing."),
-    ("--split", {"metavar": "COLUMN"},
-     "Column that names the part of a row; words such as train, dev and holdout are understood."),
-    ("--part", {"multiple": True, "metavar": "VALUE=PART"},
-     "With --split: the part (train, validation, test or none) that a value stands for. May be "
-     "repeated."),
-    ("--weights", _COLUMN,
-     "Column with the weight of each row in the fits and scores behind the values; curves count "
-     "every row once."),
-]  # fmt: skip
-_READING: list[tuple[str, dict[str, Any], str]] = [
-    ("--header", {"metavar": "ROW", "show_default": "guessed"},
-     "Row with the column names, counted from 1; 1,2 joins two rows; none if the file has no "
-     "column names."),
-    ("--sheet", {"metavar": "NAME", "show_default": "the first"}, "Sheet of an Excel workbook."),
-]  # fmt: skip
-_FILES: list[tuple[str, dict[str, Any], str]] = [
-    ("--validation", _FILE, "File with the validation rows, with the columns of TABLE."),
-    ("--test", _FILE, "File with the test rows, with the columns of TABLE."),
-]
-
-
-def _add(
-    command: Callable[..., None], said: Sequence[tuple[str, dict[str, Any], str]]
-) -> Callable[..., None]:
-    for name, how, text in reversed(said):
-        command = click.option(name, **how, help=text)(command)
-    return command
-
-
-def reading_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say how a file is read."""
-    return _add(command, _READING)
-
-
-def file_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that name the files with validation and test rows."""
-    return _add(command, _FILES)
-
-
-def split_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say how rows are split, and what they weigh."""
-    return _add(command, [*_OPTIONS, *_FILES])
 
 
 def read_files(validation: Path | None, test: Path | None) -> dict[str, pd.DataFrame]:

@@ -24,7 +24,6 @@ from ecoval_core.tables import (
     clean,
     empty_words,
     make_table,
-    parse_header,
     read_file,
     suggest_exclusions,
     suggest_fixes,
@@ -40,18 +39,17 @@ def value_file(
     path: Path, out: Path, *, target: str, task: Task | None, exclude: Sequence[str],
     include: Sequence[str], proportions: tuple[float, float, float], model: str | None,
     n_clusters: int | None, scoring: str | None, extrinsic_weight: float, class_weight: str, seed: int,
-    max_val_samples: int, jobs: int, header: str | None = None, sheet: str | None = None,
+    max_val_samples: int, jobs: int, header: Sequence[int] | None = None, sheet: str | None = None,
     mend: bool = False, set: Sequence[str] = (),  # noqa: A002 - the option's name
     class_balanced: bool = False, **how: Any,
 ) -> Run:  # fmt: skip
     """Value a table from its file, after refusing whatever could only fail once it is valued.
 
-    `how` holds the options of :func:`split_options`.
+    `how` holds the options that say how rows are split.
     """
     own = [file for file in (how["validation"], how["test"]) if file is not None]
     check_out(out, [path, *own], FORMATS)
-    rows = None if header is None else parse_header(header)
-    frame, reading = read_file(path, header=rows, sheet=sheet)
+    frame, reading = read_file(path, header=header, sheet=sheet)
     files = read_files(how["validation"], how["test"])
     content, fixes = content_digest(frame), _mend(frame, target, mend)
     frame = clean(frame, fixes)

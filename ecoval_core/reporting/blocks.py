@@ -6,7 +6,7 @@ Text of the user's (names, labels, cells) goes through :func:`said`; the templat
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,18 +75,13 @@ class Grid(Block):
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     note: str = ""
-    # All columns but the first, if they are not named.
-    named_numbers: Collection[str] | None = None
-
-    @property
-    def numbers(self) -> Collection[str]:
-        """Columns of numbers."""
-        return self.columns[1:] if self.named_numbers is None else self.named_numbers
+    # Columns of numbers: all but the first, if they are not named.
+    numbers: Collection[str] = ()
 
 
 @dataclass(frozen=True)
 class Plot(Block):
-    """A figure as JSON, and the same in words or as a table for readers without scripts."""
+    """A figure as JSON, light and what differs in the dark, and the same in words or as a table."""
 
     id: str
     title: str
@@ -94,7 +89,6 @@ class Plot(Block):
     # What it shows, for those who do not see it.
     alt: str
     data: str
-    height: int
     instead: Grid | Text
 
 
@@ -137,13 +131,6 @@ def cell(value: Any) -> str:
     if types.is_integer(value):
         return f"{value:,}".replace("-", MINUS)
     return number(float(value), 6, trim=True)
-
-
-def listed(parts: Iterable[str], limit: int = 8) -> Markup:
-    """Join parts by commas, with a count of those beyond a limit."""
-    parts = list(parts)
-    shown = Markup(", ").join(parts[:limit])
-    return shown if len(parts) <= limit else shown + f" and {len(parts) - limit:,} more"
 
 
 def more(n_all: int, n_shown: int, noun: str = "row", plural: str = "") -> str:

@@ -6,16 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 
 from ecoval_core.charts.style import ThemeName
 from ecoval_core.reporting.blocks import Grid, Plot, Text
 
-# Points are drawn as vectors, which print sharply and need no WebGL; more are slow, and large on paper.
-MAX_POINTS = 5_000
-MAX_LOWEST = 1_250
 MARGIN_TOP, MARGIN_TOP_LEGEND = 12, 40
 Json = dict[str, Any]
 
@@ -24,13 +19,7 @@ def plot(
     id_: str, title: str, caption: str, alt: str, make: Callable[[ThemeName], go.Figure],
     instead: Grid | Text, *, titled: bool = False,
 ) -> Plot:  # fmt: skip
-    """Draw a figure; its title stands above it, unless the figure is to be `titled` itself."""
-    data, height = drawn(make, titled=titled)
-    return Plot(id_, title, caption, alt, data, height, instead)
-
-
-def drawn(make: Callable[[ThemeName], go.Figure], *, titled: bool = False) -> tuple[str, int]:
-    """Return a figure as JSON, the light one and what is different in the dark, and its height."""
+    """Draw a figure in both themes; its title stands above it, unless it is to be `titled` itself."""
     light, dark = (_plain(make(theme), titled) for theme in ("light", "dark"))
     changes: list[tuple[list[str | int], Any]] = []
     _compare(light, dark, [], changes)
@@ -38,7 +27,7 @@ def drawn(make: Callable[[ThemeName], go.Figure], *, titled: bool = False) -> tu
     # Nothing in it can end the script element that holds it.
     for letter in "<>&":
         packed = packed.replace(letter, f"\\u{ord(letter):04x}")
-    return packed, int(light["layout"]["height"])
+    return Plot(id_, title, caption, alt, packed, instead)
 
 
 def _plain(figure: go.Figure, titled: bool) -> Json:
@@ -67,24 +56,3 @@ def _compare(light: Any, dark: Any, path: list[str | int], changes: list[Any]) -
             _compare(*pair, [*path, i], changes)
     elif light != dark:
         changes.append((path, dark))
-
-
-def points_drawn(values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Choose which rows are drawn as points: all, or 5,000 of them, the 1,250 lowest and a sample."""
-    if len(values) <= MAX_POINTS:
-        return np.ones(len(values), bool)
-    lowest_first = np.argsort(values, kind="stable")
-    others = np.random.default_rng(0).permutation(lowest_first[MAX_LOWEST:])
-    drawn_rows = np.concatenate([lowest_first[:MAX_LOWEST], others[: MAX_POINTS - MAX_LOWEST]])
-    return np.isin(np.arange(len(values)), drawn_rows)
-
-
-def thin_out(figure: go.Figure, row_ids: NDArray[np.int64]) -> go.Figure:
-    """Leave the points of some rows in a figure, whose first trace has their ids in `customdata`."""
-    points = figure.data[0]
-    stays = np.isin(np.asarray(points.customdata), row_ids)
-    for name in ("x", "y", "customdata", "text", "hovertext"):
-        if (given := points[name]) is not None:
-            points[name] = np.asarray(given)[stays]
-    points.marker.color = np.asarray(points.marker.color)[stays]
-    return figure

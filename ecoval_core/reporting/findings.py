@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import numpy as np
 from markupsafe import Markup
 from numpy.typing import ArrayLike
 
@@ -25,11 +24,10 @@ from ecoval_core.reporting.blocks import (
     Plot,
     Section,
     Text,
-    listed,
     more,
     said,
 )
-from ecoval_core.reporting.figures import plot, points_drawn, thin_out
+from ecoval_core.reporting.figures import plot
 from ecoval_core.runs.exports import Unit, unit_of
 from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, known
@@ -38,6 +36,9 @@ from ecoval_core.valuation.scoring import SCORINGS
 
 # As many as one page of paper holds.
 MAX_BARS = 30
+MAX_IGNORED = 8
+# Points are drawn as vectors, which print sharply and need no WebGL; more are slow, and large on paper.
+MAX_POINTS = 5_000
 SUM = "Lowest first: intrinsic plus extrinsic value of all its rows; the diamond is their sum."
 METHOD = (
     "EcoVal (Tarun, Chundawat, Mandal, Tan, Chen, Kankanhalli, KDD 2024) values the rows of a "
@@ -118,6 +119,7 @@ def what_was_valued(run: Run) -> Section:
         Markup("{} ({})").format(said(column, 60), said(reason, 80))
         for column, reason in table.excluded.items()
     ]
+    beyond = f" and {len(left_out) - MAX_IGNORED:,} more" if len(left_out) > MAX_IGNORED else ""
     train, validation, test = (f"{share:.0%}" for share in how.proportions)
     parts = {
         f"Training rows ({train})": "train", f"Validation rows ({validation})": "validation",
@@ -134,7 +136,7 @@ def what_was_valued(run: Run) -> Section:
         ("Size", f"{count_of(table.n_rows, 'row')}, {count_of(table.frame.shape[1], 'column')}"),
         ("Target", Markup("{} ({})").format(said(table.target), table.task)),
         ("Columns used", f"{len(table.features):,}"),
-        ("Ignored columns", listed(left_out) if left_out else "none"),
+        ("Ignored columns", Markup(", ").join(left_out[:MAX_IGNORED]) + beyond if left_out else "none"),
         *(("Fixed", said(one.sentence, 300)) for one in run.opened.spec.table.fixes),
         *split,
         ("Rows valued", f"{len(run.frame):,} ({valued})"),
@@ -175,13 +177,10 @@ def values(run: Run, unit: Unit, coordinates: ArrayLike | None, projection: str)
     """How values are distributed, their two parts, the map, the lowest and the highest."""
     frame, noun = unit.scale(run.frame), grids.label_word(run)
     n_below = int((frame["value"] < 0).sum())
-    stays = points_drawn(frame["value"].to_numpy(float))
-    ids = frame.index.to_numpy()[stays]
+    n_drawn = min(MAX_POINTS, len(frame))
     drawn_only = ""
-    if not stays.all():
-        drawn_only = (
-            f" {stays.sum():,} of {len(frame):,} rows are drawn, the lowest values among them."
-        )
+    if n_drawn < len(frame):
+        drawn_only = f" {n_drawn:,} of {len(frame):,} rows are drawn, the lowest values among them."
     left_out, n_more = "", frame["label"].nunique() - MAX_GROUPS_DRAWN
     if noun == "label" and n_more > 0:
         verb = "is" if n_more == 1 else "are"
@@ -204,25 +203,25 @@ def values(run: Run, unit: Unit, coordinates: ArrayLike | None, projection: str)
             "an unusual one. Above the horizontal line it helps the model; below the diagonal "
             f"line its value is below zero.{drawn_only}",
             "Scatter of intrinsic value across and extrinsic value up, a point a row, coloured by value.",
-            lambda theme: thin_out(
-                charts.decomposition_scatter(frame, theme=theme, unit=unit.label), ids
+            lambda theme: charts.decomposition_scatter(
+                frame, theme=theme, unit=unit.label, limit=MAX_POINTS
             ),
             grids.quadrant_grid(run),
         ),
     ]  # fmt: skip
     if coordinates is not None:
-        where = np.array(coordinates, dtype=np.float32)
-        where[~stays] = np.nan
         by = f"by {projection} " if projection else ""
         words = (
-            f"{int(stays.sum()):,} rows, placed {by}so that similar rows lie near one another; {n_below:,} "
+            f"{n_drawn:,} rows, placed {by}so that similar rows lie near one another; {n_below:,} "
             f"of {len(frame):,} rows are below zero. The tables below name the rows at either end."
         )
         on_map = plot(
             "map", "Map", "The buttons choose what the colour shows; point at a row to read it.",
             f"Map of the rows coloured by value. {words}",
-            lambda theme: charts.value_map(frame, where, theme=theme, unit=unit.label), Text(words),
-            titled=True,
+            lambda theme: charts.value_map(
+                frame, coordinates, theme=theme, unit=unit.label, limit=MAX_POINTS
+            ),
+            Text(words), titled=True,
         )  # fmt: skip
         blocks.append(on_map)
     return Section("values", "Values", [*blocks, *grids.extremes(run, unit)])

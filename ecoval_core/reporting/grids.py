@@ -17,6 +17,7 @@ from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.evaluation.verdict import interval_of, signed
 from ecoval_core.reporting.blocks import Grid, cell, more, said
 from ecoval_core.runs.exports import Unit
+from ecoval_core.runs.recipe import Recipe
 from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, known, number
 
@@ -220,7 +221,7 @@ def curves_grid(summary: pd.DataFrame, metric: str) -> Grid:
         for share, row in zip(means.index, means.to_numpy(), strict=True)
     ]
     title = f"Mean test {metric} by share of the rows removed"
-    return Grid(title, columns, rows, named_numbers=columns)
+    return Grid(title, columns, rows, numbers=columns)
 
 
 def effect_grid(title: str, effect: Effect) -> Grid:
@@ -250,10 +251,10 @@ def pruned_grid(run: Run, unit: Unit, reasons: pd.Series) -> Grid:
     return _row_grid(run, title, columns, rows, ("value", "±"), more(len(reasons), len(shown)))
 
 
-def decided_grid(run: Run, decisions: Mapping[int, str], relabelled: Mapping[int, Any]) -> Grid:
+def decided_grid(run: Run, recipe: Recipe) -> Grid:
     """Decisions on labels: new ones first, the least credible label first."""
-    noun, frame = label_word(run), run.frame
-    ranked = frame.loc[frame.index.isin(list(decisions)), ["label", "label_quality"]]
+    noun, frame, relabelled = label_word(run), run.frame, recipe.relabelled
+    ranked = frame.loc[frame.index.isin(list(recipe.labels)), ["label", "label_quality"]]
     ranked = ranked.assign(is_kept=~ranked.index.isin(list(relabelled)))
     shown = ranked.sort_values(["is_kept", "label_quality"], kind="stable").head(MAX_LISTED)
     rows = []

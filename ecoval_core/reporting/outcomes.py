@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
@@ -11,12 +10,13 @@ from markupsafe import Markup
 from ecoval_core import charts
 from ecoval_core.charts.curves import STRATEGY_NAMES
 from ecoval_core.evaluation.curves import summarise_curves
-from ecoval_core.evaluation.pruning import Decision, Effect, PruneList, detection
+from ecoval_core.evaluation.pruning import Decision, Effect, detection
 from ecoval_core.evaluation.verdict import describe_effect
 from ecoval_core.reporting import grids
 from ecoval_core.reporting.blocks import Block, Facts, Notice, Plot, Section, Text, said
 from ecoval_core.reporting.figures import plot
 from ecoval_core.runs.exports import Unit
+from ecoval_core.runs.recipe import Recipe
 from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, known
 
@@ -29,15 +29,12 @@ TONES = {"worse": "warning", "better": "good", "unsure": "plain"}
 
 def curves_section(run: Run, curves: pd.DataFrame | None) -> Section | None:
     """Draw removal curves, if they were measured."""
-    if curves is None or curves.empty:
+    if curves is None:
         return None
     main = run.main_measure
-    if "measure" in curves:
-        curves = curves[curves["measure"] == main]
     metric = grids.measure_title(main)
-    summary = summarise_curves(curves)
-    whole = summary.loc[summary["share"] == 0, "mean"]
-    baseline = float(whole.iloc[0]) if len(whole) else float("nan")
+    summary = summarise_curves(curves[curves["measure"] == main])
+    baseline = float(summary.loc[summary["share"] == 0, "mean"].iloc[0])
     words = (
         "If the values are right, removing the lowest first keeps or raises the score on the test "
         "rows, and removing the highest first makes it fall faster than chance. The model is "
@@ -66,13 +63,6 @@ def _curve_plot(
     )  # fmt: skip
 
 
-def verdict(effect: Effect) -> Markup:
-    """Say what a change did, first of all to the class that is hit worst."""
-    word, sentence = describe_effect(effect, lambda name: said(name, 40))
-    # Only the name of a class is not ours, and `said` escapes it.
-    return Markup(f"{word}{' ' if effect.verdict == 'unsure' else ': '}{sentence}")  # noqa: S704
-
-
 def effects_section(run: Run, effects: Mapping[str, Effect]) -> Section | None:
     """Measured effects class by class, if there are any."""
     if not effects:
@@ -84,16 +74,16 @@ def effects_section(run: Run, effects: Mapping[str, Effect]) -> Section | None:
     )
     blocks: list[Block] = [Text(words)]
     for title, effect in effects.items():
-        blocks += [grids.effect_grid(title, effect), Notice(verdict(effect), TONES[effect.verdict])]
+        word, sentence = describe_effect(effect, lambda name: said(name, 40))
+        # Only the name of a class is not ours, and `said` escapes it.
+        verdict = Markup(f"{word}{' ' if effect.verdict == 'unsure' else ': '}{sentence}")  # noqa: S704
+        blocks += [grids.effect_grid(title, effect), Notice(verdict, TONES[effect.verdict])]
     return Section("effects", "Measured effects", blocks)
 
 
-def decisions_section(
-    run: Run, unit: Unit, rules: PruneList, decided: Decision, decisions: Mapping[int, str],
-    relabelled: Mapping[int, Any],
-) -> Section:  # fmt: skip
+def decisions_section(run: Run, unit: Unit, recipe: Recipe, decided: Decision) -> Section:
     """Which rows go, by which rules, and what was decided on labels."""
-    is_class, reasons = run.class_labels is not None, decided.reasons
+    is_class, rules, reasons = run.class_labels is not None, recipe.prune, decided.reasons
     threshold = "none"
     if rules.threshold is not None:
         threshold = f"every row below {unit.text(rules.threshold)}"
@@ -116,6 +106,6 @@ def decisions_section(
         facts.append(("Planted errors among them", words))
     facts.append(("Rows pruned", f"{len(reasons):,} of {len(run.frame):,}"))
     pruned = grids.pruned_grid(run, unit, reasons) if len(reasons) else Text("No row is pruned.")
-    grid = grids.decided_grid(run, decisions, relabelled)
+    grid = grids.decided_grid(run, recipe)
     decided_on = grid if grid.rows else Text(f"No {grids.label_word(run)} was decided on.")
     return Section("decisions", "Decisions", [Facts(facts), pruned, decided_on])

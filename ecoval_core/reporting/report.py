@@ -15,7 +15,7 @@ from markupsafe import Markup
 from numpy.typing import ArrayLike
 
 from ecoval_core.charts import CHART_CONFIG
-from ecoval_core.evaluation.pruning import Decision, Effect, PruneList
+from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.reporting import findings, outcomes
 from ecoval_core.reporting.blocks import (
     Block,
@@ -27,10 +27,9 @@ from ecoval_core.reporting.blocks import (
     without_controls,
 )
 from ecoval_core.runs.exports import unit_of
-from ecoval_core.runs.recipe import Recipe, make_recipe, new_labels, recipe_bytes
+from ecoval_core.runs.recipe import Recipe, recipe_bytes
 from ecoval_core.runs.run import Run
 from ecoval_core.text import file_stem
-from ecoval_core.workspace.schema import DEFAULT_UNIT, UnitKind, Verdict
 
 # Nothing is fetched, and no script runs but those named by their digests.
 _POLICY = (
@@ -40,47 +39,36 @@ _POLICY = (
 
 
 def make_report(
-    run: Run, *, rules: PruneList | None = None, decision: Decision | None = None,
-    decisions: Mapping[int, Verdict] | None = None, relabelled: Mapping[int, Any] | None = None,
-    effects: Mapping[str, Effect] | None = None, harm: Effect | None = None,
-    curves: pd.DataFrame | None = None, coordinates: ArrayLike | None = None, projection: str = "",
-    recipe: Recipe | None = None, unit: UnitKind = DEFAULT_UNIT, name: str = "", note: str = "",
-    created: str = "",
+    run: Run, recipe: Recipe, *, effects: Mapping[str, Effect] | None = None,
+    harm: Effect | None = None, curves: pd.DataFrame | None = None,
+    coordinates: ArrayLike | None = None, projection: str = "",
 ) -> bytes:  # fmt: skip
-    """Make the report of a run as one HTML file; the same arguments give the same bytes.
+    """Make the report of a run and its recipe as one HTML file; the same arguments give the same bytes.
 
     `harm` is the measured effect of removing the clearly harmful rows, for the verdict.
     """
-    rules = rules or PruneList()
-    decisions = decisions or {}
-    decided = decision or rules.decide(run.frame["value"], run.class_labels)
-    new = new_labels(run, decisions) if relabelled is None else relabelled
-    table, units = run.table, unit_of(run, unit)
-    recipe = recipe or make_recipe(
-        run, rules, decisions, relabelled=new, unit=unit, with_files=False, name=name, note=note,
-        created=created,
-    )  # fmt: skip
-    verdict = run.verdict(harm, curves if curves is not None and "measure" in curves else None)
+    decided = recipe.prune.decide(run.frame["value"], run.class_labels)
+    unit, new = unit_of(run, recipe.unit), recipe.relabelled
     sections = [
-        findings.summary(run, units, decided, new, verdict),
+        findings.summary(run, unit, decided, new, run.verdict(harm, curves)),
         findings.what_was_valued(run),
         findings.how_it_was_valued(run),
-        findings.values(run, units, coordinates, projection),
-        findings.by_class(run, units, decided, new),
-        findings.by_cluster(run, units),
+        findings.values(run, unit, coordinates, projection),
+        findings.by_class(run, unit, decided, new),
+        findings.by_cluster(run, unit),
         outcomes.curves_section(run, curves),
         outcomes.effects_section(run, effects or {}),
-        outcomes.decisions_section(run, units, rules, decided, decisions, new),
-        _recipe_section(recipe, table.name),
+        outcomes.decisions_section(run, unit, recipe, decided),
+        _recipe_section(recipe),
     ]
-    title = name or table.name
+    title = recipe.name or run.table.name
     return _render(
         title=without_controls(" ".join(title.split())),
         heading=said(title, 200),
-        subtitle=_subtitle(run, created),
-        note=without_controls(note),
+        subtitle=_subtitle(run, recipe.created),
+        note=without_controls(recipe.note),
         sections=[section for section in sections if section is not None],
-        created=created,
+        created=recipe.created,
         version=recipe.versions["ecoval"],
     )
 
@@ -93,14 +81,16 @@ def _subtitle(run: Run, created: str) -> Markup:
     return words + (f" · {created}" if created else "")
 
 
-def _recipe_section(recipe: Recipe, table_name: str) -> Section:
+def _recipe_section(recipe: Recipe) -> Section:
     content = recipe_bytes(recipe)
     link = f"data:application/json;base64,{base64.b64encode(content).decode()}"
     words = Markup(
         "The recipe holds all that is needed to make the same downloads from the same table: save it, and "
         "run <code>ecoval replay RECIPE TABLE --out FOLDER</code>."
     )
-    download = Download("Recipe", f"{file_stem(table_name)}_recipe.json", link, content.decode())
+    download = Download(
+        "Recipe", f"{file_stem(recipe.run.table.name)}_recipe.json", link, content.decode()
+    )
     versions = Facts([(package, said(found)) for package, found in recipe.versions.items()])
     blocks: list[Block] = [Text(words), download, Text("Made with:"), versions]
     return Section("recipe", "Recipe and versions", blocks)

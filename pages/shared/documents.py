@@ -29,23 +29,17 @@ def draw(
     # Where a button is pressed, the visitor's browser is no longer asked.
     zone, table = formats.time_zone(), run.table
 
-    def naming() -> Parts:
-        created = datetime.now(zone).isoformat(" ", "minutes")
-        return {"unit": unit, "name": name, "note": note, "created": created}
-
-    def make(words: Parts) -> Recipe:
-        is_small = table.n_rows * table.frame.shape[1] <= MAX_CELLS
-        return make_recipe(run, rules, decisions, with_files=is_small, **words)
+    def make() -> Recipe:
+        return make_recipe(
+            run, rules, decisions, with_files=table.n_rows * table.frame.shape[1] <= MAX_CELLS,
+            unit=unit, name=name, note=note, created=datetime.now(zone).isoformat(" ", "minutes"),
+        )  # fmt: skip
 
     def report() -> bytes:
-        words = naming()
-        more = {} if gather is None else gather()
-        return make_report(
-            run, rules=rules, decisions=decisions, recipe=make(words), **words, **more
-        )
+        return make_report(run, make(), **({} if gather is None else gather()))
 
     def recipe() -> bytes:
-        return recipe_bytes(make(naming()))
+        return recipe_bytes(make())
 
     stem = file_stem(table.name)
     with st.container(horizontal=True, vertical_alignment="bottom"):
