@@ -117,7 +117,10 @@ def check_weights(weights: Any, n_rows: int, name: str) -> NDArray[np.float64] |
     weights = check_array(weights, ensure_2d=False, dtype=np.float64, input_name=name)
     if weights.ndim == 0:
         weights = np.full(n_rows, float(weights))
-    weights = column_or_1d(weights, input_name=name)
+    if weights.ndim != 1:
+        raise ValueError(
+            f"{name} must hold one number for each row, but it has {weights.ndim} dimensions."
+        )
     if len(weights) != n_rows:
         raise ValueError(f"{name} holds {len(weights)} weights for {n_rows} rows.")
     if (weights < 0).any():

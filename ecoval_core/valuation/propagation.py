@@ -195,13 +195,12 @@ class Attribution:
                 points, cluster, left, self.kernels, self.kernel_weights, self.credit
             )
             neighbors = nearest_neighbors(self.Z, self.n_neighbors, Z, seed=self.seed)
-            judged = self.pool.output(
-                [
-                    neighbor_output(problem.codes[neighbors], problem.scale),
-                    problem.output(self.refits.estimator, X),
-                    self.forest.output(Z),
-                ]
-            )
+            opinions = [
+                neighbor_output(problem.codes[neighbors], problem.scale),
+                problem.output(self.refits.estimator, X),
+                self.forest.output(Z),
+            ]
+            judged = self.pool.output(opinions)
         intrinsic = intrinsic_rate * self.pool.quality(judged, codes, problem.class_weights)
         extrinsic = extrinsic_weight * credit
         return Bunch(
