@@ -55,10 +55,9 @@ class PruneList:
         ids = ranked.index
         rules = {
             "share": np.arange(len(ranked)) < round(self.share * len(ranked)),
-            # No value is below NaN.
-            "threshold": (
-                ranked < (np.nan if self.threshold is None else self.threshold)
-            ).to_numpy(),
+            "threshold": np.zeros(len(ranked), bool)
+            if self.threshold is None
+            else (ranked < self.threshold).to_numpy(),
             "picked": ids.isin(self.picked),
         }
         reasons = pd.Series("", index=ids, dtype="str", name="reason")

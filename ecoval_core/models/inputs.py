@@ -53,12 +53,12 @@ def as_rows(X: Any) -> Any:
 
 
 def _refuse_dates(X: Any, name: str) -> None:
-    kind = getattr(getattr(X, "dtype", None), "kind", " ")
+    kind = getattr(getattr(X, "dtype", None), "kind", "")
     if kind == "O" and X.size and types.infer_dtype(np.ravel(X)[:1000]) in {
         "datetime", "date", "datetime64", "timedelta",
     }:  # fmt: skip
         kind = "M"
-    if kind in "Mm":
+    if kind in {"M", "m"}:
         raise ValueError(
             f"{name} holds dates, the first of them {np.ravel(X)[0]!s}: give numbers, such as days since "
             "the first, or a DataFrame whose date column the estimator takes."
@@ -66,8 +66,8 @@ def _refuse_dates(X: Any, name: str) -> None:
 
 
 def _holds_text(X: Any) -> bool:
-    kind = getattr(getattr(X, "dtype", None), "kind", " ")
-    return kind in "US" or (kind == "O" and any(isinstance(v, str) for v in np.ravel(X)))
+    kind = getattr(getattr(X, "dtype", None), "kind", "")
+    return kind in {"U", "S"} or (kind == "O" and any(isinstance(v, str) for v in np.ravel(X)))
 
 
 def check_points(ecoval: Any, X: Any, y: Any, *, reset: bool = False) -> tuple[Any, NDArray]:

@@ -1,6 +1,7 @@
-"""Stage 2: from a cluster's value to its members, as :class:`EcoVal` does both stages in order.
+"""Stage 2: from the value of a cluster to the values of its members.
 
-The credit of row i in cluster c is what the kernels predict of it, corrected towards what was measured:
+This is a formulation of our own, as the paper's exact formulas are not public. The credit of row i in cluster
+c is what the kernels predict of it, corrected towards what was measured:
 
     E_i = s_i + rho_c (Phi_c - sum_(j in c) s_j) / |c|,   rho_c = tau^2 / (tau^2 + se_c^2)
 

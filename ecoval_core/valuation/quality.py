@@ -7,7 +7,8 @@ of the run out of fold, and a forest out of bag. They are pooled by a Cobb-Dougl
 
 with smoothed p_j and elasticities w >= 0 by maximum likelihood of the given labels. Where classes are
 balanced, q divides their shares out. For regression the judges' deviations from the training mean are
-weighted by least squares of the given targets, and q = exp(-|residual| / (2 * 1.4826 * spread)).
+weighted by least squares of the given targets, and q = exp(-|residual| / (2 * 1.4826 * spread)). None of
+this looks at the validation points.
 
 With t_k the mean of p(k) over the rows labelled k (confident learning's thresholds), a label is an issue if
 

@@ -39,8 +39,8 @@ def finish() -> None:
     # Not done by the callback that asked for it: whatever a visitor does in the meantime would end the
     # callback for good, while a script that was cut short runs again.
     job = session.opening
-    # Over the page, which it would push down otherwise; there also when nothing is read, or the field for
-    # a file would change its place, and what is being sent by it be lost.
+    # Over the page, which it would push down otherwise. Drawn every time: a block that comes and goes moves
+    # all that follow, and the browser makes a field for files anew that moved, with what it is sending.
     over_page = st.container(key="reading")
     if job is None:
         return
