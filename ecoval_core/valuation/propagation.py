@@ -8,9 +8,8 @@ c is what the kernels predict of it, corrected towards what was measured:
 with s_i = mean_v s_i(v) (see kernels.py), se_c the standard error of Phi_c over the validation rows and tau^2
 the mean squared difference between measured and predicted values beyond those errors: passed on in full
 (rho = 1), differences within the noise cost accuracy. Where leaving out a row alone takes no refit either,
-and was measured to help (logistic regression), its own effect Phi_i joins in with w = OWN_EFFECT_WEIGHT:
-
-    s_i = (1 - w) mean_v s_i(v) + w Phi_i
+and was measured to help (logistic regression), s_i = (1 - w) mean_v s_i(v) + w Phi_i, with its own effect
+Phi_i and w = OWN_EFFECT_WEIGHT.
 """
 
 from __future__ import annotations
