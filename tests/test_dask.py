@@ -4,10 +4,10 @@ import gc
 import os
 import subprocess
 import sys
-import time
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
+import dask
 import numpy as np
 import psutil
 import pytest
@@ -226,7 +226,9 @@ def test_without_a_scheduler_a_table_opens_and_a_run_says_at_once_why_not(tmp_pa
 
     opened = perform(opening.open_table({"sample": "wine"}, "Wine"))
     settings = Settings(model="naive_bayes", scoring="probability", n_clusters=6)
-    started = time.monotonic()
-    with pytest.raises(ValueError, match=f"scheduler at {address} does not answer: start it"):
+    # Whoever waited as long as Dask does would be ended by the limit on each test.
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1 hour"}),
+        pytest.raises(ValueError, match=f"scheduler at {address} does not answer: start it"),
+    ):
         perform(slow.value("key", opened["split"], settings))
-    assert time.monotonic() - started < 30

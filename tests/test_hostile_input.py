@@ -7,7 +7,6 @@ import json
 import operator
 import subprocess
 import sys
-import time
 from collections import Counter
 from hashlib import blake2b
 from itertools import islice
@@ -70,12 +69,11 @@ def test_limited_process_ends_what_takes_too_much(work, said):
 # --- Sizes -----------------------------------------------------------------------------------
 
 
-def test_a_hundred_thousand_columns_are_refused_at_once():
+def test_a_hundred_thousand_columns_are_refused_before_rows_are_parsed(monkeypatch):
+    monkeypatch.setattr(pd, "read_csv", lambda *_, **__: pytest.fail("the rows were parsed"))
     header = ",".join(f"column{i}" for i in range(100_000)).encode()
-    used = time.process_time()
     for row in (b"", b"\n1,2\n", b"\n" + b"1," * 99_999 + b"1\n"):
         assert "has 100,000 columns and the limit is 5,000" in refused(header + row)
-    assert time.process_time() - used < 2, "what the project promises"
 
 
 @pytest.mark.parametrize("write", [csv_bytes, parquet_bytes, excel_bytes])
