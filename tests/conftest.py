@@ -34,6 +34,7 @@ SLOW = (
     "pointmap",
     "browser",
     "hostile_input",
+    "projection",
 )
 
 
