@@ -118,8 +118,8 @@ def _describe(opened: Opened, run: Run | None) -> str:
     if run is not None:
         decided = prunelist.decide(run)
         parts.append(f"{len(run.frame):,} valued")
-        parts.append(_describe_selection(run))
-        parts.append(f"To prune: {len(decided.reasons):,}")
+        parts.append(f"**{_describe_selection(run)}**")
+        parts.append(f"**To prune: {len(decided.reasons):,}**")
         if len(decided.spared):
             parts.append(f"{len(decided.spared):,} more kept by the limit of their class")
     return " · ".join(parts)
