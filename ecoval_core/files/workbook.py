@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from pandas.api import types
 
-from ecoval_core.files.header import MAX_ROWS, Reading, guess_header, join_header
+from ecoval_core.files.header import MAX_ROWS, Reading, find_header, join_header
 from ecoval_core.files.limits import TableError, refuse, refuse_empty
 from ecoval_core.text import join, shorten
 
@@ -27,14 +27,7 @@ def read_workbook(
     sheets, cells, found = _read_cells(data, name, sheet)
     rows = cells.head(MAX_ROWS).map(_spell).to_numpy().tolist()
     numbers = (cells.index + 1).tolist()
-    if header is None:
-        positions = guess_header(rows)
-    elif missing := [row for row in header if row not in numbers]:
-        raise TableError(
-            f"{name} has no names in row {missing[0]}: choose another header, or none."
-        )
-    else:
-        positions = [numbers.index(row) for row in header]
+    positions = find_header(rows, numbers, header, name)
     last = positions[-1] if positions else -1
     top = cells.iloc[positions].map(_spell).to_numpy().tolist()
     # What is left of a title alone is no column.
