@@ -19,7 +19,6 @@ from ecoval_core.columns.clean_numbers import (
     DECIMALS,
     is_bare,
     is_code,
-    is_percentage,
     read_numbers,
 )
 from ecoval_core.text import count_of, join, shorten
@@ -95,18 +94,17 @@ def clean(frame: pd.DataFrame, fixes: Iterable[Fix]) -> pd.DataFrame:
 
 def _count_texts(column: pd.Series) -> dict[str, int]:
     """Count the different texts of a column, most frequent first; none if it is not of text."""
-    column = plain_categories(column)
-    if column.dtype == object:
-        if types.infer_dtype(column, skipna=True) not in ("string", "mixed", "mixed-integer"):
+    cells = plain_categories(column).dropna()
+    if cells.dtype == object:  # a column of a workbook may mix text and numbers
+        kinds = set(map(type, cells))
+        if str not in kinds or not all(
+            issubclass(one, (str, int, float, np.number)) for one in kinds
+        ):
             return {}
-        column = column.dropna()
-        if not column.map(lambda cell: isinstance(cell, (str, int, float, np.number))).all():
-            return {}
-        column = column.map(str)
-    elif not isinstance(column.dtype, pd.StringDtype):
+        cells = cells.map(str)
+    elif not isinstance(cells.dtype, pd.StringDtype):
         return {}
-    counts = column.value_counts()
-    return dict(zip(counts.index.tolist(), counts.tolist(), strict=True))
+    return cells.value_counts().to_dict()
 
 
 # --- Categories ----------------------------------------------------------------------------
@@ -175,11 +173,10 @@ def fix_categories(column: pd.Series, fix: Fix) -> pd.Series:
     marks = frozenset(tidy(old).casefold() for old in new_texts)
 
     def change(cell: object) -> object:
-        if not isinstance(cell, str):
-            return new_texts.get(str(cell), cell) if fix.kind == "spelling" else cell
+        text = str(cell)
         if fix.kind == "missing":
-            return None if is_mark(cell, marks) else cell
-        return new_texts.get(cell) or by_key.get(spelling_key(cell), cell)
+            return None if is_mark(text, marks) else cell
+        return new_texts.get(text) or by_key.get(spelling_key(text), cell)
 
     changes = {cell: change(cell) for cell in column.dropna().unique()}
     fixed = column.astype(object).map(changes, na_action="ignore")
@@ -197,55 +194,46 @@ def suggest_numbers(column: str, texts: Mapping[str, int], cells: pd.Series) -> 
     if decimal is None:
         return None
     numbers = dict(zip(texts, read_numbers(list(texts), decimal), strict=True))
-    written = {text: texts[text] for text, number in numbers.items() if not np.isnan(number)}
+    written = {text: n for text, n in texts.items() if not np.isnan(numbers[text])}
     strays = {text: n for text, n in texts.items() if text not in written}
     marks = {text: n for text, n in strays.items() if is_mark(text)}
     others = {text: n for text, n in strays.items() if text not in marks}
-    n_good = sum(written.values())
-    if (
-        len(written) < 2
-        or n_good < NUMBER_SHARE * (n_good + sum(others.values()))
-        or len(strays) > MAX_STRAYS
-        or any(map(is_code, written))
-    ):
+    n_good, n_strays = sum(written.values()), sum(strays.values())
+    is_numeric = n_good >= NUMBER_SHARE * (n_good + sum(others.values()))
+    if not is_numeric or len(written) < 2 or len(strays) > MAX_STRAYS or any(map(is_code, written)):
         return None
-    n_percent = sum(n for text, n in written.items() if is_percentage(text))
-    shares = [abs(numbers[text]) <= 1 for text in written if not is_percentage(text)]
-    if n_percent and shares and (all(shares) or n_percent < n_good / 2):
+    percentages = {text for text in written if "%" in text}
+    n_percent = sum(written[text] for text in percentages)
+    shares = [abs(numbers[text]) <= 1 for text in written if text not in percentages]
+    if percentages and shares and (all(shares) or n_percent < n_good / 2):
         return None  # 0.12 beside 12 % may be the same or not
 
-    name = repr(shorten(column))
     is_plain = decimal == "." and all(map(is_bare, written))
-    kind: Kind = "percent" if n_percent else "number" if is_plain else "amount"
-    n_cells = n_good + sum(strays.values())
+    kind: Kind = "percent" if percentages else "number" if is_plain else "amount"
+    n_cells = n_good + n_strays
     if is_plain and others:
-        kind, n_cells = "stray", sum(strays.values())
+        kind, n_cells = "stray", n_strays
         text = next(iter(others))
         row = int((cells.astype(object).map(str) == text).to_numpy().argmax())
-        sentence = (
-            f"{name} holds numbers but for {count_of(n_cells, 'cell')}, such as {quote(text)} in "
-            f"row {row} (the first row is 0): correct them in the file, or empty them to use the "
-            "column as numbers."
+        what = (
+            f"numbers but for {count_of(n_cells, 'cell')}, such as {quote(text)} in row {row} (the "
+            "first row is 0): correct them in the file, or empty them to use the column as numbers."
         )
     elif is_plain and marks:
-        n_cells = sum(marks.values())
-        sentence = (
-            f"{name} holds {say_marks(marks)}: empty {these(marks)}, and the column is one of "
-            "numbers."
-        )
+        n_cells = n_strays
+        what = f"{say_marks(marks)}: empty {these(marks)}, and the column is one of numbers."
     else:
-        what = {"percent": "percentages", "amount": "amounts"}.get(kind, "numbers")
+        plural = {"percent": "percentages", "amount": "amounts"}.get(kind, "numbers")
         typical = next((text for text in written if not is_bare(text)), next(iter(written)))
-        empty = (
-            f", and empty {count_of(sum(strays.values()), 'cell')} without a number, such as "
-            f"{quote(next(iter(others or marks)))}"
-            if strays
-            else ""
+        what = (
+            f"{plural} as text in {count_of(n_good, 'row')}, such as {quote(typical)}: read them as "
+            f"numbers ({numbers[typical]:.10g})"
         )
-        sentence = (
-            f"{name} holds {what} as text in {count_of(n_good, 'row')}, such as {quote(typical)}: "
-            f"read them as numbers ({numbers[typical]:.10g}){empty}."
-        )
+        if strays:
+            stray = quote(next(iter(others or marks)))
+            what += f", and empty {count_of(n_strays, 'cell')} without a number, such as {stray}"
+        what += "."
+    sentence = f"{shorten(column)!r} holds {what}"
     return Fix(
         column=column, kind=kind, sentence=sentence, n_cells=n_cells,
         mapping=tuple((text, None) for text in sorted(strays)), decimal=decimal,
@@ -270,16 +258,11 @@ def fix_numbers(column: pd.Series, fix: Fix) -> pd.Series:
     """Do a fix of any kind of numbers."""
     if types.is_numeric_dtype(column):
         return column
-    emptied = dict(fix.mapping)
-    different = column.dropna().unique()
-    texts = [cell for cell in different if isinstance(cell, str)]
-    changes = {
-        cell: float(cell) if isinstance(cell, (int, float, np.number)) else np.nan
-        for cell in different
-    }
-    changes |= dict(zip(texts, read_numbers(texts, fix.decimal), strict=True))
-    changes |= {text: np.nan for text in texts if text in emptied}
-    numbers = column.astype(object).map(changes, na_action="ignore").astype("float64")
+    texts = [cell for cell in column.dropna().unique() if isinstance(cell, str)]
+    changes: dict[object, float] = dict(zip(texts, read_numbers(texts, fix.decimal), strict=True))
+    changes |= dict.fromkeys((text for text, _ in fix.mapping), np.nan)
+    cells = column.astype(object).map(lambda cell: changes.get(cell, cell))
+    numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
     is_whole = numbers.notna().all() and bool((numbers == np.floor(numbers)).all())
     return numbers.astype("int64") if is_whole and numbers.abs().max() < 2**53 else numbers
 
