@@ -8,6 +8,7 @@ goes into a recipe and cleans other rows alike.
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from numbers import Number
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from ecoval_core.columns.clean_numbers import (
     is_code,
     read_numbers,
 )
+from ecoval_core.columns.target import are_whole
 from ecoval_core.text import count_of, join, shorten
 
 Kind = Literal["spelling", "missing", "percent", "amount", "number", "stray"]
@@ -97,14 +99,12 @@ def _count_texts(column: pd.Series) -> dict[str, int]:
     cells = plain_categories(column).dropna()
     if cells.dtype == object:  # a column of a workbook may mix text and numbers
         kinds = set(map(type, cells))
-        if str not in kinds or not all(
-            issubclass(one, (str, int, float, np.number)) for one in kinds
-        ):
+        if str not in kinds or any(not issubclass(one, str | Number) for one in kinds):
             return {}
         cells = cells.map(str)
     elif not isinstance(cells.dtype, pd.StringDtype):
         return {}
-    return cells.value_counts().to_dict()
+    return {str(text): n for text, n in cells.value_counts().items()}
 
 
 # --- Categories ----------------------------------------------------------------------------
@@ -263,8 +263,7 @@ def fix_numbers(column: pd.Series, fix: Fix) -> pd.Series:
     changes |= dict.fromkeys((text for text, _ in fix.mapping), np.nan)
     cells = column.astype(object).map(lambda cell: changes.get(cell, cell))
     numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
-    is_whole = numbers.notna().all() and bool((numbers == np.floor(numbers)).all())
-    return numbers.astype("int64") if is_whole and numbers.abs().max() < 2**53 else numbers
+    return numbers.astype("int64") if are_whole(numbers.to_numpy()) else numbers
 
 
 # --- Cells and words -----------------------------------------------------------------------

@@ -49,7 +49,7 @@ def _groups_of_flags(frame: pd.DataFrame) -> list[tuple[list[str], bool]]:
     Of one label exactly one is 1 in every row.
     """
     by_stem: dict[str, list[str]] = {}
-    for column in filter(lambda name: _is_flag(frame[name]), map(str, frame.columns)):
+    for column in (str(name) for name, cells in frame.items() if _is_flag(cells)):
         for match in re.finditer(_SEPARATOR, column):
             if match.end() < len(column):
                 by_stem.setdefault(column[: match.end()], []).append(column)

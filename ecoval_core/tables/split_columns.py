@@ -107,9 +107,8 @@ def read_groups(column: pd.Series) -> np.ndarray:
     return codes
 
 
-def read_weights(column: pd.Series, rows: np.ndarray, name: str = "") -> np.ndarray:
+def read_weights(column: pd.Series, rows: np.ndarray, where: str = "") -> np.ndarray:
     """Return the weights of some rows, given by position; refuse what is no weight."""
-    where = f" of {name}" if name else ""
     values = numeric_values(column)
     if values is None:
         text = pd.to_numeric(column.astype("str"), errors="coerce")
