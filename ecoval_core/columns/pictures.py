@@ -25,9 +25,10 @@ N_ROWS_LOOKED_AT = 500
 THUMBNAIL_PIXELS = 48
 # How pictures of these formats begin.
 FORMATS = {
-    "PNG": b"\x89PNG", "JPEG": b"\xff\xd8\xff", "GIF": b"GIF8", "WEBP": b"RIFF", "BMP": b"BM",
-    "TIFF": (b"II*\0", b"MM\0*"),
+    "PNG": [b"\x89PNG"], "JPEG": [b"\xff\xd8\xff"], "GIF": [b"GIF8"], "WEBP": [b"RIFF"],
+    "BMP": [b"BM"], "TIFF": [b"II*\0", b"MM\0*"],
 }  # fmt: skip
+_STARTS = tuple(start for starts in FORMATS.values() for start in starts)
 # Once reduced while decoding, where the format can. More takes memory and seconds for one picture.
 MAX_DECODED_PIXELS = 2**23
 N_CELLS_LOOKED_AT = 50
@@ -49,9 +50,8 @@ def holds_pictures(column: pd.Series) -> bool:
     if column.dtype != object:
         return False
     cells = column.dropna().iloc[:N_CELLS_LOOKED_AT]
-    found = [content for cell in cells if (content := picture_bytes(cell)) is not None]
-    starts = [start for known in FORMATS.values() for start in np.atleast_1d(known).tolist()]
-    return 2 * sum(one.startswith(tuple(starts)) for one in found) > len(cells)
+    starts = [(picture_bytes(cell) or b"").startswith(_STARTS) for cell in cells]
+    return 2 * sum(starts) > len(cells)
 
 
 def open_picture(cell: Any, side: int) -> Image | None:
@@ -115,16 +115,6 @@ def pixel_matrix(column: pd.Series, *, colour: bool) -> NDArray[np.float64]:
             small = small.resize((side, side), Image.Resampling.BOX)
             pixels[row] = np.asarray(small, dtype=np.float64).ravel()
     return pixels
-
-
-def damaged_rows(column: pd.Series) -> NDArray[np.int64]:
-    """Return the positions of cells that hold something, but no picture that can be read."""
-    present = column.notna().to_numpy()
-    bad = [
-        bool(has) and open_picture(cell, 1) is None
-        for has, cell in zip(present, column, strict=True)
-    ]
-    return np.flatnonzero(bad)
 
 
 def thumbnail(cell: Any) -> bytes | None:

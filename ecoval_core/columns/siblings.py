@@ -75,12 +75,14 @@ def _argmax(columns: pd.DataFrame) -> pd.Series:
     return pd.Series(columns.to_numpy(dtype=np.float64).argmax(axis=1), columns.index)
 
 
+def words_of(name: str) -> list[str]:
+    """Return the words of a name such as "defaultNextMonth" or "ID_code", in small letters."""
+    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
+
+
 def _shares_name(column: str, target: str) -> bool:
     """Tell whether the words of one name are among those of the other: species and species_code."""
-    one, other = (
-        {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)}
-        for name in (column, target)
-    )
+    one, other = set(words_of(column)), set(words_of(target))
     return bool(one and other) and (one <= other or other <= one)
 
 

@@ -11,10 +11,6 @@ from ecoval_core.text import join
 
 MAX_CLASSES = 1_000
 MIN_ROWS = 10
-_PLAIN_KINDS = (
-    "string", "integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty", "datetime", "date",
-    "time", "timedelta",
-)  # fmt: skip
 
 
 def target_array(y: pd.Series, task: Task) -> np.ndarray:
@@ -59,9 +55,9 @@ def is_present(column: pd.Series) -> np.ndarray:
 
 def holds_nested(column: pd.Series) -> bool:
     """Tell whether a column holds lists, bytes or the like for values."""
-    if column.dtype != object or types.infer_dtype(column, skipna=True) in _PLAIN_KINDS:
-        return False
-    return bool(column.map(lambda cell: types.is_list_like(cell) or isinstance(cell, bytes)).any())
+    return column.dtype == object and any(
+        types.is_list_like(cell) or isinstance(cell, bytes) for cell in column
+    )
 
 
 def check_finite(column: pd.Series) -> None:

@@ -66,30 +66,31 @@ def vector_matrix(column: pd.Series, width: int = 0) -> NDArray[np.float64]:
 
     The first has the right `width` where none is given. A `TableError` names a row that is unlike it.
     """
-    vectors = [
-        vector_of(cell) if has else None
-        for has, cell in zip(is_present(column), column, strict=True)
-    ]
-    sizes = [0 if one is None else len(one) for one in vectors]
+    present = is_present(column)
+    vectors = [vector_of(cell) for cell in column.where(present, None)]
+    sizes = [0 if one is None else one.size for one in vectors]
     first = next((row for row, size in enumerate(sizes) if size), 0)
     width = width or sizes[first]
-    _check_width(column, width)
+    if width > MAX_COLUMNS or width * len(column) > MAX_CELLS:
+        raise TableError(
+            f"Column {column.name!r} holds lists of {width:,} numbers and the limit is {MAX_COLUMNS:,}, and "
+            f"{MAX_CELLS:,} in all rows: shorten its lists, keep fewer rows, or leave it out."
+        )
     matrix = np.full((len(column), width), np.nan)
-    for row, (vector, has) in enumerate(zip(vectors, is_present(column), strict=True)):
-        if not has or (vector is not None and not vector.size):
-            continue
-        if vector is None or len(vector) != width:
+    for row in np.flatnonzero(present).tolist():
+        vector = vectors[row]
+        if vector is None or sizes[row] not in (0, width):
             what = (
                 f"{shorten(column.iloc[row], 30)!r}, which is no list of numbers,"
                 if vector is None
-                else count_of(len(vector), "number")
+                else count_of(sizes[row], "number")
             )
             raise TableError(
                 f"Column {column.name!r} holds {what} in row {column.index[row]} but {width:,} numbers in "
                 f"row {column.index[first]} (the first row is 0): make its lists equally long, empty the "
                 "cell, or leave the column out."
             )
-        matrix[row] = vector
+        matrix[row, : sizes[row]] = vector
     too_large = np.argwhere(np.abs(matrix) > LARGEST_NUMBER)
     if len(too_large):
         row = too_large[0][0]
@@ -99,18 +100,6 @@ def vector_matrix(column: pd.Series, width: int = 0) -> NDArray[np.float64]:
             "the cell."
         )
     return matrix
-
-
-def _check_width(column: pd.Series, width: int) -> None:
-    if width > MAX_COLUMNS:
-        size = f"lists of {width:,} numbers and the limit is {MAX_COLUMNS:,}"
-    elif width * len(column) > MAX_CELLS:
-        size = f"{width * len(column):,} numbers in all and the limit is {MAX_CELLS:,}"
-    else:
-        return
-    raise TableError(
-        f"Column {column.name!r} holds {size}: shorten its lists, keep fewer rows, or leave it out."
-    )
 
 
 def nested_problem(column: pd.Series) -> str:
@@ -193,6 +182,6 @@ def plain_text(column: pd.Series) -> pd.Series:
     if holds_pictures(column):
         return column.map(lambda cell: repr(picture_bytes(cell)))
     if holds_vectors(column):
-        vectors = readable(column.to_frame()).iloc[:, 0]
+        vectors = column.map(vector_of, na_action="ignore")
         return vectors.map(lambda one: one.astype(np.float32).tobytes().hex(), na_action="ignore")
     return column.astype("str")

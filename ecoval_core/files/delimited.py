@@ -148,9 +148,7 @@ def _read_header(
     if extra and all(len(cells) == 1 and cells[0] for cells in extra):
         header.insert(0, "")  # R writes no name for the column of row names
         n_named += 1
-    elif extra and any(extra[0]):
-        _refuse_row(data, end, line, len(header), separator, name)
-    elif extra:
+    elif extra and not any(extra[0]):
         header += extra[0]
     check_shape(0, len(header), name)
     lines_with_names = None if positions == [0] else tuple(numbers[i] for i in positions)
