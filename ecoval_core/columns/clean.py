@@ -25,6 +25,8 @@ from ecoval_core.columns.clean_numbers import (
 from ecoval_core.columns.target import are_whole
 from ecoval_core.text import count_of, join, shorten
 
+# Of categories: spellings, and marks of missing values. Of numbers: those that are text for percent signs;
+# for currencies, grouped digits or decimal commas; for blanks or marks; or for a few cells.
 Kind = Literal["spelling", "missing", "percent", "amount", "number", "stray"]
 # What people write where they have no value. In a column of numbers it is any of them; in one of
 # categories only those that can be no category.
@@ -49,9 +51,6 @@ class Fix(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: str
-    # Categories spelt in several ways; marks among categories that stand for missing values;
-    # percentages, amounts (currency signs, grouped digits, decimal commas) and plain numbers that
-    # are text, for their signs or for marks of missing values; numbers but for a few cells.
     kind: Kind
     # What was noticed, with counts and examples, and what the fix does, for the user.
     sentence: str
@@ -134,7 +133,7 @@ def suggest_categories(column: str, texts: Mapping[str, int]) -> list[Fix]:
     if any(tidy(text) == "+" for text in texts):  # beside which a minus is a category
         marks = {}
     if marks and len(marks) < len(texts):
-        sentence = f"{name} holds {say_marks(marks)}: empty {these(marks)}."
+        sentence = f"{name} holds {say_marks(marks)}: empty them."
         fixes.append(
             Fix(column=column, kind="missing", sentence=sentence, n_cells=sum(marks.values()),
                 mapping=tuple((text, None) for text in sorted(marks)))
@@ -221,7 +220,7 @@ def suggest_numbers(column: str, texts: Mapping[str, int], cells: pd.Series) -> 
         )
     elif is_plain and marks:
         n_cells = n_strays
-        what = f"{say_marks(marks)}: empty {these(marks)}, and the column is one of numbers."
+        what = f"{say_marks(marks)}: empty them, and the column is one of numbers."
     else:
         plural = {"percent": "percentages", "amount": "amounts"}.get(kind, "numbers")
         typical = next((text for text in written if not is_bare(text)), next(iter(written)))
@@ -293,13 +292,5 @@ def quote(text: str) -> str:
 
 def say_marks(marks: Mapping[str, int]) -> str:
     """Say which marks of missing values there are, given their counts."""
-    parts = [f"{quote(text)} in {count_of(n, 'row')}" for text, n in list(marks.items())[:3]]
-    if len(marks) > 3:
-        parts.append(f"{len(marks) - 3:,} more")
-    verb = "stands for a missing value" if len(marks) == 1 else "stand for missing values"
-    return f"{join(parts)}, which {verb}"
-
-
-def these(marks: Mapping[str, int]) -> str:
-    """Return "this cell" or "these cells"."""
-    return "this cell" if sum(marks.values()) == 1 else "these cells"
+    parts = [f"{quote(text)} in {count_of(n, 'row')}" for text, n in marks.items()]
+    return f"{join(parts[:3], len(parts))} in place of missing values"

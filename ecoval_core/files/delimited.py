@@ -14,7 +14,7 @@ import pandas as pd
 from pandas.api import types
 
 from ecoval_core.files.encoding import to_utf8
-from ecoval_core.files.header import MAX_ROWS, Reading, find_header, join_header
+from ecoval_core.files.header import MAX_ROWS, Reading, find_header
 from ecoval_core.files.limits import (
     MAX_BYTES,
     TableError,
@@ -135,13 +135,9 @@ def _read_header(
             break
     if not rows:
         refuse_empty(name)
-    positions = find_header(rows, numbers, chosen, name)
-    last = positions[-1] if positions else -1
-    below = rows[last + 1 : last + 51]
-    header = join_header([rows[i] for i in positions], max(map(len, rows[:51]), default=0))
-    if positions:
-        header = header[: max(len(rows[i]) for i in positions)]
-    end, line = ends[last] if positions else (0, first_line)
+    header, n_above, lines_with_names = find_header(rows, numbers, chosen, name)
+    below = rows[n_above : n_above + 50]
+    end, line = ends[n_above - 1] if n_above else (0, first_line)
     end = start + len(lines.getvalue()[:end].encode())
     extra = [row[len(header) :] for row in below]
     n_named = len(header)
@@ -151,7 +147,6 @@ def _read_header(
     elif extra and not any(extra[0]):
         header += extra[0]
     check_shape(0, len(header), name)
-    lines_with_names = None if positions == [0] else tuple(numbers[i] for i in positions)
     reading = Reading(header=lines_with_names, notes=note_repeated(header))
     return column_names(header, name), n_named, end, line, reading
 
@@ -241,27 +236,19 @@ def _refuse_row(
 
 def _read_decimal_comma(column: pd.Series, separator: str) -> pd.Series:
     """Turn text such as 1.234,5 into numbers, if all of the column is."""
-    number = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?([eE][+-]?\d+)?"
+    number = r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?(?:[eE][+-]?\d+)?"
+    # Without a comma, dots are as likely to cut a phone number or an address. In a file cut by commas, those
+    # in quotes may end thousands: a decimal one stands where none end.
+    decimal = r"^[+-]?0,|,\d{1,2}$|,\d{4,}$|^[+-]?\d{4,}," if separator == "," else ","
     present = column.dropna()
-    if separator == "," and not _has_quoted_decimals(present):
-        return column
-    # Without a comma, dots are as likely to cut a phone number or an address.
     if (
         not present[:100].str.fullmatch(number).all()
-        or not present.str.contains(",", regex=False).any()
+        or not present.str.contains(decimal).any()
         or not present.str.fullmatch(number).all()
     ):
         return column
     plain = column.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
     return plain.astype("float64")
-
-
-def _has_quoted_decimals(present: pd.Series) -> bool:
-    """Tell whether commas, in a file cut by them, are decimal ones: some stand where no thousands end."""
-    return bool(
-        present[:100].str.fullmatch(r"[+-]?\d+(,\d+)?").all()
-        and present.str.contains(r"^[+-]?0,|,\d{1,2}$|,\d{4,}$|^[+-]?\d{4,},", regex=True).any()
-    )
 
 
 # --- Formulas ------------------------------------------------------------------------------

@@ -53,15 +53,23 @@ def say_header(rows: Sequence[int]) -> str:
 
 def find_header(
     rows: Sequence[Sequence[str]], numbers: Sequence[int], chosen: Sequence[int] | None, name: str
-) -> list[int]:
-    """Return the positions of the rows with the names: those of the chosen `numbers`, or guessed."""
+) -> tuple[list[str], int, tuple[int, ...] | None]:
+    """Return the names of the columns, how many rows end with them, and which hold them as in `Reading`.
+
+    They are in the rows with the `chosen` numbers, or where they seem to be.
+    """
     if chosen is None:
-        return guess_header(rows)
-    if missing := [row for row in chosen if row not in numbers]:
+        positions = guess_header(rows)
+    elif missing := [row for row in chosen if row not in numbers]:
         raise TableError(
             f"{name} has no names in row {missing[0]}: choose another header, or none."
         )
-    return [numbers.index(row) for row in chosen]
+    else:
+        positions = [numbers.index(row) for row in chosen]
+    top = [rows[i] for i in positions]
+    names = _join_names(top, max(map(len, top or rows[:51])))
+    header = None if positions == [0] else tuple(numbers[i] for i in positions)
+    return names, positions[-1] + 1 if positions else 0, header
 
 
 def guess_header(rows: Sequence[Sequence[str]]) -> list[int]:
@@ -156,7 +164,7 @@ def _are_units(second: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     )
 
 
-def join_header(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+def _join_names(rows: Sequence[Sequence[str]], width: int) -> list[str]:
     """Return the names in one row or two; a name of the upper row holds until the next."""
     padded = [[*(cell.strip() for cell in row), *[""] * (width - len(row))] for row in rows]
     if len(padded) < 2:

@@ -60,7 +60,8 @@ def match_columns(
     frame = index_to_columns(frame)
     frame.columns = pd.Index(column_names(frame.columns, name))
     check_filled(*frame.shape, name)
-    frame = empty_words(frame, table.target if _has_word_class(table) else None)
+    has_word_class = not MISSING_WORDS.isdisjoint(map(str, table.classes))
+    frame = empty_words(frame, table.target if has_word_class else None)
     known = table.frame if train_ids is None else table.frame.iloc[train_ids]
     known = empty_words(known, table.target)
     pairs, notes = _match_names(table, [str(column) for column in frame], name)
@@ -103,10 +104,6 @@ def match_columns(
     )  # fmt: skip
 
 
-def _has_word_class(table: Table) -> bool:
-    return not MISSING_WORDS.isdisjoint(map(str, table.classes))
-
-
 def _rows(n: int) -> str:
     return f"{count_of(n, 'row')} {'is' if n == 1 else 'are'}"
 
@@ -117,12 +114,20 @@ def _they(n: int) -> str:
 
 def _match_names(table: Table, given: list[str], name: str) -> tuple[dict[str, str], list[str]]:
     """Pair the table's columns with the file's: pairs and notes."""
-    wanted = [str(column) for column in table.frame]
-    pairs = match_names(wanted, given)
+    pairs = match_names(map(str, table.frame), given)
     spare = [column for column in given if column not in set(pairs.values())]
     missing = [column for column in table.features if column not in pairs]
     if missing:
-        _refuse_missing(missing, len(table.features), spare, name)
+        folded, parts = {column.casefold(): column for column in spare}, []
+        for column in missing:
+            near = get_close_matches(column.casefold(), folded, n=1)
+            hint = f" (perhaps {shorten(folded[near[0]], 40)!r})" if near else ""
+            parts.append(f"{shorten(column, 40)!r}{hint}")
+        columns = count_of(len(table.features), "column")
+        raise TableError(
+            f"{name} lacks {len(missing):,} of the {columns} that the model was fitted on, "
+            f"{join(parts)}: add or rename what is missing and load the file again."
+        )
     notes = [
         f"Column {given!r} is read as {column!r}."
         for column, given in pairs.items()
@@ -133,20 +138,6 @@ def _match_names(table: Table, given: list[str], name: str) -> tuple[dict[str, s
         verb = "Column {} is" if len(spare) == 1 else "Columns {} are"
         notes.append(f"{verb.format(columns)} not in the table and ignored.")
     return pairs, notes
-
-
-def _refuse_missing(missing: list[str], n_features: int, spare: list[str], name: str) -> None:
-    folded = {column.casefold(): column for column in spare}
-    parts = []
-    for column in missing:
-        near = get_close_matches(column.casefold(), folded, n=1)
-        hint = f" (perhaps {shorten(folded[near[0]], 40)!r})" if near else ""
-        parts.append(f"{shorten(column, 40)!r}{hint}")
-    of = f"{len(missing):,} of the {n_features:,} columns" if n_features > 1 else "the one column"
-    raise TableError(
-        f"{name} lacks {of} that the model was fitted on, {join(parts)}: add or rename "
-        f"{'it' if len(missing) == 1 else 'them'} and load the file again."
-    )
 
 
 def _fit_feature(
@@ -174,23 +165,26 @@ def _fit_feature(
         warnings.append(f"Column {column!r} is empty: its value counts as missing in every row.")
     check_finite(cells)
     if kind == "numbers":
-        _compare_ranges(old, cells, warnings)
+        _compare_ranges(str(column), _present(old), _present(cells), warnings)
         return cells
     return _fit_categories(old, cells, notes, warnings) if kind == "text" else cells
 
 
-def _compare_ranges(old: pd.Series, new: pd.Series, warnings: list[str]) -> None:
-    before, after = numeric_values(old), numeric_values(new)
-    if before is None or after is None or np.isnan(before).all() or np.isnan(after).all():
+def _present(column: pd.Series) -> np.ndarray:
+    """Return the numbers of a column without those that are missing."""
+    values = numeric_values(column)
+    return np.empty(0) if values is None else values[~np.isnan(values)]
+
+
+def _compare_ranges(column: str, old: np.ndarray, new: np.ndarray, warnings: list[str]) -> None:
+    if not len(old) or not len(new):
         return
-    low, high = np.nanmin(before), np.nanmax(before)
-    after = after[~np.isnan(after)]
-    outside = float(((after < low) | (after > high)).mean())
+    outside = float(((new < old.min()) | (new > old.max())).mean())
     if outside > MANY_OUTSIDE:
+        low, high = (number(end, 4, trim=True) for end in (old.min(), old.max()))
         warnings.append(
-            f"Column {old.name!r}: {outside:.0%} of the cells lie outside "
-            f"{number(low, 4, trim=True)} to {number(high, 4, trim=True)}, the range of the training "
-            "rows; check that the unit is the same."
+            f"Column {column!r}: {outside:.0%} of the cells lie outside {low} to {high}, the range of "
+            "the training rows; check that the unit is the same."
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
-from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, TimeSeriesSplit
+from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold
 
 from ecoval_core.columns.target import is_present
 from ecoval_core.files.limits import TableError
@@ -229,22 +229,16 @@ def folds_by_rule(
     of a class that a fold does not train on do not validate in it.
     """
     frame = table.frame.iloc[ids]
-    everything = np.arange(len(ids))
     if rule.kind == "time":
         times = read_times(frame[str(rule.column)])
         n_steps = min(n_folds + 1, len(np.unique(times)))
         step = cut_by_time(times, [1 / n_steps] * n_steps, str(rule.column))
-        deals = TimeSeriesSplit(n_steps - 1).split(np.arange(n_steps))
-        pairs = [
-            (everything[np.isin(step, before)], everything[np.isin(step, then)])
-            for before, then in deals
-        ]
+        pairs = [(np.flatnonzero(step < k), np.flatnonzero(step == k)) for k in range(1, n_steps)]
     elif rule.groups is not None:
         groups = read_groups(frame[rule.groups])
-        held_out = group_folds(
-            strata_of(y, table), groups, min(n_folds, len(np.unique(groups))), seed
-        )
-        pairs = [(np.setdiff1d(everything, held), held) for held in held_out]
+        n_folds = min(n_folds, len(np.unique(groups)))
+        held_out = group_folds(strata_of(y, table), groups, n_folds, seed)
+        pairs = [(np.setdiff1d(np.arange(len(ids)), held), held) for held in held_out]
     else:
         return None
     if table.task == "classification":
