@@ -6,7 +6,7 @@ import pandas as pd
 from pandas.api import types
 
 from ecoval_core.columns.pictures import detect_grid, holds_pictures
-from ecoval_core.columns.prose import SHARE, is_prose, says_nothing
+from ecoval_core.columns.prose import SHARE, is_prose, is_text, says_nothing
 from ecoval_core.columns.siblings import copies_of_target, words_of
 from ecoval_core.columns.target import MIN_ROWS, check_target, empty_words, holds_nested
 from ecoval_core.columns.vectors import holds_vectors, nested_problem
@@ -162,25 +162,21 @@ def _suggest(frame: pd.DataFrame, target: str | None = None) -> dict[str, str]:
 
 def _said_by_vectors(others: pd.DataFrame, vectors: str) -> dict[str, str]:
     """Propose to leave out what vectors were made of: text that differs in most rows, pictures and pixels."""
-    reasons = {}
-    for column in others.columns:
-        if holds_pictures(others[column]):
-            reasons[column] = f"pictures, which the vectors in {vectors} stand for"
-        elif _is_raw_text(others[column]):
-            reasons[column] = f"text, which the vectors in {vectors} stand for"
+    made_of = {name: "text" for name, cells in others.items() if _is_raw_text(cells)}
+    made_of |= {name: "pictures" for name, cells in others.items() if holds_pictures(cells)}
     numbers = others.select_dtypes("number")
     if detect_grid(numbers) is not None:
-        reasons |= dict.fromkeys(
-            map(str, numbers), f"a pixel, which the vectors in {vectors} stand for"
-        )
-    return reasons
+        made_of |= dict.fromkeys(numbers, "a pixel")
+    reason = f", which the vectors in {vectors} stand for"
+    return {str(column): what + reason for column, what in made_of.items()}
 
 
 def _is_raw_text(column: pd.Series) -> bool:
     if not types.is_string_dtype(column):
         return False
     present = column.dropna().astype(str)
-    return present.nunique() >= SHARE * len(present) and not _is_date(present)
+    are_dates = present.str.fullmatch(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*").mean() >= 0.5
+    return present.nunique() >= SHARE * len(present) and not are_dates
 
 
 def _reason_to_exclude(column: pd.Series) -> str:
@@ -203,14 +199,10 @@ def _reason_to_exclude(column: pd.Series) -> str:
         if share_unique == 1 and ((counts and len(column) >= 20) or consecutive):
             return "looks like a row number"
         return "looks like an id" if has_id_name and share_unique >= 0.9 else ""
-    if not (types.is_string_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype)):
+    if not is_text(column):
         return ""
     is_id = share_unique >= 0.9 if has_id_name else share_unique == 1 and _is_code(present)
     return "looks like an id (a different text in every row)" if is_id else ""
-
-
-def _is_date(text: pd.Series) -> bool:
-    return bool(text.str.fullmatch(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*").mean() >= 0.5)
 
 
 def _is_code(text: pd.Series) -> bool:

@@ -6,7 +6,7 @@ import base64
 import io
 import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from pandas.api import types
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+Mode = Literal["L", "RGB"]
 MIN_SIDE = 6
 # Height and width that are tried besides the square.
 RATIOS = ((1, 1), (3, 4), (4, 3), (2, 3), (3, 2), (1, 2), (2, 1))
@@ -33,7 +34,7 @@ _STARTS = tuple(start for starts in FORMATS.values() for start in starts)
 MAX_DECODED_PIXELS = 2**23
 N_CELLS_LOOKED_AT = 50
 # Measured: more pixels classify digits, MNIST and crops of photographs no better.
-GREY_SIDE, COLOUR_SIDE = 16, 8
+SIDES = {"L": 16, "RGB": 8}
 
 
 # --- Pictures as bytes -----------------------------------------------------------------------
@@ -92,27 +93,26 @@ def _eight_bits(picture: Image) -> Image:
     return picture.convert("RGB")
 
 
-def has_colour(column: pd.Series) -> bool:
-    """Tell whether any of the first pictures of a column is not grey."""
-    opened = (open_picture(cell, COLOUR_SIDE) for cell in column.dropna().iloc[:N_CELLS_LOOKED_AT])
-    return any(
+def mode_of(column: pd.Series) -> Mode:
+    """Return Pillow's mode, with a letter for each channel, that shows the first pictures of a column."""
+    opened = (open_picture(cell, SIDES["RGB"]) for cell in column.dropna().iloc[:N_CELLS_LOOKED_AT])
+    has_colour = any(
         picture.mode == "RGB" and bool(np.ptp(np.asarray(picture, dtype=int), axis=2).any())
         for picture in opened
         if picture is not None
     )
+    return "RGB" if has_colour else "L"
 
 
-def pixel_matrix(column: pd.Series, *, colour: bool) -> NDArray[np.float64]:
+def pixel_matrix(column: pd.Series, mode: Mode) -> NDArray[np.float64]:
     """Return the pixels of pictures, each made a small square, as rows of an array, NaN where none is."""
     from PIL import Image
 
-    side = COLOUR_SIDE if colour else GREY_SIDE
-    pixels = np.full((len(column), side * side * (3 if colour else 1)), np.nan)
+    side = SIDES[mode]
+    pixels = np.full((len(column), side * side * len(mode)), np.nan)
     for row, cell in enumerate(column):
-        picture = open_picture(cell, side)
-        if picture is not None:
-            small = picture.convert("RGB" if colour else "L")
-            small = small.resize((side, side), Image.Resampling.BOX)
+        if (picture := open_picture(cell, side)) is not None:
+            small = picture.convert(mode).resize((side, side), Image.Resampling.BOX)
             pixels[row] = np.asarray(small, dtype=np.float64).ravel()
     return pixels
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from ecoval_core.columns.pictures import (
-    COLOUR_SIDE,
-    GREY_SIDE,
-    has_colour,
+    SIDES,
+    Mode,
     holds_pictures,
+    mode_of,
     picture_bytes,
     pixel_matrix,
 )
@@ -24,7 +24,6 @@ from ecoval_core.files.limits import MAX_CELLS, MAX_COLUMNS, TableError
 from ecoval_core.target_type import LARGEST_NUMBER
 from ecoval_core.text import count_of, shorten
 
-Kind = Literal["vectors", "grey pictures", "coloured pictures"]
 N_CELLS_LOOKED_AT = 20
 _MISSING = {"null": "nan", "None": "nan", "NaN": "nan"}
 
@@ -126,7 +125,7 @@ def nested_problem(column: pd.Series) -> str:
 class Shape:
     """What a column of vectors or pictures becomes: the names of that many columns."""
 
-    kind: Kind
+    kind: Mode | Literal["vectors"]
     names: tuple[str, ...]
 
 
@@ -136,8 +135,8 @@ def shapes_of(frame: pd.DataFrame) -> dict[str, Shape]:
     for column in map(str, frame.columns):
         cells = frame[column]
         if holds_pictures(cells):
-            kind: Kind = "coloured pictures" if has_colour(cells) else "grey pictures"
-            width = GREY_SIDE**2 if kind == "grey pictures" else 3 * COLOUR_SIDE**2
+            kind: Mode | Literal["vectors"] = (mode := mode_of(cells))
+            width = SIDES[mode] ** 2 * len(mode)
         elif holds_vectors(cells):
             kind, width = "vectors", vector_matrix(cells).shape[1]
         else:
@@ -160,7 +159,7 @@ def widen(frame: pd.DataFrame, shapes: Mapping[str, Shape]) -> pd.DataFrame:
         if shape.kind == "vectors":
             numbers = vector_matrix(cells, len(shape.names))
         else:
-            numbers = pixel_matrix(cells, colour=shape.kind == "coloured pictures")
+            numbers = pixel_matrix(cells, shape.kind)
         parts.append(pd.DataFrame(numbers, cells.index, list(shape.names)))
     return pd.concat(parts, axis="columns")
 

@@ -53,31 +53,29 @@ def complete_words(column: pd.Series, chosen: Mapping[str, Part] | None = None) 
     """Return the part of each value of a column: as chosen, or else as its word is understood."""
     chosen = chosen or {}
     values = [str(value) for value in column[is_present(column)].unique()]
-    if len(values) > MAX_WORDS:
-        raise TableError(
-            f"Column {column.name!r} has {len(values):,} different values, such as {values[0]!r}: a column "
-            "with the parts has a few, for training, validation and test."
-        )
-    named = join([repr(shorten(value, 30)) for value in values[:12]], len(values))
-    for value in chosen:
-        if value not in values:
-            raise TableError(f"Column {column.name!r} has no value {value!r}: it has {named}.")
     found = {value: chosen.get(value) or guess_part(value) for value in values}
-    unknown = [repr(shorten(value, 30)) for value, part in found.items() if part is None]
-    if unknown:
-        raise TableError(
-            f"Column {column.name!r} holds {join(unknown[:12], len(unknown))}, which names no part: say "
-            "whether it is train, validation, test or none of them."
-        )
     parts: dict[str, Part] = {value: part for value, part in found.items() if part is not None}
-    if "train" not in parts.values():
-        raise TableError(f"Column {column.name!r} has no training rows: say which value is train.")
-    if set(parts.values()) <= {"train", "none"}:
-        raise TableError(
-            f"Column {column.name!r} has training rows only ({named}): "
-            "choose another column, or split at random."
+    named = join([repr(shorten(value, 30)) for value in values[:12]], len(values))
+    unknown = [repr(shorten(value, 30)) for value in values if value not in parts]
+    if len(values) > MAX_WORDS:
+        problem = (
+            f"has {len(values):,} different values, such as {values[0]!r}: a column with the parts has a "
+            "few, for training, validation and test"
         )
-    return parts
+    elif absent := [value for value in chosen if value not in values]:
+        problem = f"has no value {absent[0]!r}: it has {named}"
+    elif unknown:
+        problem = (
+            f"holds {join(unknown[:12], len(unknown))}, which names no part: say whether it is train, "
+            "validation, test or none of them"
+        )
+    elif "train" not in parts.values():
+        problem = "has no training rows: say which value is train"
+    elif set(parts.values()) <= {"train", "none"}:
+        problem = f"has training rows only ({named}): choose another column, or split at random"
+    else:
+        return parts
+    raise TableError(f"Column {column.name!r} {problem}.")
 
 
 def read_times(column: pd.Series) -> np.ndarray:
