@@ -133,7 +133,8 @@ def suggest_categories(column: str, texts: Mapping[str, int]) -> list[Fix]:
     if any(tidy(text) == "+" for text in texts):  # beside which a minus is a category
         marks = {}
     if marks and len(marks) < len(texts):
-        sentence = f"{name} holds {say_marks(marks)}: empty them."
+        named = [f"{quote(text)} in {count_of(n, 'row')}" for text, n in marks.items()]
+        sentence = f"{name} holds {join(named[:3], len(named))} for missing values: empty them."
         fixes.append(
             Fix(column=column, kind="missing", sentence=sentence, n_cells=sum(marks.values()),
                 mapping=tuple((text, None) for text in sorted(marks)))
@@ -208,34 +209,26 @@ def suggest_numbers(column: str, texts: Mapping[str, int], cells: pd.Series) -> 
         return None  # 0.12 beside 12 % may be the same or not
 
     is_plain = decimal == "." and all(map(is_bare, written))
-    kind: Kind = "percent" if percentages else "number" if is_plain else "amount"
-    n_cells = n_good + n_strays
-    if is_plain and others:
-        kind, n_cells = "stray", n_strays
-        text = next(iter(others))
-        row = int((cells.astype(object).map(str) == text).to_numpy().argmax())
-        what = (
-            f"numbers but for {count_of(n_cells, 'cell')}, such as {quote(text)} in row {row} (the "
-            "first row is 0): correct them in the file, or empty them to use the column as numbers."
+    kind: Kind = (
+        "percent" if percentages else "amount" if not is_plain else "stray" if others else "number"
+    )
+    plural = {"percent": "percentages", "amount": "amounts"}.get(kind, "numbers")
+    typical = next((text for text in written if not is_bare(text)), next(iter(written)))
+    sentence = (
+        f"{shorten(column)!r} holds {plural} as text in {count_of(n_good, 'row')}, such as "
+        f"{quote(typical)}: read them as numbers ({numbers[typical]:.10g})"
+    )
+    if strays:
+        stray = next(iter(others or marks))
+        row = int((cells.astype(object).map(str) == stray).to_numpy().argmax())
+        sentence += (
+            f", and empty {count_of(n_strays, 'cell')} without a number, such as {quote(stray)} in row "
+            f"{row} (the first row is 0)"
         )
-    elif is_plain and marks:
-        n_cells = n_strays
-        what = f"{say_marks(marks)}: empty them, and the column is one of numbers."
-    else:
-        plural = {"percent": "percentages", "amount": "amounts"}.get(kind, "numbers")
-        typical = next((text for text in written if not is_bare(text)), next(iter(written)))
-        what = (
-            f"{plural} as text in {count_of(n_good, 'row')}, such as {quote(typical)}: read them as "
-            f"numbers ({numbers[typical]:.10g})"
-        )
-        if strays:
-            stray = quote(next(iter(others or marks)))
-            what += f", and empty {count_of(n_strays, 'cell')} without a number, such as {stray}"
-        what += "."
-    sentence = f"{shorten(column)!r} holds {what}"
     return Fix(
-        column=column, kind=kind, sentence=sentence, n_cells=n_cells,
-        mapping=tuple((text, None) for text in sorted(strays)), decimal=decimal,
+        column=column, kind=kind, sentence=f"{sentence}.", decimal=decimal,
+        n_cells=n_strays if is_plain and strays else n_good + n_strays,
+        mapping=tuple((text, None) for text in sorted(strays)),
     )  # fmt: skip
 
 
@@ -288,9 +281,3 @@ def is_mark(text: str, marks: frozenset[str] = MISSING_MARKS) -> bool:
 def quote(text: str) -> str:
     """Return a cell in quotation marks, its blanks in sight."""
     return repr(shorten(text, 30) if text == tidy(text) else text[:30])
-
-
-def say_marks(marks: Mapping[str, int]) -> str:
-    """Say which marks of missing values there are, given their counts."""
-    parts = [f"{quote(text)} in {count_of(n, 'row')}" for text, n in marks.items()]
-    return f"{join(parts[:3], len(parts))} in place of missing values"
