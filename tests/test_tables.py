@@ -16,18 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
+from ecoval_core.columns.target import target_array
 from ecoval_core.files import limits
 from ecoval_core.tables import (
     SAMPLES,
     TableError,
     detect_target,
-    detect_task,
     load_sample,
     make_table,
     read_frame,
     suggest_exclusions,
-    target_array,
 )
+from ecoval_core.target_type import detect_task
 
 RNG = np.random.default_rng(3)
 

@@ -38,8 +38,6 @@ class Matched:
     unlabelled_ids: np.ndarray
     # Labels that the model never saw, or cells that are no amounts, by row id.
     unknown_labels: pd.Series
-    # Rows whose features and target (where the file has it) are those of a row of the table.
-    repeated_ids: np.ndarray
     # What was done to make the file fit, and what may make values less right; a sentence each.
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -86,8 +84,8 @@ def match_columns(
         )
     if has_target and not present.all():
         notes.append(f"{_rows(int((~present).sum()))} without a value in {table.target!r}.")
-    repeated = _repeated(table, matched, labels if has_target else None)
-    if n := len(repeated):
+    known_ids = table.labelled_ids if has_target else table.frame.index.to_numpy()
+    if n := count_repeats(table, known_ids, matched, labels if has_target else None):
         equal = "row equals a row" if n == 1 else "rows equal rows"
         alike = "all features and the target" if has_target else "all features"
         warnings.append(
@@ -99,8 +97,7 @@ def match_columns(
         ids=np.flatnonzero(usable).astype(np.int64),
         labels=np.array(labels[usable].tolist(), dtype=table.labels.dtype),
         unlabelled_ids=np.flatnonzero(~present).astype(np.int64),
-        unknown_labels=unknown.astype("str"), repeated_ids=repeated, notes=tuple(notes),
-        warnings=tuple(warnings),
+        unknown_labels=unknown.astype("str"), notes=tuple(notes), warnings=tuple(warnings),
     )  # fmt: skip
 
 
@@ -257,18 +254,11 @@ def _digests(table: Table, frame: pd.DataFrame, target: pd.Series | None) -> np.
     return pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
 
 
-def _repeated(table: Table, matched: pd.DataFrame, labels: pd.Series | None) -> np.ndarray:
-    """Return row ids whose features, and target where there is one, are those of a row of the table."""
-    rows = table.frame if labels is None else table.frame.iloc[table.labelled_ids]
-    known = _digests(table, rows, None if labels is None else table.label_series)
-    same = np.isin(_digests(table, matched, labels), known)
-    if labels is not None:
-        same &= labels.notna().to_numpy()
-    return np.flatnonzero(same).astype(np.int64)
-
-
-def count_repeats(table: Table, known: np.ndarray, ids: np.ndarray) -> int:
-    """Count the rows of a table that equal one of others, given by id, in all features and the target."""
-    labels = table.label_series
-    first, second = (_digests(table, table.frame.iloc[rows], labels[rows]) for rows in (ids, known))
-    return int(np.isin(first, second).sum())
+def count_repeats(
+    table: Table, known_ids: np.ndarray, frame: pd.DataFrame, labels: pd.Series | None
+) -> int:
+    """Count the rows that equal a known row of the table in all features, and in the target if given."""
+    known_labels = None if labels is None else table.label_series[known_ids]
+    known = _digests(table, table.frame.iloc[known_ids], known_labels)
+    same = np.isin(_digests(table, frame, labels), known)
+    return int((same if labels is None else same & labels.notna()).sum())

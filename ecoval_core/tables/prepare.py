@@ -161,7 +161,8 @@ def prepare(
         how = vectorizer.fit_transform if part == "training" else vectorizer.transform
         X[part] = vectorize(how, frame.iloc[rows], table.name) if len(rows) else X["training"][:0]
         if rule.kind == "column" and part != "training":
-            n_same = count_repeats(table, ids["training"], rows)
+            labels = table.label_series[rows]
+            n_same = count_repeats(table, ids["training"], table.frame.iloc[rows], labels)
             if n_same:
                 equal = "row is" if n_same == 1 else "rows are"
                 notes.append(

@@ -261,11 +261,10 @@ def _between(cells: pd.Series, codes: np.ndarray) -> float:
         is_known = ~np.isnan(values)
         columns = [np.where(is_known, values, values[is_known].mean())] if is_known.any() else []
     sizes = np.bincount(codes)
-    n_rows, n_groups = len(codes), len(sizes)
-    within = total = 0.0
+    n_free = max(len(codes) - len(sizes), 1)
+    shares = []
     for column in columns:
-        spread = column.var() or 1.0
-        mean = np.bincount(codes, column) / sizes
-        within += float(np.sum((column - mean[codes]) ** 2)) / spread / max(n_rows - n_groups, 1)
-        total += float(np.sum((column - column.mean()) ** 2)) / spread / (n_rows - 1)
-    return max(0.0, 1 - within / total) if total > 0 else 0.0
+        if total := column.var(ddof=1):
+            mean = np.bincount(codes, column) / sizes
+            shares.append(np.sum((column - mean[codes]) ** 2) / n_free / total)
+    return max(0.0, 1 - float(np.mean(shares))) if shares else 0.0
