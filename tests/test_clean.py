@@ -129,7 +129,7 @@ def test_other_text_of_digits_is_left_alone(values):
 def test_marks_among_numbers_become_missing_and_the_column_one_of_numbers():
     one, done = fix_only(["1", "2", "3"] * 10 + ["?"] * 3 + ["n/a", "unknown"])
     assert (one.kind, one.n_cells) == ("number", 5)
-    assert "'?' in 3 rows, 'n/a' in 1 row and 'unknown' in 1 row" in one.sentence
+    assert "empty 5 cells without a number, such as '?' in row 30" in one.sentence
     assert done.dtype == np.float64
     assert (done.isna().sum(), done.sum()) == (5, 60)
 
@@ -137,7 +137,7 @@ def test_marks_among_numbers_become_missing_and_the_column_one_of_numbers():
 def test_a_column_of_numbers_but_for_a_few_cells_is_reported():
     one, done = fix_only([str(i) for i in range(97)] + ["heavy", "light", "?"])
     assert (one.kind, one.n_cells) == ("stray", 3)
-    assert "3 cells, such as 'heavy' in row 97" in one.sentence
+    assert "3 cells without a number, such as 'heavy' in row 97" in one.sentence
     assert done.isna().sum() == 3
     assert suggest([str(i) for i in range(20)] + ["heavy"] * 5) == (), "too many are none"
 

@@ -107,7 +107,7 @@ def test_header_and_sheet_are_chosen():
     [
         (lambda: read_frame(workbook(One=ROWS), "b.xlsx", sheet="Two"), "no sheet 'Two': choose .* 'One'"),
         (lambda: read_frame(b"a,b\n1,2\n", "x.csv", sheet="Two"), "x.csv is no workbook"),
-        (lambda: read_frame(b"a,b\n1,2\n", "x.csv", header=[9]), "no names in line 9"),
+        (lambda: read_frame(b"a,b\n1,2\n", "x.csv", header=[9]), "no names in row 9"),
         (lambda: read_frame(workbook(One=ROWS), "b.xlsx", header=[9]), "no names in row 9"),
         (lambda: parse_header("first"), "The header is 'first': give the number"),
         (lambda: parse_header("1,2,3"), "The header is '1,2,3'"),

@@ -22,7 +22,7 @@ from ecoval_core.runs.opened import (
 from ecoval_core.runs.recipe import make_recipe, open_table, read_recipe, recipe_bytes, replay
 from ecoval_core.runs.run import value_split, values_of
 from ecoval_core.tables import SAMPLES, load_sample, make_table, suggest_exclusions
-from ecoval_core.tables.split_hints import suggest_splits
+from ecoval_core.tables.split_columns import suggest_splits
 from ecoval_core.tables.table import content_digest
 from ecoval_core.workspace import history
 from ecoval_core.workspace.schema import OpenSpec, OwnFile, RunSpec, Settings, SplitSpec

@@ -16,18 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
+from ecoval_core.columns.target import target_array
 from ecoval_core.files import limits
 from ecoval_core.tables import (
     SAMPLES,
     TableError,
     detect_target,
-    detect_task,
     load_sample,
     make_table,
     read_frame,
     suggest_exclusions,
-    target_array,
 )
+from ecoval_core.target_type import detect_task
 
 RNG = np.random.default_rng(3)
 
@@ -67,7 +67,7 @@ def test_labels_of_breast_cancer_are_not_swapped():
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16", "utf-32"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "utf-16"])
 def test_any_separator_and_encoding(separator, encoding):
     frame = make_frame(colour=["grün", "été", "a, b; c | d"] * 13 + ["señor"])
     assert_frame_equal(read_frame(csv_bytes(frame, encoding, sep=separator), "x.csv"), frame)
@@ -153,7 +153,7 @@ def test_bytes_buffers_paths_and_open_files_are_read_and_refused_by_name(tmp_pat
 @pytest.mark.parametrize("write", [csv_bytes, parquet_bytes, excel_bytes])
 def test_the_content_decides_and_may_be_packed(write):
     content = write(make_frame())
-    assert_frame_equal(read_frame(content, "x.csv"), make_frame())
+    assert_frame_equal(read_frame(content, "misnamed.xlsx"), make_frame())
     assert_frame_equal(read_frame(gzip.compress(content), "x.csv.gz"), make_frame())
     halves = gzip.compress(content[:100]) + gzip.compress(content[100:])
     assert_frame_equal(read_frame(halves, "x.csv.gz"), make_frame())

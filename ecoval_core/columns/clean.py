@@ -8,6 +8,7 @@ goes into a recipe and cleans other rows alike.
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from numbers import Number
 from typing import Literal
 
 import numpy as np
@@ -19,11 +20,13 @@ from ecoval_core.columns.clean_numbers import (
     DECIMALS,
     is_bare,
     is_code,
-    is_percentage,
     read_numbers,
 )
+from ecoval_core.columns.target import are_whole
 from ecoval_core.text import count_of, join, shorten
 
+# Of categories: spellings, and marks of missing values. Of numbers: those that are text for percent signs;
+# for currencies, grouped digits or decimal commas; for blanks or marks; or for a few cells.
 Kind = Literal["spelling", "missing", "percent", "amount", "number", "stray"]
 # What people write where they have no value. In a column of numbers it is any of them; in one of
 # categories only those that can be no category.
@@ -48,9 +51,6 @@ class Fix(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     column: str
-    # Categories spelt in several ways; marks among categories that stand for missing values;
-    # percentages, amounts (currency signs, grouped digits, decimal commas) and plain numbers that
-    # are text, for their signs or for marks of missing values; numbers but for a few cells.
     kind: Kind
     # What was noticed, with counts and examples, and what the fix does, for the user.
     sentence: str
@@ -95,18 +95,15 @@ def clean(frame: pd.DataFrame, fixes: Iterable[Fix]) -> pd.DataFrame:
 
 def _count_texts(column: pd.Series) -> dict[str, int]:
     """Count the different texts of a column, most frequent first; none if it is not of text."""
-    column = plain_categories(column)
-    if column.dtype == object:
-        if types.infer_dtype(column, skipna=True) not in ("string", "mixed", "mixed-integer"):
+    cells = plain_categories(column).dropna()
+    if cells.dtype == object:  # a column of a workbook may mix text and numbers
+        kinds = set(map(type, cells))
+        if str not in kinds or any(not issubclass(one, str | Number) for one in kinds):
             return {}
-        column = column.dropna()
-        if not column.map(lambda cell: isinstance(cell, (str, int, float, np.number))).all():
-            return {}
-        column = column.map(str)
-    elif not isinstance(column.dtype, pd.StringDtype):
+        cells = cells.map(str)
+    elif not isinstance(cells.dtype, pd.StringDtype):
         return {}
-    counts = column.value_counts()
-    return dict(zip(counts.index.tolist(), counts.tolist(), strict=True))
+    return {str(text): n for text, n in cells.value_counts().items()}
 
 
 # --- Categories ----------------------------------------------------------------------------
@@ -136,7 +133,8 @@ def suggest_categories(column: str, texts: Mapping[str, int]) -> list[Fix]:
     if any(tidy(text) == "+" for text in texts):  # beside which a minus is a category
         marks = {}
     if marks and len(marks) < len(texts):
-        sentence = f"{name} holds {say_marks(marks)}: empty {these(marks)}."
+        named = [f"{quote(text)} in {count_of(n, 'row')}" for text, n in marks.items()]
+        sentence = f"{name} holds {join(named[:3], len(named))} for missing values: empty them."
         fixes.append(
             Fix(column=column, kind="missing", sentence=sentence, n_cells=sum(marks.values()),
                 mapping=tuple((text, None) for text in sorted(marks)))
@@ -175,11 +173,10 @@ def fix_categories(column: pd.Series, fix: Fix) -> pd.Series:
     marks = frozenset(tidy(old).casefold() for old in new_texts)
 
     def change(cell: object) -> object:
-        if not isinstance(cell, str):
-            return new_texts.get(str(cell), cell) if fix.kind == "spelling" else cell
+        text = str(cell)
         if fix.kind == "missing":
-            return None if is_mark(cell, marks) else cell
-        return new_texts.get(cell) or by_key.get(spelling_key(cell), cell)
+            return None if is_mark(text, marks) else cell
+        return new_texts.get(text) or by_key.get(spelling_key(text), cell)
 
     changes = {cell: change(cell) for cell in column.dropna().unique()}
     fixed = column.astype(object).map(changes, na_action="ignore")
@@ -197,58 +194,41 @@ def suggest_numbers(column: str, texts: Mapping[str, int], cells: pd.Series) -> 
     if decimal is None:
         return None
     numbers = dict(zip(texts, read_numbers(list(texts), decimal), strict=True))
-    written = {text: texts[text] for text, number in numbers.items() if not np.isnan(number)}
+    written = {text: n for text, n in texts.items() if not np.isnan(numbers[text])}
     strays = {text: n for text, n in texts.items() if text not in written}
     marks = {text: n for text, n in strays.items() if is_mark(text)}
     others = {text: n for text, n in strays.items() if text not in marks}
-    n_good = sum(written.values())
-    if (
-        len(written) < 2
-        or n_good < NUMBER_SHARE * (n_good + sum(others.values()))
-        or len(strays) > MAX_STRAYS
-        or any(map(is_code, written))
-    ):
+    n_good, n_strays = sum(written.values()), sum(strays.values())
+    is_numeric = n_good >= NUMBER_SHARE * (n_good + sum(others.values()))
+    if not is_numeric or len(written) < 2 or len(strays) > MAX_STRAYS or any(map(is_code, written)):
         return None
-    n_percent = sum(n for text, n in written.items() if is_percentage(text))
-    shares = [abs(numbers[text]) <= 1 for text in written if not is_percentage(text)]
-    if n_percent and shares and (all(shares) or n_percent < n_good / 2):
+    percentages = {text for text in written if "%" in text}
+    n_percent = sum(written[text] for text in percentages)
+    shares = [abs(numbers[text]) <= 1 for text in written if text not in percentages]
+    if percentages and shares and (all(shares) or n_percent < n_good / 2):
         return None  # 0.12 beside 12 % may be the same or not
 
-    name = repr(shorten(column))
     is_plain = decimal == "." and all(map(is_bare, written))
-    kind: Kind = "percent" if n_percent else "number" if is_plain else "amount"
-    n_cells = n_good + sum(strays.values())
-    if is_plain and others:
-        kind, n_cells = "stray", sum(strays.values())
-        text = next(iter(others))
-        row = int((cells.astype(object).map(str) == text).to_numpy().argmax())
-        sentence = (
-            f"{name} holds numbers but for {count_of(n_cells, 'cell')}, such as {quote(text)} in "
-            f"row {row} (the first row is 0): correct them in the file, or empty them to use the "
-            "column as numbers."
-        )
-    elif is_plain and marks:
-        n_cells = sum(marks.values())
-        sentence = (
-            f"{name} holds {say_marks(marks)}: empty {these(marks)}, and the column is one of "
-            "numbers."
-        )
-    else:
-        what = {"percent": "percentages", "amount": "amounts"}.get(kind, "numbers")
-        typical = next((text for text in written if not is_bare(text)), next(iter(written)))
-        empty = (
-            f", and empty {count_of(sum(strays.values()), 'cell')} without a number, such as "
-            f"{quote(next(iter(others or marks)))}"
-            if strays
-            else ""
-        )
-        sentence = (
-            f"{name} holds {what} as text in {count_of(n_good, 'row')}, such as {quote(typical)}: "
-            f"read them as numbers ({numbers[typical]:.10g}){empty}."
+    kind: Kind = (
+        "percent" if percentages else "amount" if not is_plain else "stray" if others else "number"
+    )
+    plural = {"percent": "percentages", "amount": "amounts"}.get(kind, "numbers")
+    typical = next((text for text in written if not is_bare(text)), next(iter(written)))
+    sentence = (
+        f"{shorten(column)!r} holds {plural} as text in {count_of(n_good, 'row')}, such as "
+        f"{quote(typical)}: read them as numbers ({numbers[typical]:.10g})"
+    )
+    if strays:
+        stray = next(iter(others or marks))
+        row = int((cells.astype(object).map(str) == stray).to_numpy().argmax())
+        sentence += (
+            f", and empty {count_of(n_strays, 'cell')} without a number, such as {quote(stray)} in row "
+            f"{row} (the first row is 0)"
         )
     return Fix(
-        column=column, kind=kind, sentence=sentence, n_cells=n_cells,
-        mapping=tuple((text, None) for text in sorted(strays)), decimal=decimal,
+        column=column, kind=kind, sentence=f"{sentence}.", decimal=decimal,
+        n_cells=n_strays if is_plain and strays else n_good + n_strays,
+        mapping=tuple((text, None) for text in sorted(strays)),
     )  # fmt: skip
 
 
@@ -270,18 +250,12 @@ def fix_numbers(column: pd.Series, fix: Fix) -> pd.Series:
     """Do a fix of any kind of numbers."""
     if types.is_numeric_dtype(column):
         return column
-    emptied = dict(fix.mapping)
-    different = column.dropna().unique()
-    texts = [cell for cell in different if isinstance(cell, str)]
-    changes = {
-        cell: float(cell) if isinstance(cell, (int, float, np.number)) else np.nan
-        for cell in different
-    }
-    changes |= dict(zip(texts, read_numbers(texts, fix.decimal), strict=True))
-    changes |= {text: np.nan for text in texts if text in emptied}
-    numbers = column.astype(object).map(changes, na_action="ignore").astype("float64")
-    is_whole = numbers.notna().all() and bool((numbers == np.floor(numbers)).all())
-    return numbers.astype("int64") if is_whole and numbers.abs().max() < 2**53 else numbers
+    texts = [cell for cell in column.dropna().unique() if isinstance(cell, str)]
+    changes: dict[object, float] = dict(zip(texts, read_numbers(texts, fix.decimal), strict=True))
+    changes |= dict.fromkeys((text for text, _ in fix.mapping), np.nan)
+    cells = column.astype(object).map(lambda cell: changes.get(cell, cell))
+    numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
+    return numbers.astype("int64") if are_whole(numbers.to_numpy()) else numbers
 
 
 # --- Cells and words -----------------------------------------------------------------------
@@ -307,17 +281,3 @@ def is_mark(text: str, marks: frozenset[str] = MISSING_MARKS) -> bool:
 def quote(text: str) -> str:
     """Return a cell in quotation marks, its blanks in sight."""
     return repr(shorten(text, 30) if text == tidy(text) else text[:30])
-
-
-def say_marks(marks: Mapping[str, int]) -> str:
-    """Say which marks of missing values there are, given their counts."""
-    parts = [f"{quote(text)} in {count_of(n, 'row')}" for text, n in list(marks.items())[:3]]
-    if len(marks) > 3:
-        parts.append(f"{len(marks) - 3:,} more")
-    verb = "stands for a missing value" if len(marks) == 1 else "stand for missing values"
-    return f"{join(parts)}, which {verb}"
-
-
-def these(marks: Mapping[str, int]) -> str:
-    """Return "this cell" or "these cells"."""
-    return "this cell" if sum(marks.values()) == 1 else "these cells"

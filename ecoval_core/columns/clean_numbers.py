@@ -22,11 +22,12 @@ _DIGITS = {
 DECIMALS: tuple[Literal[".", ","], ...] = (".", ",")
 _GROUPS = {".": rf"[,'’{_SPACES}]", ",": rf"[.'’{_SPACES}]"}
 _CURRENCY = rf"(?:[$€£¥₹₽₩₺₪₫฿]|{CURRENCIES})"
-_SIGN = r"[+\-−]?"
+_SIGN = r"[+\-−]"
+# A sign stands before or after the currency; accountants put negative amounts in brackets.
 _NUMBERS = {
     decimal: re.compile(
-        rf"(?P<open>\()?(?P<sign>{_SIGN})\s*{_CURRENCY}?\s*(?P<inner>{_SIGN})(?P<digits>{digits})"
-        rf"\s*(?:{_CURRENCY}|%)?(?P<close>\))?",
+        rf"(?P<open>\()?(?:{_SIGN}?\s*{_CURRENCY}?|{_CURRENCY}\s*{_SIGN})\s*(?P<digits>{digits})"
+        rf"\s*(?:{_CURRENCY}|%)?(?(open)\))",
         re.IGNORECASE,
     )
     for decimal, digits in _DIGITS.items()
@@ -44,34 +45,25 @@ def read_numbers(texts: Sequence[str], decimal: str) -> np.ndarray:
     """
     numbers = np.full(len(texts), np.nan)
     if decimal == ".":
-        bare = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce")
-        numbers = np.where(np.isfinite(bare.astype("float64")), bare, np.nan).astype("float64")
+        bare = pd.to_numeric(pd.Series(texts, dtype=object), errors="coerce").astype("float64")
+        numbers = bare.where(np.isfinite(bare)).to_numpy(copy=True)
     for i in np.flatnonzero(np.isnan(numbers)).tolist():
-        numbers[i] = _read_number(texts[i], decimal)
+        numbers[i] = _read_number(texts[i].strip(), decimal)
     return numbers
 
 
 def _read_number(text: str, decimal: str) -> float:
-    match = _NUMBERS[decimal].fullmatch(text.strip()) if len(text) < 60 else None
-    if (
-        not match
-        or bool(match["open"]) != bool(match["close"])
-        or (match["sign"] and match["inner"])
-    ):
+    match = _NUMBERS[decimal].fullmatch(text) if len(text) < 60 else None
+    if match is None:
         return np.nan
     number = float(re.sub(_GROUPS[decimal], "", match["digits"]).replace(",", "."))
-    signs = match["sign"] + match["inner"]
-    return -number if match["open"] or signs in ("-", "−") else number
+    is_negative = re.search(r"[(\-−]", text[: match.start("digits")]) is not None
+    return -number if is_negative else number
 
 
 def is_bare(text: str) -> bool:
     """Tell whether a text is a number as a computer writes it."""
     return bool(_BARE.fullmatch(text))
-
-
-def is_percentage(text: str) -> bool:
-    """Tell whether a text that spells a number has a percent sign."""
-    return text.rstrip(" )").endswith("%")
 
 
 def is_code(text: str) -> bool:

@@ -6,8 +6,8 @@ import pandas as pd
 from pandas.api import types
 
 from ecoval_core.columns.pictures import detect_grid, holds_pictures
-from ecoval_core.columns.prose import SHARE, is_prose, says_nothing
-from ecoval_core.columns.siblings import copies_of_target
+from ecoval_core.columns.prose import SHARE, is_prose, is_text, says_nothing
+from ecoval_core.columns.siblings import copies_of_target, words_of
 from ecoval_core.columns.target import MIN_ROWS, check_target, empty_words, holds_nested
 from ecoval_core.columns.vectors import holds_vectors, nested_problem
 from ecoval_core.files.limits import TableError
@@ -16,19 +16,21 @@ from ecoval_core.text import join, shorten
 
 # How people name what they want predicted, in the order in which names are trusted: the part that a
 # column plays; what happened, or what a thing is; illnesses; a state; a price; what may be a feature.
+# A name of several words comes after one of a word alone.
+PART, EVENT, ILLNESS, STATE, PRICE, AMOUNT, _UNNAMED = 0, 1, 3, 5, 7, 9, 99
 TARGET_WORDS = {
-    "part": "target label class outcome response output",
-    "event": """churn churned attrition exited left default defaulted fraud fraudulent survived
+    PART: "target label class outcome response output",
+    EVENT: """churn churned attrition exited left default defaulted fraud fraudulent survived
         survival died death deceased mortality diagnosis readmitted species variety cultivar digit
         sentiment spam subscribed converted conversion purchased approved cancelled canceled clicked
         winner failed failure passed dropout""",
-    "illness": "disease malignant cancer diabetes stroke",
-    "state": "status result decision verdict risk",
-    "price": "price charges medv mpg strength yield",
-    "amount": """value amount cost salary wage income sales revenue profit rent demand consumption
+    ILLNESS: "disease malignant cancer diabetes stroke",
+    STATE: "status result decision verdict risk",
+    PRICE: "price charges medv mpg strength yield",
+    AMOUNT: """value amount cost salary wage income sales revenue profit rent demand consumption
         quality grade score rating""",
 }
-_KINDS = {word: kind for kind, words in TARGET_WORDS.items() for word in words.split()}
+_RANK_OF = {word: rank for rank, words in TARGET_WORDS.items() for word in words.split()}
 # "Churn flag" and "is fraud" are churn and fraud.
 _FILLERS = "is has was the flag label variable column indicator binary yn"
 # "Marital status" and "ticket class" say what somebody is before anything happens.
@@ -64,58 +66,50 @@ def detect_target(frame: pd.DataFrame) -> str:
     likely = [name for name in reversed(names) if ranks[name] < _UNNAMED]
     likely.sort(key=ranks.__getitem__)
     columns = [name for name in names if name not in left_out]
-    for column in (name for name in likely if ranks[name] < _WEAK):
-        if ranks[column] == 0 and "looks like" not in left_out.get(column, ""):
+    for column in (name for name in likely if ranks[name] < AMOUNT):
+        if ranks[column] == PART and "looks like" not in left_out.get(column, ""):
             return column  # even if nothing can learn it: better said than another taken in silence
         if column in columns and _suits(frame[column], ranks[column]):
             return column
     if not columns:
         return names[-1]
     few = [name for name in (columns[-1], columns[0]) if _has_few_classes(frame[name])]
-    for column in (
+    order = (
         *(name for name in few if name == columns[-1]),
         *(name for name in likely if name in columns),
         *few,
         *reversed(columns),
-    ):
-        if _can_be_learnt(frame[column]):
-            return column
-    return columns[-1]
-
-
-# Ranks of names: a word alone, a word with others, and where a word says little.
-_RANKS = {"part": 0, "event": 1, "illness": 3, "state": 5, "price": 7, "amount": 9}
-_WEAK, _UNNAMED = 9, 99
+    )
+    return next((name for name in order if _can_be_learnt(frame[name])), columns[-1])
 
 
 def _rank(name: str, names: list[str]) -> int:
     """Return how much a name is like a target's, 0 the most."""
-    words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
+    words = words_of(name)
     if not words or ID_NAME.search(name):
         return _UNNAMED
     if words == ["y"]:
         # Textbooks write y, which is a coordinate as well.
         at_end = name in (names[0], names[-1])
         beside_x = names[: names.index(name)][-1:] in (["x"], ["X"]) and len(names) > 2
-        return 0 if at_end and not beside_x else _WEAK - 1
+        return PART if at_end and not beside_x else AMOUNT - 1
     plain = [word for word in words if word not in _FILLERS.split()] or words
     if len(plain) == 1:
-        return _RANKS.get(_KINDS.get(plain[0], ""), _UNNAMED)
-    head = _KINDS.get(plain[-1], "")
-    if head in ("", "state", "part") and _KINDS.get(plain[0]) in ("event", "illness"):
-        head = _KINDS[plain[0]]  # "default next month"
-    if head in ("part", "state") and (
-        plain[-1] == "class" or not set(plain).isdisjoint(_CIRCUMSTANCES.split())
-    ):
+        return _RANK_OF.get(plain[0], _UNNAMED)
+    first, head = _RANK_OF.get(plain[0]), _RANK_OF.get(plain[-1])
+    if head in (None, STATE, PART) and first in (EVENT, ILLNESS):
+        head = first  # "default next month"
+    says_who = plain[-1] == "class" or not set(plain).isdisjoint(_CIRCUMSTANCES.split())
+    if head is None or (head in (PART, STATE) and says_who):
         return _UNNAMED
-    return _RANKS[head] + 1 + (head == "part") if head else _UNNAMED
+    return head + 1 + (head == PART)
 
 
 def _suits(column: pd.Series, rank: int) -> bool:
     """Tell whether a column is of the kind that its name promises."""
     if types.is_datetime64_any_dtype(column):
         return False
-    wants_classes = rank < _RANKS["state"]
+    wants_classes = rank < STATE
     return (not wants_classes or detect_task(column) == "classification") and _can_be_learnt(column)
 
 
@@ -168,25 +162,21 @@ def _suggest(frame: pd.DataFrame, target: str | None = None) -> dict[str, str]:
 
 def _said_by_vectors(others: pd.DataFrame, vectors: str) -> dict[str, str]:
     """Propose to leave out what vectors were made of: text that differs in most rows, pictures and pixels."""
-    reasons = {}
-    for column in others.columns:
-        if holds_pictures(others[column]):
-            reasons[column] = f"pictures, which the vectors in {vectors} stand for"
-        elif _is_raw_text(others[column]):
-            reasons[column] = f"text, which the vectors in {vectors} stand for"
+    made_of = {name: "text" for name, cells in others.items() if _is_raw_text(cells)}
+    made_of |= {name: "pictures" for name, cells in others.items() if holds_pictures(cells)}
     numbers = others.select_dtypes("number")
     if detect_grid(numbers) is not None:
-        reasons |= dict.fromkeys(
-            map(str, numbers), f"a pixel, which the vectors in {vectors} stand for"
-        )
-    return reasons
+        made_of |= dict.fromkeys(numbers, "a pixel")
+    reason = f", which the vectors in {vectors} stand for"
+    return {str(column): what + reason for column, what in made_of.items()}
 
 
 def _is_raw_text(column: pd.Series) -> bool:
     if not types.is_string_dtype(column):
         return False
     present = column.dropna().astype(str)
-    return present.nunique() >= SHARE * len(present) and not _is_date(present)
+    are_dates = present.str.fullmatch(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*").mean() >= 0.5
+    return present.nunique() >= SHARE * len(present) and not are_dates
 
 
 def _reason_to_exclude(column: pd.Series) -> str:
@@ -209,14 +199,10 @@ def _reason_to_exclude(column: pd.Series) -> str:
         if share_unique == 1 and ((counts and len(column) >= 20) or consecutive):
             return "looks like a row number"
         return "looks like an id" if has_id_name and share_unique >= 0.9 else ""
-    if not (types.is_string_dtype(column) or isinstance(column.dtype, pd.CategoricalDtype)):
+    if not is_text(column):
         return ""
     is_id = share_unique >= 0.9 if has_id_name else share_unique == 1 and _is_code(present)
     return "looks like an id (a different text in every row)" if is_id else ""
-
-
-def _is_date(text: pd.Series) -> bool:
-    return bool(text.str.fullmatch(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*").mean() >= 0.5)
 
 
 def _is_code(text: pd.Series) -> bool:

@@ -6,7 +6,7 @@ import base64
 import io
 import math
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from pandas.api import types
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+Mode = Literal["L", "RGB"]
 MIN_SIDE = 6
 # Height and width that are tried besides the square.
 RATIOS = ((1, 1), (3, 4), (4, 3), (2, 3), (3, 2), (1, 2), (2, 1))
@@ -25,14 +26,15 @@ N_ROWS_LOOKED_AT = 500
 THUMBNAIL_PIXELS = 48
 # How pictures of these formats begin.
 FORMATS = {
-    "PNG": b"\x89PNG", "JPEG": b"\xff\xd8\xff", "GIF": b"GIF8", "WEBP": b"RIFF", "BMP": b"BM",
-    "TIFF": (b"II*\0", b"MM\0*"),
+    "PNG": [b"\x89PNG"], "JPEG": [b"\xff\xd8\xff"], "GIF": [b"GIF8"], "WEBP": [b"RIFF"],
+    "BMP": [b"BM"], "TIFF": [b"II*\0", b"MM\0*"],
 }  # fmt: skip
+_STARTS = tuple(start for starts in FORMATS.values() for start in starts)
 # Once reduced while decoding, where the format can. More takes memory and seconds for one picture.
 MAX_DECODED_PIXELS = 2**23
 N_CELLS_LOOKED_AT = 50
 # Measured: more pixels classify digits, MNIST and crops of photographs no better.
-GREY_SIDE, COLOUR_SIDE = 16, 8
+SIDES = {"L": 16, "RGB": 8}
 
 
 # --- Pictures as bytes -----------------------------------------------------------------------
@@ -49,9 +51,8 @@ def holds_pictures(column: pd.Series) -> bool:
     if column.dtype != object:
         return False
     cells = column.dropna().iloc[:N_CELLS_LOOKED_AT]
-    found = [content for cell in cells if (content := picture_bytes(cell)) is not None]
-    starts = [start for known in FORMATS.values() for start in np.atleast_1d(known).tolist()]
-    return 2 * sum(one.startswith(tuple(starts)) for one in found) > len(cells)
+    starts = [(picture_bytes(cell) or b"").startswith(_STARTS) for cell in cells]
+    return 2 * sum(starts) > len(cells)
 
 
 def open_picture(cell: Any, side: int) -> Image | None:
@@ -92,39 +93,28 @@ def _eight_bits(picture: Image) -> Image:
     return picture.convert("RGB")
 
 
-def has_colour(column: pd.Series) -> bool:
-    """Tell whether any of the first pictures of a column is not grey."""
-    opened = (open_picture(cell, COLOUR_SIDE) for cell in column.dropna().iloc[:N_CELLS_LOOKED_AT])
-    return any(
+def mode_of(column: pd.Series) -> Mode:
+    """Return Pillow's mode, with a letter for each channel, that shows the first pictures of a column."""
+    opened = (open_picture(cell, SIDES["RGB"]) for cell in column.dropna().iloc[:N_CELLS_LOOKED_AT])
+    has_colour = any(
         picture.mode == "RGB" and bool(np.ptp(np.asarray(picture, dtype=int), axis=2).any())
         for picture in opened
         if picture is not None
     )
+    return "RGB" if has_colour else "L"
 
 
-def pixel_matrix(column: pd.Series, *, colour: bool) -> NDArray[np.float64]:
+def pixel_matrix(column: pd.Series, mode: Mode) -> NDArray[np.float64]:
     """Return the pixels of pictures, each made a small square, as rows of an array, NaN where none is."""
     from PIL import Image
 
-    side = COLOUR_SIDE if colour else GREY_SIDE
-    pixels = np.full((len(column), side * side * (3 if colour else 1)), np.nan)
+    side = SIDES[mode]
+    pixels = np.full((len(column), side * side * len(mode)), np.nan)
     for row, cell in enumerate(column):
-        picture = open_picture(cell, side)
-        if picture is not None:
-            small = picture.convert("RGB" if colour else "L")
-            small = small.resize((side, side), Image.Resampling.BOX)
+        if (picture := open_picture(cell, side)) is not None:
+            small = picture.convert(mode).resize((side, side), Image.Resampling.BOX)
             pixels[row] = np.asarray(small, dtype=np.float64).ravel()
     return pixels
-
-
-def damaged_rows(column: pd.Series) -> NDArray[np.int64]:
-    """Return the positions of cells that hold something, but no picture that can be read."""
-    present = column.notna().to_numpy()
-    bad = [
-        bool(has) and open_picture(cell, 1) is None
-        for has, cell in zip(present, column, strict=True)
-    ]
-    return np.flatnonzero(bad)
 
 
 def thumbnail(cell: Any) -> bytes | None:

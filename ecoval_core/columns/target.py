@@ -6,15 +6,11 @@ from pandas.api import types
 
 from ecoval_core.files.limits import TableError
 from ecoval_core.files.workbook import MISSING_WORDS
-from ecoval_core.target_type import LARGEST_NUMBER, Task, numeric_values
+from ecoval_core.target_type import LARGEST_NUMBER, MAX_EXACT_INTEGER, Task, numeric_values
 from ecoval_core.text import join
 
 MAX_CLASSES = 1_000
 MIN_ROWS = 10
-_PLAIN_KINDS = (
-    "string", "integer", "floating", "mixed-integer-float", "boolean", "decimal", "empty", "datetime", "date",
-    "time", "timedelta",
-)  # fmt: skip
 
 
 def target_array(y: pd.Series, task: Task) -> np.ndarray:
@@ -24,9 +20,14 @@ def target_array(y: pd.Series, task: Task) -> np.ndarray:
     if isinstance(y.dtype, pd.CategoricalDtype):
         y = y.astype(y.cat.categories.dtype)
     values = numeric_values(y)
-    if values is not None and (values == np.floor(values)).all() and abs(values).max() < 2**53:
+    if values is not None and are_whole(values):
         return y.to_numpy(dtype="int64")
     return y.astype(str).to_numpy(dtype=np.str_)
+
+
+def are_whole(values: np.ndarray) -> bool:
+    """Tell whether numbers are whole, none is missing, and a float holds each exactly."""
+    return bool((np.abs(values) < MAX_EXACT_INTEGER).all() and (values == np.floor(values)).all())
 
 
 def empty_words(frame: pd.DataFrame, target: str | None = None) -> pd.DataFrame:
@@ -54,9 +55,9 @@ def is_present(column: pd.Series) -> np.ndarray:
 
 def holds_nested(column: pd.Series) -> bool:
     """Tell whether a column holds lists, bytes or the like for values."""
-    if column.dtype != object or types.infer_dtype(column, skipna=True) in _PLAIN_KINDS:
-        return False
-    return bool(column.map(lambda cell: types.is_list_like(cell) or isinstance(cell, bytes)).any())
+    return column.dtype == object and any(
+        types.is_list_like(cell) or isinstance(cell, bytes) for cell in column
+    )
 
 
 def check_finite(column: pd.Series) -> None:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from ecoval_core.columns.pictures import (
-    COLOUR_SIDE,
-    GREY_SIDE,
-    has_colour,
+    SIDES,
+    Mode,
     holds_pictures,
+    mode_of,
     picture_bytes,
     pixel_matrix,
 )
@@ -24,7 +24,6 @@ from ecoval_core.files.limits import MAX_CELLS, MAX_COLUMNS, TableError
 from ecoval_core.target_type import LARGEST_NUMBER
 from ecoval_core.text import count_of, shorten
 
-Kind = Literal["vectors", "grey pictures", "coloured pictures"]
 N_CELLS_LOOKED_AT = 20
 _MISSING = {"null": "nan", "None": "nan", "NaN": "nan"}
 
@@ -66,30 +65,31 @@ def vector_matrix(column: pd.Series, width: int = 0) -> NDArray[np.float64]:
 
     The first has the right `width` where none is given. A `TableError` names a row that is unlike it.
     """
-    vectors = [
-        vector_of(cell) if has else None
-        for has, cell in zip(is_present(column), column, strict=True)
-    ]
-    sizes = [0 if one is None else len(one) for one in vectors]
+    present = is_present(column)
+    vectors = [vector_of(cell) for cell in column.where(present, None)]
+    sizes = [0 if one is None else one.size for one in vectors]
     first = next((row for row, size in enumerate(sizes) if size), 0)
     width = width or sizes[first]
-    _check_width(column, width)
+    if width > MAX_COLUMNS or width * len(column) > MAX_CELLS:
+        raise TableError(
+            f"Column {column.name!r} holds lists of {width:,} numbers and the limit is {MAX_COLUMNS:,}, and "
+            f"{MAX_CELLS:,} in all rows: shorten its lists, keep fewer rows, or leave it out."
+        )
     matrix = np.full((len(column), width), np.nan)
-    for row, (vector, has) in enumerate(zip(vectors, is_present(column), strict=True)):
-        if not has or (vector is not None and not vector.size):
-            continue
-        if vector is None or len(vector) != width:
+    for row in np.flatnonzero(present).tolist():
+        vector = vectors[row]
+        if vector is None or sizes[row] not in (0, width):
             what = (
                 f"{shorten(column.iloc[row], 30)!r}, which is no list of numbers,"
                 if vector is None
-                else count_of(len(vector), "number")
+                else count_of(sizes[row], "number")
             )
             raise TableError(
                 f"Column {column.name!r} holds {what} in row {column.index[row]} but {width:,} numbers in "
                 f"row {column.index[first]} (the first row is 0): make its lists equally long, empty the "
                 "cell, or leave the column out."
             )
-        matrix[row] = vector
+        matrix[row, : sizes[row]] = vector
     too_large = np.argwhere(np.abs(matrix) > LARGEST_NUMBER)
     if len(too_large):
         row = too_large[0][0]
@@ -99,18 +99,6 @@ def vector_matrix(column: pd.Series, width: int = 0) -> NDArray[np.float64]:
             "the cell."
         )
     return matrix
-
-
-def _check_width(column: pd.Series, width: int) -> None:
-    if width > MAX_COLUMNS:
-        size = f"lists of {width:,} numbers and the limit is {MAX_COLUMNS:,}"
-    elif width * len(column) > MAX_CELLS:
-        size = f"{width * len(column):,} numbers in all and the limit is {MAX_CELLS:,}"
-    else:
-        return
-    raise TableError(
-        f"Column {column.name!r} holds {size}: shorten its lists, keep fewer rows, or leave it out."
-    )
 
 
 def nested_problem(column: pd.Series) -> str:
@@ -137,7 +125,7 @@ def nested_problem(column: pd.Series) -> str:
 class Shape:
     """What a column of vectors or pictures becomes: the names of that many columns."""
 
-    kind: Kind
+    kind: Mode | Literal["vectors"]
     names: tuple[str, ...]
 
 
@@ -147,8 +135,8 @@ def shapes_of(frame: pd.DataFrame) -> dict[str, Shape]:
     for column in map(str, frame.columns):
         cells = frame[column]
         if holds_pictures(cells):
-            kind: Kind = "coloured pictures" if has_colour(cells) else "grey pictures"
-            width = GREY_SIDE**2 if kind == "grey pictures" else 3 * COLOUR_SIDE**2
+            kind: Mode | Literal["vectors"] = (mode := mode_of(cells))
+            width = SIDES[mode] ** 2 * len(mode)
         elif holds_vectors(cells):
             kind, width = "vectors", vector_matrix(cells).shape[1]
         else:
@@ -171,7 +159,7 @@ def widen(frame: pd.DataFrame, shapes: Mapping[str, Shape]) -> pd.DataFrame:
         if shape.kind == "vectors":
             numbers = vector_matrix(cells, len(shape.names))
         else:
-            numbers = pixel_matrix(cells, colour=shape.kind == "coloured pictures")
+            numbers = pixel_matrix(cells, shape.kind)
         parts.append(pd.DataFrame(numbers, cells.index, list(shape.names)))
     return pd.concat(parts, axis="columns")
 
@@ -193,6 +181,6 @@ def plain_text(column: pd.Series) -> pd.Series:
     if holds_pictures(column):
         return column.map(lambda cell: repr(picture_bytes(cell)))
     if holds_vectors(column):
-        vectors = readable(column.to_frame()).iloc[:, 0]
+        vectors = column.map(vector_of, na_action="ignore")
         return vectors.map(lambda one: one.astype(np.float32).tobytes().hex(), na_action="ignore")
     return column.astype("str")

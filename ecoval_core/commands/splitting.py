@@ -11,8 +11,7 @@ import pandas as pd
 
 from ecoval_core.runs.opened import complete_split
 from ecoval_core.tables import Split, read_frame
-from ecoval_core.tables.split_columns import PART_NAMES, Part
-from ecoval_core.tables.split_hints import suggest_splits
+from ecoval_core.tables.split_columns import PART_NAMES, Part, suggest_splits
 from ecoval_core.tables.splitting import RANDOM, Kind
 from ecoval_core.tables.table import content_digest
 from ecoval_core.terminal import plain

@@ -14,7 +14,7 @@ import pandas as pd
 from pandas.api import types
 
 from ecoval_core.files.encoding import to_utf8
-from ecoval_core.files.header import MAX_ROWS, Reading, guess_header, join_header
+from ecoval_core.files.header import MAX_ROWS, Reading, find_header
 from ecoval_core.files.limits import (
     MAX_BYTES,
     TableError,
@@ -42,9 +42,10 @@ def read_delimited(
     # The limit of the csv module holds for the whole process; a larger one does no harm.
     csv.field_size_limit(max(csv.field_size_limit(), MAX_BYTES))
     data = to_utf8(data, name)
+    if b"\n" not in data:  # as an old Mac ends lines, of which pandas loses some empty cells
+        data = data.replace(b"\r", b"\n")
     data, start, separator = _find_separator(data)
     names, n_named, start, line, reading = _read_header(data, start, separator, name, header)
-    data = _end_blank_lines(data, start, separator)
     try:
         frame = _parse(data, start, names, separator, as_text=as_text)
     except pd.errors.EmptyDataError:
@@ -69,27 +70,25 @@ def _find_separator(data: bytes) -> tuple[bytes, int, str]:
     declared = re.match(rb"sep=([!-/:-@\[-`{-~\t ])\r?\n", data)  # Excel's own way to name it
     if declared and declared[1] != b'"':
         return data, declared.end(), declared[1].decode()
-    start = _head(data, 0, _HEAD)
-    scores = {separator: _regularity(start, separator) for separator in SEPARATORS}
-    separator = max(scores, key=lambda one: scores[one][0])
     # Some programs write a quotation mark within quotes with a backslash before it. Where a cell merely
     # ends in a backslash, as a folder does, a separator or the end of the line follows the mark.
-    if b'\\"' in data:
-        mended = {one: _regularity(start.replace('\\"', '""'), one) for one in SEPARATORS}
-        best = max(mended, key=lambda one: mended[one][0])
-        is_within = re.search(rb'\\"[^"\s,;|]', data) is not None
-        if mended[best] > scores[separator] or (is_within and mended[best] == scores[separator]):
-            return data.replace(b'\\"', b'""'), 0, best
-    if separator == "\t" and _is_cut_by_blanks(start, *scores["\t"]):
-        return data.replace(b"\t", b" "), 0, " "
-    if not scores[separator][0]:
+    if re.search(rb'\\"[^"\s,;|]', data):
+        data = data.replace(b'\\"', b'""')
+    start = _head(data, 0, _HEAD)
+    scores = {one: _regularity(start, one) for one in SEPARATORS}
+    if not any(nearly for nearly, _ in scores.values()):
         # Titles above a table are not cut.
         scores = {one: _regularity(start, one, has_titles=True) for one in SEPARATORS}
-        separator = max(scores, key=lambda one: scores[one][0])
-    if not scores[separator][0]:
-        # Runs of blanks cut as one, if all lines have as many words.
-        separator = " " if _regularity(start, " ")[0] == 1 else ","
-    return data, 0, separator
+    separator = max(scores, key=lambda one: scores[one][0])
+    nearly, exactly = scores[separator]
+    # Blanks cut, and tabs as they do, where all lines have as many words. Where tabs alone cut as
+    # regularly, blanks are part of the cells, unless most lines have runs of them.
+    if not nearly or separator == "\t":
+        lines = start.splitlines()
+        has_runs = sum(re.search(r"\S {2,}\S", line) is not None for line in lines) > len(lines) / 2
+        if (exactly < 1 or has_runs) and _regularity(start.replace("\t", " "), " ")[1] == 1:
+            return data.replace(b"\t", b" "), 0, " "
+    return data, 0, separator if nearly else ","
 
 
 def _regularity(text: str, separator: str, *, has_titles: bool = False) -> tuple[float, float]:
@@ -103,15 +102,6 @@ def _regularity(text: str, separator: str, *, has_titles: bool = False) -> tuple
     # Equal within one: rows may end in a separator or begin with an unnamed row name.
     nearly = sum(table[0] <= width <= table[0] + 1 for width in table) / len(table)
     return round(nearly, 1), table.count(table[0]) / len(table)
-
-
-def _is_cut_by_blanks(text: str, nearly: float, exactly: float) -> bool:
-    """Tell whether tabs and blanks cut alike: lines are regular only by both, or have runs of both."""
-    if nearly and exactly == 1:
-        lines = text.splitlines()
-        if sum(re.search(r"\S {2,}\S", line) is not None for line in lines) <= len(lines) / 2:
-            return False
-    return _regularity(text.replace("\t", " "), " ")[1] == 1
 
 
 def _head(data: bytes, start: int, size: int) -> str:
@@ -145,42 +135,24 @@ def _read_header(
             break
     if not rows:
         refuse_empty(name)
-    if chosen is None:
-        positions = guess_header(rows)
-    elif missing := [line for line in chosen if line not in numbers]:
-        raise TableError(
-            f"{name} has no names in line {missing[0]}: choose another header, or none."
-        )
-    else:
-        positions = [numbers.index(line) for line in chosen]
-    last = positions[-1] if positions else -1
-    below = rows[last + 1 : last + 51]
-    header = join_header([rows[i] for i in positions], max(map(len, rows[:51]), default=0))
-    if positions:
-        header = header[: max(len(rows[i]) for i in positions)]
-    end, line = ends[last] if positions else (0, first_line)
+    header, n_above, lines_with_names = find_header(rows, numbers, chosen, name)
+    below = rows[n_above : n_above + 50]
+    end, line = ends[n_above - 1] if n_above else (0, first_line)
     end = start + len(lines.getvalue()[:end].encode())
     extra = [row[len(header) :] for row in below]
     n_named = len(header)
     if extra and all(len(cells) == 1 and cells[0] for cells in extra):
         header.insert(0, "")  # R writes no name for the column of row names
         n_named += 1
-    elif extra and any(extra[0]):
-        _refuse_row(data, end, line, len(header), separator, name)
-    elif extra:
+    elif extra and not any(extra[0]):
         header += extra[0]
     check_shape(0, len(header), name)
-    is_usual = positions == [0]
-    reading = Reading(
-        header=None if is_usual else tuple(numbers[i] for i in positions),
-        notes=note_repeated(header),
-    )
+    reading = Reading(header=lines_with_names, notes=note_repeated(header))
     return column_names(header, name), n_named, end, line, reading
 
 
 # What pandas takes for a missing value, and how only an empty cell is one.
 _MISSING_WORD = rb"\b(?:None|N/?A|n/a|[nN]ull|NULL|nan|NaN)\b"
-_WORDS: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
 
 
 # --- Rows ----------------------------------------------------------------------------------
@@ -189,7 +161,7 @@ _WORDS: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
 def _parse(
     data: bytes, start: int, names: list[str], separator: str, *, as_text: bool
 ) -> pd.DataFrame:
-    """Parse the rows; a column of numbers in one part and text in another becomes text."""
+    """Parse the rows; columns of text, and of codes with a zero in front, keep what is written."""
 
     def read(**options: Any) -> pd.DataFrame:
         source = io.BytesIO(data)
@@ -202,30 +174,31 @@ def _parse(
                 skipinitialspace=True, **options,
             )  # fmt: skip
 
+    def read_text(columns: list[str]) -> pd.DataFrame:
+        return read(usecols=columns, dtype="str", keep_default_na=False, na_values=[""])
+
     if as_text:
-        return read(dtype="str", **_WORDS)
+        return read_text(names)
     frame = read()
-    objects = frame.select_dtypes(object).columns
-    kinds = {column: types.infer_dtype(frame[column], skipna=True) for column in objects}
-    again = [column for column, kind in kinds.items() if kind not in ("boolean", "empty", "string")]
+    has_words = re.search(_MISSING_WORD, data) is not None
+    has_codes = re.search(rb"[^\w.,+-]0\d", data) is not None
+    again = []
+    for name in names:
+        column = frame[name]
+        if types.is_numeric_dtype(column):
+            is_open = has_codes and _is_whole(column)
+        elif isinstance(column.dtype, pd.StringDtype):
+            is_open = has_words and column.hasnans  # what pandas takes for missing may be a class
+        else:  # numbers in one part of the file and text in another are text
+            is_open = types.infer_dtype(column, skipna=True) not in ("boolean", "empty")
+        if is_open:
+            again.append(name)
     if again:
-        frame[again] = read(usecols=again, dtype="str")
-    texts = [column for column, kind in kinds.items() if kind == "string"]
-    frame = frame.astype(dict.fromkeys(texts, "str"))
-    # What pandas takes for missing may be a class: what is text keeps its words.
-    if re.search(_MISSING_WORD, data):
-        worded = [
-            name for name in names if types.is_string_dtype(frame[name]) and frame[name].hasnans
-        ]
-        if worded:
-            frame[worded] = read(usecols=worded, dtype="str", **_WORDS)
-    # A code with a zero in front is no number.
-    if re.search(rb"[^\w.,+-]0\d", data):
-        whole = [name for name in names if _is_whole(frame[name])]
-        if whole:
-            codes = read(usecols=whole, dtype="str")
-            kept = [column for column in whole if codes[column].str.match(r"0\d").any()]
-            frame[kept] = codes[kept]
+        written = read_text(again)
+        for name in again:
+            is_number = types.is_numeric_dtype(frame[name])
+            if not is_number or written[name].str.match(r"0\d").any():
+                frame[name] = written[name]
     return frame
 
 
@@ -234,18 +207,6 @@ def _is_whole(column: pd.Series) -> bool:
     if types.is_float_dtype(column):
         return bool((column.dropna() % 1 == 0).all())
     return types.is_integer_dtype(column)
-
-
-def _end_blank_lines(data: bytes, start: int, separator: str) -> bytes:
-    """End blank lines as pandas knows them: after a lone return it loses an empty first cell."""
-    if data.count(b"\r", start) == data.count(b"\r\n", start):
-        return data
-    comma = re.escape(separator).encode()
-    quoted = rb'(?P<quoted>(?:\A|[\r\n%b]) *"[^"]*(?:""[^"]*)*"?)' % comma
-    blank = rb"(?:\A|[\r\n])[\r ]*\r(?= *%b)" % comma
-    pattern = rb"%b|%b" % (quoted, blank)
-    rows = re.sub(pattern, lambda match: match["quoted"] or b"\r\n", data[start:])
-    return data[:start] + rows
 
 
 def _refuse_row(
@@ -275,27 +236,19 @@ def _refuse_row(
 
 def _read_decimal_comma(column: pd.Series, separator: str) -> pd.Series:
     """Turn text such as 1.234,5 into numbers, if all of the column is."""
-    number = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?([eE][+-]?\d+)?"
+    number = r"[+-]?(?:\d+|\d{1,3}(?:\.\d{3})+)(?:,\d+)?(?:[eE][+-]?\d+)?"
+    # Without a comma, dots are as likely to cut a phone number or an address. In a file cut by commas, those
+    # in quotes may end thousands: a decimal one stands where none end.
+    decimal = r"^[+-]?0,|,\d{1,2}$|,\d{4,}$|^[+-]?\d{4,}," if separator == "," else ","
     present = column.dropna()
-    if separator == "," and not _has_quoted_decimals(present):
-        return column
-    # Without a comma, dots are as likely to cut a phone number or an address.
     if (
         not present[:100].str.fullmatch(number).all()
-        or not present.str.contains(",", regex=False).any()
+        or not present.str.contains(decimal).any()
         or not present.str.fullmatch(number).all()
     ):
         return column
     plain = column.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
     return plain.astype("float64")
-
-
-def _has_quoted_decimals(present: pd.Series) -> bool:
-    """Tell whether commas, in a file cut by them, are decimal ones: some stand where no thousands end."""
-    return bool(
-        present[:100].str.fullmatch(r"[+-]?\d+(,\d+)?").all()
-        and present.str.contains(r"^[+-]?0,|,\d{1,2}$|,\d{4,}$|^[+-]?\d{4,},", regex=True).any()
-    )
 
 
 # --- Formulas ------------------------------------------------------------------------------
@@ -321,11 +274,7 @@ def guard_formulas(frame: pd.DataFrame) -> pd.DataFrame:
 def _guard(column: pd.Series) -> pd.Series:
     if types.is_numeric_dtype(column) or types.is_datetime64_any_dtype(column):
         return column
-    if types.infer_dtype(column, skipna=True) != "string":
-        return column.astype(object).map(_guard_cell, na_action="ignore")
-    texts = column.astype("string[pyarrow]")
-    runs = (texts.str.contains(_WOULD_RUN) & ~texts.str.contains(_NUMBER)).fillna(False)
-    return column.mask(runs.astype(bool), "'" + texts) if runs.any() else column
+    return column.astype(object).map(_guard_cell, na_action="ignore")
 
 
 def _guard_cell(cell: object) -> object:

@@ -9,8 +9,6 @@ from ecoval_core.files.limits import check_bytes, refuse
 _HEAD = 2**16
 _MARKS = {
     b"\xef\xbb\xbf": "utf-8-sig",
-    b"\xff\xfe\x00\x00": "utf-32",
-    b"\x00\x00\xfe\xff": "utf-32",
     b"\xff\xfe": "utf-16",
     b"\xfe\xff": "utf-16",
 }

@@ -51,6 +51,27 @@ def say_header(rows: Sequence[int]) -> str:
     return ",".join(map(str, rows)) or "none"
 
 
+def find_header(
+    rows: Sequence[Sequence[str]], numbers: Sequence[int], chosen: Sequence[int] | None, name: str
+) -> tuple[list[str], int, tuple[int, ...] | None]:
+    """Return the names of the columns, how many rows end with them, and which hold them as in `Reading`.
+
+    They are in the rows with the `chosen` numbers, or where they seem to be.
+    """
+    if chosen is None:
+        positions = guess_header(rows)
+    elif missing := [row for row in chosen if row not in numbers]:
+        raise TableError(
+            f"{name} has no names in row {missing[0]}: choose another header, or none."
+        )
+    else:
+        positions = [numbers.index(row) for row in chosen]
+    top = [rows[i] for i in positions]
+    names = _join_names(top, max(map(len, top or rows[:51])))
+    header = None if positions == [0] else tuple(numbers[i] for i in positions)
+    return names, positions[-1] + 1 if positions else 0, header
+
+
 def guess_header(rows: Sequence[Sequence[str]]) -> list[int]:
     """Return the positions of the rows with the names among the first rows of a file, none blank.
 
@@ -73,51 +94,54 @@ def guess_header(rows: Sequence[Sequence[str]]) -> list[int]:
         return [first - 1] if has_names else []
     if first and widths[first - 1] > 1 and len(set(head)) < len(head):
         return [first - 1, first]
-    if len(below) > 2 and _has_words_over_numbers(below[0], below[1:]):
+    if len(below) > 2 and _are_units(below[0], below[1:]):
         return [first, first + 1]
     return [first]
 
 
-def _columns(rows: Sequence[Sequence[str]], width: int) -> list[list[str]]:
+def _over(row: Sequence[str], below: Sequence[Sequence[str]]) -> list[tuple[str, list[str]]]:
+    """Pair the cells of a row with what the rows below hold in their columns, missing values aside."""
+    columns = (
+        [other[i] for other in below if i < len(other) and other[i].lower() not in _MISSING]
+        for i in range(len(row))
+    )
+    return list(zip(row, columns, strict=True))
+
+
+def _over_numbers(row: Sequence[str], below: Sequence[Sequence[str]]) -> list[str]:
+    """Return the cells of a row that stand over columns of numbers."""
     return [
-        [row[i] for row in rows if i < len(row) and row[i].lower() not in _MISSING]
-        for i in range(width)
+        cell
+        for cell, cells in _over(row, below)
+        if cells and sum(map(_is_number, cells)) >= _MOSTLY * len(cells)
     ]
 
 
-def _are_numbers(cells: Sequence[str]) -> bool:
-    n_numbers = sum(_NUMBER.fullmatch(cell) is not None for cell in cells)
-    return bool(cells) and n_numbers >= _MOSTLY * len(cells)
+def _is_number(cell: str) -> bool:
+    return _NUMBER.fullmatch(cell) is not None
 
 
 def _is_data(head: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
     """Tell whether a row is one of the rows below it."""
-    columns = _columns(below, len(head))
-    over_numbers = [
-        cell
-        for cell, cells in zip(head, columns, strict=True)
-        if _are_numbers(cells) and cell.lower() not in _MISSING
-    ]
-    if over_numbers:
-        is_number = [_NUMBER.fullmatch(cell) is not None for cell in over_numbers]
-        return all(is_number) and not _are_numbered(over_numbers)
+    numbers = [cell for cell in _over_numbers(head, below) if cell.lower() not in _MISSING]
+    if numbers:
+        return all(map(_is_number, numbers)) and not _are_numbered(numbers)
     # Of what differs in nearly every row, such as free text, nothing recurs.
-    words = [
+    recurs = [
         cell in cells
-        for cell, cells in zip(head, columns, strict=True)
+        for cell, cells in _over(head, below)
         if cell.lower() not in _MISSING and len(cells) > 2 and len(set(cells)) <= len(cells) * 0.7
     ]
-    return bool(words) and sum(words) > len(words) / 2
+    return sum(recurs) > len(recurs) / 2
 
 
 def _is_title(pair: Sequence[Sequence[str]], below: Sequence[Sequence[str]]) -> bool:
     """Tell whether the first of two rows is a title, and the second holds names over columns of numbers."""
     title, names = pair
-    if len(title) >= len(names) or len(names) != len(below[0]):
+    if len(title) >= len(names) or len(names) != len(below[0]) or not all(names):
         return False
-    columns = _columns(below, len(names))
-    over = [cell for cell, cells in zip(names, columns, strict=True) if _are_numbers(cells)]
-    return bool(over) and not any(_NUMBER.fullmatch(cell) for cell in over) and all(names)
+    over = _over_numbers(names, below)
+    return bool(over) and not any(map(_is_number, over))
 
 
 def _are_numbered(names: Sequence[str]) -> bool:
@@ -129,17 +153,18 @@ def _are_numbered(names: Sequence[str]) -> bool:
     return (counts and len(numbers) > 1) or all(1900 <= number <= 2100 for number in numbers)
 
 
-def _has_words_over_numbers(second: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
-    columns = _columns(below, len(second))
-    over = [cell for cell, cells in zip(second, columns, strict=True) if _are_numbers(cells)]
-    words = [cell for cell in over if cell.lower() not in _MISSING and not _NUMBER.fullmatch(cell)]
-    recur = any(
-        cell in cells for cell, cells in zip(second, columns, strict=True) if cell and cells
+def _are_units(second: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
+    """Tell whether a second row has words, such as units, over columns of numbers, and recurs nowhere."""
+    over = _over_numbers(second, below)
+    are_words = not any(cell.lower() in _MISSING or _is_number(cell) for cell in over)
+    return (
+        len(over) > 1
+        and are_words
+        and not any(cell in cells for cell, cells in _over(second, below) if cell)
     )
-    return len(words) > 1 and len(words) == len(over) and not recur
 
 
-def join_header(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+def _join_names(rows: Sequence[Sequence[str]], width: int) -> list[str]:
     """Return the names in one row or two; a name of the upper row holds until the next."""
     padded = [[*(cell.strip() for cell in row), *[""] * (width - len(row))] for row in rows]
     if len(padded) < 2:

@@ -7,10 +7,12 @@ import io
 import re
 import zlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pandas as pd
+import pyarrow as pa
 from pandas.api import types
 
 from ecoval_core.files.delimited import read_delimited
@@ -28,26 +30,17 @@ from ecoval_core.files.limits import (
 from ecoval_core.files.workbook import read_workbook
 from ecoval_core.text import shorten
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 FOREIGN_FORMATS = {
     b"%pdf": "a PDF document",
     b"\x89png": "a picture",
     b"\xff\xd8\xff": "a picture",
-    b"gif8": "a picture",
     b"\x1f\x8b": "a compressed archive",
-    b"\xfd7zxz": "a compressed archive",
-    b"7z\xbc\xaf": "a compressed archive",
-    b"(\xb5/\xfd": "a compressed archive",
     b"pk\x03\x04": "a zip archive",
     b"pare": "an encrypted Parquet file",
     b"\xd0\xcf\x11\xe0": "an old (.xls) or a protected Excel workbook",
     b"<!doctype html": "a web page",
     b"<html": "a web page",
 }
-# The first and the last second that a date may have: of the years 1 and 9999.
-_FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 
 
 class FileRead(NamedTuple):
@@ -130,8 +123,6 @@ def read_file(
 def read_cells(source: bytes | Path, name: str, reading: Reading) -> pd.DataFrame | None:
     """Return the cells of a text as they are written; None for other formats, whose cells have types."""
     data = _read_bytes(source, name)
-    if data.startswith(b"\x1f\x8b"):
-        data = _unpack(data, name)
     if data.startswith((b"PAR1", b"PK\x03\x04")) or _is_json(data):
         return None
     frame, _ = read_delimited(data, name, reading.header, as_text=True)
@@ -145,8 +136,6 @@ def _is_json(data: bytes) -> bool:
 def _read(
     data: bytes, name: str, header: Sequence[int] | None, sheet: str | None
 ) -> tuple[pd.DataFrame, Reading]:
-    if data.startswith(b"\x1f\x8b"):
-        data = _unpack(data, name)
     if not data[:4096].strip() and not data.strip():
         refuse_empty(name)
     if data.startswith(b"PK\x03\x04") and b"xl/workbook.xml" in data:
@@ -161,9 +150,6 @@ def _read(
     for prefix, what in FOREIGN_FORMATS.items():
         if start.startswith(prefix):
             refuse(name, f"is {what}, not a table")
-    suffix = Path(name.lower().removesuffix(".gz")).suffix
-    if suffix in (".parquet", ".xlsx"):
-        refuse(name, f"is named {suffix} but holds something else")
     return read_delimited(data, name, header)
 
 
@@ -181,23 +167,18 @@ def _read_json(data: bytes, name: str) -> pd.DataFrame:
 
 
 def _read_bytes(source: bytes | Path | BinaryIO, name: str) -> bytes:
-    """Return the content, of which the size is checked before it is read."""
+    """Return the content, unpacked; its size is checked before it is read."""
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        if isinstance(source, bytes):
-            size = len(source)
-        elif isinstance(source, Path):
-            size = source.stat().st_size
-        else:
-            size = source.seek(0, io.SEEK_END)
-            source.seek(0)
-        check_bytes(size, name)
-        if isinstance(source, bytes):
-            return source
-        return source.read_bytes() if isinstance(source, Path) else source.read()
+        with file.open("rb") if isinstance(file, Path) else nullcontext(file) as opened:
+            check_bytes(opened.seek(0, io.SEEK_END), name)
+            opened.seek(0)
+            data = opened.read()
     except OSError as error:
         raise TableError(
             f"{name} cannot be opened ({error.strerror or error}): check its path."
         ) from error
+    return _unpack(data, name) if data.startswith(b"\x1f\x8b") else data
 
 
 def _unpack(data: bytes, name: str) -> bytes:
@@ -215,7 +196,6 @@ def _unpack(data: bytes, name: str) -> bytes:
 
 def _read_parquet(data: bytes, name: str) -> pd.DataFrame:
     """Read Parquet: decimals become floats, dates timestamps; the rest is as pandas has it."""
-    import pyarrow as pa
     from pyarrow import parquet
 
     try:
@@ -227,39 +207,35 @@ def _read_parquet(data: bytes, name: str) -> pd.DataFrame:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         refuse(name, f"is a Parquet file that is damaged or cut short ({shorten(error)})", error)
-    columns = [_plain(*pair, name) for pair in zip(table.columns, table.column_names, strict=True)]
-    table = pa.Table.from_arrays(columns, table.column_names, metadata=table.schema.metadata)
+    fields = [pa.field(field.name, _plain_type(field.type)) for field in table.schema]
+    table = table.cast(pa.schema(fields, table.schema.metadata))
     try:
         frame = table.to_pandas(use_threads=False)
+        is_known = set(map(str, frame.columns)) <= set(table.column_names)
     except MemoryError:
         raise
-    except Exception:  # what the file says of pandas may be damaged, or speak of another table
+    except Exception:
+        is_known = False
+    if not is_known:  # what the file says of pandas may be damaged, or speak of another table
         frame = table.replace_schema_metadata(None).to_pandas(use_threads=False)
-    if not set(map(str, frame.columns)) <= set(table.column_names):
-        frame = table.replace_schema_metadata(None).to_pandas(use_threads=False)
-    return index_to_columns(frame)
-
-
-def _plain(column: pa.ChunkedArray, label: str, name: str) -> pa.ChunkedArray:
-    """Turn decimals into floats and dates into timestamps, and refuse those beyond a calendar."""
-    import pyarrow as pa
-    from pyarrow import compute
-
-    if isinstance(column.type, pa.BaseExtensionType):
-        column = column.cast(column.type.storage_type)
-    if pa.types.is_decimal(column.type):
-        return column.cast(pa.float64())
-    if pa.types.is_date(column.type):
-        column = column.cast(pa.timestamp("ms"))
-    if pa.types.is_timestamp(column.type):
-        per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
-        for moment in compute.min_max(column.cast(pa.int64())).as_py().values():
-            if moment is not None and not _FIRST_SECOND <= moment // per_second <= _LAST_SECOND:
+    frame = index_to_columns(frame)
+    for label, column in frame.items():
+        if types.is_datetime64_any_dtype(column):
+            years = column.dropna().dt.year
+            if not years.between(1, 9999).all():
                 raise TableError(
                     f"Column {shorten(label)!r} of {name} holds a date outside of the years 1 to "
                     "9999: correct it or leave the cell empty."
                 )
-    return column
+    return frame
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = kind.storage_type
+    if pa.types.is_decimal(kind):
+        return pa.float64()
+    return pa.timestamp("ms") if pa.types.is_date(kind) else kind
 
 
 def index_to_columns(frame: pd.DataFrame) -> pd.DataFrame:

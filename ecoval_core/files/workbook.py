@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from pandas.api import types
 
-from ecoval_core.files.header import MAX_ROWS, Reading, guess_header, join_header
+from ecoval_core.files.header import MAX_ROWS, Reading, find_header
 from ecoval_core.files.limits import TableError, refuse, refuse_empty
 from ecoval_core.text import join, shorten
 
@@ -25,26 +25,16 @@ def read_workbook(
 ) -> tuple[pd.DataFrame, Reading]:
     """Read a sheet, the first with two columns if none is named; cells keep their types."""
     sheets, cells, found = _read_cells(data, name, sheet)
-    rows = cells.head(MAX_ROWS).map(_spell).to_numpy().tolist()
-    numbers = (cells.index + 1).tolist()
-    if header is None:
-        positions = guess_header(rows)
-    elif missing := [row for row in header if row not in numbers]:
-        raise TableError(
-            f"{name} has no names in row {missing[0]}: choose another header, or none."
-        )
-    else:
-        positions = [numbers.index(row) for row in header]
-    last = positions[-1] if positions else -1
-    top = cells.iloc[positions].map(_spell).to_numpy().tolist()
+    first = cells.head(max([MAX_ROWS, *(header or ())]))
+    rows = first.map(_spell).to_numpy().tolist()
+    names, n_above, rows_with_names = find_header(rows, (first.index + 1).tolist(), header, name)
     # What is left of a title alone is no column.
-    frame = cells.iloc[last + 1 :].reset_index(drop=True)
-    names = join_header(top, cells.shape[1])
+    frame = cells.iloc[n_above:].reset_index(drop=True)
     kept = [i for i, label in enumerate(names) if label or frame.iloc[:, i].notna().any()]
     frame = frame.iloc[:, kept].apply(_empty_words_among_numbers).infer_objects()
     frame.columns = pd.Index([names[i] for i in kept], dtype=object)
     reading = Reading(
-        header=None if positions == [0] else tuple(numbers[i] for i in positions),
+        header=rows_with_names,
         sheet=None if found == sheets[0] else found,
         sheets=tuple(sheets) if len(sheets) > 1 else (),
     )

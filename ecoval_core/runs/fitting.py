@@ -12,6 +12,7 @@ from ecoval_core.models.leave_out import has_short_way, prefers_fine_clusters
 from ecoval_core.models.model_settings import check_parameters
 from ecoval_core.models.parallel import Progress
 from ecoval_core.tables import Split
+from ecoval_core.tables.splitting import folds_by_rule
 from ecoval_core.valuation.clustering import auto_n_clusters
 from ecoval_core.valuation.cross_valuation import N_VALIDATION_FOLDS, CrossValuation, cross_value
 from ecoval_core.valuation.estimator import EcoVal
@@ -60,7 +61,8 @@ def rows_in_folds(split: Split) -> tuple[Rows, Folds | None]:
     if split.w_train is not None and split.w_val is not None:
         w = np.concatenate([split.w_train, split.w_val])
     rows = Rows(ids, X, y, y_clean, w).take(order)
-    return rows, split.folds(rows.ids, rows.y, N_VALIDATION_FOLDS, split.random_state)
+    how = rows.ids, rows.y, N_VALIDATION_FOLDS, split.random_state
+    return rows, folds_by_rule(split.table, split.rule, *how)
 
 
 def _trained(folds: Folds) -> NDArray[np.int64]:

@@ -145,7 +145,7 @@ def load_opened(workspace: Workspace, key: str) -> Opened | None:
         table = Table(of.name, frame, of.target, of.task, dict(of.excluded), digest)
         how = spec.split
         split = Split(
-            table=table, task=table.task, vectorizer=None, proportions=how.proportions, noise=how.noise,
+            table=table, vectorizer=None, proportions=how.proportions, noise=how.noise,
             random_state=how.random_state, rule=how.rule,
             notes=tuple(kept.arguments.get("notes", ())), **arrays,
         )  # fmt: skip

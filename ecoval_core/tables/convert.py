@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from ecoval_core.columns.clean import plain_categories, tidy
 from ecoval_core.columns.pictures import holds_pictures, open_picture
+from ecoval_core.columns.target import are_whole
 from ecoval_core.columns.vectors import holds_vectors, vector_matrix, vector_of
 from ecoval_core.target_type import numeric_values
-from ecoval_core.text import count_of, join, shorten
 
 Kind = Literal["numbers", "truth values", "dates", "text", "vectors", "pictures"]
-MAX_EXAMPLES = 3
-_SEPARATORS = re.compile(r"[\s_.\-]+")
 _TRUTH = dict.fromkeys(("true", "yes", "y", "t", "1", "1.0"), True) | dict.fromkeys(
     ("false", "no", "n", "f", "0", "0.0"), False
 )
@@ -38,52 +38,48 @@ def kind_of(column: pd.Series) -> Kind:
 
 def convert(old: pd.Series, new: pd.Series) -> pd.Series:
     """Convert cells to the kind that a column of the table holds; missing where that fails."""
+    if isinstance(old.dtype, pd.CategoricalDtype):
+        return _to_categories(old, plain_categories(new))
     ways = {
         "numbers": _to_numbers, "truth values": _to_truth_values, "dates": _to_dates,
-        "vectors": _to_vectors, "pictures": _to_pictures,
+        "text": _to_text, "vectors": _to_vectors, "pictures": _to_pictures,
     }  # fmt: skip
-    return ways.get(kind_of(old), _to_text)(old, new)
+    return ways[kind_of(old)](old, plain_categories(new))
+
+
+def _to_categories(old: pd.Series, new: pd.Series) -> pd.Series:
+    cells = convert(pd.Series(old.cat.categories), new)
+    categories = old.cat.categories.union(pd.Index(cells.dropna().unique()), sort=False)
+    found = pd.Categorical(cells, categories, ordered=old.cat.ordered)
+    return pd.Series(found, new.index, name=new.name)
 
 
 def _to_numbers(old: pd.Series, new: pd.Series) -> pd.Series:
     values = numeric_values(new)
     if values is None:
-        if kind_of(new) == "truth values":
-            values = new.astype("boolean").to_numpy(dtype="float64", na_value=np.nan)
-        elif kind_of(new) == "dates":
-            values = np.full(len(new), np.nan)
-        else:
-            text = new.astype("str").str.strip()
-            values = pd.to_numeric(text, errors="coerce").to_numpy(dtype="float64", na_value=np.nan)
-    cells = pd.Series(values, new.index, name=new.name)
-    whole = types.is_integer_dtype(old) and np.isfinite(values).all()
-    if whole and (values == np.floor(values)).all() and np.abs(values).max(initial=0) < 2**53:
-        return cells.astype("int64")
-    return cells
+        is_truth = kind_of(new) == "truth values"
+        cells = new.astype("boolean") if is_truth else new.astype("str").str.strip()
+        values = pd.to_numeric(cells, errors="coerce").to_numpy("float64", na_value=np.nan)
+    if types.is_integer_dtype(old) and are_whole(values):
+        values = values.astype("int64")
+    return pd.Series(values, new.index, name=new.name)
 
 
 def _to_truth_values(_: pd.Series, new: pd.Series) -> pd.Series:
-    if kind_of(new) == "truth values":
-        cells = new.astype("boolean")
-    else:
-        cells = new.astype("str").str.strip().str.casefold().map(_TRUTH).astype("boolean")
+    cells = new.astype("str").str.strip().str.casefold().map(_TRUTH).astype("boolean")
     return cells if cells.isna().any() else cells.astype("bool")
 
 
 def _to_dates(old: pd.Series, new: pd.Series) -> pd.Series:
-    zone = getattr(old.dtype, "tz", None)
-    if kind_of(new) in ("numbers", "truth values"):
-        cells = pd.Series(pd.NaT, new.index, dtype="datetime64[us]")
-    elif kind_of(new) == "dates":
-        cells = new
-    else:
-        text = new.astype("str").where(new.notna())
-        cells = pd.to_datetime(text, errors="coerce", format="mixed", utc=True)
-    if zone is not None and cells.dt.tz is None:
-        cells = cells.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
-    elif zone is None and cells.dt.tz is not None:
-        cells = cells.dt.tz_convert("UTC").dt.tz_localize(None)
-    return cells.astype(old.dtype)
+    if not types.is_datetime64_any_dtype(new):  # a number is no date
+        new = new.astype("str").where(new.notna() & (kind_of(new) == "text"))
+    cells = pd.to_datetime(new, errors="coerce", format="mixed", utc=True)
+    has_zone = isinstance(old.dtype, pd.DatetimeTZDtype)
+    return (cells if has_zone else cells.dt.tz_localize(None)).astype(old.dtype)
+
+
+def _to_text(old: pd.Series, new: pd.Series) -> pd.Series:
+    return new if kind_of(new) == "text" else as_text(new).astype(old.dtype)
 
 
 def _to_vectors(old: pd.Series, new: pd.Series) -> pd.Series:
@@ -99,74 +95,43 @@ def _to_pictures(_: pd.Series, new: pd.Series) -> pd.Series:
     return new.astype(object).where(pd.Series(good, new.index), None)
 
 
-def _to_text(old: pd.Series, new: pd.Series) -> pd.Series:
-    if isinstance(old.dtype, pd.CategoricalDtype):
-        return _to_categories(old, new)
-    if kind_of(new) == "text" and not isinstance(new.dtype, pd.CategoricalDtype):
-        return new
-    return _as_text(new).astype(old.dtype)
-
-
-def _to_categories(old: pd.Series, new: pd.Series) -> pd.Series:
-    known = pd.Series(old.cat.categories)
-    plain = new.astype(new.cat.categories.dtype) if hasattr(new, "cat") else new
-    cells = _as_text(plain) if kind_of(known) == "text" else convert(known, plain)
-    strange = [cell for cell in pd.unique(cells.dropna()) if cell not in set(known)]
-    if not strange:
-        return cells.astype(old.dtype)
-    return cells.astype(pd.CategoricalDtype([*known, *strange], ordered=old.cat.ordered))
-
-
-def _as_text(column: pd.Series) -> pd.Series:
-    """Write cells as text; whole numbers without a point, as codes are written."""
+def as_text(column: pd.Series, known: Collection[str] = ()) -> pd.Series:
+    """Write cells as text: whole numbers without a point, as codes are, unless it is known with one."""
+    text = column.astype("str")
     values = numeric_values(column)
-    if values is None or types.is_integer_dtype(column):
-        return column.astype("str").where(column.notna())
-    written = [
-        f"{value:.0f}" if value == np.floor(value) else f"{value!r}" for value in values.tolist()
-    ]
-    return pd.Series(written, column.index, dtype="str").where(column.notna())
+    if values is not None:
+        exact = pd.Series(values.tolist(), column.index).astype("str")
+        text = exact.where(exact.isin(known), text.str.removesuffix(".0"))
+    return text.where(column.notna())
+
+
+# --- Spelling ------------------------------------------------------------------------------
 
 
 def match_names(wanted: Iterable[str], given: Iterable[str]) -> dict[str, str]:
     """Pair names that differ in case, spaces, underscores, points and hyphens alone."""
     wanted, given = list(wanted), list(given)
     pairs = {name: name for name in wanted if name in set(given)}
-    by_spelling: dict[str, list[list[str]]] = {}
-    for side, names in enumerate((wanted, given)):
-        for name in names:
-            if name not in pairs:
-                folded = name.strip().casefold()
-                key = _SEPARATORS.sub("", folded) or folded
-                by_spelling.setdefault(key, [[], []])[side].append(name)
-    alike = (sides for sides in by_spelling.values() if len(sides[0]) == len(sides[1]) == 1)
-    return pairs | {one[0]: other[0] for one, other in alike}
+    alike = match_values(
+        [name for name in wanted if name not in pairs],
+        [name for name in given if name not in pairs],
+        lambda name: re.sub(r"[\s_.\-]+", "", name.casefold()) or name.strip().casefold(),
+    )
+    times = Counter(alike.values())
+    return pairs | {name: other for other, name in alike.items() if times[name] == 1}
 
 
-def match_values(known: Iterable[str], given: Iterable[str]) -> dict[str, str]:
+def match_values(
+    known: Iterable[str], given: Iterable[str],
+    fold: Callable[[str], str] = lambda value: tidy(value).casefold(),
+) -> dict[str, str]:  # fmt: skip
     """Find the known value that each unknown one is, but for case and spaces."""
-    known = list(known)
-    by_spelling: dict[str, list[str]] = {}
+    by_spelling: dict[str, set[str]] = {}
     for value in known:
-        by_spelling.setdefault(_fold(value), []).append(value)
-    alike = {value: by_spelling.get(_fold(value), []) for value in given if value not in set(known)}
-    return {value: same[0] for value, same in alike.items() if len(same) == 1}
-
-
-def _fold(value: str) -> str:
-    return " ".join(value.split()).casefold()
-
-
-def examples(cells: pd.Series) -> str:
-    """Name some cells with their rows: "'a' in row 3, 'b' in row 9"."""
-    some = cells.iloc[:MAX_EXAMPLES].items()
-    parts = [f"{shorten(cell, 30)!r} in row {row}" for row, cell in some]
-    return ", ".join(parts) + (", …" if len(cells) > MAX_EXAMPLES else "")
-
-
-def counts_of(cells: pd.Series, limit: int = 8) -> str:
-    """Name the distinct cells with their numbers, the most frequent first: "'a' (3 rows), 'b' (1 row)"."""
-    counts = cells.astype("str").value_counts()
-    some = counts.iloc[:limit].items()
-    parts = [f"{shorten(cell, 30)!r} ({count_of(n, 'row')})" for cell, n in some]
-    return join(parts, len(counts))
+        by_spelling.setdefault(fold(value), set()).add(value)
+    alike = {value: by_spelling.get(fold(value), set()) for value in given}
+    return {
+        value: next(iter(same))
+        for value, same in alike.items()
+        if len(same) == 1 and value not in same
+    }

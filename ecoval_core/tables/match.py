@@ -12,14 +12,7 @@ from ecoval_core.columns.target import MISSING_WORDS, check_finite, empty_words,
 from ecoval_core.columns.vectors import plain_text
 from ecoval_core.files.limits import TableError, check_filled, column_names
 from ecoval_core.files.read import index_to_columns
-from ecoval_core.tables.convert import (
-    convert,
-    counts_of,
-    examples,
-    kind_of,
-    match_names,
-    match_values,
-)
+from ecoval_core.tables.convert import as_text, convert, kind_of, match_names, match_values
 from ecoval_core.tables.table import Table
 from ecoval_core.target_type import LARGEST_NUMBER, numeric_values
 from ecoval_core.text import count_of, join, number, shorten
@@ -28,7 +21,7 @@ from ecoval_core.text import count_of, join, number, shorten
 MAX_CATEGORIES = 40
 # Beyond this share of cells outside the range of the table, the unit may be another.
 MANY_OUTSIDE = 0.5
-MAX_NAMED = 12
+MAX_NAMED, MAX_EXAMPLES, MAX_COUNTED = 12, 3, 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +30,6 @@ class Matched:
 
     # The table's columns that the file has, in the table's order; row ids as in the file.
     frame: pd.DataFrame
-    features: list[str]
     target: str
     has_target: bool
     # Rows with a label that the model knows, or an amount, and their targets as the table's are.
@@ -46,16 +38,9 @@ class Matched:
     unlabelled_ids: np.ndarray
     # Labels that the model never saw, or cells that are no amounts, by row id.
     unknown_labels: pd.Series
-    # Rows whose features and target (where the file has it) are those of a row of the table.
-    repeated_ids: np.ndarray
     # What was done to make the file fit, and what may make values less right; a sentence each.
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
-
-    @property
-    def n_rows(self) -> int:
-        """Rows of the file."""
-        return len(self.frame)
 
 
 def match_columns(
@@ -73,7 +58,8 @@ def match_columns(
     frame = index_to_columns(frame)
     frame.columns = pd.Index(column_names(frame.columns, name))
     check_filled(*frame.shape, name)
-    frame = empty_words(frame, table.target if _has_word_class(table) else None)
+    has_word_class = not MISSING_WORDS.isdisjoint(map(str, table.classes))
+    frame = empty_words(frame, table.target if has_word_class else None)
     known = table.frame if train_ids is None else table.frame.iloc[train_ids]
     known = empty_words(known, table.target)
     pairs, notes = _match_names(table, [str(column) for column in frame], name)
@@ -84,41 +70,35 @@ def match_columns(
         if column in table.features:
             given = _fit_feature(known[column], given, name, notes, warnings)
         columns[column] = given
+    matched = pd.DataFrame(columns)
+    has_target = table.target in matched
     given = columns.get(table.target, pd.Series(pd.NA, frame.index, dtype="str", name=table.target))
     present, labels = is_present(given), _fit_target(table, given, notes)
-    has_target_column = table.target in columns
-    matched = pd.DataFrame(columns)
     usable = labels.notna().to_numpy()
     unknown = given[present & ~usable]
     if len(unknown):
         what = "amounts" if table.task == "regression" else "labels that the model has seen"
         warnings.append(
             f"{_rows(len(unknown))} set aside: {_they(len(unknown))} no {what} in {table.target!r}, "
-            f"but {counts_of(unknown)}."
+            f"but {_counts(unknown)}."
         )
-    if has_target_column and not present.all():
+    if has_target and not present.all():
         notes.append(f"{_rows(int((~present).sum()))} without a value in {table.target!r}.")
-    repeated = _repeated(table, matched, labels if has_target_column else None)
-    if len(repeated):
-        n = len(repeated)
+    known_ids = table.labelled_ids if has_target else table.frame.index.to_numpy()
+    if n := count_repeats(table, known_ids, matched, labels if has_target else None):
+        equal = "row equals a row" if n == 1 else "rows equal rows"
+        alike = "all features and the target" if has_target else "all features"
         warnings.append(
-            f"{n:,} {('row equals a row' if n == 1 else 'rows equal rows')} of "
-            f"{shorten(table.name)} in all "
-            f"features{(' and the target' if has_target_column else '')}: if {_they(n)} the same, "
-            "they add nothing new and test scores may be too optimistic."
+            f"{n:,} {equal} of {shorten(table.name)} in {alike}: if {_they(n)} the same, they add "
+            "nothing new and test scores may be too optimistic."
         )
     return Matched(
-        frame=matched, features=table.features, target=table.target, has_target=has_target_column,
+        frame=matched, target=table.target, has_target=has_target,
         ids=np.flatnonzero(usable).astype(np.int64),
         labels=np.array(labels[usable].tolist(), dtype=table.labels.dtype),
         unlabelled_ids=np.flatnonzero(~present).astype(np.int64),
-        unknown_labels=unknown.astype("str"), repeated_ids=repeated, notes=tuple(notes),
-        warnings=tuple(warnings),
+        unknown_labels=unknown.astype("str"), notes=tuple(notes), warnings=tuple(warnings),
     )  # fmt: skip
-
-
-def _has_word_class(table: Table) -> bool:
-    return not MISSING_WORDS.isdisjoint(map(str, table.classes))
 
 
 def _rows(n: int) -> str:
@@ -131,12 +111,20 @@ def _they(n: int) -> str:
 
 def _match_names(table: Table, given: list[str], name: str) -> tuple[dict[str, str], list[str]]:
     """Pair the table's columns with the file's: pairs and notes."""
-    wanted = [str(column) for column in table.frame]
-    pairs = match_names(wanted, given)
+    pairs = match_names(map(str, table.frame), given)
     spare = [column for column in given if column not in set(pairs.values())]
     missing = [column for column in table.features if column not in pairs]
     if missing:
-        _refuse_missing(missing, len(table.features), spare, name)
+        folded, parts = {column.casefold(): column for column in spare}, []
+        for column in missing:
+            near = get_close_matches(column.casefold(), folded, n=1)
+            hint = f" (perhaps {shorten(folded[near[0]], 40)!r})" if near else ""
+            parts.append(f"{shorten(column, 40)!r}{hint}")
+        columns = count_of(len(table.features), "column")
+        raise TableError(
+            f"{name} lacks {len(missing):,} of the {columns} that the model was fitted on, "
+            f"{join(parts)}: add or rename what is missing and load the file again."
+        )
     notes = [
         f"Column {given!r} is read as {column!r}."
         for column, given in pairs.items()
@@ -149,20 +137,6 @@ def _match_names(table: Table, given: list[str], name: str) -> tuple[dict[str, s
     return pairs, notes
 
 
-def _refuse_missing(missing: list[str], n_features: int, spare: list[str], name: str) -> None:
-    folded = {column.casefold(): column for column in spare}
-    parts = []
-    for column in missing:
-        near = get_close_matches(column.casefold(), folded, n=1)
-        hint = f" (perhaps {shorten(folded[near[0]], 40)!r})" if near else ""
-        parts.append(f"{shorten(column, 40)!r}{hint}")
-    of = f"{len(missing):,} of the {n_features:,} columns" if n_features > 1 else "the one column"
-    raise TableError(
-        f"{name} lacks {of} that the model was fitted on, {join(parts)}: add or rename "
-        f"{'it' if len(missing) == 1 else 'them'} and load the file again."
-    )
-
-
 def _fit_feature(
     old: pd.Series, new: pd.Series, name: str, notes: list[str], warnings: list[str]
 ) -> pd.Series:
@@ -173,7 +147,7 @@ def _fit_feature(
     if len(failed) == n_present and n_present:
         raise TableError(
             f"{name} has no {kind} in column {column!r}, where the table that was fitted has them "
-            f"({examples(failed)}; the first row is 0): correct the column and load the file again."
+            f"({_examples(failed)}; the first row is 0): correct the column and load the file again."
         )
     if kind_of(new) != kind and n_present:
         notes.append(
@@ -182,29 +156,32 @@ def _fit_feature(
     if len(failed):
         warnings.append(
             f"Column {column!r}: {len(failed):,} of {n_present:,} cells are no {kind} "
-            f"({examples(failed)}; the first row is 0) and count as missing."
+            f"({_examples(failed)}; the first row is 0) and count as missing."
         )
     if not n_present and is_present(old).any():
         warnings.append(f"Column {column!r} is empty: its value counts as missing in every row.")
     check_finite(cells)
     if kind == "numbers":
-        _compare_ranges(old, cells, warnings)
+        _compare_ranges(str(column), _present(old), _present(cells), warnings)
         return cells
     return _fit_categories(old, cells, notes, warnings) if kind == "text" else cells
 
 
-def _compare_ranges(old: pd.Series, new: pd.Series, warnings: list[str]) -> None:
-    before, after = numeric_values(old), numeric_values(new)
-    if before is None or after is None or np.isnan(before).all() or np.isnan(after).all():
+def _present(column: pd.Series) -> np.ndarray:
+    """Return the numbers of a column without those that are missing."""
+    values = numeric_values(column)
+    return np.empty(0) if values is None else values[~np.isnan(values)]
+
+
+def _compare_ranges(column: str, old: np.ndarray, new: np.ndarray, warnings: list[str]) -> None:
+    if not len(old) or not len(new):
         return
-    low, high = np.nanmin(before), np.nanmax(before)
-    after = after[~np.isnan(after)]
-    outside = float(((after < low) | (after > high)).mean())
+    outside = float(((new < old.min()) | (new > old.max())).mean())
     if outside > MANY_OUTSIDE:
+        low, high = (number(end, 4, trim=True) for end in (old.min(), old.max()))
         warnings.append(
-            f"Column {old.name!r}: {outside:.0%} of the cells lie outside "
-            f"{number(low, 4, trim=True)} to {number(high, 4, trim=True)}, the range of the training "
-            "rows; check that the unit is the same."
+            f"Column {column!r}: {outside:.0%} of the cells lie outside {low} to {high}, the range of "
+            "the training rows; check that the unit is the same."
         )
 
 
@@ -226,43 +203,39 @@ def _fit_categories(
     if len(unseen):
         warnings.append(
             f"Column {column!r} holds {count_of(unseen.nunique(), 'value')} that the training "
-            f"rows do not have, so the model has learned nothing about them: {counts_of(unseen)}."
+            f"rows do not have, so the model has learned nothing about them: {_counts(unseen)}."
         )
     return new
 
 
 def _fit_target(table: Table, given: pd.Series, notes: list[str]) -> pd.Series:
     """Return targets as the table's are, by row id; missing where there is none that the model knows."""
-    old = table.label_series
-    present = is_present(given)
-    labels = pd.Series(pd.NA, given.index, dtype=object, name=table.target)
+    old, classes = table.label_series, table.classes.tolist()
     if table.task == "regression" or old.dtype.kind == "i":
-        numbers = convert(old, given).astype("float64")
-        good = present & (numbers.abs() <= LARGEST_NUMBER).to_numpy()
-        if table.task == "classification":
-            good &= numbers.isin(table.classes).to_numpy()
-        labels[good] = numbers[good].astype(old.dtype)
-        return labels
-    classes = [str(label) for label in table.classes]
-    text = _written_as(classes, given).where(present)
-    if renamed := match_values(classes, pd.unique(text.dropna())):
-        notes.append(f"In the target {table.target!r}, {_renamed(renamed)}.")
-        text = text.replace(renamed)
-    good = text.isin(classes).to_numpy()
-    labels[good] = text[good]
-    return labels
+        labels = convert(old, given)
+        good = labels.isin(classes) if classes else labels.abs() <= LARGEST_NUMBER
+    else:
+        labels = as_text(given, classes)
+        if renamed := match_values(classes, pd.unique(labels[is_present(given)])):
+            notes.append(f"In the target {table.target!r}, {_renamed(renamed)}.")
+            labels = labels.replace(renamed)
+        good = labels.isin(classes)
+    usable = labels[good & is_present(given)].astype(old.dtype)
+    return usable.astype(object).reindex(given.index)
 
 
-def _written_as(classes: list[str], given: pd.Series) -> pd.Series:
-    """Write labels as the classes are written: numbers with or without a point."""
-    values = numeric_values(given)
-    if values is None:
-        return given.astype("str")
-    plain = [str(value) for value in values.tolist()]
-    short = [text.removesuffix(".0") for text in plain]
-    known = set(classes)
-    written = [one if one in known else other for one, other in zip(plain, short, strict=True)]
-    return pd.Series(written, given.index, dtype="str", name=given.name)
+def _examples(cells: pd.Series) -> str:
+    """Name some cells with their rows: "'a' in row 3, 'b' in row 9"."""
+    some = cells.iloc[:MAX_EXAMPLES].items()
+    parts = [f"{shorten(cell, 30)!r} in row {row}" for row, cell in some]
+    return ", ".join(parts) + (", …" if len(cells) > MAX_EXAMPLES else "")
+
+
+def _counts(cells: pd.Series) -> str:
+    """Name the distinct cells with their numbers, the most frequent first: "'a' (3 rows), 'b' (1 row)"."""
+    counts = cells.astype("str").value_counts()
+    some = counts.iloc[:MAX_COUNTED].items()
+    return join([f"{shorten(cell, 30)!r} ({count_of(n, 'row')})" for cell, n in some], len(counts))
 
 
 def _renamed(pairs: dict[str, str]) -> str:
@@ -281,18 +254,11 @@ def _digests(table: Table, frame: pd.DataFrame, target: pd.Series | None) -> np.
     return pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
 
 
-def _repeated(table: Table, matched: pd.DataFrame, labels: pd.Series | None) -> np.ndarray:
-    """Return row ids whose features, and target where there is one, are those of a row of the table."""
-    rows = table.frame if labels is None else table.frame.iloc[table.labelled_ids]
-    known = _digests(table, rows, None if labels is None else table.label_series)
-    same = np.isin(_digests(table, matched, labels), known)
-    if labels is not None:
-        same &= labels.notna().to_numpy()
-    return np.flatnonzero(same).astype(np.int64)
-
-
-def count_repeats(table: Table, known: np.ndarray, ids: np.ndarray) -> int:
-    """Count the rows of a table that equal one of others, given by id, in all features and the target."""
-    labels = table.label_series
-    first, second = (_digests(table, table.frame.iloc[rows], labels[rows]) for rows in (ids, known))
-    return int(np.isin(first, second).sum())
+def count_repeats(
+    table: Table, known_ids: np.ndarray, frame: pd.DataFrame, labels: pd.Series | None
+) -> int:
+    """Count the rows that equal a known row of the table in all features, and in the target if given."""
+    known_labels = None if labels is None else table.label_series[known_ids]
+    known = _digests(table, table.frame.iloc[known_ids], known_labels)
+    same = np.isin(_digests(table, frame, labels), known)
+    return int((same if labels is None else same & labels.notna()).sum())

@@ -1,6 +1,6 @@
 """Preparing: split the rows, turn their columns into numbers, plant label noise for demos."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,14 +16,13 @@ from ecoval_core.tables.splitting import (
     PARTS,
     RANDOM,
     Rule,
-    check_known_classes,
     check_rule,
     deal_rows,
-    folds_by_rule,
 )
 from ecoval_core.tables.table import Table
 from ecoval_core.tables.vectorizing import make_vectorizer, vectorize
 from ecoval_core.target_type import Task
+from ecoval_core.text import count_of
 
 MIN_PART_ROWS = 2
 # Each use of chance has its own stream, so that planting noise does not move the split.
@@ -35,7 +34,6 @@ class Split:
     """A table split in three and vectorised, ready for valuation."""
 
     table: Table
-    task: Task
     # float64, finite; each feature has mean 0 and standard deviation 1 over the training part.
     X_train: np.ndarray
     X_val: np.ndarray
@@ -73,11 +71,10 @@ class Split:
             return not len(self.ids_val)
         return self.rule.kind == "column" and "validation" in self.rule.words.values()
 
-    def folds(
-        self, ids: np.ndarray, y: np.ndarray, n_folds: int, seed: int
-    ) -> list[tuple[np.ndarray, np.ndarray]] | None:
-        """Return folds of some rows by the rule of the split; None where chance decides."""
-        return folds_by_rule(self.table, self.rule, ids, y, n_folds, seed)
+    @property
+    def task(self) -> Task:
+        """Classification or regression, as the table's target poses."""
+        return self.table.task
 
     @cached_property
     def parts(self) -> pd.Series:
@@ -138,92 +135,107 @@ def prepare(
     """
     shares = _check_proportions(proportions)
     check_rule(table, rule)
-    y = table.labels
-    rng = np.random.default_rng((random_state, SPLIT_STREAM))
     own = {"validation": validation, "test": test}
-    is_given = (validation is not None, test is not None)
-    parts, notes = deal_rows(table, rule, shares, rng, is_given)
-    held = {
-        name: y[rows] if of is None else of.labels
-        for (name, of), rows in zip(own.items(), parts[1:], strict=True)
-    }
-    y_train = y[parts[0]]
-    sizes = {"training": len(y_train)} | {name: len(labels) for name, labels in held.items()}
-    for name, size in sizes.items():
-        if size < MIN_PART_ROWS and rule.kind != "given":
-            raise TableError(
-                f"The {name} part of {table.name} would hold {size} of {len(y)} rows and needs "
-                f"{MIN_PART_ROWS}: raise its proportion or use a table with more rows."
-            )
-    if rule != RANDOM:
-        check_known_classes(table, rule, y_train, held)
-    if table.task == "regression" and np.ptp(y_train) == 0:
-        raise TableError(
-            f"The target {table.target!r} has the same value in every training row: "
-            "choose another seed, other proportions or another target."
-        )
-    if table.task == "classification" and len(np.unique(y_train)) == 1:
-        raise TableError(
-            f"The training rows are all of class {str(y_train[0])!r} of {table.target!r}: "
-            "split in another way."
-        )
+    files = {name: of for name, of in own.items() if of is not None}
+    rng = np.random.default_rng((random_state, SPLIT_STREAM))
+    positions, notes = deal_rows(table, rule, shares, rng, files)
+    y = {part: table.labels[rows] for part, rows in positions.items()}
+    y |= {part: of.labels for part, of in files.items()}
+    _check_parts(table, rule, y)
     rng = np.random.default_rng((random_state, NOISE_STREAM))
-    noisy, flipped = plant_label_noise(y_train, noise, task=table.task, random_state=rng)
-    ids = dict(zip(PARTS, (table.labelled_ids[rows] for rows in parts), strict=True))
-    features = empty_words(table.frame[table.features])
-    vectorizer = make_vectorizer(features, random_state)
-    X = {
-        "training": vectorize(vectorizer.fit_transform, features.iloc[ids["training"]], table.name)
-    }
-    weights = {name: _weights(table, rule, ids[name]) for name in PARTS}
-    for name, of in own.items():
-        rows = features.iloc[ids[name]] if of is None else of.frame[table.features].iloc[of.ids]
-        X[name] = X["training"][:0]
-        if len(rows):
-            X[name] = vectorize(vectorizer.transform, rows, table.name)
-        if of is not None:
-            weights[name] = _weights_of_file(of, rule, name)
-            notes += [f"{name.capitalize()} file: {note}" for note in (*of.notes, *of.warnings)]
-        elif rule.kind == "column":
-            n_same = count_repeats(table, ids["training"], ids[name])
+    noisy, flipped = plant_label_noise(y["training"], noise, task=table.task, random_state=rng)
+
+    ids = {part: table.labelled_ids[rows] for part, rows in positions.items()}
+    vectorizer, features = _make_vectorizer(table, random_state)
+    X: dict[str, np.ndarray] = {}
+    weights = {}
+    for part in PARTS:
+        if part in files:
+            of, file = files[part], f"{part} file"
+            frame, rows = of.frame[table.features], of.ids
+            weights[part] = _weights(rule, of.frame, rows, file)
+            notes += [f"{file.capitalize()}: {note}" for note in (*of.notes, *of.warnings)]
+        else:
+            frame, rows = features, ids[part]
+            weights[part] = _weights(rule, table.frame, rows, "")
+        how = vectorizer.fit_transform if part == "training" else vectorizer.transform
+        X[part] = vectorize(how, frame.iloc[rows], table.name) if len(rows) else X["training"][:0]
+        if rule.kind == "column" and part != "training":
+            labels = table.label_series[rows]
+            n_same = count_repeats(table, ids["training"], table.frame.iloc[rows], labels)
             if n_same:
+                equal = "row is" if n_same == 1 else "rows are"
                 notes.append(
-                    f"{n_same:,} {name} {('row is' if n_same == 1 else 'rows are')} equal to a "
-                    "training row in all features and the target: scores may be too optimistic."
+                    f"{n_same:,} {part} {equal} equal to a training row in all features and the "
+                    "target: scores may be too optimistic."
                 )
     return Split(
-        table=table, task=table.task, X_train=X["training"], X_val=X["validation"], X_test=X["test"],
-        y_train=noisy, y_val=held["validation"], y_test=held["test"], ids_train=ids["training"],
+        table=table, X_train=X["training"], X_val=X["validation"], X_test=X["test"], y_train=noisy,
+        y_val=y["validation"], y_test=y["test"], ids_train=ids["training"],
         ids_val=ids["validation"], ids_test=ids["test"], vectorizer=vectorizer,
-        flipped_ids=ids["training"][flipped], y_train_clean=y_train, proportions=shares, noise=noise,
-        random_state=random_state, rule=rule, w_train=weights["training"],
+        flipped_ids=ids["training"][flipped], y_train_clean=y["training"], proportions=shares,
+        noise=noise, random_state=random_state, rule=rule, w_train=weights["training"],
         w_val=weights["validation"], w_test=weights["test"], notes=tuple(notes),
     )  # fmt: skip
 
 
-def _weights(table: Table, rule: Rule, ids: np.ndarray) -> np.ndarray | None:
-    if rule.weights is None or not len(ids):
-        return None
-    return read_weights(table.frame[rule.weights], ids)
-
-
-def _weights_of_file(of: Matched, rule: Rule, name: str) -> np.ndarray | None:
-    if rule.weights is None:
-        return None
-    if rule.weights not in of.frame:
+def _check_parts(table: Table, rule: Rule, y: Mapping[str, np.ndarray]) -> None:
+    """Refuse parts that are too small, or of which nothing can be learnt or measured."""
+    for part, labels in y.items():
+        if len(labels) < MIN_PART_ROWS and rule.kind != "given":
+            raise TableError(
+                f"The {part} part of {table.name} would hold {len(labels)} of {len(table.labels)} rows "
+                f"and needs {MIN_PART_ROWS}: raise its proportion or use a table with more rows."
+            )
+    learnt = np.unique(y["training"])
+    if table.task == "regression":
+        if len(learnt) == 1:
+            raise TableError(
+                f"The target {table.target!r} has the same value in every training row: "
+                "choose another seed, other proportions or another target."
+            )
+        return
+    for part, labels in y.items():
+        unknown = np.setdiff1d(labels, learnt)
+        if len(unknown) and rule != RANDOM:
+            column = rule.groups if rule.column is None else rule.column
+            by = "" if column is None else f" by {column!r}"
+            n_rows = count_of(int((labels == unknown[0]).sum()), f"{part} row")
+            raise TableError(
+                f"Class {str(unknown[0])!r} of {table.target!r} has {n_rows} and no training row{by}, "
+                "so no model can learn it: split in another way, or empty these labels to set the "
+                "rows aside."
+            )
+    if len(learnt) == 1:
         raise TableError(
-            f"The {name} file has no column {rule.weights!r}, which weighs the rows: add it, with "
-            "1 in every row to count them equally."
+            f"The training rows are all of class {str(learnt[0])!r} of {table.target!r}: "
+            "split in another way."
         )
-    return read_weights(of.frame[rule.weights], of.ids, f"the {name} file")
+
+
+def _make_vectorizer(table: Table, random_state: int) -> tuple[Pipeline, pd.DataFrame]:
+    """Return the vectorizer of a table, not yet fitted, and what it takes."""
+    features = empty_words(table.frame[table.features])
+    return make_vectorizer(features, random_state), features
+
+
+def _weights(rule: Rule, frame: pd.DataFrame, rows: np.ndarray, file: str) -> np.ndarray | None:
+    """Return the weights of rows of the table, or of a `file` of their own."""
+    if rule.weights is None or not len(rows):
+        return None
+    if rule.weights not in frame:
+        raise TableError(
+            f"The {file} has no column {rule.weights!r}, which weighs the rows: add it, with 1 in every "
+            "row to count them equally."
+        )
+    return read_weights(frame[rule.weights], rows, f" of the {file}" if file else "")
 
 
 def vectorise_new(split: Split, frame: pd.DataFrame) -> np.ndarray:
     """Vectorise rows of another file as the training part was."""
     table, vectorizer = split.table, split.vectorizer
     if vectorizer is None:
-        features = empty_words(table.frame[table.features])
-        vectorizer = make_vectorizer(features, split.random_state)
+        vectorizer, features = _make_vectorizer(table, split.random_state)
         vectorize(vectorizer.fit_transform, features.iloc[split.ids_train], table.name)
     return vectorize(vectorizer.transform, frame[table.features], table.name)
 

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
-from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold, TimeSeriesSplit
+from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold
 
 from ecoval_core.columns.target import is_present
 from ecoval_core.files.limits import TableError
 from ecoval_core.tables.split_columns import Part, read_groups, read_times
 from ecoval_core.tables.table import Table
-from ecoval_core.text import count_of
 
 # "given": the rows were valued elsewhere; a column may tell them from the test rows.
 Kind = Literal["random", "time", "column", "files", "given"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-PARTS = ("training", "validation", "test")
+PARTS, SET_ASIDE = ("training", "validation", "test"), -1
 # StratifiedGroupKFold looks at every group in turn; of more, chance balances the classes well enough.
 MAX_BALANCED_GROUPS = 2_000
 # Folds of groups that are dealt to the parts, so that a part can have a twentieth of the rows.
@@ -79,92 +78,70 @@ def check_rule(table: Table, rule: Rule) -> None:
 
 def deal_rows(
     table: Table, rule: Rule, shares: Sequence[float], rng: np.random.Generator,
-    is_given: tuple[bool, bool] = (False, False),
-) -> tuple[list[np.ndarray], list[str]]:  # fmt: skip
+    files: Collection[str] = (),
+) -> tuple[dict[str, np.ndarray], list[str]]:  # fmt: skip
     """Return the ascending positions, among the rows with a target, of each part, and what to say.
 
-    `is_given` tells whether validation and test rows come in files of their own: no row of the table is in
-    those parts. What neither a file nor the column gives is dealt out of the training rows.
+    No row of the table is in a part that comes in one of the `files`. What neither a file nor the column
+    gives is dealt out of the training rows.
     """
-    notes: list[str] = []
-    n_rows = len(table.labels)
-    pool = np.arange(n_rows)
-    parts = [np.arange(0), np.arange(0), np.arange(0)]
     frame = table.frame.iloc[table.labelled_ids]
-    missing = [0] + [part for part in (1, 2) if not is_given[part - 1]]
-    if rule.kind == "given":
-        is_test = np.zeros(n_rows, bool) if rule.column is None else frame[rule.column] == "test"
-        return [pool[~is_test], pool[:0], pool[is_test]], notes
-    if rule.kind == "time":
+    n_rows, notes = len(frame), []
+    part_of = np.zeros(n_rows, int)
+    if rule.kind == "given" and rule.column is not None:
+        part_of = np.where(frame[rule.column] == "test", 2, 0)
+    elif rule.kind == "time":
+        times = read_times(frame[str(rule.column)])
+        has_time = ~np.isnan(times)
+        part_of = np.full(n_rows, SET_ASIDE)
+        part_of[has_time] = cut_by_time(times[has_time], shares, str(rule.column))
+    elif rule.kind == "column":
         column = frame[str(rule.column)]
-        times = read_times(column)
-        pool = np.flatnonzero(~np.isnan(times))
-        if len(pool) < n_rows:
-            notes.append(_set_aside(n_rows - len(pool), f"no time in {rule.column!r}"))
-        order = cut_by_time(times[pool], shares, str(rule.column))
-        return [pool[order == number] for number in range(3)], notes
-    if rule.kind == "column":
-        column = frame[str(rule.column)]
-        named = (
-            column.astype("str").map(rule.words).where(is_present(column), "none").fillna("none")
-        )
-        parts = [np.flatnonzero(named == name) for name in ("train", "validation", "test")]
-        n_left = n_rows - sum(map(len, parts))
-        if n_left:
-            notes.append(_set_aside(n_left, f"no part in {rule.column!r}"))
-        pool = parts[0]
-        if not len(pool):
+        named = column.astype("str").map(rule.words).where(is_present(column))
+        numbers = {"train": 0, "validation": 1, "test": 2}
+        part_of = np.array(named.map(numbers).fillna(SET_ASIDE), dtype=int)
+        if not (part_of == 0).any():
             raise TableError(
                 f"No row with a target is a training row by column {rule.column!r}: choose another column."
             )
-        missing = [0] + [part for part in (1, 2) if not len(parts[part])]
-    if len(missing) > 1:
-        wanted = [shares[part] for part in missing]
-        wanted = [share / sum(wanted) for share in wanted] if len(wanted) < len(shares) else wanted
-        is_class = table.task == "classification"
-        y = table.labels[pool]
-        strata = np.unique(y, return_inverse=True)[1] if is_class else np.zeros(len(y), int)
+    if n := int((part_of == SET_ASIDE).sum()):
+        what = "time" if rule.kind == "time" else "part"
+        notes.append(
+            f"{n:,} {'row has' if n == 1 else 'rows have'} no {what} in {rule.column!r} and "
+            f"{'is' if n == 1 else 'are'} set aside."
+        )
+    missing = [
+        number
+        for number, part in enumerate(PARTS)
+        if number and part not in files and not (part_of == number).any()
+    ]
+    if missing and rule.kind not in ("given", "time"):
+        wanted = [shares[0], *(shares[number] for number in missing)]
+        if len(wanted) < len(shares):
+            wanted = [share / sum(wanted) for share in wanted]
+        pool = np.flatnonzero(part_of == 0)
+        strata = strata_of(table.labels[pool], table)
         if rule.groups is None:
-            dealt = _deal(strata, wanted, rng)
+            dealt, how = _deal(strata, wanted, rng), "at random"
         else:
             groups = read_groups(frame[rule.groups].iloc[pool])
             dealt = _deal_groups(strata, groups, wanted, rng, rule.groups)
-        for part, rows in zip(missing, dealt, strict=True):
-            parts[part] = pool[rows]
-        if len(missing) < 3 or rule.kind != "random":
-            names = " and ".join(PARTS[part] for part in missing[1:])
-            how = "at random" if rule.groups is None else f"by {rule.groups!r}"
+            how = f"by {rule.groups!r}"
+        for number, rows in zip(missing, dealt[1:], strict=True):
+            part_of[pool[rows]] = number
+        if len(missing) == 1 or rule.kind != "random":
+            names = " and ".join(PARTS[number] for number in missing)
             notes.append(
                 f"No {names} rows were given: they are taken from the training rows, {how}."
             )
-    else:
-        parts[0] = pool
-    return parts, notes
+    return {part: np.flatnonzero(part_of == number) for number, part in enumerate(PARTS)}, notes
 
 
-def _set_aside(n: int, why: str) -> str:
-    return f"{n:,} {'row has' if n == 1 else 'rows have'} {why} and {'is' if n == 1 else 'are'} set aside."
-
-
-def check_known_classes(
-    table: Table, rule: Rule, y_train: np.ndarray, held: Mapping[str, np.ndarray]
-) -> None:
-    """Refuse validation or test rows of a class that no training row has."""
+def strata_of(y: np.ndarray, table: Table) -> np.ndarray:
+    """Return the number of the class of each row; amounts are of one."""
     if table.task == "regression":
-        return
-    for name, y in held.items():
-        unknown = np.setdiff1d(y, y_train)
-        if len(unknown):
-            by = {"time": f" by {rule.column!r}", "column": f" by {rule.column!r}"}.get(
-                rule.kind, ""
-            )
-            by = f" by {rule.groups!r}" if rule.groups and not by else by
-            n = int((y == unknown[0]).sum())
-            raise TableError(
-                f"Class {str(unknown[0])!r} of {table.target!r} has {count_of(n, f'{name} row')} "
-                f"and no training row{by}, so no model can learn it: split in another way, or "
-                "empty these labels to set the rows aside."
-            )
+        return np.zeros(len(y), int)
+    return np.unique(y, return_inverse=True)[1]
 
 
 def cut_by_time(times: np.ndarray, shares: Sequence[float], column: str) -> np.ndarray:
@@ -219,26 +196,17 @@ def _deal_groups_once(
             parts.append(rest[taken])
             rest = rest[left]
         return [rest, *parts[::-1]]
-    n_folds = min(N_GROUP_FOLDS, n_groups)
-    folds = group_folds(strata, groups, n_folds, seed)
-    part_of = np.empty(len(folds), int)
+    folds = group_folds(strata, groups, min(N_GROUP_FOLDS, n_groups), seed)
     wanted = np.asarray(shares) * len(strata)
+    dealt: list[list[np.ndarray]] = [[] for _ in shares]
     # The largest first, each to the part that lacks most; an empty part is served before the others.
-    sizes = np.array([len(fold) for fold in folds])
-    n_folds_of = np.zeros(len(shares), int)
-    for left, number in enumerate(np.argsort(-sizes, kind="stable")):
-        is_empty = n_folds_of == 0
-        must = len(folds) - left <= is_empty.sum()
+    for number, fold in enumerate(sorted(folds, key=len, reverse=True)):
+        is_empty = np.array([not part for part in dealt])
+        must = len(folds) - number <= is_empty.sum()
         part = int(np.where(is_empty | (not must), wanted, -np.inf).argmax())
-        part_of[number] = part
-        wanted[part] -= sizes[number]
-        n_folds_of[part] += 1
-    return [
-        np.sort(
-            np.concatenate([fold for fold, of in zip(folds, part_of, strict=True) if of == part])
-        )
-        for part in range(len(shares))
-    ]
+        dealt[part].append(fold)
+        wanted[part] -= len(fold)
+    return [np.sort(np.concatenate(part)) for part in dealt]
 
 
 def group_folds(
@@ -261,22 +229,16 @@ def folds_by_rule(
     of a class that a fold does not train on do not validate in it.
     """
     frame = table.frame.iloc[ids]
-    everything = np.arange(len(ids))
     if rule.kind == "time":
         times = read_times(frame[str(rule.column)])
         n_steps = min(n_folds + 1, len(np.unique(times)))
         step = cut_by_time(times, [1 / n_steps] * n_steps, str(rule.column))
-        deals = TimeSeriesSplit(n_steps - 1).split(np.arange(n_steps))
-        pairs = [
-            (everything[np.isin(step, before)], everything[np.isin(step, then)])
-            for before, then in deals
-        ]
+        pairs = [(np.flatnonzero(step < k), np.flatnonzero(step == k)) for k in range(1, n_steps)]
     elif rule.groups is not None:
         groups = read_groups(frame[rule.groups])
-        is_class = table.task == "classification"
-        strata = np.unique(y, return_inverse=True)[1] if is_class else np.zeros(len(y), int)
-        held_out = group_folds(strata, groups, min(n_folds, len(np.unique(groups))), seed)
-        pairs = [(np.setdiff1d(everything, held), held) for held in held_out]
+        n_folds = min(n_folds, len(np.unique(groups)))
+        held_out = group_folds(strata_of(y, table), groups, n_folds, seed)
+        pairs = [(np.setdiff1d(np.arange(len(ids)), held), held) for held in held_out]
     else:
         return None
     if table.task == "classification":

@@ -21,6 +21,7 @@ from ecoval_core.columns.vectors import nested_problem
 from ecoval_core.files.limits import TableError, check_filled, column_names
 from ecoval_core.files.read import index_to_columns, read_frame
 from ecoval_core.target_type import Task, detect_task
+from ecoval_core.text import join
 
 _FOLDER = Path(__file__).parent / "samples"
 
@@ -126,7 +127,7 @@ def make_table(
         excluded = dict.fromkeys(excluded, "left out by choice")
     for column in (target, *excluded):
         if column not in frame:
-            some = ", ".join(map(str, frame.columns[:12])) + (", …" if frame.shape[1] > 12 else "")
+            some = join(list(map(str, frame.columns[:12])), frame.shape[1])
             raise TableError(f"{name} has no column {column!r}: choose one of {some}.")
     if target in excluded:
         raise TableError(f"Column {target!r} is the target: it cannot be ignored as well.")

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_selection import VarianceThreshold
 from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
 
@@ -24,39 +24,26 @@ from ecoval_core.text import shorten
 def make_vectorizer(features: pd.DataFrame, random_state: int) -> Pipeline:
     """Make the pipeline, not yet fitted, that suits the kinds of the columns."""
     shapes = shapes_of(features)
-    plain = _plain_columns(features.drop(columns=list(shapes)))
+    rest = _plain_columns(features.drop(columns=list(shapes)))
     wide = [name for shape in shapes.values() for name in shape.names]
-    numbers = [column for column in plain.columns if plain[column].dtype == np.float64]
-    all_numbers = len(numbers) == plain.shape[1]
+    numbers = [column for column in rest.columns if rest[column].dtype == np.float64]
+    all_numbers = len(numbers) == rest.shape[1]
     numbers += wide
     encode = "passthrough" if all_numbers else _make_table_vectorizer(numbers, random_state)
     impute = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
     if wide:  # a missing vector is one thing, which hundreds of indicators would outweigh
         whole = SimpleImputer(strategy="median", keep_empty_features=True)
         impute = ColumnTransformer([("wide", whole, wide)], remainder=impute)
-    return Pipeline(
-        [
-            (
-                "plain",
-                FunctionTransformer(
-                    _plain_columns, kw_args={"shapes": shapes}, feature_names_out=_plain_names
-                ),
-            ),
-            ("encode", encode),
-            (
-                "double",
-                FunctionTransformer(
-                    pd.DataFrame.astype,
-                    kw_args={"dtype": "float64"},
-                    feature_names_out="one-to-one",
-                ),
-            ),
-            ("impute", impute),
-            ("vary", VarianceThreshold()),
-            # Of numbers far from zero, StandardScaler alone loses the variance to rounding.
-            ("center", StandardScaler(with_std=False)),
-            ("scale", StandardScaler()),
-        ]
+    plain = FunctionTransformer(
+        _plain_columns, kw_args={"shapes": shapes}, feature_names_out=_plain_names
+    )
+    double = FunctionTransformer(
+        pd.DataFrame.astype, kw_args={"dtype": "float64"}, feature_names_out="one-to-one"
+    )
+    # Of numbers far from zero, StandardScaler alone loses the variance to rounding.
+    center = StandardScaler(with_std=False)
+    return make_pipeline(
+        plain, encode, double, impute, VarianceThreshold(), center, StandardScaler()
     )
 
 

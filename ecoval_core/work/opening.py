@@ -31,7 +31,7 @@ from ecoval_core.tables import (
     suggest_exclusions,
     suggest_fixes,
 )
-from ecoval_core.tables.split_hints import suggest_splits
+from ecoval_core.tables.split_columns import suggest_splits
 from ecoval_core.tables.splitting import RANDOM, SPLIT_REASONS
 from ecoval_core.tables.table import content_digest
 from ecoval_core.target_type import Task as TableTask

@@ -294,7 +294,7 @@ def new_rows(work: Work, run: str, frame: str, name: str, *, weight: float = 0.0
         valued = value_new(fitted, _safe_indexing(X, ids), matched.labels, ids)
     if len(blank):
         doubts = rank_unlabelled(fitted, _safe_indexing(X, blank), blank)
-    counts = {"n_rows": matched.n_rows, "n_valued": len(valued), "n_unlabelled": len(doubts)}
+    counts = {"n_rows": len(matched.frame), "n_valued": len(valued), "n_unlabelled": len(doubts)}
     return NewRows(valued, doubts, counts, list(matched.notes), list(matched.warnings))
 
 

@@ -10,8 +10,7 @@ import streamlit as st
 from ecoval_core.columns.target import is_present
 from ecoval_core.runs.opened import Opened
 from ecoval_core.tables import MAX_BYTES
-from ecoval_core.tables.split_columns import MAX_WORDS, PART_NAMES, Part, guess_part
-from ecoval_core.tables.split_hints import Hint
+from ecoval_core.tables.split_columns import MAX_WORDS, PART_NAMES, Hint, Part, guess_part
 from ecoval_core.work import opening
 from ecoval_core.workspace.schema import SplitSpec
 from pages.shared import formats, server
