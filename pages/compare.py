@@ -227,8 +227,6 @@ layout.warn_if_unreliable(run)
 other = other_of(run, choose(run))
 if other is not None:
     names = ("this run", other.name)
-    if not Session.compare_by.is_kept:
-        session.compare_by = "ranks"
     try:
         found = compare_valuations(run.frame["value"], other.values)
     except ValueError as error:

@@ -125,7 +125,7 @@ def draw_refused() -> None:
 def choice(name: str, changed: str = "") -> dict[str, Any]:
     """Options of a widget whose value the table is opened with; `changed` is what it says has changed."""
     return {
-        "key": data_choices.key(name), "on_change": loading.apply_choices, "args": (changed or name,)
+        "key": data_choices[name].key, "on_change": loading.apply_choices, "args": (changed or name,)
     }  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def draw_reading(opened: Opened) -> None:
     left, right = st.columns(2, gap="medium")
     left.text_input(
         "Row with the column names",
-        key=data_choices.key("header"),
+        key=data_choices["header"].key,
         placeholder="First row",
         on_change=loading.read_again,
         help="Counted from 1. Write 1,2 to join two rows, or none if the file has no column names.",
@@ -174,7 +174,7 @@ def draw_reading(opened: Opened) -> None:
         right.selectbox(
             "Sheet",
             list(reading.sheets),
-            key=data_choices.key("sheet"),
+            key=data_choices["sheet"].key,
             on_change=loading.read_again,
         )
 
@@ -193,7 +193,7 @@ def draw_choices(opened: Opened) -> None:
     right.segmented_control(
         "Task",
         ["classification", "regression"],
-        key=data_choices.key("task"),
+        key=data_choices["task"].key,
         required=True,
         on_change=loading.apply_choices,
         args=("task",),

@@ -181,9 +181,6 @@ run = layout.need_run()
 if Session.go_to_prune.take():
     st.switch_page("prune.py")
 layout.warn_if_unreliable(run)
-# A choice that must be made begins with what is kept, the default included.
-session.decomposed_by, session.explore_below = session.decomposed_by, session.explore_below
-session.map_names = session.map_names
 is_told = draw_point_of_it(run)
 focus = filtering.focus(run)
 selection.draw_actions(run, focus)

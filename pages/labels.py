@@ -33,10 +33,6 @@ def list_suspects(run: Run) -> list[int]:
     """Draw the doubtful rows and return the ids of those that are marked, or of all if none is."""
     noun, is_class = formats.target_word(run), run.class_labels is not None
     issue = "label issue" if is_class else "unusual target"
-    if not Session.label_list.is_kept:
-        session.label_list = ISSUES
-    if not Session.label_threshold.is_kept:
-        session.label_threshold = session.label_threshold
     left, right = st.columns([2, 1], gap="large", vertical_alignment="bottom")
     left.segmented_control(
         "Rows listed",
@@ -196,8 +192,6 @@ def _draw_effect(run: Run, effect: Effect | None, key: str) -> None:
 
 def draw_cards(run: Run) -> None:
     """Draw the rows of a queue one by one."""
-    if not Session.review_queue.is_kept:
-        session.review_queue = "labels"
     st.segmented_control(
         "Queue",
         list(reviewing.QUEUES),
@@ -223,8 +217,6 @@ layout.title(
 )
 run = layout.need_run()
 layout.warn_if_unreliable(run)
-if not Session.label_view.is_kept:
-    session.label_view = "list"
 st.segmented_control(
     "View",
     list(VIEWS),

@@ -181,13 +181,13 @@ def draw_curve(run: Run) -> None:
 def draw_rules(run: Run) -> None:
     """Draw share, threshold, picks; undo, redo, clear."""
     rules, unit = session.prune_list, formats.unit_of(run)
-    threshold_key = prune_thresholds.key(unit.kind)
+    chosen_threshold = prune_thresholds[unit.kind]
     prunelist.fill_widgets(
         {
-            Session.prune_share.key: 100 * rules.share,
-            Session.prune_by_threshold.key: rules.threshold is not None,
-            threshold_key: (rules.threshold or 0.0) * unit.factor,
-            Session.prune_quota.key: round(100 * rules.quota),
+            Session.prune_share: 100 * rules.share,
+            Session.prune_by_threshold: rules.threshold is not None,
+            chosen_threshold: (rules.threshold or 0.0) * unit.factor,
+            Session.prune_quota: round(100 * rules.quota),
         }
     )
 
@@ -196,7 +196,7 @@ def draw_rules(run: Run) -> None:
 
     def change_threshold() -> None:
         is_on = session.prune_by_threshold
-        threshold = (prune_thresholds.get(unit.kind) or 0.0) / unit.factor
+        threshold = (chosen_threshold.get() or 0.0) / unit.factor
         prunelist.change_by(threshold=threshold if is_on else None)
 
     def change_quota() -> None:
@@ -220,7 +220,7 @@ def draw_rules(run: Run) -> None:
         f"Threshold ({unit.label})",
         step=10.0**-unit.decimals * 5,
         format=f"%.{unit.decimals}f",
-        key=threshold_key,
+        key=chosen_threshold.key,
         disabled=rules.threshold is None,
         on_change=change_threshold,
     )

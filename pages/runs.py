@@ -82,13 +82,13 @@ def draw_list(records: list[RunRecord]) -> RunRecord | None:
 
 def rename(record: RunRecord) -> None:
     """Keep the name that was typed in."""
-    typed = run_notes.get(f"name_{record.id}") or ""
+    typed = run_notes[f"name_{record.id}"].get() or ""
     _change(lambda: history.rename_run(server.workspace(), record.id, typed))
 
 
 def annotate(record: RunRecord) -> None:
     """Keep the note that was typed in."""
-    note = (run_notes.get(f"note_{record.id}") or "").strip()
+    note = (run_notes[f"note_{record.id}"].get() or "").strip()
     _change(lambda: history.annotate_run(server.workspace(), record.id, note))
 
 
@@ -134,19 +134,19 @@ def draw_run(record: RunRecord) -> None:
         st.error(formats.plain(record.error))
     if session.run_complaint:
         st.error(formats.plain(session.run_complaint))
-    run_notes.fill(f"name_{record.id}", record.name)
-    run_notes.fill(f"note_{record.id}", record.note)
+    run_notes[f"name_{record.id}"].fill(record.name)
+    run_notes[f"note_{record.id}"].fill(record.note)
     left, right = st.columns([1, 2], gap="medium")
     left.text_input(
         "Name",
-        key=run_notes.key(f"name_{record.id}"),
+        key=run_notes[f"name_{record.id}"].key,
         max_chars=120,
         on_change=rename,
         args=(record,),
     )
     right.text_input(
         "Note",
-        key=run_notes.key(f"note_{record.id}"),
+        key=run_notes[f"note_{record.id}"].key,
         max_chars=2_000,
         on_change=annotate,
         args=(record,),

@@ -155,14 +155,14 @@ def remember_choices(opened: Opened) -> None:
     for number, one in enumerate(suggested_fixes(opened)):
         choices[f"fix_{number}"] = one in opened.spec.table.fixes
     for name, value in choices.items():
-        data_choices.fill(name, value)
+        data_choices[name].fill(value)
     splitting.remember(opened)
 
 
 def fix_all(opened: Opened) -> None:
     """Make every fix that was suggested for the open table."""
     for number in range(len(suggested_fixes(opened))):
-        data_choices.set(f"fix_{number}", True)
+        data_choices[f"fix_{number}"].set(True)
     apply_choices("fixes")
 
 
@@ -176,7 +176,7 @@ def apply_choices(changed: str) -> None:
 
 def add_file(part: str) -> None:
     """Take the validation or test rows from an uploaded file; called when its field changes."""
-    current, upload = session.opened, uploads.take(data_choices.get(f"upload_{part}"))
+    current, upload = session.opened, uploads.take(data_choices[f"upload_{part}"].get())
     if current is None or upload is None:
         return
     Session.complaint.forget()
@@ -225,21 +225,21 @@ def read_again() -> None:
     current = session.opened
     if current is None:
         return
-    of, said = current.spec.table, str(data_choices.get("header") or "").strip()
+    of, said = current.spec.table, str(data_choices["header"].get() or "").strip()
     try:
         header = parse_header(said) if said else None
     except ValueError as error:
         session.complaint = str(error)
         return
     again = {"again": of.content}
-    _attempt(opening.open_table(again, of.name, header=header, sheet=data_choices.get("sheet")))
+    _attempt(opening.open_table(again, of.name, header=header, sheet=data_choices["sheet"].get()))
 
 
 def _with_choices(
     current: Opened, changed: str, own: Mapping[str, tuple[str, str]] | None = None
 ) -> Task | None:
     """Return the task that opens the table with the present choices; None where one is missing."""
-    chosen: dict[str, Any] = {name: data_choices.get(name) for name in _CHOICES}
+    chosen: dict[str, Any] = {name: data_choices[name].get() for name in _CHOICES}
     # Where a file takes the place of another before its widgets are drawn, they have nothing to say yet.
     if any(chosen[name] is None for name in ("target", "task", "split", "seed")):
         return None
@@ -249,7 +249,7 @@ def _with_choices(
     fixes = [
         one
         for number, one in enumerate(suggested_fixes(current))
-        if data_choices.get(f"fix_{number}")
+        if data_choices[f"fix_{number}"].get()
     ]
     chance: dict[str, Any] = {
         "proportions": tuple(round(part, 6) for part in (train, split_end - train, 1 - split_end)),
@@ -258,7 +258,7 @@ def _with_choices(
     }
     split = splitting.chosen(current, **chance)
     if own:
-        split = split or SplitSpec(**chance, groups=data_choices.get("groups"))
+        split = split or SplitSpec(**chance, groups=data_choices["groups"].get())
     if split is None:
         return None
     return opening.open_table(

@@ -12,8 +12,7 @@ from ecoval_core.evaluation.pruning import Decision, Effect, PruneList
 from ecoval_core.runs.run import Run
 from ecoval_core.work import slow
 from pages.shared import progress
-from pages.shared.session import fill_widgets as session_widgets
-from pages.shared.session import session
+from pages.shared.session import Entry, session
 
 MAX_UNDO = 200
 
@@ -63,11 +62,12 @@ def take_off(ids: Iterable[int]) -> None:
         _show(session.prune_list)
 
 
-def fill_widgets(shown: dict[str, Any]) -> None:
+def fill_widgets(shown: dict[Entry[Any], Any]) -> None:
     """Give widgets that are new, or older than an undo, the values of the rules in force."""
     # Never in a callback: a second event of a quick visitor calls back before the page is drawn again,
     # and would find the widget gone.
-    session_widgets(shown, replace=session.prune_widgets_are_old)
+    for entry, value in shown.items():
+        (entry.set if session.prune_widgets_are_old else entry.fill)(value)
     session.prune_widgets_are_old = False
 
 

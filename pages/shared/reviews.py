@@ -12,10 +12,11 @@ from pages.shared.session import Entry, Family, Session, filter_ranges, filter_v
 MAX_KEPT_UNDO = 50
 # Picking row after row of a large table would otherwise keep the list a hundred times over.
 MAX_KEPT_ROWS = 20_000
+Range = tuple[float, float]
 # By the name of the target: the amounts that pass.
-target_ranges: Family[tuple[float, float]] = Family("filter_target", widget=True)
+target_ranges: Family[Range] = Family("filter_target", widget=True)
 # By the key of a range: all amounts that there are.
-_wholes: Family[tuple[float, float]] = Family("whole")
+_wholes: Family[Range] = Family("whole")
 _FILTERS: tuple[Entry[Any], ...] = (
     Session.filter_labels, Session.filter_negative, Session.filter_planted, Session.filter_columns,
 )  # fmt: skip
@@ -43,24 +44,19 @@ def forget_filters() -> None:
 # --- Ranges ---------------------------------------------------------------------------------
 
 
-def note_whole(ranges: Family[tuple[float, float]], name: str, whole: tuple[float, float]) -> None:
+def note_whole(chosen: Entry[Range | None], whole: Range) -> None:
     """Note which range takes all, so that an untouched slider is no filter, also when there are more rows."""
-    if ranges.get(name) is not None and is_whole(ranges, name):
-        ranges.set(name, whole)
-    _wholes.set(ranges.name(name), whole)
+    if chosen.is_kept and not range_of(chosen):
+        chosen.set(whole)
+    _wholes[chosen.name].set(whole)
 
 
-def is_whole(ranges: Family[tuple[float, float]], name: str) -> bool:
-    """Whether a range takes all that there were when it was drawn last, or is none."""
-    chosen = ranges.get(name)
-    return chosen is None or tuple(chosen) == _wholes.get(ranges.name(name))
-
-
-def _range(ranges: Family[tuple[float, float]], name: str) -> tuple[float, float] | None:
-    chosen = ranges.get(name)
-    return (
-        None if chosen is None or is_whole(ranges, name) else (float(chosen[0]), float(chosen[1]))
-    )
+def range_of(chosen: Entry[Range | None]) -> Range | None:
+    """Return a range, or None if it takes all that there were when it was drawn last, or is none."""
+    limits = chosen.get()
+    if limits is None or tuple(limits) == _wholes[chosen.name].get():
+        return None
+    return float(limits[0]), float(limits[1])
 
 
 def _target() -> str:
@@ -73,14 +69,14 @@ def _target() -> str:
 def current() -> Review:
     """Return the review as it stands in the session."""
     columns = {
-        name: _range(filter_ranges, name) or tuple(filter_values.get(name) or ())
+        name: range_of(filter_ranges[name]) or tuple(filter_values[name].get() or ())
         for name in session.filter_columns
     }
     filters = Filters(
         # Whatever else a class may be is not known to JSON.
         labels=tuple(x for x in session.filter_labels if isinstance(x, (str, int, float))),
         negative=bool(session.filter_negative), planted=bool(session.filter_planted), columns=columns,
-        target=_range(target_ranges, _target()), color=session.map_color, names=bool(session.map_names),
+        target=range_of(target_ranges[_target()]), color=session.map_color, names=bool(session.map_names),
         projection=session.projection, decomposed=session.decomposed_by, below=session.explore_below,
     )  # fmt: skip
     return Review(
@@ -121,12 +117,12 @@ def show(review: Review, *, with_view: bool) -> None:
     for family in (filter_ranges, filter_values, target_ranges):
         family.forget_all()
     if filters.target is not None:
-        target_ranges.set(_target(), filters.target)
+        target_ranges[_target()].set(filters.target)
     for name, passing in filters.columns.items():
         if passing and isinstance(passing[0], float):
-            filter_ranges.set(name, passing)
+            filter_ranges[name].set(passing)
         else:
-            filter_values.set(name, list(passing))
+            filter_values[name].set(list(passing))
     session.prune_list = review.prune
     session.prune_past, session.prune_future = list(review.prune_past), list(review.prune_future)
     session.label_decisions = dict(review.labels)

@@ -60,33 +60,33 @@ def remember(opened: Opened) -> None:
     is_grouped = split.kind == "random" and split.groups is not None
     # Rows that came with their values were split elsewhere: nothing is chosen until somebody does.
     by = None if split.kind == "given" else split.kind
-    data_choices.fill("by", "groups" if is_grouped else by)
-    data_choices.fill("time", split.column if split.kind == "time" else None)
-    data_choices.fill("parts", split.column if split.kind == "column" else None)
-    data_choices.fill("groups", split.groups)
-    data_choices.fill("weights", split.weights)
+    data_choices["by"].fill("groups" if is_grouped else by)
+    data_choices["time"].fill(split.column if split.kind == "time" else None)
+    data_choices["parts"].fill(split.column if split.kind == "column" else None)
+    data_choices["groups"].fill(split.groups)
+    data_choices["weights"].fill(split.weights)
 
 
 def chosen(opened: Opened, **chance: Any) -> SplitSpec | None:
     """Return the split that the widgets say, None as long as something is missing; `chance` goes with it."""
-    by = cast("By", data_choices.get("by") or "random")
+    by = cast("By", data_choices["by"].get() or "random")
     if by not in get_args(By):
         return None
-    groups = None if by in ("random", "time") else data_choices.get("groups")
-    column = {"time": data_choices.get("time"), "column": data_choices.get("parts")}.get(by)
+    groups = None if by in ("random", "time") else data_choices["groups"].get()
+    column = {"time": data_choices["time"].get(), "column": data_choices["parts"].get()}.get(by)
     words: dict[str, Part] = {}
     if (by in ("time", "column") and column is None) or (by == "groups" and groups is None):
         return None
     if by == "column" and column is not None:
         values = _fill_words(opened, column)
-        asked = {value: data_choices.get(_word(column, value)) for value in values}
+        asked = {value: data_choices[_word(column, value)].get() for value in values}
         words = {value: part for value, part in asked.items() if part is not None}
         if len(words) < len(asked):
             return None
     held = opened.spec.split if by == "files" else None
     if held is not None and not held.files:
         return None
-    weights = data_choices.get("weights")
+    weights = data_choices["weights"].get()
     if weights in (column, groups):
         weights = None
     return SplitSpec(
@@ -111,15 +111,15 @@ def _fill_words(opened: Opened, column: str) -> list[str]:
     split, values = opened.spec.split, _values(opened, column)
     known = split.words if split.kind == "column" and split.column == column else {}
     for value in values:
-        data_choices.fill(_word(column, value), known.get(value) or guess_part(value))
+        data_choices[_word(column, value)].fill(known.get(value) or guess_part(value))
     return values
 
 
 def take(hint: Hint, apply: Change) -> None:
     """Split as a hint says; called by its button."""
-    data_choices.set("by", hint.kind)
+    data_choices["by"].set(hint.kind)
     name = {"groups": "groups", "time": "time", "column": "parts"}[hint.kind]
-    data_choices.set(name, hint.column)
+    data_choices[name].set(hint.column)
     apply("split")
 
 
@@ -145,7 +145,7 @@ def draw(opened: Opened, apply: Change, add_file: Callable[[str], None], drop_fi
 
     def column_of(name: str, label: str, text: str, *, optional: bool = False) -> str | None:
         found: str | None = st.selectbox(
-            label, columns, index=None, key=data_choices.key(name), on_change=apply, args=("split",),
+            label, columns, index=None, key=data_choices[name].key, on_change=apply, args=("split",),
             placeholder="None" if optional else "Choose a column", help=text,
         )  # fmt: skip
         return found
@@ -154,7 +154,7 @@ def draw(opened: Opened, apply: Change, add_file: Callable[[str], None], drop_fi
         "Split",
         list(WAYS),
         format_func=WAYS.__getitem__,
-        key=data_choices.key("by"),
+        key=data_choices["by"].key,
         required=True,
         on_change=apply,
         args=("split",),
@@ -208,7 +208,7 @@ def _draw_words(opened: Opened, column: str, apply: Change) -> None:
             f"{formats.plain(value)} is",
             PART_NAMES,
             index=None,
-            key=data_choices.key(_word(column, value)),
+            key=data_choices[_word(column, value)].key,
             on_change=apply,
             args=("split",),
             placeholder="Which part?",
@@ -223,7 +223,7 @@ def _draw_files(opened: Opened, add_file: Callable[[str], None], drop_file: Chan
             if file is None:
                 st.file_uploader(
                     f"File with the {part} rows",
-                    key=data_choices.key(f"upload_{part}"),
+                    key=data_choices[f"upload_{part}"].key,
                     on_change=add_file,
                     args=(part,),
                     max_upload_size=MAX_BYTES // 2**20,

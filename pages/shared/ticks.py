@@ -17,7 +17,7 @@ _shown: Family[int] = Family("ticks_of")
 
 def key_of(name: str) -> str:
     """Key under which a table was drawn last."""
-    n_before = _draws.get(name) or 0
+    n_before = _draws[name].get() or 0
     return f"{name}_{n_before}" if n_before else name
 
 
@@ -36,10 +36,10 @@ def place(
     ids = set(() if wanted is None else wanted)
     ticked = [position for position, row in enumerate(shown) if row in ids]
     now = hash(tuple(shown))
-    before = _shown.get(name)
-    _shown.set(name, now)
+    before = _shown[name].get()
+    _shown[name].set(now)
     has = positions(key_of(name)) or []
     # Of other rows the positions say nothing, whatever they are.
     if (wanted is not None and sorted(has) != ticked) or (has and before != now):
-        _draws.set(name, (_draws.get(name) or 0) + 1)
+        _draws[name].set((_draws[name].get() or 0) + 1)
     return key_of(name), ticked

@@ -79,12 +79,12 @@ def _recall_settings(opened: Opened) -> None:
     settings, of = record.settings, record.spec
     if of.table.task == opened.table.task and of.split.kind != "given":
         session.granularity = settings.n_clusters
-        model_choices.set(opened.table.task, settings.model)
-        scoring_choices.set(opened.table.task, settings.scoring)
+        model_choices[opened.table.task].set(settings.model)
+        scoring_choices[opened.table.task].set(settings.scoring)
         for name, one in SETTINGS.get(settings.model, {}).items():
             value = settings.parameters.get(name, one.default)
             if value is None or isinstance(value, int | float):
-                parameter_choices.set(f"{settings.model}.{name}", value)
+                parameter_choices[f"{settings.model}.{name}"].set(value)
         session.value_seed = settings.random_state
         session.every_row = settings.every_row
         session.balanced_classes = settings.balanced
@@ -167,7 +167,7 @@ def _choose_parameters(model: str) -> dict[str, Any]:
     chosen = {}
     for name, one in SETTINGS.get(model, {}).items():
         key = f"{model}.{name}"
-        parameter_choices.fill(key, one.default)
+        parameter_choices[key].fill(one.default)
         is_whole = isinstance(one.least, int)
         value = st.number_input(
             one.title,
@@ -177,7 +177,7 @@ def _choose_parameters(model: str) -> dict[str, Any]:
             format=None if is_whole else "%g",
             placeholder="no limit",
             help=f"`{name}` of the model; {'empty' if one.default is None else one.default} by default.",
-            **parameter_choices.lasting(key),
+            **parameter_choices[key].lasting,
         )
         if value != one.default and not (value is None and one.default is not None):
             chosen[name] = value
@@ -218,7 +218,7 @@ def choose(opened: Opened) -> Settings:
         "Model",
         list(on_offer),
         format_func=on_offer.__getitem__,
-        **model_choices.lasting(opened.table.task),
+        **model_choices[opened.table.task].lasting,
         help="The value of a row is its value for this model.",
     )
     mark("model", "model", model)
@@ -250,7 +250,7 @@ def choose(opened: Opened) -> Settings:
         "Score of one validation row",
         scorings,
         format_func=lambda name: _SHORT_SCORES.get(name, SCORINGS[name].title),
-        **scoring_choices.lasting(opened.table.task),
+        **scoring_choices[opened.table.task].lasting,
         help="Values are measured in this score, averaged over the validation rows.",
     )
     mark("scoring", "score", scoring)
@@ -265,8 +265,6 @@ def choose(opened: Opened) -> Settings:
             **Session.value_seed.lasting,
             help="The same seed gives exactly the same values.",
         )
-        if not Session.max_val_samples.is_kept:
-            session.max_val_samples = session.max_val_samples
         most = st.number_input(
             "Maximum number of validation rows",
             1,

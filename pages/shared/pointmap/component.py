@@ -55,14 +55,16 @@ class Element(Generic[N]):
         """Draw the element of a name; what is done on it is answered before the next run."""
 
         def answer() -> None:
-            state = self._states.get(name) or {}
-            for gesture in unanswered(state.get("gestures"), self._seen.get(name) or 0, self._read):
+            state = self._states[name].get() or {}
+            for gesture in unanswered(
+                state.get("gestures"), self._seen[name].get() or 0, self._read
+            ):
                 # Noted first: a gesture that fails must not fail again at every run.
-                self._seen.set(name, gesture.number)
+                self._seen[name].set(gesture.number)
                 on_gesture(gesture)
 
-        data = data | {"name": name, "seen": self._seen.get(name) or 0}
-        self._component(key=self._states.key(name), data=data, on_gestures_change=answer)
+        data = data | {"name": name, "seen": self._seen[name].get() or 0}
+        self._component(key=self._states[name].key, data=data, on_gestures_change=answer)
 
 
 def unanswered(messages: Any, seen: int, read: Callable[[Any], N | None]) -> list[N]:
