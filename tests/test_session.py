@@ -63,8 +63,8 @@ def test_what_a_widget_is_to_show_waits_until_it_is_drawn(busy, monkeypatch):
     drawn = {prune_thresholds["value"].name: 3.0}
     monkeypatch.setattr(module.st, "session_state", drawn)
     assert drawn == {"prune_threshold_value": 3.0}
-    for key in (Session.label_threshold.key, *map(prune_thresholds.key, ("share", "value"))):
-        assert key in ("label_threshold", "prune_threshold_share", "prune_threshold_value")
+    for entry in (Session.label_threshold, prune_thresholds["share"], prune_thresholds["value"]):
+        assert entry.key == entry.name
     assert drawn == {"label_threshold": 0.7, "prune_threshold_share": 0.5}
     drawn["label_threshold"] = 0.9
     assert session.label_threshold == 0.9

@@ -150,7 +150,7 @@ class Entry(Generic[T]):
 
     @property
     def lasting(self) -> dict[str, Any]:
-        """Options of the widget that is about to be drawn: its key, default and lasting value."""
+        """Options of a widget that is about to be drawn, begins with the default and outlasts the page."""
         if self._default is not None:
             self.fill(self._default)
         return {"key": self.key, "persist_state": "session"}
