@@ -25,7 +25,7 @@ MAX_INTERVAL_SECONDS = 10.0
 
 
 class Housekeeper:
-    """Closes sessions whose tab is gone, gives their memory back, and calls `when_empty` after the last one."""
+    """Closes sessions whose tab is gone and frees their memory; calls `when_empty` after the last one."""
 
     def __init__(
         self,
