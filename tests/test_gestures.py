@@ -1,9 +1,7 @@
 """What the map's browser side sends and fetches, without a browser."""
 
 import gzip
-import importlib
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -152,17 +150,6 @@ def test_plotly_comes_from_its_package_and_nothing_else_from_the_disk():
         assert ask(f"/pointmap/{wire.version()}/{name}")[0] == 404
     # A script of another version is not kept for ever under this address.
     assert ask("/pointmap/before/pointmap.js")[1]["cache-control"] == "no-store"
-
-
-def test_routes_go_on_when_streamlit_imports_the_app_anew(monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("pages.shared.pointmap")]:
-        monkeypatch.delitem(sys.modules, name)
-    again = importlib.import_module("pages.shared.pointmap.wire")
-    assert again is not wire
-    address = again.Package({"after": "the change"}).publish()
-    status, _, body = ask(f"/pointmap/{address}", "identity")
-    assert status == 200
-    assert unpack(body)[0] == {"after": "the change"}
 
 
 def test_bits_are_those_of_the_drawn_rows_and_rows_that_lie_nowhere_have_no_place():

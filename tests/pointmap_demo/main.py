@@ -13,7 +13,7 @@ from ecoval_core.charts.decomposition import decomposition_layout
 from ecoval_core.charts.points import make_points
 from ecoval_core.charts.shades import shade
 from ecoval_core.charts.style import palette_of
-from pages.shared.pointmap.element import PackedPoints, PackedShade, point_map
+from pages.shared.pointmap.element import PackedPoints, pack_shade, point_map
 from tests.pointmap_demo import rows
 
 UNIT = "‰ of the surplus"
@@ -37,7 +37,7 @@ def packed_shade(n_rows, limit, color, theme):
     drawn = packed_points(n_rows, limit, "map").points.drawn
     points, palette = frame.iloc[drawn], palette_of(theme)
     known = colorings(points, palette, UNIT)
-    return PackedShade(
+    return pack_shade(
         shade(known[color] if color in known else color_by(points[color], palette), palette)
     )
 
