@@ -72,9 +72,8 @@ def draw_point_of_it(run: Run) -> bool:
 
 def pick_row(ids: list[int], key: str) -> None:
     """Pick the row that was marked in the table."""
-    positions = ticks.positions(key)
-    if positions is not None:
-        marked = [ids[position] for position in positions if position < len(ids)]
+    marked = ticks.marked(key, ids)
+    if marked is not None:
         state.pick(marked[0] if marked else None)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, join
 from pages.shared import (
@@ -83,7 +82,7 @@ def list_suspects(run: Run) -> list[int]:
         "flipped": st.column_config.CheckboxColumn("planted", help="Changed on purpose on Data"),
     }
     key, _ = ticks.place(TABLE_KEY, ids)
-    drawn = st.dataframe(
+    st.dataframe(
         table.join(original.drop(columns=[c for c in original if c in left_out])),
         key=key,
         height=layout.table_height(len(ids)),
@@ -93,7 +92,6 @@ def list_suspects(run: Run) -> list[int]:
     )
     if len(found) > len(ids):
         st.caption(f"Showing the first {len(ids):,} of {len(found):,} rows.")
-    marked = [ids[position] for position in drawn["selection"]["rows"] if position < len(ids)]
     st.caption(
         f"{len(found):,} of {len(run.frame):,} valued rows, the lowest quality first. Tick rows on the "
         + (
@@ -111,7 +109,7 @@ def list_suspects(run: Run) -> list[int]:
             "than are. Decide on those one by one."
         )
     # An amount is decided on by looking at its row, never in bulk.
-    return marked or (ids if is_class else [])
+    return ticks.marked(key, ids) or (ids if is_class else [])
 
 
 def draw_decisions(run: Run, ids: list[int]) -> None:
@@ -179,15 +177,10 @@ def draw_effects(run: Run) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**Relabelling {count_of(len(new_labels), 'row')}**")
-        _draw_effect(run, prunelist.effect(run, [], new_labels, "relabelling"), "relabel_effect")
+        effects.draw(prunelist.effect(run, [], new_labels, "relabelling"), run, "relabel_effect")
     with right:
         st.markdown(f"**Removing the same {count_of(len(new_labels), 'row')}**")
-        _draw_effect(run, prunelist.effect(run, list(new_labels), None, "removal"), "remove_effect")
-
-
-def _draw_effect(run: Run, effect: Effect | None, key: str) -> None:
-    if effect is not None:
-        effects.draw(effect, run, key)
+        effects.draw(prunelist.effect(run, list(new_labels), slot="removal"), run, "remove_effect")
 
 
 def draw_cards(run: Run) -> None:

@@ -90,12 +90,11 @@ def draw_effect(run: Run, ids: list[int]) -> None:
         st.caption("Measured once a row is on the list.")
         return
     effect = prunelist.effect(run, ids)
-    if effect is not None:
-        effects.draw(effect, run, "effect")
-        if session.prune_list.share and removal.measured(run) is not None:
-            st.caption(
-                "If the curve above led you to this share, these test rows chose it: expect less on new data."
-            )
+    effects.draw(effect, run, "effect")
+    if effect is not None and session.prune_list.share and removal.measured(run) is not None:
+        st.caption(
+            "If the curve above led you to this share, these test rows chose it: expect less on new data."
+        )
 
 
 def put_harmful(run: Run) -> None:
@@ -264,7 +263,7 @@ def draw_list(run: Run, ids: list[int]) -> None:
             selection_mode="multi-row",
             notes=prunelist.decide(run).reasons,
         )
-        marked = rows.ids_at(ids, key)
+        marked = ticks.marked(key, ids) or []
         st.button(
             f"Restore {len(marked):,} selected rows" if marked else "Select rows to restore them",
             key="restore",

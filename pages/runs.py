@@ -74,8 +74,7 @@ def draw_list(records: list[RunRecord]) -> RunRecord | None:
         selection_mode="single-row",
     )
     st.caption("Tick a run on the left to open, rename, export or delete it.")
-    marked = [records[place] for place in ticks.positions(key) or () if place < len(records)]
-    if marked:
+    if marked := ticks.marked(key, records):
         return marked[0]
     return next((record for record in records if record.id == session.run_id), None)
 

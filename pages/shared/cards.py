@@ -55,33 +55,18 @@ def draw_decisions(run: Run, queue: list[int], row_id: int) -> None:
 
 def draw_row(run: Run, row_id: int) -> None:
     """Draw a row: its value and labels, beside its class, among its neighbours."""
-    unit, row = formats.unit_of(run), run.frame.loc[[row_id]].iloc[0]
-    noun = formats.target_word(run)
-    shape = pictures.shape_of(run)
-    near = story.neighbors_of(run, row_id)
+    near, shape = story.neighbors_of(run, row_id), pictures.shape_of(run)
     left, right = st.columns([1, 1.25], gap="large")
     with left:
         decided = reviewing.decision(row_id)
-        badge = f" :gray-badge[{decided}]" if decided else ""
-        st.subheader(f"Row {row_id}: {noun} {formats.plain(row['label'])}{badge}", anchor=False)
-        if shape is not None:
-            pictures.draw(run, [row_id], shape, pictures.labels_of(run, [row_id]))
-        planted = ""
-        if row["flipped"]:
-            planted = f" Planted error: it was **{formats.plain(row['original_label'])}**."
-        st.markdown(
-            f"**Value {unit.text(row['value'], row['standard_error'])}**, the "
-            f"{formats.rank(run, row_id)}: intrinsic {unit.number(row['intrinsic'])} + extrinsic "
-            f"{unit.number(row['extrinsic'])}.{planted}"
-        )
-        st.markdown(story.credibility(run, row_id, near))
+        story.draw_head(run, row_id, near, f" :gray-badge[{decided}]" if decided else "")
         st.markdown(story.why(run, row_id))
     with right:
         if shape is None:
             draw_comparison(run, row_id)
         else:
             st.markdown("**Its nearest neighbours**, nearest first")
-            pictures.draw(run, near, shape, pictures.labels_of(run, near))
+            pictures.draw(run, near, shape)
     if shape is None:
         st.markdown("**Its nearest neighbours**, nearest first")
         rows.draw(run, near, key="review_neighbors")

@@ -26,12 +26,9 @@ PASSED_ON = (
 
 def select_clusters(run: Run, key: str) -> None:
     """Select the rows of the clusters marked in the table."""
-    positions = ticks.positions(key)
-    if positions is None:
-        return
-    chosen = run.clusters["cluster"].iloc[positions]
-    frame = run.frame
-    state.select([int(row) for row in frame.index[frame["cluster"].isin(chosen)]])
+    chosen = ticks.marked(key, run.clusters["cluster"].tolist())
+    if chosen is not None:
+        select_rows_of(run, chosen)
 
 
 def whole_clusters(run: Run) -> list[int]:
@@ -77,10 +74,10 @@ def describe(run: Run, features: pd.DataFrame, cluster: int) -> str:
     return "; ".join(trait.text for trait in traits) or "rows are like all others in every column"
 
 
-def select_cluster(run: Run, cluster: int) -> None:
-    """Select the rows of a cluster."""
+def select_rows_of(run: Run, clusters: list[int]) -> None:
+    """Select the rows of some clusters."""
     frame = run.frame
-    state.select([int(row) for row in frame.index[frame["cluster"] == cluster]])
+    state.select([int(row) for row in frame.index[frame["cluster"].isin(clusters)]])
 
 
 def draw_words(run: Run) -> None:
@@ -106,8 +103,8 @@ def draw_words(run: Run) -> None:
             button.button(
                 "Select",
                 key=f"select_cluster_{cluster}",
-                on_click=select_cluster,
-                args=(run, cluster),
+                on_click=select_rows_of,
+                args=(run, [cluster]),
                 width="stretch",
             )
             if shape is None:
@@ -115,7 +112,7 @@ def draw_words(run: Run) -> None:
             else:
                 typical = frame.loc[ids, "quality"].sort_values(ascending=False, kind="stable")
                 shown = [int(row) for row in typical.index[:N_PICTURES]]
-                pictures.draw(run, shown, shape, pictures.labels_of(run, shown))
+                pictures.draw(run, shown, shape)
     if len(clusters) > N_CLUSTERS_LISTED:
         st.caption(f"The lowest {N_CLUSTERS_LISTED:,} of {len(clusters):,} clusters.")
 

@@ -90,23 +90,19 @@ def on_map(run: Run) -> Callable[[Sequence[int]], pd.Series] | None:
     return None if shape is None else lambda ids: _of_pixels(run, ids, shape)
 
 
-def draw(run: Run, ids: list[int], shape: Shape, captions: list[str]) -> None:
+def draw(run: Run, ids: list[int], shape: Shape) -> None:
     """Draw rows as the pictures that they are."""
     found = of_rows(run, ids, shape)
     if found is None:
         return
     with st.container(horizontal=True, gap="small"):
-        for row, picture, caption in zip(ids, found, captions, strict=True):
+        for row, picture, label in zip(ids, found, run.frame.loc[ids, "label"], strict=True):
+            caption = formats.plain(label)
             if pd.isna(picture):
                 st.caption(f"Row {row}: no picture that can be read")
                 continue
             alternative = f"Row {row}, labelled {caption}"
             st.image(picture, caption=caption, width=PICTURE_WIDTH, alt=alternative)
-
-
-def labels_of(run: Run, ids: list[int]) -> list[str]:
-    """Write the labels of rows as captions."""
-    return [formats.plain(label) for label in run.frame.loc[ids, "label"]]
 
 
 def for_a_table(opened: Opened, frame: pd.DataFrame) -> pd.DataFrame:

@@ -65,7 +65,7 @@ def decide(rows: list[int], row_id: int, verdict: str) -> None:
     else:
         prunelist.change(rules.restore([row_id]))
     on_label: dict[str, labelling.Verdict] = {"relabel": "accept", "keep": "keep"}
-    labelling.decide_one(row_id, on_label.get(verdict))
+    labelling.decide([row_id], on_label.get(verdict))
     session.review_log.append((row_id, before, _depths()))
     later = rows[rows.index(row_id) + 1 :] if row_id in rows else rows
     undecided = [row for row in later if decision(row) == ""]

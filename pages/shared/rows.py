@@ -10,7 +10,6 @@ import streamlit as st
 
 from ecoval_core.runs.run import Run
 from pages.shared import formats, pictures
-from pages.shared.session import selected_positions
 
 MAX_ROWS_SHOWN = 5_000
 _OWN_COLUMNS = (
@@ -39,7 +38,7 @@ def draw(
     selection_mode: str = "single-row",
     notes: pd.Series | None = None,
     ticked: Sequence[int] = (),
-) -> Any:
+) -> None:
     """Draw rows as a table, at most five thousand of them."""
     unit = formats.unit_of(run)
     number = st.column_config.NumberColumn
@@ -62,13 +61,6 @@ def draw(
     frame = with_original(run, shown)
     if notes is not None:
         frame.insert(0, str(notes.name), notes.reindex(frame.index))
-    drawn = st.dataframe(frame, key=key, height=height, column_config=columns, **options)
+    st.dataframe(frame, key=key, height=height, column_config=columns, **options)
     if len(ids) > len(shown):
         st.caption(f"Showing the first {len(shown):,} of {len(ids):,} rows.")
-    return drawn
-
-
-def ids_at(ids: Sequence[int], key: str) -> list[int]:
-    """Row ids selected in a table that `draw` drew."""
-    positions = selected_positions(key)
-    return [int(ids[position]) for position in positions if position < len(ids)]

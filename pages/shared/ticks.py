@@ -8,8 +8,11 @@ with the right ticks, as soon as those that it has are wrong.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
+from typing import TypeVar
 
 from pages.shared.session import Family, selected_positions
+
+T = TypeVar("T")
 
 _draws: Family[int] = Family("ticks")
 _shown: Family[int] = Family("ticks_of")
@@ -21,12 +24,18 @@ def key_of(name: str) -> str:
     return f"{name}_{n_before}" if n_before else name
 
 
-def positions(key: str) -> list[int] | None:
+def _positions(key: str) -> list[int] | None:
     """Positions that are ticked in a table; None where it is not drawn, or no longer."""
     try:
         return selected_positions(key)
     except KeyError:
         return None
+
+
+def marked(key: str, shown: Sequence[T]) -> list[T] | None:
+    """Which of the rows shown are ticked in a table; None where it is not drawn, or no longer."""
+    positions = _positions(key)
+    return None if positions is None else [shown[at] for at in positions if at < len(shown)]
 
 
 def place(
@@ -38,7 +47,7 @@ def place(
     now = hash(tuple(shown))
     before = _shown[name].get()
     _shown[name].set(now)
-    has = positions(key_of(name)) or []
+    has = _positions(key_of(name)) or []
     # Of other rows the positions say nothing, whatever they are.
     if (wanted is not None and sorted(has) != ticked) or (has and before != now):
         _draws[name].set((_draws[name].get() or 0) + 1)
