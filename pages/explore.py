@@ -19,7 +19,6 @@ from pages.shared import (
     prunelist,
     removal,
     rows,
-    selecting,
     selection,
     state,
     story,
@@ -79,7 +78,7 @@ def pick_row(ids: list[int], key: str) -> None:
 
 def draw_decomposition(run: Run) -> None:
     """Draw how values add up: by label, by cluster, or their distribution."""
-    unit, theme = formats.unit_of(run), layout.theme()
+    unit = formats.unit_of(run)
     by = st.segmented_control(
         "Values",
         list(DECOMPOSED),
@@ -89,16 +88,13 @@ def draw_decomposition(run: Run) -> None:
         label_visibility="collapsed",
     )
     if by == "distribution":
-        figure = charts.value_distribution(
-            unit.scale(run.frame), theme=theme, unit=unit.label, selected=session.selected_ids, boxes=False
-        )  # fmt: skip
-        figure.update_layout(dragmode="select", selectdirection="h")
+        figure = selection.distribution(run, boxes=False)
     else:
         figure = charts.totals_by(
-            unit.scale(run.frame), by="label" if by == "label" else "cluster", limit=N_BARS, theme=theme,
-            unit=unit.label, selected=session.selected_ids,
+            unit.scale(run.frame), by="label" if by == "label" else "cluster", limit=N_BARS,
+            theme=layout.theme(), unit=unit.label, selected=session.selected_ids,
         )  # fmt: skip
-    selecting.draw_bars(run, charts.compact(figure, CHART_HEIGHT), f"totals_{by}")
+    selection.draw_bars(run, charts.compact(figure, CHART_HEIGHT), f"totals_{by}")
     if by == "label" and (rare := run.verdict().too_rare(formats.plain)):
         st.caption(rare)
 
@@ -124,9 +120,9 @@ def draw_curves(run: Run) -> None:
         for key in touch.keys:
             if (point := point_of(key)) is not None:
                 ids += rows_removed(run.frame["value"], *point)
-        selecting.change(dict.fromkeys(ids), touch.mode)
+        selection.change(dict.fromkeys(ids), touch.mode)
 
-    selecting.draw(run, charts.compact(figure, CHART_HEIGHT + 20), "curves", select)
+    selection.draw_chart(run, charts.compact(figure, CHART_HEIGHT + 20), "curves", select)
 
 
 def draw_below(run: Run, focus: list[int]) -> None:

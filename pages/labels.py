@@ -14,7 +14,6 @@ from pages.shared import (
     layout,
     menu,
     prunelist,
-    reviewing,
     rows,
     state,
     ticks,
@@ -183,20 +182,6 @@ def draw_effects(run: Run) -> None:
         effects.draw(prunelist.effect(run, list(new_labels), slot="removal"), run, "remove_effect")
 
 
-def draw_cards(run: Run) -> None:
-    """Draw the rows of a queue one by one."""
-    st.segmented_control(
-        "Queue",
-        list(reviewing.QUEUES),
-        format_func=reviewing.QUEUES.__getitem__,
-        **Session.review_queue.lasting,
-        required=True,
-        on_change=Session.review_row.forget,
-        label_visibility="collapsed",
-    )
-    cards.draw(run)
-
-
 shown = state.run()
 layout.title(
     "Labels",
@@ -219,7 +204,7 @@ st.segmented_control(
     label_visibility="collapsed",
 )
 if session.label_view == "cards":
-    draw_cards(run)
+    cards.draw(run)
 else:
     marked = list_suspects(run)
     draw_decisions(run, marked)

@@ -21,7 +21,7 @@ from pages.shared import (
     prunelist,
     removal,
     rows,
-    selecting,
+    selection,
     ticks,
     verdicts,
 )
@@ -157,7 +157,7 @@ def draw_curve(run: Run) -> None:
             prunelist.change_by(share=share)
             session.prune_widgets_are_old = True
 
-    selecting.draw(run, figure, f"curve_{chosen}", set_share)
+    selection.draw_chart(run, figure, f"curve_{chosen}", set_share)
     st.caption(
         "Click a point of the curve **lowest value first** to prune the rows removed up to there; "
         f"the slider below does the same. {count_of(found.n_refits, 'model fit')} in "

@@ -13,7 +13,6 @@ from ecoval_core.runs import archive
 from ecoval_core.text import count_of, file_stem
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.work import opening
-from ecoval_core.work.jobs import JobState
 from ecoval_core.workspace import history
 from ecoval_core.workspace.history import RunRecord
 from pages.shared import formats, layout, menu, runlist, server, state, ticks, uploads
@@ -183,35 +182,11 @@ def draw_run(record: RunRecord) -> None:
 
 def import_file() -> None:
     """Import the file in the upload field; called when the field changes."""
-    upload = session.run_upload
-    if upload is None:
-        return
-    Session.import_complaint.forget()
-    taken = uploads.take(upload)
-    if taken is None:
-        return
     visitor = server.visitor()
-    try:
-        session.importing = server.engine().submit_upload(
-            server.workspace(), taken.data,
-            lambda digest: opening.import_run(digest, taken.name, visitor), visitor,
-        )  # fmt: skip
-    except ValueError as error:
-        session.import_complaint = str(error)
-
-
-def finish_import() -> None:
-    """Wait for the run that is being imported, if there is one."""
-    job = session.importing
-    if job is None:
-        return
-    with st.spinner("Importing the run …"):
-        job.wait()
-    Session.importing.forget()
-    if job.state == JobState.DONE:
-        session.imported_run = job.result["run"]
-    else:
-        session.import_complaint = job.error or "The import was cancelled."
+    session.importing = uploads.submit(
+        session.run_upload, Session.import_complaint,
+        lambda digest, name: opening.import_run(digest, name, visitor),
+    )  # fmt: skip
 
 
 def draw_import() -> None:
@@ -264,7 +239,9 @@ layout.title(
     "Every valuation is kept in this workspace with its table, curves, effects and your "
     "decisions. Open one to continue where you left off.",
 )
-finish_import()
+imported = uploads.finish(Session.importing, Session.import_complaint, "Importing the run")
+if imported is not None:
+    session.imported_run = imported.result["run"]
 everything = runlist.records()
 draw_deleted(runlist.records(deleted=True))
 search = ""

@@ -8,8 +8,7 @@ import streamlit as st
 from ecoval_core.evaluation.profiles import describe_group
 from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, number
-from pages.shared import formats, pictures, state, ticks
-from pages.shared.cards import original
+from pages.shared import formats, pictures, rows, state, ticks
 from pages.shared.session import session
 
 CLUSTERS_KEY = "cluster_rows"
@@ -83,7 +82,7 @@ def select_rows_of(run: Run, clusters: list[int]) -> None:
 def draw_words(run: Run) -> None:
     """Draw the clusters, each in words or pictures."""
     unit, clusters, shape = formats.unit_of(run), run.clusters, pictures.shape_of(run)
-    features, frame = original(run), run.frame
+    features, frame = rows.original(run), run.frame
     st.caption(
         f"{ORDER}, in {unit.name}. Effect: {EFFECT[0].lower()}{EFFECT[1:]} Passed on: "
         f"{PASSED_ON[0].lower()}{PASSED_ON[1:]}"

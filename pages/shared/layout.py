@@ -216,15 +216,10 @@ def draw_lost(page: str) -> None:
         Session.lost.forget()
 
 
-def title(text: str, intro: str, *, beside: bool = False) -> None:
+def title(text: str, intro: str) -> None:
     """Draw the screen's title and the sentence that explains what it is for."""
-    if not beside:
-        st.header(text, anchor=False)
-        st.markdown(intro)
-        return
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.header(text, anchor=False, width="content")
-        st.markdown(intro, width="stretch")
+    st.header(text, anchor=False)
+    st.markdown(intro)
 
 
 def need_table() -> Opened:
@@ -301,9 +296,9 @@ def download(
     st.download_button(label, make, name, mime, key=key, on_click="ignore", icon=icon, **options)
 
 
-def table_height(n_rows: int, at_most: int = 420) -> int:
+def table_height(n_rows: int) -> int:
     """Return the height in pixels of a table, header included."""
-    return min(at_most, 35 * (n_rows + 1) + 3)
+    return min(420, 35 * (n_rows + 1) + 3)
 
 
 def chart(figure: Figure, key: str, **selection: Any) -> Any:

@@ -94,18 +94,13 @@ def open_sample(key: str, name: str, noise: float = 0.0) -> None:
 
 def open_upload() -> None:
     """Open the file in the upload field; called when the field changes."""
-    upload = uploads.take(session.upload)
-    if upload is None:
-        return
-    Session.refused.forget()
-    Session.complaint.forget()
-    try:
-        session.opening = server.engine().submit_upload(
-            server.workspace(), upload.data,
-            lambda digest: opening.open_table({"file": digest}, upload.name), server.visitor(),
-        )  # fmt: skip
-    except ValueError as error:
-        session.complaint = str(error)
+
+    def make(digest: str, name: str) -> Task:
+        return opening.open_table({"file": digest}, name)
+
+    if (job := uploads.submit(session.upload, Session.complaint, make)) is not None:
+        Session.refused.forget()
+        session.opening = job
 
 
 def open_refused(
@@ -176,20 +171,15 @@ def apply_choices(changed: str) -> None:
 
 def add_file(part: str) -> None:
     """Take the validation or test rows from an uploaded file; called when its field changes."""
-    current, upload = session.opened, uploads.take(data_choices[f"upload_{part}"].get())
-    if current is None or upload is None:
+    current, upload = session.opened, data_choices[f"upload_{part}"].get()
+    if current is None:
         return
-    Session.complaint.forget()
 
-    def make(digest: str) -> Task:
-        return _with_choices(current, "split", {part: (digest, upload.name)}) or _as_is(current)
+    def make(digest: str, name: str) -> Task:
+        return _with_choices(current, "split", {part: (digest, name)}) or _as_is(current)
 
-    try:
-        session.opening = server.engine().submit_upload(
-            server.workspace(), upload.data, make, server.visitor()
-        )
-    except ValueError as error:
-        session.complaint = str(error)
+    if (job := uploads.submit(upload, Session.complaint, make)) is not None:
+        session.opening = job
 
 
 def drop_file(part: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
+from ecoval_core.columns.vectors import readable
 from ecoval_core.runs.run import Run
 from pages.shared import formats, pictures
 
@@ -15,6 +16,12 @@ MAX_ROWS_SHOWN = 5_000
 _OWN_COLUMNS = (
     "value", "standard_error", "label", "flipped", "cluster", "intrinsic", "extrinsic"
 )  # fmt: skip
+
+
+def original(run: Run) -> pd.DataFrame:
+    """Return the original columns of the rows that were valued."""
+    table = run.table
+    return readable(table.frame.loc[run.ids, table.features])
 
 
 def with_original(run: Run, ids: Sequence[int]) -> pd.DataFrame:
