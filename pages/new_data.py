@@ -8,7 +8,6 @@ import pandas as pd
 import streamlit as st
 
 from ecoval_core import charts
-from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.new_rows import advantages
 from ecoval_core.runs.exports import to_csv, unique_name
 from ecoval_core.runs.opened import load_frame
@@ -17,7 +16,7 @@ from ecoval_core.tables import MAX_BYTES
 from ecoval_core.text import count_of, file_stem
 from ecoval_core.work import opening, slow
 from ecoval_core.work.slow import BY_VALUE, RECOMMENDED, Acquisition, NewRows
-from pages.shared import effects, formats, layout, menu, progress, server, uploads
+from pages.shared import effects, formats, layout, menu, progress, removal, server, uploads
 from pages.shared.session import Session, session
 
 MAX_ROWS_SHOWN = 2_000
@@ -143,14 +142,11 @@ def draw_acquisition(run: Run, frame: str, name: str) -> None:
     if found is None:
         return
     measured, effect = found.curves, found.effect
-    curves = measured.frame
-    of_main = curves[curves["measure"] == effect.main]
-    summary = summarise_curves(of_main)
-    baseline = float(summary.loc[summary["share"] == 0, "mean"].iloc[0])
+    summary, baseline, measure = removal.of_measure(run, measured.frame, effect.main)
     figure = charts.orders_chart(
         summary,
         baseline,
-        effects.title(effect.main),
+        measure,
         names=NAMES,
         theme=layout.theme(),
         title="What if these rows are added?",
@@ -159,9 +155,9 @@ def draw_acquisition(run: Run, frame: str, name: str) -> None:
     with left:
         layout.chart(figure, key="acquisition_chart")
         words = {"better": "better than", "worse": "worse than", "alike": "no better than"}
-        for one in advantages(of_main):
+        for one in advantages(measured.frame.query("measure == @effect.main")):
             st.caption(
-                f"Added {NAMES[one.strategy]}: mean {effects.title(effect.main)} {one.score:.3f}, random "
+                f"Added {NAMES[one.strategy]}: mean {measure} {one.score:.3f}, random "
                 f"orders {one.chance:.3f} (80 % of them {one.low:.3f} to {one.high:.3f}): "
                 f"{words[one.verdict]} chance."
             )

@@ -13,7 +13,7 @@ from ecoval_core.runs.recipe import open_table, read_recipe, replay
 from ecoval_core.runs.run import value_split
 from ecoval_core.tables import load_sample
 from ecoval_core.workspace.schema import OpenSpec, Settings
-from pages.shared import documents
+from pages.shared import downloads
 
 pytestmark = pytest.mark.pages
 
@@ -42,11 +42,11 @@ def offered(run, monkeypatch):
 
 def page(run, gather):
     from ecoval_core.evaluation.pruning import PruneList
-    from pages.shared import documents
+    from pages.shared import downloads
 
     decisions = {int(run.frame.index[0]): "accept", int(run.frame.index[1]): "keep"}
     rules, texts = PruneList(share=0.2), {"name": "Best <run>", "note": "why"}
-    documents.draw(run, rules, decisions, gather=gather, unit="score", **texts)
+    downloads.draw_documents(run, rules, decisions, gather=gather, unit="score", **texts)
 
 
 def test_report_and_recipe_are_made_when_asked_for_and_fit_together(run, offered):
@@ -79,7 +79,7 @@ def test_report_and_recipe_are_made_when_asked_for_and_fit_together(run, offered
 
 
 def test_recipe_of_a_large_table_leaves_the_files_out(run, offered, monkeypatch):
-    monkeypatch.setattr(documents, "MAX_CELLS", 100)
+    monkeypatch.setattr(downloads, "MAX_CELLS", 100)
     AppTest.from_function(page, args=(run, dict), default_timeout=60).run()
     read = read_recipe(offered["download_recipe"][0]())
     assert read.expected.files == {}
