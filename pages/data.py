@@ -193,10 +193,8 @@ def draw_choices(opened: Opened) -> None:
     right.segmented_control(
         "Task",
         ["classification", "regression"],
-        key=data_choices["task"].key,
+        **choice("task"),
         required=True,
-        on_change=loading.apply_choices,
-        args=("task",),
         help="Classification predicts a label, regression a number. Detected from the target.",
     )
     unvalued.mark(changed, "target", "task")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from ecoval_core import charts
-from ecoval_core.charts.curves import point_of
 from ecoval_core.evaluation.curves import rows_removed
 from ecoval_core.evaluation.pruning import detection
 from ecoval_core.runs.run import Run
@@ -39,7 +38,6 @@ ABOVE, BANNER = 345, 56
 def prune_lowest(share: float) -> None:
     """Put the lowest share of the rows on the prune list and go and see what that does."""
     prunelist.change_by(share=share)
-    session.prune_widgets_are_old = True
     session.go_to_prune = True
 
 
@@ -116,10 +114,8 @@ def draw_curves(run: Run) -> None:
     )
 
     def select(touch: Touch) -> None:
-        ids: list[int] = []
-        for key in touch.keys:
-            if (point := point_of(key)) is not None:
-                ids += rows_removed(run.frame["value"], *point)
+        points = removal.points_of(touch)
+        ids = [row for point in points for row in rows_removed(run.frame["value"], *point)]
         selection.change(dict.fromkeys(ids), touch.mode)
 
     selection.draw_chart(run, charts.compact(figure, CHART_HEIGHT + 20), "curves", select)

@@ -152,10 +152,9 @@ def draw_curve(run: Run) -> None:
     )  # fmt: skip
 
     def set_share(touch: Touch) -> None:
-        share = removal.share_of(touch)
-        if share is not None:
-            prunelist.change_by(share=share)
-            session.prune_widgets_are_old = True
+        for strategy, share in removal.points_of(touch):
+            if strategy == "lowest":
+                prunelist.change_by(share=share)
 
     selection.draw_chart(run, figure, f"curve_{chosen}", set_share)
     st.caption(
@@ -191,15 +190,15 @@ def draw_rules(run: Run) -> None:
     )
 
     def change_share() -> None:
-        prunelist.change_by(share=(session.prune_share or 0.0) / 100)
+        prunelist.change_by(share=(session.prune_share or 0.0) / 100, is_shown=True)
 
     def change_threshold() -> None:
         is_on = session.prune_by_threshold
         threshold = (chosen_threshold.get() or 0.0) / unit.factor
-        prunelist.change_by(threshold=threshold if is_on else None)
+        prunelist.change_by(threshold=threshold if is_on else None, is_shown=True)
 
     def change_quota() -> None:
-        prunelist.change_by(quota=(session.prune_quota or 0) / 100)
+        prunelist.change_by(quota=(session.prune_quota or 0) / 100, is_shown=True)
 
     share, below, picks = st.columns(3, gap="medium")
     share.slider(

@@ -66,13 +66,6 @@ def draw_table(run: Run) -> None:
     st.caption(f"{ORDER}, in {unit.name}. Mark clusters to select their rows everywhere.")
 
 
-def describe(run: Run, features: pd.DataFrame, cluster: int) -> str:
-    """Describe a cluster in plain words."""
-    members = run.frame.index[run.frame["cluster"] == cluster]
-    traits = describe_group(features, members)
-    return "; ".join(trait.text for trait in traits) or "rows are like all others in every column"
-
-
 def select_rows_of(run: Run, clusters: list[int]) -> None:
     """Select the rows of some clusters."""
     frame = run.frame
@@ -107,7 +100,9 @@ def draw_words(run: Run) -> None:
                 width="stretch",
             )
             if shape is None:
-                st.markdown(f"Here {formats.plain(describe(run, features, cluster))}.")
+                traits = "; ".join(trait.text for trait in describe_group(features, ids))
+                told = traits or "rows are like all others in every column"
+                st.markdown(f"Here {formats.plain(told)}.")
             else:
                 typical = frame.loc[ids, "quality"].sort_values(ascending=False, kind="stable")
                 shown = [int(row) for row in typical.index[:N_PICTURES]]

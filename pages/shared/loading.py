@@ -73,7 +73,10 @@ def _take(job: Job) -> None:
         refused = Refused(
             name, found["frame"], found["columns"], found["target"], suggested, reading
         )
-        _offer_again(refused)
+        if session.refused != refused:
+            Session.refused_target.forget()
+            Session.refused_excluded.forget()
+        session.refused = refused
     else:
         opened = load_opened(server.workspace(), found["split"])
         if opened is None:
@@ -113,14 +116,6 @@ def open_refused(
             left_out=dict.fromkeys(left_out, LEFT_OUT_BY_HAND),
         )
     )  # fmt: skip
-
-
-def _offer_again(file: Refused) -> None:
-    """Keep a file for another try, where another choice of columns can make a difference."""
-    if session.refused != file:
-        Session.refused_target.forget()
-        Session.refused_excluded.forget()
-    session.refused = file
 
 
 def suggested_fixes(opened: Opened) -> list[Fix]:

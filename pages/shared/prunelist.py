@@ -32,25 +32,25 @@ def pruned_ids(run: Run) -> list[int]:
     return [int(row) for row in decide(run).reasons.index]
 
 
-def _show(rules: PruneList) -> None:
-    session.prune_list = rules
-    session.prune_widgets_are_old = True
-
-
-def change(rules: PruneList) -> None:
-    """Put new rules in force; the old ones can be had back by `undo`."""
+def change(rules: PruneList, *, is_shown: bool = False) -> None:
+    """Put new rules in force, to be had back by `undo`; `is_shown` where the widgets show them already."""
     if rules == session.prune_list:
         return
     past = session.prune_past
     past.append(session.prune_list)
     del past[:-MAX_UNDO]
     session.prune_future = []
+    _show(rules, is_shown=is_shown)
+
+
+def _show(rules: PruneList, *, is_shown: bool = False) -> None:
     session.prune_list = rules
+    session.prune_widgets_are_old |= not is_shown
 
 
-def change_by(**rule: Any) -> None:
-    """Change one rule, for example ``share=0.1``, as the widget that calls back already shows."""
-    change(replace(session.prune_list, **rule))
+def change_by(*, is_shown: bool = False, **rule: Any) -> None:
+    """Change one rule, for example ``share=0.1``."""
+    change(replace(session.prune_list, **rule), is_shown=is_shown)
 
 
 def take_off(ids: Iterable[int]) -> None:
@@ -59,7 +59,6 @@ def take_off(ids: Iterable[int]) -> None:
     found = [] if decided is None else decided[1].reasons.index.intersection(pd.Index(ids))
     if len(found):
         change(session.prune_list.restore(found))
-        _show(session.prune_list)
 
 
 def fill_widgets(shown: dict[Entry[Any], Any]) -> None:
@@ -74,7 +73,6 @@ def fill_widgets(shown: dict[Entry[Any], Any]) -> None:
 def clear() -> None:
     """Empty the list; can be undone."""
     change(PruneList())
-    _show(session.prune_list)
 
 
 def undo() -> None:

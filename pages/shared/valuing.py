@@ -12,7 +12,6 @@ from ecoval_core.models.model_settings import SETTINGS, check_parameters
 from ecoval_core.runs.fitting import automatic_clusters, rows_per_fit, rows_to_value
 from ecoval_core.runs.opened import Opened
 from ecoval_core.runs.tasks import Task
-from ecoval_core.text import number
 from ecoval_core.valuation.planning import cluster_bounds
 from ecoval_core.valuation.scoring import (
     EVEN_SHARE,
@@ -242,9 +241,8 @@ def choose(opened: Opened) -> Settings:
         "cluster is leave-one-out.",
     )
     mark("n_clusters", "number of clusters", int(n_clusters))
-    size = number(n_rows / n_clusters, trim=True)
     note = "automatic" if n_clusters == automatic else f"automatic would be {automatic:,}"
-    st.caption(f"About {size} row{'' if size == '1' else 's'} per cluster; {note}.")
+    st.caption(f"About {formats.rows_each(n_rows / n_clusters)} per cluster; {note}.")
     scorings = available_scorings(opened.table.task, hasattr(estimator, "predict_proba"))
     scoring = st.selectbox(
         "Score of one validation row",
