@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import pandas as pd
@@ -41,8 +41,8 @@ def draw(
     key: str,
     *,
     height: int | Literal["auto"] = "auto",
-    on_select: Callable[[], None] | Literal["rerun"] | None = None,
-    selection_mode: str = "single-row",
+    on_select: Any = "ignore",
+    selection_mode: Literal["single-row", "multi-row"] = "single-row",
     notes: pd.Series | None = None,
     ticked: Sequence[int] = (),
 ) -> None:
@@ -59,15 +59,18 @@ def draw(
     columns["flipped"] = st.column_config.CheckboxColumn(
         "planted", help=f"{formats.target_word(run).capitalize()} changed on purpose on Data"
     )
-    options: dict[str, Any] = {}
-    if on_select is not None:
-        options = {"on_select": on_select, "selection_mode": selection_mode}
-        if ticked:
-            options["selection_default"] = {"selection": {"rows": list(ticked)}}
     shown = list(ids[:MAX_ROWS_SHOWN])
     frame = with_original(run, shown)
     if notes is not None:
         frame.insert(0, str(notes.name), notes.reindex(frame.index))
-    st.dataframe(frame, key=key, height=height, column_config=columns, **options)
+    st.dataframe(
+        frame,
+        key=key,
+        height=height,
+        column_config=columns,
+        on_select=on_select,
+        selection_mode=selection_mode,
+        selection_default={"selection": {"rows": list(ticked)}} if ticked else None,
+    )
     if len(ids) > len(shown):
         st.caption(f"Showing the first {len(shown):,} of {len(ids):,} rows.")
