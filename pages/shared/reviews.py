@@ -20,6 +20,12 @@ _wholes: Family[Range] = Family("whole")
 _FILTERS: tuple[Entry[Any], ...] = (
     Session.filter_labels, Session.filter_negative, Session.filter_planted, Session.filter_columns,
 )  # fmt: skip
+# By their names in the review.
+_SCREEN: dict[str, Entry[Any]] = {
+    "negative": Session.filter_negative, "planted": Session.filter_planted,
+    "color": Session.map_color, "names": Session.map_names, "projection": Session.projection,
+    "decomposed": Session.decomposed_by, "below": Session.explore_below,
+}  # fmt: skip
 _OF_RUN: tuple[Entry[Any], ...] = (
     Session.selected_ids, Session.saved_selections, Session.picked_id, Session.prune_list,
     Session.prune_past, Session.prune_future, Session.label_decisions, Session.label_past,
@@ -75,10 +81,10 @@ def current() -> Review:
     filters = Filters(
         # Whatever else a class may be is not known to JSON.
         labels=tuple(x for x in session.filter_labels if isinstance(x, (str, int, float))),
-        negative=bool(session.filter_negative), planted=bool(session.filter_planted), columns=columns,
-        target=range_of(target_ranges[_target()]), color=session.map_color, names=bool(session.map_names),
-        projection=session.projection, decomposed=session.decomposed_by, below=session.explore_below,
-    )  # fmt: skip
+        columns=columns,
+        target=range_of(target_ranges[_target()]),
+        **{name: entry.get() for name, entry in _SCREEN.items()},
+    )
     return Review(
         selected=tuple(session.selected_ids), saved=dict(session.saved_selections),
         picked=session.picked_id,
@@ -109,11 +115,9 @@ def show(review: Review, *, with_view: bool) -> None:
     session.saved_selections = dict(review.saved)
     filters = review.filters
     session.filter_labels = list(filters.labels)
-    session.filter_negative, session.filter_planted = filters.negative, filters.planted
     session.filter_columns = list(filters.columns)
-    session.map_color, session.projection = filters.color, filters.projection
-    session.map_names = filters.names
-    session.decomposed_by, session.explore_below = filters.decomposed, filters.below
+    for name, entry in _SCREEN.items():
+        entry.set(getattr(filters, name))
     for family in (filter_ranges, filter_values, target_ranges):
         family.forget_all()
     if filters.target is not None:

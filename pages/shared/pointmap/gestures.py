@@ -21,21 +21,17 @@ MAX_VERTICES = 2_000
 class Gesture:
     """One gesture on the map; `outline` is a lasso or two corners, in the coordinates of the points."""
 
-    number: int
     kind: Kind
     mode: Mode
     outline: NDArray[np.float64]
     row_id: int | None
 
     @classmethod
-    def read(cls, message: Any) -> Gesture | None:
+    def read(cls, message: dict[str, Any]) -> Gesture | None:
         """Read a gesture as the browser sends it; None if it is none."""
-        if not isinstance(message, dict):
-            return None
         try:
             flat = np.asarray(message.get("outline", []), dtype=np.float64)
             gesture = cls(
-                int(message["number"]),
                 message["kind"],
                 message.get("mode", "replace"),
                 flat.reshape(-1, 2),
