@@ -77,19 +77,13 @@ def pick_row(ids: list[int], key: str) -> None:
 def draw_decomposition(run: Run) -> None:
     """Draw how values add up: by label, by cluster, or their distribution."""
     unit = formats.unit_of(run)
-    by = st.segmented_control(
-        "Values",
-        list(DECOMPOSED),
-        format_func=DECOMPOSED.__getitem__,
-        **Session.decomposed_by.lasting,
-        required=True,
-        label_visibility="collapsed",
-    )
+    layout.choose("Values", DECOMPOSED, Session.decomposed_by)
+    by = session.decomposed_by
     if by == "distribution":
         figure = selection.distribution(run, boxes=False)
     else:
         figure = charts.totals_by(
-            unit.scale(run.frame), by="label" if by == "label" else "cluster", limit=N_BARS,
+            unit.scale(run.frame), by=by, limit=N_BARS,
             theme=layout.theme(), unit=unit.label, selected=session.selected_ids,
         )  # fmt: skip
     selection.draw_bars(run, charts.compact(figure, CHART_HEIGHT), f"totals_{by}")
@@ -123,17 +117,10 @@ def draw_curves(run: Run) -> None:
 
 def draw_below(run: Run, focus: list[int]) -> None:
     """Draw the rows as a table, or the clusters; only what is chosen is made."""
-    shown = st.segmented_control(
-        "Below the map",
-        list(BELOW),
-        format_func=BELOW.__getitem__,
-        **Session.explore_below.lasting,
-        required=True,
-        label_visibility="collapsed",
-    )
-    if shown == "words":
+    layout.choose("Below the map", BELOW, Session.explore_below)
+    if session.explore_below == "words":
         clusters.draw_words(run)
-    elif shown == "clusters":
+    elif session.explore_below == "clusters":
         clusters.draw_table(run)
     else:
         listed = focus[: rows.MAX_ROWS_SHOWN]

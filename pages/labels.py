@@ -195,14 +195,7 @@ layout.title(
 )
 run = layout.need_run()
 layout.warn_if_unreliable(run)
-st.segmented_control(
-    "View",
-    list(VIEWS),
-    format_func=VIEWS.__getitem__,
-    **Session.label_view.lasting,
-    required=True,
-    label_visibility="collapsed",
-)
+layout.choose("View", VIEWS, Session.label_view)
 if session.label_view == "cards":
     cards.draw(run)
 else:

@@ -38,7 +38,6 @@ def gesture(**message):
         ({"kind": "point", "mode": "add", "row": 99}, [10], [10]),
         ({"kind": "invert"}, [11], [10, 12, 13]),
         ({"kind": "clear"}, [11], []),
-        ({"kind": "pick", "row": 13}, [11], [11]),
     ],
     ids=lambda value: json.dumps(value) if isinstance(value, dict) else None,
 )

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
 
 import numpy as np
 import streamlit as st
 
 from ecoval_core.evaluation.profiles import compare_with_class
 from ecoval_core.runs.run import Run
-from pages.shared import formats, labelling, pictures, prunelist, rows, story
+from pages.shared import formats, labelling, layout, pictures, prunelist, rows, story
 from pages.shared.session import Session, session
 
 N_UNUSUAL = 12
-Queue = Literal["labels", "values", "selected"]
-QUEUES: dict[Queue, str] = {
+QUEUES = {
     "labels": "Likely wrong labels",
     "values": "Lowest values",
     "selected": "Selected rows",
@@ -186,15 +184,7 @@ def draw_comparison(run: Run, row_id: int) -> None:
 
 def draw(run: Run) -> None:
     """Draw the choice of a queue, and its row."""
-    st.segmented_control(
-        "Queue",
-        list(QUEUES),
-        format_func=QUEUES.__getitem__,
-        **Session.review_queue.lasting,
-        required=True,
-        on_change=Session.review_row.forget,
-        label_visibility="collapsed",
-    )
+    layout.choose("Queue", QUEUES, Session.review_queue, on_change=Session.review_row.forget)
     queue = _queue(run)
     row_id = _current(queue)
     if row_id is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import streamlit as st
@@ -26,7 +26,7 @@ from pages.shared import (
     unvalued,
     windows,
 )
-from pages.shared.session import Session, session
+from pages.shared.session import Entry, Session, session
 
 N_RECENT = 6
 # What takes longer is not begun because somebody looked.
@@ -220,6 +220,19 @@ def title(text: str, intro: str) -> None:
     """Draw the screen's title and the sentence that explains what it is for."""
     st.header(text, anchor=False)
     st.markdown(intro)
+
+
+def choose(label: str, options: Mapping[str, str], entry: Entry[Any], **more: Any) -> None:
+    """Draw the choice of one of a few, whose label is not seen."""
+    st.segmented_control(
+        label,
+        list(options),
+        format_func=options.__getitem__,
+        required=True,
+        label_visibility="collapsed",
+        **entry.lasting,
+        **more,
+    )
 
 
 def need_table() -> Opened:

@@ -168,8 +168,11 @@ def _draw(
     shown, selected, picked = filtering.shown_ids(run), session.selected_ids, session.picked_id
     color = session.map_color if session.map_color in colors(run) else "value"
 
-    def keep(gesture: Gesture) -> None:
-        state.select(gesture.selects(points.points, session.selected_ids, shown))
+    def answer(gesture: Gesture) -> None:
+        if gesture.kind == "pick":
+            state.pick(gesture.row_id)
+        else:
+            state.select(gesture.selects(points.points, session.selected_ids, shown))
 
     is_row = picked is not None and picked in run.frame.index
     point_map(
@@ -178,8 +181,7 @@ def _draw(
         _shade(run, points, name, color),
         label=label,
         theme=layout.theme(),
-        on_select=keep,
-        on_pick=state.pick,
+        on_gesture=answer,
         selected_ids=selected or None,
         shown_ids=shown,
         picked_id=picked if is_row else None,

@@ -266,7 +266,6 @@ class Session:
     review = Entry[str]("")
     review_is_own = Entry[bool](False)
     review_seen = Entry[float](0.0)
-    tab = Entry[str]("")
     review_written = Entry[Review | None]()
 
 

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import threading
 from typing import Any
-from uuid import uuid4
 
 from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.workspace.schema import Filters, Review
-from pages.shared.session import session
 
 _lock = threading.Lock()
-# By the tab: its session of Streamlit, the visitor and the run.
-_tabs: dict[str, tuple[str, str, str | None]] = {}
+# Visitor and run by the tab, which is a session of Streamlit.
+_tabs: dict[str, tuple[str, str | None]] = {}
 
 
 def has_another(visitor: str, run: str | None) -> bool:
     """Note the run that this tab shows; return whether another tab of the visitor shows it too."""
     context = get_script_run_ctx(suppress_warning=True)
-    session.tab = session.tab or uuid4().hex
+    mine = "" if context is None else context.session_id
     with _lock:
-        for tab, (of, _, _) in list(_tabs.items()):
-            if runtime.exists() and not runtime.get_instance().is_active_session(of):
+        for tab in list(_tabs):
+            if runtime.exists() and not runtime.get_instance().is_active_session(tab):
                 del _tabs[tab]
-        _tabs[session.tab] = ("" if context is None else context.session_id, visitor, run)
-        others = [shown[1:] for tab, shown in _tabs.items() if tab != session.tab]
+        _tabs[mine] = visitor, run
+        others = [shown for tab, shown in _tabs.items() if tab != mine]
     return run is not None and (visitor, run) in others
 
 

@@ -42,17 +42,16 @@ def packed_shade(n_rows, limit, color, theme):
     )
 
 
-def keep(gesture):
-    """Change the selection; the filter says which rows a gesture may take."""
+def answer(gesture):
+    """Pick a row or change the selection; the filter says which rows a gesture may take."""
+    if gesture.kind == "pick":
+        st.session_state["picked"] = gesture.row_id
+        st.session_state["n_picks"] = st.session_state.get("n_picks", 0) + 1
+        return
     points = packed_points(*size(), "map").points
     selected = gesture.selects(points, st.session_state.get("selected", []), shown_ids())
     st.session_state["selected"] = selected
     st.session_state["n_gestures"] = st.session_state.get("n_gestures", 0) + 1
-
-
-def pick(row_id):
-    st.session_state["picked"] = row_id
-    st.session_state["n_picks"] = st.session_state.get("n_picks", 0) + 1
 
 
 def size():
@@ -100,8 +99,7 @@ def draw(kind):
             packed_shade(n_rows, limit, color, theme),
             label="Map of synthetic rows" if kind == "map" else "Intrinsic against extrinsic",
             theme=theme,
-            on_select=keep,
-            on_pick=pick,
+            on_gesture=answer,
             selected_ids=selected or None,
             shown_ids=shown_ids(),
             picked_id=picked,

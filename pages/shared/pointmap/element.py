@@ -77,8 +77,7 @@ def point_map(
     *,
     label: str,
     theme: ThemeName,
-    on_select: Callable[[Gesture], None],
-    on_pick: Callable[[int | None], None],
+    on_gesture: Callable[[Gesture], None],
     # The others turn grey; None colours all.
     selected_ids: Iterable[int] | None = None,
     # The others do not pass the filters: they are hardly seen and cannot be clicked.
@@ -96,7 +95,7 @@ def point_map(
     # Pixels beside the map, which gets the rest of the window's height.
     above: int = 340,
 ) -> None:
-    """Draw a map of points; `on_select` and `on_pick` are called before the next run, None for Escape."""
+    """Draw a map of points; what is done on it is answered before the next run."""
     drawn, n_rows = points.points.drawn, len(points.points.ids)
     selected = None if selected_ids is None else list(selected_ids)
     shown = None if shown_ids is None else list(shown_ids)
@@ -123,14 +122,7 @@ def point_map(
             "faint": translucent(_FADED[theme], 0.4),
         },
     }  # fmt: skip
-
-    def answer(gesture: Gesture) -> None:
-        if gesture.kind == "pick":
-            on_pick(gesture.row_id)
-        else:
-            on_select(gesture)
-
-    _element.draw(name, data, answer)
+    _element.draw(name, data, on_gesture)
 
 
 def _status(n_rows: int, shown: list[int] | None, selected: list[int] | None) -> str:

@@ -57,8 +57,6 @@ class Gesture:
     ) -> list[int]:
         """Return the row ids selected after it; it takes rows that pass the filters, drawn or not."""
         selected = points.mask(before)
-        if self.kind == "pick":
-            return [int(row) for row in points.ids[selected]]
         takeable = np.isfinite(points.coords).all(axis=1)
         if shown_ids is not None:
             takeable &= points.mask(shown_ids)

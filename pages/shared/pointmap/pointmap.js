@@ -131,18 +131,16 @@ class PointMap {
     }
   }
 
-  async #fetchTexts() {
+  #fetchTexts() {
     const address = this.data.texts;
     if (address === this.textsOf) return;
     this.textsOf = address;
     this.texts = null;
-    try {
-      const texts = await fetchPackage(address);
-      if (address === this.textsOf) this.texts = texts;
-    } catch {
+    fetchPackage(address).then(
+      (texts) => address === this.textsOf && (this.texts = texts),
       // A row then tells its number only; the next update asks again.
-      if (address === this.textsOf) this.textsOf = null;
-    }
+      () => address === this.textsOf && (this.textsOf = null),
+    );
   }
 
   #arrange() {
