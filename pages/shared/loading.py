@@ -7,18 +7,20 @@ table that was open stays open.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 import streamlit as st
 
+from ecoval_core.columns.target import is_present
 from ecoval_core.files.header import say_header
 from ecoval_core.runs.opened import Opened, load_opened
 from ecoval_core.runs.tasks import Task
 from ecoval_core.tables import Fix, Reading, Table, parse_header
+from ecoval_core.tables.split_columns import MAX_WORDS, Part, guess_part
 from ecoval_core.work import opening
 from ecoval_core.work.jobs import Job, JobState
 from ecoval_core.workspace.schema import SplitSpec
-from pages.shared import server, splitting, state, uploads
+from pages.shared import server, state, uploads
 from pages.shared.session import Refused, Session, data_choices, session
 
 DEMO_SAMPLE = "digits"
@@ -26,6 +28,7 @@ DEMO_NOISE = 0.15
 DEFAULT_NOISE = 0.15
 LEFT_OUT_BY_HAND = "left out by you"
 
+By = Literal["random", "groups", "time", "column", "files"]
 _CHOICES = ("target", "task", "excluded", "split", "noisy", "noise", "seed")
 
 
@@ -131,6 +134,8 @@ def remember_choices(opened: Opened) -> None:
     table, split = opened.table, opened.spec.split
     train, validation, _ = split.proportions
     reading = opened.spec.table.reading
+    # Rows that came with their values were split elsewhere: nothing is chosen until somebody does.
+    by = None if split.kind == "given" else split.kind
     choices = {
         "target": table.target,
         "task": table.task,
@@ -141,12 +146,16 @@ def remember_choices(opened: Opened) -> None:
         "seed": split.random_state,
         "header": say_header(reading.header) if reading.header is not None else "",
         "sheet": reading.sheet or next(iter(reading.sheets), None),
+        "by": "groups" if split.kind == "random" and split.groups is not None else by,
+        "time": split.column if split.kind == "time" else None,
+        "parts": split.column if split.kind == "column" else None,
+        "groups": split.groups,
+        "weights": split.weights,
     }
     for number, one in enumerate(suggested_fixes(opened)):
         choices[f"fix_{number}"] = one in opened.spec.table.fixes
     for name, value in choices.items():
         data_choices[name].fill(value)
-    splitting.remember(opened)
 
 
 def fix_all(opened: Opened) -> None:
@@ -154,6 +163,11 @@ def fix_all(opened: Opened) -> None:
     for number in range(len(suggested_fixes(opened))):
         data_choices[f"fix_{number}"].set(True)
     apply_choices("fixes")
+
+
+def choice(name: str, changed: str = "") -> dict[str, Any]:
+    """Options of a widget whose value the table is opened with; `changed` is what it says has changed."""
+    return {"key": data_choices[name].key, "on_change": apply_choices, "args": (changed or name,)}
 
 
 def apply_choices(changed: str) -> None:
@@ -241,7 +255,7 @@ def _with_choices(
         "noise": chosen["noise"] / 100 if chosen["noisy"] else 0.0,
         "random_state": int(chosen["seed"]),
     }
-    split = splitting.chosen(current, **chance)
+    split = _chosen_split(current, **chance)
     if own:
         split = split or SplitSpec(**chance, groups=data_choices["groups"].get())
     if split is None:
@@ -257,3 +271,56 @@ def _with_choices(
 
 def _reasons(table: Table, excluded: list[str]) -> dict[str, str]:
     return {column: table.excluded.get(column, LEFT_OUT_BY_HAND) for column in excluded}
+
+
+# --- The split -------------------------------------------------------------------------------
+
+
+def _chosen_split(opened: Opened, **chance: Any) -> SplitSpec | None:
+    """Return the split that the widgets say, None as long as something is missing; `chance` goes with it."""
+    by = cast("By", data_choices["by"].get() or "random")
+    if by not in get_args(By):
+        return None
+    groups = None if by in ("random", "time") else data_choices["groups"].get()
+    column = {"time": data_choices["time"].get(), "column": data_choices["parts"].get()}.get(by)
+    words: dict[str, Part] = {}
+    if (by in ("time", "column") and column is None) or (by == "groups" and groups is None):
+        return None
+    if by == "column" and column is not None:
+        values = fill_words(opened, column)
+        asked = {value: data_choices[word(column, value)].get() for value in values}
+        words = {value: part for value, part in asked.items() if part is not None}
+        if len(words) < len(asked):
+            return None
+    held = opened.spec.split if by == "files" else None
+    if held is not None and not held.files:
+        return None
+    weights = data_choices["weights"].get()
+    if weights in (column, groups):
+        weights = None
+    return SplitSpec(
+        kind="random" if by == "groups" else by, column=column, words=words,
+        groups=None if groups == column else groups, weights=weights,
+        validation=held.validation if held else None, test=held.test if held else None, **chance,
+    )  # fmt: skip
+
+
+def word(column: str, value: str) -> str:
+    """Name of the choice of which part a value of a column names."""
+    return f"word_{column}_{value}"
+
+
+def _values(opened: Opened, column: str) -> list[str]:
+    """Return the values that may name parts; none of a column that has too many, which is refused."""
+    cells = opened.table.frame[column]
+    values = [str(value) for value in cells[is_present(cells)].unique()]
+    return values if len(values) <= MAX_WORDS else []
+
+
+def fill_words(opened: Opened, column: str) -> list[str]:
+    """Fill the choices of which part each value of a column names; return the values."""
+    split, values = opened.spec.split, _values(opened, column)
+    known = split.words if split.kind == "column" and split.column == column else {}
+    for value in values:
+        data_choices[word(column, value)].fill(known.get(value) or guess_part(value))
+    return values
