@@ -80,19 +80,18 @@ def draw_list(records: list[RunRecord]) -> RunRecord | None:
 
 def rename(record: RunRecord) -> None:
     """Keep the name that was typed in."""
-    typed = run_notes[f"name_{record.id}"].get() or ""
-    _change(lambda: history.rename_run(server.workspace(), record.id, typed))
+    _change(history.rename_run, record.id, run_notes[f"name_{record.id}"].get() or "")
 
 
 def annotate(record: RunRecord) -> None:
     """Keep the note that was typed in."""
     note = (run_notes[f"note_{record.id}"].get() or "").strip()
-    _change(lambda: history.annotate_run(server.workspace(), record.id, note))
+    _change(history.annotate_run, record.id, note)
 
 
 def delete(record: RunRecord) -> None:
     """Delete a run, which can be undone."""
-    if _change(lambda: history.delete_run(server.workspace(), record.id)):
+    if _change(history.delete_run, record.id):
         session.deleted_run = record.id
         if record.id == session.run_id:
             session.deleted_open = record.id
@@ -101,17 +100,17 @@ def delete(record: RunRecord) -> None:
 
 def restore(run: str) -> None:
     """Take a deletion back."""
-    if _change(lambda: history.restore_run(server.workspace(), run)):
+    if _change(history.restore_run, run):
         Session.deleted_run.forget()
         # The visitor goes on with the run that was open before the deletion.
         if run == Session.deleted_open.take() and session.run_id is None:
             state.open_run(run)
 
 
-def _change(change: Callable[[], bool]) -> bool:
+def _change(change: Callable[..., bool], *what: str) -> bool:
     Session.run_complaint.forget()
     try:
-        return change()
+        return change(server.workspace(), *what)
     except ValueError as error:
         session.run_complaint = str(error)
         return False

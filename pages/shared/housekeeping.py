@@ -70,20 +70,20 @@ def give_back() -> None:
 async def keep_house(when_empty: Callable[[], object]) -> AsyncIterator[None]:
     """Look after the memory of ended sessions for as long as the server runs."""
     housekeeper = Housekeeper(st.get_option("server.disconnectedSessionTTL"), when_empty)
-    task = asyncio.create_task(_go_on(housekeeper), name="housekeeping")
+
+    async def go_on() -> None:
+        while True:
+            await asyncio.sleep(housekeeper.interval)
+            try:
+                housekeeper.go_round()
+            except Exception:
+                # The server does not end with its housekeeper.
+                logging.getLogger(__name__).exception("Housekeeping failed")
+
+    task = asyncio.create_task(go_on(), name="housekeeping")
     try:
         yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-async def _go_on(housekeeper: Housekeeper) -> None:
-    while True:
-        await asyncio.sleep(housekeeper.interval)
-        try:
-            housekeeper.go_round()
-        except Exception:
-            # The server does not end with its housekeeper.
-            logging.getLogger(__name__).exception("Housekeeping failed")

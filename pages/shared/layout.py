@@ -283,7 +283,7 @@ def offer(
     """Return the result of a task; without it draw the button that starts the task, or how far it is."""
     if state.result(task) is None and not progress.is_running(task):
         options = {"type": "primary", **button}
-        st.button(label, key=key, on_click=progress.start_quietly, args=(task,), **options)
+        st.button(label, key=key, on_click=lambda: progress.start(task), **options)
     return progress.result_of(task, what, cancelled=cancelled)
 
 

@@ -94,11 +94,6 @@ def start(task: Task) -> Job:
     return job
 
 
-def start_quietly(task: Task) -> None:
-    """Have a task done; for buttons."""
-    start(task)
-
-
 def fetch(slot: str, task: Task, what: str, *, can_cancel: bool = False) -> Any | None:
     """Return the result of a task, which is started without being asked for.
 

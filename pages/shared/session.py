@@ -253,7 +253,7 @@ class Session:
     new_file = Entry[tuple[str, str] | None]()
     new_complaint = Entry[str]("")
     # Review
-    review_queue = Entry[Any]("labels", widget=True)
+    review_queue = Entry[str]("labels", widget=True)
     review_row = Entry[int | None]()
     review_log = Entry[list[tuple[int, tuple[int, int], tuple[int, int]]]](make=list)
     # Everywhere
