@@ -282,8 +282,8 @@ def offer(
 ) -> Any | None:  # fmt: skip
     """Return the result of a task; without it draw the button that starts the task, or how far it is."""
     if state.result(task) is None and not progress.is_running(task):
-        options = {"type": "primary", **button}
-        st.button(label, key=key, on_click=lambda: progress.start(task), **options)
+        options = {"type": "primary", "on_click": progress.start, "args": (task,), **button}
+        st.button(label, key=key, **options)
     return progress.result_of(task, what, cancelled=cancelled)
 
 

@@ -195,9 +195,8 @@ def draw_selection(run: Run, ids: list[int]) -> None:
         f"**Mean value {unit.text(mean)}**; all rows: {unit.number(overall)}. "
         f"{n_below:,} below zero, {n_harmful:,} clearly harmful."
     )
-    counts = label_groups(of["label"]).value_counts()
-    sizes = label_groups(frame["label"]).value_counts() if run.class_labels is not None else counts
     if run.class_labels is not None:
+        counts, sizes = (label_groups(each["label"]).value_counts() for each in (of, frame))
         both = pd.DataFrame({"n": counts.head(6), "size": sizes}).dropna().query("n > 0")
         both = both.sort_values("n", ascending=False, kind="stable")
         parts = [
