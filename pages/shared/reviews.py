@@ -133,11 +133,4 @@ def show(review: Review, *, with_view: bool) -> None:
     session.label_past = [dict(step) for step in review.labels_past]
     session.prune_widgets_are_old = True
     if with_view:
-        session.view_to_show = (review.extrinsic_weight, review.unit)
-
-
-def show_view() -> None:
-    """Give the widgets above the page what a review shown a moment ago says; call before they are drawn."""
-    view = Session.view_to_show.take()
-    if view is not None:
-        session.extrinsic_weight, session.unit = view
+        session.extrinsic_weight, session.unit = review.extrinsic_weight, review.unit

@@ -262,7 +262,6 @@ class Session:
     visitor = Entry[str]("")
     restored = Entry[bool](False)
     lost = Entry[tuple[str, str] | None]()
-    view_to_show = Entry[tuple[float, UnitKind] | None]()
     review = Entry[str]("")
     review_is_own = Entry[bool](False)
     review_seen = Entry[float](0.0)
