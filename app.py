@@ -2,13 +2,12 @@
 
 import streamlit as st
 from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
 
-from pages.shared.errors import explain
-from pages.shared.front import Front
-from pages.shared.gate import Gate
-from pages.shared.headers import SecurityHeaders
+from pages.shared.front import serve_front
+from pages.shared.gate import Gate, SecurityHeaders
 from pages.shared.pointmap.wire import routes
-from pages.shared.server import VisitorCookie, lifespan
+from pages.shared.server import explain, lifespan, name_visitor
 
 app = st.App(
     "pages/main.py",
@@ -16,8 +15,8 @@ app = st.App(
     middleware=[
         Middleware(SecurityHeaders),
         Middleware(Gate),
-        Middleware(VisitorCookie),
-        Middleware(Front),
+        Middleware(BaseHTTPMiddleware, dispatch=name_visitor),
+        Middleware(BaseHTTPMiddleware, dispatch=serve_front),
     ],
     routes=routes(),
     on_script_error=explain,

@@ -12,13 +12,12 @@ from ecoval_core import charts
 from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.baselines import BASELINES
 from ecoval_core.evaluation.comparison import CLASS_SHARE, Comparison, compare_valuations
-from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.runs.exports import Unit, to_csv
 from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, file_stem, known
 from ecoval_core.work import slow
 from ecoval_core.workspace.history import RunRecord
-from pages.shared import effects, formats, layout, menu, rows, runlist, state
+from pages.shared import formats, layout, menu, removal, rows, runlist, state
 from pages.shared.session import Session, selected_points, session
 
 N_DISAGREEMENTS = 20
@@ -195,15 +194,12 @@ def draw_curves(run: Run, other: Other, names: tuple[str, str]) -> None:
     found = layout.offer(task, "Measure both", "measure_both", icon=":material/show_chart:")
     if found is None:
         return
-    curves = found.frame
-    measure = run.main_measure
-    summary = summarise_curves(curves[curves["measure"] == measure])
-    baseline = float(summary.loc[summary["share"] == 0, "mean"].iloc[0])
+    summary, baseline, measure = removal.of_measure(run, found.frame)
     for column, (strategy, question) in zip(st.columns(2), QUESTIONS.items(), strict=True):
         figure = charts.orders_chart(
             summary[summary["strategy"].isin([strategy, "random"])],
             baseline,
-            effects.title(measure),
+            measure,
             by="method",
             names=dict(zip("ab", names, strict=True)),
             theme=layout.theme(),
@@ -227,8 +223,6 @@ layout.warn_if_unreliable(run)
 other = other_of(run, choose(run))
 if other is not None:
     names = ("this run", other.name)
-    if not Session.compare_by.is_kept:
-        session.compare_by = "ranks"
     try:
         found = compare_valuations(run.frame["value"], other.values)
     except ValueError as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from ecoval_core import charts
@@ -122,13 +120,6 @@ def draw_refused() -> None:
             )
 
 
-def choice(name: str, changed: str = "") -> dict[str, Any]:
-    """Options of a widget whose value the table is opened with; `changed` is what it says has changed."""
-    return {
-        "key": data_choices.key(name), "on_change": loading.apply_choices, "args": (changed or name,)
-    }  # fmt: skip
-
-
 def draw_fixes(opened: Opened) -> None:
     """Draw what was noticed in the cells of the table, each to be fixed by a click."""
     suggested = loading.suggested_fixes(opened)
@@ -140,7 +131,7 @@ def draw_fixes(opened: Opened) -> None:
         for number, one in enumerate(suggested[:N_FIXES]):
             st.checkbox(
                 f"**{formats.plain(one.column)}**: {formats.plain(one.sentence)}",
-                **choice(f"fix_{number}", "fixes"),
+                **loading.choice(f"fix_{number}", "fixes"),
             )
         st.button(
             "Fix all of them",
@@ -163,7 +154,7 @@ def draw_reading(opened: Opened) -> None:
     left, right = st.columns(2, gap="medium")
     left.text_input(
         "Row with the column names",
-        key=data_choices.key("header"),
+        key=data_choices["header"].key,
         placeholder="First row",
         on_change=loading.read_again,
         help="Counted from 1. Write 1,2 to join two rows, or none if the file has no column names.",
@@ -174,7 +165,7 @@ def draw_reading(opened: Opened) -> None:
         right.selectbox(
             "Sheet",
             list(reading.sheets),
-            key=data_choices.key("sheet"),
+            key=data_choices["sheet"].key,
             on_change=loading.read_again,
         )
 
@@ -189,21 +180,19 @@ def draw_choices(opened: Opened) -> None:
     unvalued.mark(changed, "cells fixed")
     columns = [str(column) for column in opened.table.frame.columns]
     left, right = st.columns(2, gap="medium")
-    left.selectbox("Target: the column to predict", columns, **choice("target"))
+    left.selectbox("Target: the column to predict", columns, **loading.choice("target"))
     right.segmented_control(
         "Task",
         ["classification", "regression"],
-        key=data_choices.key("task"),
+        **loading.choice("task"),
         required=True,
-        on_change=loading.apply_choices,
-        args=("task",),
         help="Classification predicts a label, regression a number. Detected from the target.",
     )
     unvalued.mark(changed, "target", "task")
     st.multiselect(
         "Columns to ignore",
         [column for column in columns if column != opened.table.target],
-        **choice("excluded"),
+        **loading.choice("excluded"),
         placeholder="None: every column is used",
     )
     unvalued.mark(changed, "ignored columns")
@@ -217,7 +206,7 @@ def draw_choices(opened: Opened) -> None:
                 for reason, columns in by_reason.items()
             )
         )
-    splitting.draw(opened, loading.apply_choices, loading.add_file, loading.drop_file)
+    splitting.draw(opened)
     unvalued.mark(changed, "split", "weights")
     left, right = st.columns([3, 1], gap="medium")
     left.slider(
@@ -225,21 +214,21 @@ def draw_choices(opened: Opened) -> None:
         "test rows",
         5,
         95,
-        **choice("split"),
+        **loading.choice("split"),
     )
     right.number_input(
         "Seed",
         0,
         2**31 - 1,
         step=1,
-        **choice("seed"),
+        **loading.choice("seed"),
         help="The same seed gives the same split and the same planted errors.",
     )
     unvalued.mark(changed, "proportions", "seed of the split")
     left, right = st.columns([1, 2], gap="medium", vertical_alignment="center")
     left.toggle(
         "Plant label errors",
-        **choice("noisy"),
+        **loading.choice("noisy"),
         help="For demonstrations: changes some training labels and remembers which, so that you "
         "can see whether low values find them. These rows are called planted errors.",
     )
@@ -247,7 +236,7 @@ def draw_choices(opened: Opened) -> None:
         "Training labels to change (%)",
         1,
         40,
-        **choice("noise"),
+        **loading.choice("noise"),
         disabled=opened.spec.split.noise == 0,
     )
     unvalued.mark(changed, "planted errors")

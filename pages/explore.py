@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from ecoval_core import charts
-from ecoval_core.charts.curves import point_of
 from ecoval_core.evaluation.curves import rows_removed
 from ecoval_core.evaluation.pruning import detection
 from ecoval_core.runs.run import Run
@@ -19,7 +18,6 @@ from pages.shared import (
     prunelist,
     removal,
     rows,
-    selecting,
     selection,
     state,
     story,
@@ -40,7 +38,6 @@ ABOVE, BANNER = 345, 56
 def prune_lowest(share: float) -> None:
     """Put the lowest share of the rows on the prune list and go and see what that does."""
     prunelist.change_by(share=share)
-    session.prune_widgets_are_old = True
     session.go_to_prune = True
 
 
@@ -72,34 +69,24 @@ def draw_point_of_it(run: Run) -> bool:
 
 def pick_row(ids: list[int], key: str) -> None:
     """Pick the row that was marked in the table."""
-    positions = ticks.positions(key)
-    if positions is not None:
-        marked = [ids[position] for position in positions if position < len(ids)]
+    marked = ticks.marked(key, ids)
+    if marked is not None:
         state.pick(marked[0] if marked else None)
 
 
 def draw_decomposition(run: Run) -> None:
     """Draw how values add up: by label, by cluster, or their distribution."""
-    unit, theme = formats.unit_of(run), layout.theme()
-    by = st.segmented_control(
-        "Values",
-        list(DECOMPOSED),
-        format_func=DECOMPOSED.__getitem__,
-        **Session.decomposed_by.lasting,
-        required=True,
-        label_visibility="collapsed",
-    )
+    unit = formats.unit_of(run)
+    layout.choose("Values", DECOMPOSED, Session.decomposed_by)
+    by = session.decomposed_by
     if by == "distribution":
-        figure = charts.value_distribution(
-            unit.scale(run.frame), theme=theme, unit=unit.label, selected=session.selected_ids, boxes=False
-        )  # fmt: skip
-        figure.update_layout(dragmode="select", selectdirection="h")
+        figure = selection.distribution(run, boxes=False)
     else:
         figure = charts.totals_by(
-            unit.scale(run.frame), by="label" if by == "label" else "cluster", limit=N_BARS, theme=theme,
-            unit=unit.label, selected=session.selected_ids,
+            unit.scale(run.frame), by=by, limit=N_BARS,
+            theme=layout.theme(), unit=unit.label, selected=session.selected_ids,
         )  # fmt: skip
-    selecting.draw_bars(run, charts.compact(figure, CHART_HEIGHT), f"totals_{by}")
+    selection.draw_bars(run, charts.compact(figure, CHART_HEIGHT), f"totals_{by}")
     if by == "label" and (rare := run.verdict().too_rare(formats.plain)):
         st.caption(rare)
 
@@ -121,28 +108,19 @@ def draw_curves(run: Run) -> None:
     )
 
     def select(touch: Touch) -> None:
-        ids: list[int] = []
-        for key in touch.keys:
-            if (point := point_of(key)) is not None:
-                ids += rows_removed(run.frame["value"], *point)
-        selecting.change(dict.fromkeys(ids), touch.mode)
+        points = removal.points_of(touch)
+        ids = [row for point in points for row in rows_removed(run.frame["value"], *point)]
+        selection.change(dict.fromkeys(ids), touch.mode)
 
-    selecting.draw(run, charts.compact(figure, CHART_HEIGHT + 20), "curves", select)
+    selection.draw_chart(run, charts.compact(figure, CHART_HEIGHT + 20), "curves", select)
 
 
 def draw_below(run: Run, focus: list[int]) -> None:
     """Draw the rows as a table, or the clusters; only what is chosen is made."""
-    shown = st.segmented_control(
-        "Below the map",
-        list(BELOW),
-        format_func=BELOW.__getitem__,
-        **Session.explore_below.lasting,
-        required=True,
-        label_visibility="collapsed",
-    )
-    if shown == "words":
+    layout.choose("Below the map", BELOW, Session.explore_below)
+    if session.explore_below == "words":
         clusters.draw_words(run)
-    elif shown == "clusters":
+    elif session.explore_below == "clusters":
         clusters.draw_table(run)
     else:
         listed = focus[: rows.MAX_ROWS_SHOWN]
@@ -181,9 +159,6 @@ run = layout.need_run()
 if Session.go_to_prune.take():
     st.switch_page("prune.py")
 layout.warn_if_unreliable(run)
-# A choice that must be made begins with what is kept, the default included.
-session.decomposed_by, session.explore_below = session.decomposed_by, session.explore_below
-session.map_names = session.map_names
 is_told = draw_point_of_it(run)
 focus = filtering.focus(run)
 selection.draw_actions(run, focus)

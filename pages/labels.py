@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ecoval_core.evaluation.pruning import Effect
 from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, join
 from pages.shared import (
@@ -15,7 +14,6 @@ from pages.shared import (
     layout,
     menu,
     prunelist,
-    reviewing,
     rows,
     state,
     ticks,
@@ -33,10 +31,6 @@ def list_suspects(run: Run) -> list[int]:
     """Draw the doubtful rows and return the ids of those that are marked, or of all if none is."""
     noun, is_class = formats.target_word(run), run.class_labels is not None
     issue = "label issue" if is_class else "unusual target"
-    if not Session.label_list.is_kept:
-        session.label_list = ISSUES
-    if not Session.label_threshold.is_kept:
-        session.label_threshold = session.label_threshold
     left, right = st.columns([2, 1], gap="large", vertical_alignment="bottom")
     left.segmented_control(
         "Rows listed",
@@ -87,7 +81,7 @@ def list_suspects(run: Run) -> list[int]:
         "flipped": st.column_config.CheckboxColumn("planted", help="Changed on purpose on Data"),
     }
     key, _ = ticks.place(TABLE_KEY, ids)
-    drawn = st.dataframe(
+    st.dataframe(
         table.join(original.drop(columns=[c for c in original if c in left_out])),
         key=key,
         height=layout.table_height(len(ids)),
@@ -97,7 +91,6 @@ def list_suspects(run: Run) -> list[int]:
     )
     if len(found) > len(ids):
         st.caption(f"Showing the first {len(ids):,} of {len(found):,} rows.")
-    marked = [ids[position] for position in drawn["selection"]["rows"] if position < len(ids)]
     st.caption(
         f"{len(found):,} of {len(run.frame):,} valued rows, the lowest quality first. Tick rows on the "
         + (
@@ -115,7 +108,7 @@ def list_suspects(run: Run) -> list[int]:
             "than are. Decide on those one by one."
         )
     # An amount is decided on by looking at its row, never in bulk.
-    return marked or (ids if is_class else [])
+    return ticks.marked(key, ids) or (ids if is_class else [])
 
 
 def draw_decisions(run: Run, ids: list[int]) -> None:
@@ -183,31 +176,10 @@ def draw_effects(run: Run) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         st.markdown(f"**Relabelling {count_of(len(new_labels), 'row')}**")
-        _draw_effect(run, prunelist.effect(run, [], new_labels, "relabelling"), "relabel_effect")
+        effects.draw(prunelist.effect(run, [], new_labels, "relabelling"), run, "relabel_effect")
     with right:
         st.markdown(f"**Removing the same {count_of(len(new_labels), 'row')}**")
-        _draw_effect(run, prunelist.effect(run, list(new_labels), None, "removal"), "remove_effect")
-
-
-def _draw_effect(run: Run, effect: Effect | None, key: str) -> None:
-    if effect is not None:
-        effects.draw(effect, run, key)
-
-
-def draw_cards(run: Run) -> None:
-    """Draw the rows of a queue one by one."""
-    if not Session.review_queue.is_kept:
-        session.review_queue = "labels"
-    st.segmented_control(
-        "Queue",
-        list(reviewing.QUEUES),
-        format_func=reviewing.QUEUES.__getitem__,
-        **Session.review_queue.lasting,
-        required=True,
-        on_change=Session.review_row.forget,
-        label_visibility="collapsed",
-    )
-    cards.draw(run)
+        effects.draw(prunelist.effect(run, list(new_labels), slot="removal"), run, "remove_effect")
 
 
 shown = state.run()
@@ -223,18 +195,9 @@ layout.title(
 )
 run = layout.need_run()
 layout.warn_if_unreliable(run)
-if not Session.label_view.is_kept:
-    session.label_view = "list"
-st.segmented_control(
-    "View",
-    list(VIEWS),
-    format_func=VIEWS.__getitem__,
-    **Session.label_view.lasting,
-    required=True,
-    label_visibility="collapsed",
-)
+layout.choose("View", VIEWS, Session.label_view)
 if session.label_view == "cards":
-    draw_cards(run)
+    cards.draw(run)
 else:
     marked = list_suspects(run)
     draw_decisions(run, marked)

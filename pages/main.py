@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import access, layout, loading, menu, reviews, state
+from pages.shared import access, layout, loading, menu, state
 
 st.set_page_config(page_title="EcoVal", page_icon="assets/icon.png", layout="wide")
 page = st.navigation(menu.pages(), position="top" if access.is_admitted() else "hidden")
@@ -12,7 +12,6 @@ loading.finish()
 state.open_next()
 state.take_over()
 state.write_address()
-reviews.show_view()
 had_run = state.run() is not None
 access.draw_user()
 layout.status_line(is_value_page=page.title == "Value")

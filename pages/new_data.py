@@ -8,7 +8,6 @@ import pandas as pd
 import streamlit as st
 
 from ecoval_core import charts
-from ecoval_core.evaluation.curves import summarise_curves
 from ecoval_core.evaluation.new_rows import advantages
 from ecoval_core.runs.exports import to_csv, unique_name
 from ecoval_core.runs.opened import load_frame
@@ -16,9 +15,8 @@ from ecoval_core.runs.run import Run
 from ecoval_core.tables import MAX_BYTES
 from ecoval_core.text import count_of, file_stem
 from ecoval_core.work import opening, slow
-from ecoval_core.work.jobs import JobState
 from ecoval_core.work.slow import BY_VALUE, RECOMMENDED, Acquisition, NewRows
-from pages.shared import effects, formats, layout, menu, progress, server, uploads
+from pages.shared import effects, formats, layout, menu, progress, removal, server, uploads
 from pages.shared.session import Session, session
 
 MAX_ROWS_SHOWN = 2_000
@@ -33,31 +31,9 @@ NAMES = {RECOMMENDED: "by priority", BY_VALUE: "by value"}
 
 def open_file() -> None:
     """Read the file in the upload field; called when the field changes."""
-    Session.new_complaint.forget()
-    upload = uploads.take(session.new_upload)
-    if upload is None:
-        return
-    try:
-        session.new_reading = server.engine().submit_upload(
-            server.workspace(), upload.data, lambda digest: opening.read_file(digest, upload.name),
-            server.visitor(),
-        )  # fmt: skip
-    except ValueError as error:
-        session.new_complaint = str(error)
-
-
-def finish_reading() -> None:
-    """Wait for the file that is being read, if there is one."""
-    job = session.new_reading
-    if job is None:
-        return
-    with st.spinner("Reading the file …"):
-        job.wait()
-    if job.state == JobState.DONE and job.result is not None:
-        session.new_file = (str(job.result["frame"]), job.task.arguments["name"])
-    else:
-        session.new_complaint = job.error or "Reading the file was cancelled."
-    Session.new_reading.forget()
+    session.new_reading = uploads.submit(
+        session.new_upload, Session.new_complaint, opening.read_file
+    )
 
 
 def draw_notes(found: NewRows) -> None:
@@ -166,14 +142,11 @@ def draw_acquisition(run: Run, frame: str, name: str) -> None:
     if found is None:
         return
     measured, effect = found.curves, found.effect
-    curves = measured.frame
-    of_main = curves[curves["measure"] == effect.main]
-    summary = summarise_curves(of_main)
-    baseline = float(summary.loc[summary["share"] == 0, "mean"].iloc[0])
+    summary, baseline, measure = removal.of_measure(run, measured.frame, effect.main)
     figure = charts.orders_chart(
         summary,
         baseline,
-        effects.title(effect.main),
+        measure,
         names=NAMES,
         theme=layout.theme(),
         title="What if these rows are added?",
@@ -182,9 +155,9 @@ def draw_acquisition(run: Run, frame: str, name: str) -> None:
     with left:
         layout.chart(figure, key="acquisition_chart")
         words = {"better": "better than", "worse": "worse than", "alike": "no better than"}
-        for one in advantages(of_main):
+        for one in advantages(measured.frame.query("measure == @effect.main")):
             st.caption(
-                f"Added {NAMES[one.strategy]}: mean {effects.title(effect.main)} {one.score:.3f}, random "
+                f"Added {NAMES[one.strategy]}: mean {measure} {one.score:.3f}, random "
                 f"orders {one.chance:.3f} (80 % of them {one.low:.3f} to {one.high:.3f}): "
                 f"{words[one.verdict]} chance."
             )
@@ -212,7 +185,9 @@ st.file_uploader(
     help=f"The column {formats.plain(run.table.target)} may be missing or have empty cells: rows "
     "without a label are ranked by how informative a label would be.",
 )
-finish_reading()
+read = uploads.finish(Session.new_reading, Session.new_complaint, "Reading the file")
+if read is not None:
+    session.new_file = (str(read.result["frame"]), read.task.arguments["name"])
 if session.new_complaint:
     st.error(formats.plain(session.new_complaint))
 if session.new_file is not None:

@@ -21,7 +21,7 @@ from pages.shared import (
     prunelist,
     removal,
     rows,
-    selecting,
+    selection,
     ticks,
     verdicts,
 )
@@ -90,12 +90,11 @@ def draw_effect(run: Run, ids: list[int]) -> None:
         st.caption("Measured once a row is on the list.")
         return
     effect = prunelist.effect(run, ids)
-    if effect is not None:
-        effects.draw(effect, run, "effect")
-        if session.prune_list.share and removal.measured(run) is not None:
-            st.caption(
-                "If the curve above led you to this share, these test rows chose it: expect less on new data."
-            )
+    effects.draw(effect, run, "effect")
+    if effect is not None and session.prune_list.share and removal.measured(run) is not None:
+        st.caption(
+            "If the curve above led you to this share, these test rows chose it: expect less on new data."
+        )
 
 
 def put_harmful(run: Run) -> None:
@@ -153,12 +152,11 @@ def draw_curve(run: Run) -> None:
     )  # fmt: skip
 
     def set_share(touch: Touch) -> None:
-        share = removal.share_of(touch)
-        if share is not None:
-            prunelist.change_by(share=share)
-            session.prune_widgets_are_old = True
+        for strategy, share in removal.points_of(touch):
+            if strategy == "lowest":
+                prunelist.change_by(share=share)
 
-    selecting.draw(run, figure, f"curve_{chosen}", set_share)
+    selection.draw_chart(run, figure, f"curve_{chosen}", set_share)
     st.caption(
         "Click a point of the curve **lowest value first** to prune the rows removed up to there; "
         f"the slider below does the same. {count_of(found.n_refits, 'model fit')} in "
@@ -181,26 +179,26 @@ def draw_curve(run: Run) -> None:
 def draw_rules(run: Run) -> None:
     """Draw share, threshold, picks; undo, redo, clear."""
     rules, unit = session.prune_list, formats.unit_of(run)
-    threshold_key = prune_thresholds.key(unit.kind)
+    chosen_threshold = prune_thresholds[unit.kind]
     prunelist.fill_widgets(
         {
-            Session.prune_share.key: 100 * rules.share,
-            Session.prune_by_threshold.key: rules.threshold is not None,
-            threshold_key: (rules.threshold or 0.0) * unit.factor,
-            Session.prune_quota.key: round(100 * rules.quota),
+            Session.prune_share: 100 * rules.share,
+            Session.prune_by_threshold: rules.threshold is not None,
+            chosen_threshold: (rules.threshold or 0.0) * unit.factor,
+            Session.prune_quota: round(100 * rules.quota),
         }
     )
 
     def change_share() -> None:
-        prunelist.change_by(share=(session.prune_share or 0.0) / 100)
+        prunelist.change_by(share=(session.prune_share or 0.0) / 100, is_shown=True)
 
     def change_threshold() -> None:
         is_on = session.prune_by_threshold
-        threshold = (prune_thresholds.get(unit.kind) or 0.0) / unit.factor
-        prunelist.change_by(threshold=threshold if is_on else None)
+        threshold = (chosen_threshold.get() or 0.0) / unit.factor
+        prunelist.change_by(threshold=threshold if is_on else None, is_shown=True)
 
     def change_quota() -> None:
-        prunelist.change_by(quota=(session.prune_quota or 0) / 100)
+        prunelist.change_by(quota=(session.prune_quota or 0) / 100, is_shown=True)
 
     share, below, picks = st.columns(3, gap="medium")
     share.slider(
@@ -220,7 +218,7 @@ def draw_rules(run: Run) -> None:
         f"Threshold ({unit.label})",
         step=10.0**-unit.decimals * 5,
         format=f"%.{unit.decimals}f",
-        key=threshold_key,
+        key=chosen_threshold.key,
         disabled=rules.threshold is None,
         on_change=change_threshold,
     )
@@ -264,7 +262,7 @@ def draw_list(run: Run, ids: list[int]) -> None:
             selection_mode="multi-row",
             notes=prunelist.decide(run).reasons,
         )
-        marked = rows.ids_at(ids, key)
+        marked = ticks.marked(key, ids) or []
         st.button(
             f"Restore {len(marked):,} selected rows" if marked else "Select rows to restore them",
             key="restore",

@@ -13,7 +13,6 @@ from ecoval_core.runs import archive
 from ecoval_core.text import count_of, file_stem
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.work import opening
-from ecoval_core.work.jobs import JobState
 from ecoval_core.workspace import history
 from ecoval_core.workspace.history import RunRecord
 from pages.shared import formats, layout, menu, runlist, server, state, ticks, uploads
@@ -74,27 +73,25 @@ def draw_list(records: list[RunRecord]) -> RunRecord | None:
         selection_mode="single-row",
     )
     st.caption("Tick a run on the left to open, rename, export or delete it.")
-    marked = [records[place] for place in ticks.positions(key) or () if place < len(records)]
-    if marked:
+    if marked := ticks.marked(key, records):
         return marked[0]
     return next((record for record in records if record.id == session.run_id), None)
 
 
 def rename(record: RunRecord) -> None:
     """Keep the name that was typed in."""
-    typed = run_notes.get(f"name_{record.id}") or ""
-    _change(lambda: history.rename_run(server.workspace(), record.id, typed))
+    _change(history.rename_run, record.id, run_notes[f"name_{record.id}"].get() or "")
 
 
 def annotate(record: RunRecord) -> None:
     """Keep the note that was typed in."""
-    note = (run_notes.get(f"note_{record.id}") or "").strip()
-    _change(lambda: history.annotate_run(server.workspace(), record.id, note))
+    note = (run_notes[f"note_{record.id}"].get() or "").strip()
+    _change(history.annotate_run, record.id, note)
 
 
 def delete(record: RunRecord) -> None:
     """Delete a run, which can be undone."""
-    if _change(lambda: history.delete_run(server.workspace(), record.id)):
+    if _change(history.delete_run, record.id):
         session.deleted_run = record.id
         if record.id == session.run_id:
             session.deleted_open = record.id
@@ -103,17 +100,17 @@ def delete(record: RunRecord) -> None:
 
 def restore(run: str) -> None:
     """Take a deletion back."""
-    if _change(lambda: history.restore_run(server.workspace(), run)):
+    if _change(history.restore_run, run):
         Session.deleted_run.forget()
         # The visitor goes on with the run that was open before the deletion.
         if run == Session.deleted_open.take() and session.run_id is None:
             state.open_run(run)
 
 
-def _change(change: Callable[[], bool]) -> bool:
+def _change(change: Callable[..., bool], *what: str) -> bool:
     Session.run_complaint.forget()
     try:
-        return change()
+        return change(server.workspace(), *what)
     except ValueError as error:
         session.run_complaint = str(error)
         return False
@@ -134,19 +131,19 @@ def draw_run(record: RunRecord) -> None:
         st.error(formats.plain(record.error))
     if session.run_complaint:
         st.error(formats.plain(session.run_complaint))
-    run_notes.fill(f"name_{record.id}", record.name)
-    run_notes.fill(f"note_{record.id}", record.note)
+    run_notes[f"name_{record.id}"].fill(record.name)
+    run_notes[f"note_{record.id}"].fill(record.note)
     left, right = st.columns([1, 2], gap="medium")
     left.text_input(
         "Name",
-        key=run_notes.key(f"name_{record.id}"),
+        key=run_notes[f"name_{record.id}"].key,
         max_chars=120,
         on_change=rename,
         args=(record,),
     )
     right.text_input(
         "Note",
-        key=run_notes.key(f"note_{record.id}"),
+        key=run_notes[f"note_{record.id}"].key,
         max_chars=2_000,
         on_change=annotate,
         args=(record,),
@@ -184,35 +181,11 @@ def draw_run(record: RunRecord) -> None:
 
 def import_file() -> None:
     """Import the file in the upload field; called when the field changes."""
-    upload = session.run_upload
-    if upload is None:
-        return
-    Session.import_complaint.forget()
-    taken = uploads.take(upload)
-    if taken is None:
-        return
     visitor = server.visitor()
-    try:
-        session.importing = server.engine().submit_upload(
-            server.workspace(), taken.data,
-            lambda digest: opening.import_run(digest, taken.name, visitor), visitor,
-        )  # fmt: skip
-    except ValueError as error:
-        session.import_complaint = str(error)
-
-
-def finish_import() -> None:
-    """Wait for the run that is being imported, if there is one."""
-    job = session.importing
-    if job is None:
-        return
-    with st.spinner("Importing the run …"):
-        job.wait()
-    Session.importing.forget()
-    if job.state == JobState.DONE:
-        session.imported_run = job.result["run"]
-    else:
-        session.import_complaint = job.error or "The import was cancelled."
+    session.importing = uploads.submit(
+        session.run_upload, Session.import_complaint,
+        lambda digest, name: opening.import_run(digest, name, visitor),
+    )  # fmt: skip
 
 
 def draw_import() -> None:
@@ -265,7 +238,9 @@ layout.title(
     "Every valuation is kept in this workspace with its table, curves, effects and your "
     "decisions. Open one to continue where you left off.",
 )
-finish_import()
+imported = uploads.finish(Session.importing, Session.import_complaint, "Importing the run")
+if imported is not None:
+    session.imported_run = imported.result["run"]
 everything = runlist.records()
 draw_deleted(runlist.records(deleted=True))
 search = ""

@@ -17,7 +17,7 @@ from ecoval_core.work import slow
 from ecoval_core.work.slow import N_REPEATS
 from ecoval_core.workspace.history import RunRecord
 from ecoval_core.workspace.schema import Settings
-from pages.shared import formats, layout, menu, progress, rows, selecting, state, valuing, verdicts
+from pages.shared import formats, layout, menu, progress, rows, selection, state, valuing, verdicts
 from pages.shared.session import Session, session
 
 N_EXTREMES = 10
@@ -190,7 +190,7 @@ def draw_summary(run: Run) -> None:
             "Every row is valued: the figures are means over five folds, and the clusters are "
             "those of the first fold. The test rows are not used."
         )
-    selecting.draw_distribution(run, "distribution")
+    selection.draw_bars(run, selection.distribution(run), "distribution")
     st.caption(
         "Click a bar or draw a box to select its rows on every page; hold Shift to add to the "
         f"selection. Selected: {len(session.selected_ids):,}."

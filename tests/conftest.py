@@ -120,6 +120,29 @@ def visit(valuations):
     return visit
 
 
+class Offered(dict):
+    """What download buttons give, by their keys; `names` has those of the files."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = {}
+
+
+@pytest.fixture
+def offered(monkeypatch):
+    """What the download buttons give that a page has drawn."""
+    import streamlit as st
+
+    made, draw_button = Offered(), st.download_button
+
+    def remember(label, data, name, *args, key, **options):
+        made[key], made.names[key] = data, name
+        return draw_button(label, b"", name, *args, key=key, **options)
+
+    monkeypatch.setattr(st, "download_button", remember)
+    return made
+
+
 def run_apart(coroutine):
     """Run a coroutine in a thread: in the main one Playwright's loop runs, once there is a browser."""
     with ThreadPoolExecutor(1) as pool:

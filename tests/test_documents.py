@@ -4,7 +4,6 @@ import json
 from html import unescape
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ecoval_core.evaluation.pruning import PruneList
@@ -13,7 +12,7 @@ from ecoval_core.runs.recipe import open_table, read_recipe, replay
 from ecoval_core.runs.run import value_split
 from ecoval_core.tables import load_sample
 from ecoval_core.workspace.schema import OpenSpec, Settings
-from pages.shared import documents
+from pages.shared import downloads
 
 pytestmark = pytest.mark.pages
 
@@ -26,27 +25,13 @@ def run():
     return value_split(opened, Settings(model="naive_bayes", n_clusters=6, scoring="probability"))
 
 
-@pytest.fixture
-def offered(run, monkeypatch):
-    """What the buttons give, by their keys, after a page has drawn them."""
-    made = {}
-    draw_button = st.download_button
-
-    def remember(label, data, file_name, *args, key, **kwargs):
-        made[key] = (data, file_name)
-        return draw_button(label, data, file_name, *args, key=key, **kwargs)
-
-    monkeypatch.setattr(st, "download_button", remember)
-    return made
-
-
 def page(run, gather):
     from ecoval_core.evaluation.pruning import PruneList
-    from pages.shared import documents
+    from pages.shared import downloads
 
     decisions = {int(run.frame.index[0]): "accept", int(run.frame.index[1]): "keep"}
     rules, texts = PruneList(share=0.2), {"name": "Best <run>", "note": "why"}
-    documents.draw(run, rules, decisions, gather=gather, unit="score", **texts)
+    downloads.draw_documents(run, rules, decisions, gather=gather, unit="score", **texts)
 
 
 def test_report_and_recipe_are_made_when_asked_for_and_fit_together(run, offered):
@@ -60,10 +45,8 @@ def test_report_and_recipe_are_made_when_asked_for_and_fit_together(run, offered
     assert not app.exception
     assert [button.label for button in app.download_button] == ["Report (HTML)", "Recipe (JSON)"]
     assert asked == []
-    (report, report_name), (recipe, recipe_name) = (
-        offered[f"download_{k}"] for k in ("report", "recipe")
-    )
-    assert (report_name, recipe_name) == ("Wine_report.html", "Wine_recipe.json")
+    report, recipe = offered["download_report"], offered["download_recipe"]
+    assert list(offered.names.values()) == ["Wine_report.html", "Wine_recipe.json"]
     content = report().decode()
     assert asked == [1]
     assert "placed by UMAP" in content
@@ -79,8 +62,8 @@ def test_report_and_recipe_are_made_when_asked_for_and_fit_together(run, offered
 
 
 def test_recipe_of_a_large_table_leaves_the_files_out(run, offered, monkeypatch):
-    monkeypatch.setattr(documents, "MAX_CELLS", 100)
+    monkeypatch.setattr(downloads, "MAX_CELLS", 100)
     AppTest.from_function(page, args=(run, dict), default_timeout=60).run()
-    read = read_recipe(offered["download_recipe"][0]())
+    read = read_recipe(offered["download_recipe"]())
     assert read.expected.files == {}
     assert replay(read, *open_table(read)).has_same_values

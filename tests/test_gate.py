@@ -4,8 +4,7 @@ import pytest
 from conftest import run_apart
 
 from pages.shared import access, gate, uploads
-from pages.shared.gate import Gate
-from pages.shared.headers import SecurityHeaders
+from pages.shared.gate import Gate, SecurityHeaders
 from pages.shared.identity import User
 
 ADA = User("a" * 32, "Ada")

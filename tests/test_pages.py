@@ -73,19 +73,6 @@ def visit_table(valuations):
 
 
 @pytest.fixture
-def offered(monkeypatch):
-    """What the download buttons on a page give, by their keys."""
-    made, draw_button = {}, st.download_button
-
-    def remember(label, data, *args, key, **options):
-        made[key] = data
-        return draw_button(label, b"", *args, key=key, **options)
-
-    monkeypatch.setattr(st, "download_button", remember)
-    return made
-
-
-@pytest.fixture
 def patient(monkeypatch):
     """Curves begin by themselves however slow this machine is."""
     monkeypatch.setattr(layout, "FEW_SECONDS", float("inf"))

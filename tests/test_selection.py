@@ -24,6 +24,7 @@ from ecoval_core.charts import curves as curve_charts
 from ecoval_core.charts.selection import bar_key, rows_behind, value_bins
 from ecoval_core.evaluation.curves import rows_removed, standing_of
 from pages.shared.pointmap.chart import Touch
+from pages.shared.pointmap.component import unanswered
 
 
 def make_frame(n=200, *, regression=False, seed=0):
@@ -162,7 +163,7 @@ def test_set_stands_on_the_curve_that_removes_more_of_it():
     ids=["empty", "keys are a text", "unknown mode", "infinite", "too many keys"],
 )
 def test_message_that_is_no_touch_is_passed_over(message):
-    assert Touch.read(message) is None
+    assert unanswered([message], 0, Touch.read) == []
 
 
 # --- In a browser -----------------------------------------------------------------------------

@@ -54,17 +54,17 @@ def test_what_is_kept_can_be_read_taken_and_forgotten(busy):
 def test_what_a_widget_is_to_show_waits_until_it_is_drawn(busy, monkeypatch):
     session.label_threshold = 0.7
     assert session.label_threshold == 0.7
-    prune_thresholds.set("share", 0.5)
-    prune_thresholds.set("value", 0.1)
-    prune_thresholds.forget("value")
-    prune_thresholds.fill("share", 0.7)
-    assert prune_thresholds.get("share") == 0.5
-    assert prune_thresholds.get("value") is None
-    drawn = {prune_thresholds.name("value"): 3.0}
+    prune_thresholds["share"].set(0.5)
+    prune_thresholds["value"].set(0.1)
+    prune_thresholds["value"].forget()
+    prune_thresholds["share"].fill(0.7)
+    assert prune_thresholds["share"].get() == 0.5
+    assert prune_thresholds["value"].get() is None
+    drawn = {prune_thresholds["value"].name: 3.0}
     monkeypatch.setattr(module.st, "session_state", drawn)
     assert drawn == {"prune_threshold_value": 3.0}
-    for key in (Session.label_threshold.key, *map(prune_thresholds.key, ("share", "value"))):
-        assert key in ("label_threshold", "prune_threshold_share", "prune_threshold_value")
+    for entry in (Session.label_threshold, prune_thresholds["share"], prune_thresholds["value"]):
+        assert entry.key == entry.name
     assert drawn == {"label_threshold": 0.7, "prune_threshold_share": 0.5}
     drawn["label_threshold"] = 0.9
     assert session.label_threshold == 0.9

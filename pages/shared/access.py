@@ -12,19 +12,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from ecoval_core.text import shorten
 from pages.shared import formats, identity
-from pages.shared.identity import LOCAL, SHARED, User, workspace_root
+from pages.shared.identity import LOCAL, SHARED, User
 
-__all__ = [
-    "LOCAL", "SHARED", "User", "admitted_user", "draw_user", "forget_session", "is_admitted", "require",
-    "sessions", "user", "workspace_root",
-]  # fmt: skip
 OPEN = "ECOVAL_OPEN"
 ALLOWED = "ECOVAL_ALLOWED"
 SESSION_HOURS = 24.0
@@ -145,13 +141,7 @@ def is_admitted() -> bool:
 
 
 def user() -> User:
-    """Return who is using the app; cheap enough to be asked again and again.
-
-    Raises
-    ------
-    PermissionError
-        If nobody has been let in: what :func:`require` stops before.
-    """
+    """Return who is using the app; a PermissionError where :func:`require` would have stopped."""
     context = get_script_run_ctx()
     with _lock:
         found, asked = _sessions.get("" if context is None else context.session_id, (None, 0.0))
@@ -162,18 +152,11 @@ def user() -> User:
     return found
 
 
-def require() -> User:
-    """Return who is using the app; where nobody has been let in, draw the entrance and stop.
-
-    Returns
-    -------
-    User
-        The signed-in user, :data:`LOCAL` on one's own machine, or :data:`SHARED` where everybody may come in.
-    """
+def require() -> None:
+    """Draw the entrance and stop where nobody has been let in."""
     verdict = _ask()
     if verdict.user is None:
         _draw_entrance(verdict)
-    return verdict.user
 
 
 def is_https() -> bool:
@@ -182,13 +165,7 @@ def is_https() -> bool:
 
 
 def admitted_user(session_id: str) -> User | None:
-    """Return who was let into a session, or None.
-
-    Parameters
-    ----------
-    session_id : str
-        Streamlit's name of the session.
-    """
+    """Return who was let into a session, or None."""
     with _lock:
         return _sessions.get(session_id, (None, 0.0))[0]
 
@@ -200,18 +177,12 @@ def sessions() -> list[str]:
 
 
 def forget_session(session_id: str) -> None:
-    """Forget who was let into a session.
-
-    Parameters
-    ----------
-    session_id : str
-        Streamlit's name of the session.
-    """
+    """Forget who was let into a session."""
     with _lock:
         _sessions.pop(session_id, None)
 
 
-def _draw_entrance(verdict: _Verdict) -> NoReturn:
+def _draw_entrance(verdict: _Verdict) -> None:
     _, middle, _ = st.columns([1, 2, 1])
     with middle.container(key="entrance", gap="medium"):
         st.header("EcoVal", anchor=False)

@@ -8,8 +8,7 @@ import streamlit as st
 from ecoval_core.evaluation.profiles import describe_group
 from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, number
-from pages.shared import formats, pictures, state, ticks
-from pages.shared.cards import original
+from pages.shared import formats, pictures, rows, state, ticks
 from pages.shared.session import session
 
 CLUSTERS_KEY = "cluster_rows"
@@ -26,12 +25,9 @@ PASSED_ON = (
 
 def select_clusters(run: Run, key: str) -> None:
     """Select the rows of the clusters marked in the table."""
-    positions = ticks.positions(key)
-    if positions is None:
-        return
-    chosen = run.clusters["cluster"].iloc[positions]
-    frame = run.frame
-    state.select([int(row) for row in frame.index[frame["cluster"].isin(chosen)]])
+    chosen = ticks.marked(key, run.clusters["cluster"].tolist())
+    if chosen is not None:
+        select_rows_of(run, chosen)
 
 
 def whole_clusters(run: Run) -> list[int]:
@@ -70,23 +66,16 @@ def draw_table(run: Run) -> None:
     st.caption(f"{ORDER}, in {unit.name}. Mark clusters to select their rows everywhere.")
 
 
-def describe(run: Run, features: pd.DataFrame, cluster: int) -> str:
-    """Describe a cluster in plain words."""
-    members = run.frame.index[run.frame["cluster"] == cluster]
-    traits = describe_group(features, members)
-    return "; ".join(trait.text for trait in traits) or "rows are like all others in every column"
-
-
-def select_cluster(run: Run, cluster: int) -> None:
-    """Select the rows of a cluster."""
+def select_rows_of(run: Run, clusters: list[int]) -> None:
+    """Select the rows of some clusters."""
     frame = run.frame
-    state.select([int(row) for row in frame.index[frame["cluster"] == cluster]])
+    state.select([int(row) for row in frame.index[frame["cluster"].isin(clusters)]])
 
 
 def draw_words(run: Run) -> None:
     """Draw the clusters, each in words or pictures."""
     unit, clusters, shape = formats.unit_of(run), run.clusters, pictures.shape_of(run)
-    features, frame = original(run), run.frame
+    features, frame = rows.original(run), run.frame
     st.caption(
         f"{ORDER}, in {unit.name}. Effect: {EFFECT[0].lower()}{EFFECT[1:]} Passed on: "
         f"{PASSED_ON[0].lower()}{PASSED_ON[1:]}"
@@ -106,16 +95,18 @@ def draw_words(run: Run) -> None:
             button.button(
                 "Select",
                 key=f"select_cluster_{cluster}",
-                on_click=select_cluster,
-                args=(run, cluster),
+                on_click=select_rows_of,
+                args=(run, [cluster]),
                 width="stretch",
             )
             if shape is None:
-                st.markdown(f"Here {formats.plain(describe(run, features, cluster))}.")
+                traits = "; ".join(trait.text for trait in describe_group(features, ids))
+                told = traits or "rows are like all others in every column"
+                st.markdown(f"Here {formats.plain(told)}.")
             else:
                 typical = frame.loc[ids, "quality"].sort_values(ascending=False, kind="stable")
                 shown = [int(row) for row in typical.index[:N_PICTURES]]
-                pictures.draw(run, shown, shape, pictures.labels_of(run, shown))
+                pictures.draw(run, shown, shape)
     if len(clusters) > N_CLUSTERS_LISTED:
         st.caption(f"The lowest {N_CLUSTERS_LISTED:,} of {len(clusters):,} clusters.")
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 import streamlit as st
 
+from ecoval_core.evaluation.pruning import PruneList
+from ecoval_core.reporting import make_report
 from ecoval_core.runs.exports import Format, Which, check_parquet, export_table
+from ecoval_core.runs.recipe import Recipe, make_recipe, recipe_bytes
 from ecoval_core.runs.run import Run
 from ecoval_core.runs.tasks import Task
 from ecoval_core.text import count_of, file_stem
 from ecoval_core.work import slow
-from pages.shared import documents, formats, labelling, layout, prunelist, server, state
+from ecoval_core.workspace.schema import UnitKind, Verdict
+from pages.shared import formats, labelling, layout, prunelist, server, state
 from pages.shared.session import session
 
 # What is downloaded by its label: which rows, how the file's name ends, and what is in it.
@@ -37,6 +42,8 @@ _KINDS: dict[str, tuple[Which, str, str]] = {
         "see the column unit), cluster and label quality",
     ),
 }
+# Up to so many cells a recipe holds digests of the downloads, which are all made for it, in about a second.
+MAX_CELLS = 1_000_000
 _FORMATS: tuple[Format, ...] = ("csv", "parquet")
 _MIME: dict[Format, str] = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 
@@ -72,7 +79,7 @@ def draw(run: Run, pruned_ids: list[int]) -> None:
     if refusal:
         st.warning(formats.plain(refusal))
     record = state.run_record()
-    documents.draw(
+    draw_documents(
         run,
         session.prune_list,
         session.label_decisions,
@@ -81,6 +88,44 @@ def draw(run: Run, pruned_ids: list[int]) -> None:
         name="" if record is None else record.name,
         note="" if record is None else record.note,
     )
+
+
+def draw_documents(
+    run: Run, rules: PruneList, decisions: Mapping[int, Verdict], *, gather: Callable[[], Any],
+    unit: UnitKind, name: str, note: str,
+) -> None:  # fmt: skip
+    """Draw a button for the report and one for the recipe; neither is made before its button is pressed."""
+    # Where a button is pressed, the visitor's browser is no longer asked.
+    zone, table = formats.time_zone(), run.table
+
+    def make() -> Recipe:
+        return make_recipe(
+            run, rules, decisions, with_files=table.n_rows * table.frame.shape[1] <= MAX_CELLS,
+            unit=unit, name=name, note=note, created=datetime.now(zone).isoformat(" ", "minutes"),
+        )  # fmt: skip
+
+    stem = file_stem(table.name)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        layout.download(
+            "Report (HTML)",
+            lambda: make_report(run, make(), **gather()),
+            f"{stem}_report.html",
+            "download_report",
+            mime="text/html",
+            icon=":material/description:",
+            help="Figures, settings, decisions and measured effects in one file that opens "
+            "offline, to share or to keep.",
+        )
+        layout.download(
+            "Recipe (JSON)",
+            lambda: recipe_bytes(make()),
+            f"{stem}_recipe.json",
+            "download_recipe",
+            mime="application/json",
+            icon=":material/receipt_long:",
+            help="All settings and decisions. The command “ecoval replay RECIPE TABLE --out "
+            "FOLDER” uses it to make exactly the same files again.",
+        )
 
 
 def _gatherer(run: Run, pruned_ids: list[int], new_labels: dict[int, Any]) -> Callable[[], Any]:

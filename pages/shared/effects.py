@@ -17,8 +17,10 @@ def title(measure: str) -> str:
     return title_of(measure, formats.plain)
 
 
-def draw(effect: Effect, run: Run, key: str) -> None:
-    """Draw the verdict and every measure before and after."""
+def draw(effect: Effect | None, run: Run, key: str) -> None:
+    """Draw the verdict and every measure before and after, if the effect is measured."""
+    if effect is None:
+        return
     show = {"worse": st.warning, "better": st.success, "unsure": st.info}[effect.verdict]
     word, sentence = describe_effect(effect, formats.plain)
     show(f"**{word}**{' ' if effect.verdict == 'unsure' else ': '}{sentence}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -9,15 +11,8 @@ import streamlit as st
 from ecoval_core.evaluation.profiles import is_number
 from ecoval_core.runs.run import Run
 from pages.shared import formats, reviews
-from pages.shared.reviews import target_ranges
-from pages.shared.session import (
-    Family,
-    Session,
-    fill_widgets,
-    filter_ranges,
-    filter_values,
-    session,
-)
+from pages.shared.reviews import Range, target_ranges
+from pages.shared.session import Entry, Session, filter_ranges, filter_values, session
 
 MAX_CATEGORIES = 200
 # Columns of a run that can be filtered by beside those of the table.
@@ -44,7 +39,7 @@ def matching(run: Run) -> pd.Series:
     mask = pd.Series(True, index=frame.index)
     # Those chosen may be of a run of the same table with another target.
     if run.split.task == "regression":
-        mask &= _within(frame["label"], target_ranges, run.table.target)
+        mask &= _within(frame["label"], target_ranges[run.table.target])
     else:
         of_these = frame["label"].isin(session.filter_labels)
         if of_these.any():
@@ -53,24 +48,21 @@ def matching(run: Run) -> pd.Series:
         mask &= frame["value"] < 0
     if session.filter_planted and frame["flipped"].any():
         mask &= frame["flipped"]
-    known = columns(run)
-    for name in session.filter_columns:
-        if name in known:
-            mask &= _by_column(run, name)
+    for name in set(session.filter_columns).intersection(columns(run)):
+        mask &= _by_column(run, name)
     return mask
 
 
 def _by_column(run: Run, name: str) -> pd.Series | bool:
     column = column_of(run, name)
     if is_number(column):
-        return _within(column, filter_ranges, name)
-    values = filter_values.get(name)
+        return _within(column, filter_ranges[name])
+    values = filter_values[name].get()
     return column.astype(str).isin(values) if values else True
 
 
-def _within(column: pd.Series, ranges: Family[tuple[float, float]], name: str) -> pd.Series | bool:
-    chosen = ranges.get(name)
-    if chosen is None or reviews.is_whole(ranges, name):
+def _within(column: pd.Series, entry: Entry[Range | None]) -> pd.Series | bool:
+    if (chosen := reviews.range_of(entry)) is None:
         return True
     low, high = chosen
     amounts = column.astype("float64")
@@ -96,14 +88,10 @@ def focus(run: Run) -> list[int]:
 
 def draw_column_filters(run: Run) -> None:
     """Draw the choice of columns, and the range or the categories of each."""
-    names = columns(run)
-    if not set(session.filter_columns) <= set(names):
-        # The open table was another one before.
-        session.filter_columns = [name for name in session.filter_columns if name in names]
-    st.multiselect(
+    _choose(
         "Filter by columns",
-        names,
-        **Session.filter_columns.lasting,
+        columns(run),
+        Session.filter_columns,
         placeholder="Choose columns",
         help="A row passes if it passes in every column.",
     )
@@ -116,33 +104,30 @@ def _draw_column_filter(run: Run, name: str) -> None:
     if column.empty:
         st.caption(f"Column {formats.plain(name)} is empty.")
     elif is_number(column):
-        _draw_range(
-            f"Range of {formats.plain(name)}", column.astype("float64"), filter_ranges, name
-        )
+        title = f"Range of {formats.plain(name)}"
+        _draw_range(title, column.astype("float64"), filter_ranges[name], name)
     else:
         values = column.astype(str).value_counts().index[:MAX_CATEGORIES].tolist()
-        chosen = filter_values.get(name) or []
-        if not set(chosen) <= set(values):
-            # A column of the same name in a table that was open before.
-            filter_values.set(name, [value for value in chosen if value in values])
-        st.multiselect(
-            f"Categories of {formats.plain(name)}",
-            values,
-            **filter_values.lasting(name),
-            placeholder="All of them",
-        )
+        title = f"Categories of {formats.plain(name)}"
+        _choose(title, values, filter_values[name], placeholder="All of them")
+
+
+def _choose(title: str, values: list[Any], entry: Entry[Any], **options: Any) -> None:
+    chosen = entry.get() or []
+    if not set(chosen) <= set(values):
+        # Chosen in a table that was open before.
+        entry.set([value for value in chosen if value in values])
+    st.multiselect(title, values, **entry.lasting, **options)
 
 
 def draw_target_filter(run: Run) -> None:
     """Draw the choice of classes, or of a range of the target."""
     if run.split.task == "regression":
         target = run.table.target
-        _draw_range("Target from … to", run.frame["label"].dropna(), target_ranges, target)
-        return
-    labels = sorted(run.frame["label"].unique().tolist())
-    if not set(session.filter_labels) <= set(labels):
-        session.filter_labels = [label for label in session.filter_labels if label in labels]
-    st.multiselect("Labels", labels, **Session.filter_labels.lasting, placeholder="All labels")
+        _draw_range("Target from … to", run.frame["label"].dropna(), target_ranges[target], target)
+    else:
+        labels = sorted(run.frame["label"].unique().tolist())
+        _choose("Labels", labels, Session.filter_labels, placeholder="All labels")
 
 
 def draw_filters(run: Run) -> None:
@@ -159,8 +144,8 @@ def draw_filters(run: Run) -> None:
 
 def draw_projection() -> None:
     """Draw the choice of the map's projection."""
-    is_known = session.projection in PROJECTIONS
-    fill_widgets({Session.projection.key: PROJECTIONS[0]}, replace=not is_known)
+    if session.projection not in PROJECTIONS:
+        session.projection = PROJECTIONS[0]
     st.segmented_control(
         "Axes of the map",
         PROJECTIONS,
@@ -172,17 +157,15 @@ def draw_projection() -> None:
     )
 
 
-def _draw_range(
-    title: str, amounts: pd.Series, ranges: Family[tuple[float, float]], name: str
-) -> None:
+def _draw_range(title: str, amounts: pd.Series, entry: Entry[Range | None], name: str) -> None:
     low, high = float(amounts.min()), float(amounts.max())
     if not low < high:
         st.caption(f"All rows have the same {formats.plain(name)}.")
         return
     step = 1.0 if (amounts % 1 == 0).all() else (high - low) / 200
     low, high = np.floor(low / step) * step, np.ceil(high / step) * step
-    reviews.note_whole(ranges, name, (low, high))
-    chosen = ranges.get(name)
+    reviews.note_whole(entry, (low, high))
+    chosen = entry.get()
     if chosen is None or not (low <= chosen[0] <= chosen[1] <= high):
-        ranges.set(name, (low, high))
-    st.slider(title, low, high, step=step, **ranges.lasting(name))
+        entry.set((low, high))
+    st.slider(title, low, high, step=step, **entry.lasting)

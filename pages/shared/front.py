@@ -6,12 +6,13 @@ A style that came with the script would move everything that was drawn before it
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import streamlit as st
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import RedirectResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.middleware.base import RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from pages.shared import menu
 
@@ -25,52 +26,24 @@ _MARK = b'<div id="root">'
 _UNWANTED = {b"accept-encoding", b"if-none-match", b"if-modified-since", b"range"}
 
 
-class Front:
-    """Middleware that adds to Streamlit's one HTML page, and redirects from addresses without a page."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and change the answer where that is Streamlit's page."""
-        if scope["type"] != "http" or "text/html" not in Headers(scope=scope).get("accept", ""):
-            await self._app(scope, receive, send)
-            return
-        held: list[Message] = []
-
-        async def hold(message: Message) -> None:
-            if message["type"] == "http.response.start" and _is_html(message):
-                held.append(message)
-            elif not held:
-                await send(message)
-            else:
-                held.append(message)
-                if not message.get("more_body", False):
-                    await self._answer(held, scope, receive, send)
-
-        kept = [pair for pair in scope["headers"] if pair[0].lower() not in _UNWANTED]
-        await self._app({**scope, "headers": kept}, receive, hold)
-
-    async def _answer(
-        self, held: list[Message], scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        start, body = held[0], b"".join(message.get("body", b"") for message in held[1:])
-        if _MARK in body:
-            if (
-                onward := _onward(scope["path"], scope["query_string"].decode("latin-1"))
-            ) is not None:
-                await RedirectResponse(onward)(scope, receive, send)
-                return
-            body = body.replace(b"</head>", _HEAD, 1)
-            headers = MutableHeaders(raw=start["headers"])
-            headers["content-length"] = str(len(body))
-            del headers["etag"], headers["last-modified"]
-        await send(start)
-        await send({"type": "http.response.body", "body": body})
-
-
-def _is_html(start: Message) -> bool:
-    return "text/html" in Headers(raw=start["headers"]).get("content-type", "")
+async def serve_front(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """Add to Streamlit's one HTML page, and redirect from addresses without a page."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return await call_next(request)
+    headers = request.scope["headers"]
+    request.scope["headers"] = [pair for pair in headers if pair[0].lower() not in _UNWANTED]
+    # A stream, whatever Starlette's types say.
+    response: Any = await call_next(request)
+    if "text/html" not in response.headers.get("content-type", ""):
+        return response
+    body = b"".join([part async for part in response.body_iterator])
+    if _MARK in body:
+        if (onward := _onward(request.scope["path"], request.url.query)) is not None:
+            return RedirectResponse(onward)
+        body = body.replace(b"</head>", _HEAD, 1)
+    for name in ("etag", "last-modified", "content-length"):
+        del response.headers[name]
+    return Response(body, response.status_code, response.headers)
 
 
 def _onward(path: str, query: str) -> str | None:

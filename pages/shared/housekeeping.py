@@ -25,23 +25,7 @@ MAX_INTERVAL_SECONDS = 10.0
 
 
 class Housekeeper:
-    """Closes sessions whose tab is gone, and gives their memory back.
-
-    Parameters
-    ----------
-    ttl : float
-        Seconds after which Streamlit takes a closed tab for gone. It finds no session any more then, so that
-        this one must come before.
-    when_empty : callable
-        Called when the last session was closed: what is kept for the sake of speed can go.
-    clock : callable, default=time.monotonic
-        Seconds.
-
-    Attributes
-    ----------
-    interval : float
-        Seconds between two rounds.
-    """
+    """Closes sessions whose tab is gone and frees their memory; calls `when_empty` after the last one."""
 
     def __init__(
         self,
@@ -49,19 +33,15 @@ class Housekeeper:
         when_empty: Callable[[], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        # Streamlit finds no session any more after `ttl` seconds, so that this one must come before.
         self.interval = min(MAX_INTERVAL_SECONDS, ttl / 6)
         # Found one interval late and closed another late, a session still has a third until it expires.
         self._patience = ttl - 3 * self.interval
         self._when_empty, self._clock = when_empty, clock
         self._left_at: dict[str, float] = {}
 
-    def go_round(self) -> int:
-        """Close sessions that were left long enough ago, and return how many.
-
-        Notes
-        -----
-        Must be called on the thread of the server's event loop, as what it calls.
-        """
+    def go_round(self) -> None:
+        """Close sessions that were left long enough ago; on the thread of the server's event loop."""
         server, now = runtime.get_instance(), self._clock()
         known = access.sessions()
         left = [name for name in known if not server.is_active_session(name)]
@@ -75,7 +55,6 @@ class Housekeeper:
             if len(gone) == len(known):
                 self._when_empty()
             give_back()
-        return len(gone)
 
 
 def give_back() -> None:
@@ -88,29 +67,23 @@ def give_back() -> None:
 
 
 @asynccontextmanager
-async def keep_house(when_empty: Callable[[], object] = lambda: None) -> AsyncIterator[None]:
-    """Look after the memory of ended sessions for as long as the server runs.
-
-    Parameters
-    ----------
-    when_empty : callable, default=nothing
-        Called when the last session was closed.
-    """
+async def keep_house(when_empty: Callable[[], object]) -> AsyncIterator[None]:
+    """Look after the memory of ended sessions for as long as the server runs."""
     housekeeper = Housekeeper(st.get_option("server.disconnectedSessionTTL"), when_empty)
-    task = asyncio.create_task(_go_on(housekeeper), name="housekeeping")
+
+    async def go_on() -> None:
+        while True:
+            await asyncio.sleep(housekeeper.interval)
+            try:
+                housekeeper.go_round()
+            except Exception:
+                # The server does not end with its housekeeper.
+                logging.getLogger(__name__).exception("Housekeeping failed")
+
+    task = asyncio.create_task(go_on(), name="housekeeping")
     try:
         yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-
-
-async def _go_on(housekeeper: Housekeeper) -> None:
-    while True:
-        await asyncio.sleep(housekeeper.interval)
-        try:
-            housekeeper.go_round()
-        except Exception:
-            # The server does not end with its housekeeper.
-            logging.getLogger(__name__).exception("Housekeeping failed")

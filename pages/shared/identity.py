@@ -20,20 +20,12 @@ _OF_PROXIES = (
 
 @dataclass(frozen=True)
 class User:
-    """Who is using the app.
+    """Who is using the app."""
 
-    Attributes
-    ----------
-    id : str
-        Stays the same for good; names the folder of the user's workspace.
-    name : str
-        What the identity provider calls the user.
-    email : str, default=""
-        Shown to the user; never an identity.
-    """
-
+    # Of issuer and subject: stays the same for good, and names the folder of the user's workspace.
     id: str
     name: str
+    # Shown to the user; never an identity.
     email: str = ""
 
 
@@ -42,31 +34,12 @@ SHARED = User("shared", "Everybody")
 
 
 def workspace_root(base: Path, user: User) -> Path:
-    """Return the folder of a user's own workspace.
-
-    Parameters
-    ----------
-    base : Path
-        The server's workspace folder.
-    user : User
-        Who is using the app.
-
-    Returns
-    -------
-    Path
-        `base` itself on one's own machine and where everybody shares it.
-    """
+    """Return the folder of a user's own workspace; everybody has the one where nobody signs in."""
     return base if user in (LOCAL, SHARED) else base / "users" / user.id
 
 
 def split(address: str) -> SplitResult:
-    """Return the parts of an address, all of them empty if it is none.
-
-    Parameters
-    ----------
-    address : str
-        With a scheme, or with two slashes before the host.
-    """
+    """Return the parts of an address, all of them empty if it is none."""
     try:
         parts = urlsplit(address)
         _ = parts.hostname, parts.port
@@ -76,13 +49,7 @@ def split(address: str) -> SplitResult:
 
 
 def is_loopback(host: str | None) -> bool:
-    """Return whether a host name or address means this machine and no other.
-
-    Parameters
-    ----------
-    host : str or None
-        Without a port.
-    """
+    """Return whether a host name or address means this machine and no other."""
     if not host:
         return False
     name = host.strip("[]").lower()
@@ -97,20 +64,7 @@ def is_loopback(host: str | None) -> bool:
 def is_served(address: str | None, headers: Mapping[str, str], client: str | None) -> bool:
     """Return whether anybody but the user of this machine can be at the other end.
 
-    Parameters
-    ----------
-    address : str or None
-        What the server listens on, None or "" for everything.
-    headers : mapping
-        Of the visitor's request; looked up regardless of case. Empty where there is no request, as in a test.
-    client : str or None
-        Address the request came from, None for this machine.
-
-    Returns
-    -------
-    bool
-        True too for a loopback address behind a proxy, and for a host name that a foreign page has made
-        resolve to this machine.
+    Also of a loopback address: behind a proxy, or under a host name that a foreign page made resolve to it.
     """
     if not is_loopback(address) or (client is not None and not is_loopback(client)):
         return True
@@ -123,13 +77,7 @@ def is_served(address: str | None, headers: Mapping[str, str], client: str | Non
 
 
 def providers(auth: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the settings of each identity provider by its name; "" where they stand in `[auth]` itself.
-
-    Parameters
-    ----------
-    auth : mapping
-        The section `[auth]` of the secrets.
-    """
+    """Return the settings of each identity provider by its name; "" where they stand in `[auth]` itself."""
     named = {name: part for name, part in auth.items() if isinstance(part, Mapping)}
     named.pop("client_kwargs", None)
     if not named or any(key in auth for key in _OF_PROVIDER):
@@ -138,13 +86,7 @@ def providers(auth: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def check_auth(auth: Mapping[str, Any]) -> str:
-    """Return what is wrong with the section `[auth]`, in one sentence; empty if nothing is.
-
-    Parameters
-    ----------
-    auth : mapping
-        The section.
-    """
+    """Return what is wrong with the section `[auth]`, in one sentence; empty if nothing is."""
     redirect = str(auth.get("redirect_uri", ""))
     parts = split(redirect)
     if (
@@ -172,13 +114,7 @@ def check_auth(auth: Mapping[str, Any]) -> str:
 
 
 def identify(claims: Mapping[str, Any]) -> User | None:
-    """Return the user that an identity token speaks of, or None if it does not say.
-
-    Parameters
-    ----------
-    claims : mapping
-        Claims of the token.
-    """
+    """Return the user that an identity token speaks of, or None if it does not say."""
     issuer, subject = claims.get("iss"), claims.get("sub")
     if not issuer or not subject:
         return None
@@ -191,22 +127,12 @@ def identify(claims: Mapping[str, Any]) -> User | None:
 def is_allowed(
     claims: Mapping[str, Any], allowed: Iterable[str], *, trust_unverified: bool = False
 ) -> bool:
-    """Return whether a user is on the list of those who may come in.
-
-    Parameters
-    ----------
-    claims : mapping
-        Claims of the identity token.
-    allowed : iterable of str
-        E-mail addresses, and domains whose every address is allowed; empty for everybody who can sign in.
-    trust_unverified : bool, default=False
-        Accept an address of which the provider does not say whether it was verified. An address that it calls
-        unverified is never accepted.
-    """
+    """Return whether an address, or its domain, is on the list of those who may come in; empty admits all."""
     wanted = {entry.strip().lower().removeprefix("@") for entry in allowed}
     if not wanted:
         return True
     verified = claims.get("email_verified")
+    # On request an address is trusted of which the provider says nothing, never one it calls unverified.
     if str(verified).lower() != "true" and not (verified is None and trust_unverified):
         return False
     name, _, domain = str(claims.get("email") or "").strip().lower().rpartition("@")

@@ -55,23 +55,15 @@ def count(kind: Verdict) -> int:
     return sum(decision == kind for decision in session.label_decisions.values())
 
 
-def decide(ids: list[int], kind: Verdict) -> None:
-    """Accept the suggestion, or keep the label, of some rows; with its new label a row is not pruned."""
+def decide(ids: list[int], kind: Verdict | None) -> None:
+    """Accept the suggestion for rows (which are then not pruned), keep their label, or undo either."""
+    decisions = dict(session.label_decisions)
+    for row in ids:
+        decisions.pop(row, None)
+        if kind is not None:
+            decisions[row] = kind
     if kind == "accept":
         prunelist.take_off(ids)
-    if ids:
-        _replace({**session.label_decisions, **dict.fromkeys(ids, kind)})
-
-
-def decide_one(row_id: int, kind: Verdict | None) -> None:
-    """Decide on one row, or with None take its decision back."""
-    decisions = {
-        row: decision for row, decision in session.label_decisions.items() if row != row_id
-    }
-    if kind is not None:
-        decisions[row_id] = kind
-    if kind == "accept":
-        prunelist.take_off([row_id])
     if decisions != session.label_decisions:
         _replace(decisions)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import streamlit as st
@@ -26,7 +26,7 @@ from pages.shared import (
     unvalued,
     windows,
 )
-from pages.shared.session import Session, session
+from pages.shared.session import Entry, Session, session
 
 N_RECENT = 6
 # What takes longer is not begun because somebody looked.
@@ -216,15 +216,23 @@ def draw_lost(page: str) -> None:
         Session.lost.forget()
 
 
-def title(text: str, intro: str, *, beside: bool = False) -> None:
+def title(text: str, intro: str) -> None:
     """Draw the screen's title and the sentence that explains what it is for."""
-    if not beside:
-        st.header(text, anchor=False)
-        st.markdown(intro)
-        return
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        st.header(text, anchor=False, width="content")
-        st.markdown(intro, width="stretch")
+    st.header(text, anchor=False)
+    st.markdown(intro)
+
+
+def choose(label: str, options: Mapping[str, str], entry: Entry[Any], **more: Any) -> None:
+    """Draw the choice of one of a few, whose label is not seen."""
+    st.segmented_control(
+        label,
+        list(options),
+        format_func=options.__getitem__,
+        required=True,
+        label_visibility="collapsed",
+        **entry.lasting,
+        **more,
+    )
 
 
 def need_table() -> Opened:
@@ -274,8 +282,8 @@ def offer(
 ) -> Any | None:  # fmt: skip
     """Return the result of a task; without it draw the button that starts the task, or how far it is."""
     if state.result(task) is None and not progress.is_running(task):
-        options = {"type": "primary", **button}
-        st.button(label, key=key, on_click=progress.start_quietly, args=(task,), **options)
+        options = {"type": "primary", "on_click": progress.start, "args": (task,), **button}
+        st.button(label, key=key, **options)
     return progress.result_of(task, what, cancelled=cancelled)
 
 
@@ -301,9 +309,9 @@ def download(
     st.download_button(label, make, name, mime, key=key, on_click="ignore", icon=icon, **options)
 
 
-def table_height(n_rows: int, at_most: int = 420) -> int:
+def table_height(n_rows: int) -> int:
     """Return the height in pixels of a table, header included."""
-    return min(at_most, 35 * (n_rows + 1) + 3)
+    return min(420, 35 * (n_rows + 1) + 3)
 
 
 def chart(figure: Figure, key: str, **selection: Any) -> Any:

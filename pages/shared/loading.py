@@ -7,18 +7,20 @@ table that was open stays open.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 import streamlit as st
 
+from ecoval_core.columns.target import is_present
 from ecoval_core.files.header import say_header
 from ecoval_core.runs.opened import Opened, load_opened
 from ecoval_core.runs.tasks import Task
 from ecoval_core.tables import Fix, Reading, Table, parse_header
+from ecoval_core.tables.split_columns import MAX_WORDS, Part, guess_part
 from ecoval_core.work import opening
 from ecoval_core.work.jobs import Job, JobState
 from ecoval_core.workspace.schema import SplitSpec
-from pages.shared import server, splitting, state, uploads
+from pages.shared import server, state, uploads
 from pages.shared.session import Refused, Session, data_choices, session
 
 DEMO_SAMPLE = "digits"
@@ -26,6 +28,7 @@ DEMO_NOISE = 0.15
 DEFAULT_NOISE = 0.15
 LEFT_OUT_BY_HAND = "left out by you"
 
+By = Literal["random", "groups", "time", "column", "files"]
 _CHOICES = ("target", "task", "excluded", "split", "noisy", "noise", "seed")
 
 
@@ -73,7 +76,10 @@ def _take(job: Job) -> None:
         refused = Refused(
             name, found["frame"], found["columns"], found["target"], suggested, reading
         )
-        _offer_again(refused)
+        if session.refused != refused:
+            Session.refused_target.forget()
+            Session.refused_excluded.forget()
+        session.refused = refused
     else:
         opened = load_opened(server.workspace(), found["split"])
         if opened is None:
@@ -94,18 +100,13 @@ def open_sample(key: str, name: str, noise: float = 0.0) -> None:
 
 def open_upload() -> None:
     """Open the file in the upload field; called when the field changes."""
-    upload = uploads.take(session.upload)
-    if upload is None:
-        return
-    Session.refused.forget()
-    Session.complaint.forget()
-    try:
-        session.opening = server.engine().submit_upload(
-            server.workspace(), upload.data,
-            lambda digest: opening.open_table({"file": digest}, upload.name), server.visitor(),
-        )  # fmt: skip
-    except ValueError as error:
-        session.complaint = str(error)
+
+    def make(digest: str, name: str) -> Task:
+        return opening.open_table({"file": digest}, name)
+
+    if (job := uploads.submit(session.upload, Session.complaint, make)) is not None:
+        Session.refused.forget()
+        session.opening = job
 
 
 def open_refused(
@@ -118,14 +119,6 @@ def open_refused(
             left_out=dict.fromkeys(left_out, LEFT_OUT_BY_HAND),
         )
     )  # fmt: skip
-
-
-def _offer_again(file: Refused) -> None:
-    """Keep a file for another try, where another choice of columns can make a difference."""
-    if session.refused != file:
-        Session.refused_target.forget()
-        Session.refused_excluded.forget()
-    session.refused = file
 
 
 def suggested_fixes(opened: Opened) -> list[Fix]:
@@ -141,6 +134,8 @@ def remember_choices(opened: Opened) -> None:
     table, split = opened.table, opened.spec.split
     train, validation, _ = split.proportions
     reading = opened.spec.table.reading
+    # Rows that came with their values were split elsewhere: nothing is chosen until somebody does.
+    by = None if split.kind == "given" else split.kind
     choices = {
         "target": table.target,
         "task": table.task,
@@ -151,19 +146,28 @@ def remember_choices(opened: Opened) -> None:
         "seed": split.random_state,
         "header": say_header(reading.header) if reading.header is not None else "",
         "sheet": reading.sheet or next(iter(reading.sheets), None),
+        "by": "groups" if split.kind == "random" and split.groups is not None else by,
+        "time": split.column if split.kind == "time" else None,
+        "parts": split.column if split.kind == "column" else None,
+        "groups": split.groups,
+        "weights": split.weights,
     }
     for number, one in enumerate(suggested_fixes(opened)):
         choices[f"fix_{number}"] = one in opened.spec.table.fixes
     for name, value in choices.items():
-        data_choices.fill(name, value)
-    splitting.remember(opened)
+        data_choices[name].fill(value)
 
 
 def fix_all(opened: Opened) -> None:
     """Make every fix that was suggested for the open table."""
     for number in range(len(suggested_fixes(opened))):
-        data_choices.set(f"fix_{number}", True)
+        data_choices[f"fix_{number}"].set(True)
     apply_choices("fixes")
+
+
+def choice(name: str, changed: str = "") -> dict[str, Any]:
+    """Options of a widget whose value the table is opened with; `changed` is what it says has changed."""
+    return {"key": data_choices[name].key, "on_change": apply_choices, "args": (changed or name,)}
 
 
 def apply_choices(changed: str) -> None:
@@ -176,20 +180,15 @@ def apply_choices(changed: str) -> None:
 
 def add_file(part: str) -> None:
     """Take the validation or test rows from an uploaded file; called when its field changes."""
-    current, upload = session.opened, uploads.take(data_choices.get(f"upload_{part}"))
-    if current is None or upload is None:
+    current, upload = session.opened, data_choices[f"upload_{part}"].get()
+    if current is None:
         return
-    Session.complaint.forget()
 
-    def make(digest: str) -> Task:
-        return _with_choices(current, "split", {part: (digest, upload.name)}) or _as_is(current)
+    def make(digest: str, name: str) -> Task:
+        return _with_choices(current, "split", {part: (digest, name)}) or _as_is(current)
 
-    try:
-        session.opening = server.engine().submit_upload(
-            server.workspace(), upload.data, make, server.visitor()
-        )
-    except ValueError as error:
-        session.complaint = str(error)
+    if (job := uploads.submit(upload, Session.complaint, make)) is not None:
+        session.opening = job
 
 
 def drop_file(part: str) -> None:
@@ -225,21 +224,21 @@ def read_again() -> None:
     current = session.opened
     if current is None:
         return
-    of, said = current.spec.table, str(data_choices.get("header") or "").strip()
+    of, said = current.spec.table, str(data_choices["header"].get() or "").strip()
     try:
         header = parse_header(said) if said else None
     except ValueError as error:
         session.complaint = str(error)
         return
     again = {"again": of.content}
-    _attempt(opening.open_table(again, of.name, header=header, sheet=data_choices.get("sheet")))
+    _attempt(opening.open_table(again, of.name, header=header, sheet=data_choices["sheet"].get()))
 
 
 def _with_choices(
     current: Opened, changed: str, own: Mapping[str, tuple[str, str]] | None = None
 ) -> Task | None:
     """Return the task that opens the table with the present choices; None where one is missing."""
-    chosen: dict[str, Any] = {name: data_choices.get(name) for name in _CHOICES}
+    chosen: dict[str, Any] = {name: data_choices[name].get() for name in _CHOICES}
     # Where a file takes the place of another before its widgets are drawn, they have nothing to say yet.
     if any(chosen[name] is None for name in ("target", "task", "split", "seed")):
         return None
@@ -249,16 +248,16 @@ def _with_choices(
     fixes = [
         one
         for number, one in enumerate(suggested_fixes(current))
-        if data_choices.get(f"fix_{number}")
+        if data_choices[f"fix_{number}"].get()
     ]
     chance: dict[str, Any] = {
         "proportions": tuple(round(part, 6) for part in (train, split_end - train, 1 - split_end)),
         "noise": chosen["noise"] / 100 if chosen["noisy"] else 0.0,
         "random_state": int(chosen["seed"]),
     }
-    split = splitting.chosen(current, **chance)
+    split = _chosen_split(current, **chance)
     if own:
-        split = split or SplitSpec(**chance, groups=data_choices.get("groups"))
+        split = split or SplitSpec(**chance, groups=data_choices["groups"].get())
     if split is None:
         return None
     return opening.open_table(
@@ -272,3 +271,56 @@ def _with_choices(
 
 def _reasons(table: Table, excluded: list[str]) -> dict[str, str]:
     return {column: table.excluded.get(column, LEFT_OUT_BY_HAND) for column in excluded}
+
+
+# --- The split -------------------------------------------------------------------------------
+
+
+def _chosen_split(opened: Opened, **chance: Any) -> SplitSpec | None:
+    """Return the split that the widgets say, None as long as something is missing; `chance` goes with it."""
+    by = cast("By", data_choices["by"].get() or "random")
+    if by not in get_args(By):
+        return None
+    groups = None if by in ("random", "time") else data_choices["groups"].get()
+    column = {"time": data_choices["time"].get(), "column": data_choices["parts"].get()}.get(by)
+    words: dict[str, Part] = {}
+    if (by in ("time", "column") and column is None) or (by == "groups" and groups is None):
+        return None
+    if by == "column" and column is not None:
+        values = fill_words(opened, column)
+        asked = {value: data_choices[word(column, value)].get() for value in values}
+        words = {value: part for value, part in asked.items() if part is not None}
+        if len(words) < len(asked):
+            return None
+    held = opened.spec.split if by == "files" else None
+    if held is not None and not held.files:
+        return None
+    weights = data_choices["weights"].get()
+    if weights in (column, groups):
+        weights = None
+    return SplitSpec(
+        kind="random" if by == "groups" else by, column=column, words=words,
+        groups=None if groups == column else groups, weights=weights,
+        validation=held.validation if held else None, test=held.test if held else None, **chance,
+    )  # fmt: skip
+
+
+def word(column: str, value: str) -> str:
+    """Name of the choice of which part a value of a column names."""
+    return f"word_{column}_{value}"
+
+
+def _values(opened: Opened, column: str) -> list[str]:
+    """Return the values that may name parts; none of a column that has too many, which is refused."""
+    cells = opened.table.frame[column]
+    values = [str(value) for value in cells[is_present(cells)].unique()]
+    return values if len(values) <= MAX_WORDS else []
+
+
+def fill_words(opened: Opened, column: str) -> list[str]:
+    """Fill the choices of which part each value of a column names; return the values."""
+    split, values = opened.spec.split, _values(opened, column)
+    known = split.words if split.kind == "column" and split.column == column else {}
+    for value in values:
+        data_choices[word(column, value)].fill(known.get(value) or guess_part(value))
+    return values

@@ -33,8 +33,9 @@ from pages.shared import (
     state,
     story,
 )
-from pages.shared.pointmap.element import PackedPoints, PackedShade, point_map
+from pages.shared.pointmap.element import PackedPoints, pack_shade, point_map
 from pages.shared.pointmap.gestures import Gesture
+from pages.shared.pointmap.wire import Package
 from pages.shared.session import Session, session
 
 MAX_HOVER_FEATURES = 32
@@ -93,19 +94,19 @@ def _points(run: Run, coords: NDArray, kind: str) -> PackedPoints:
     return server.derive(key, make, n_bytes=400 * len(coords))
 
 
-def _shade(run: Run, points: PackedPoints, kind: str, color: str) -> PackedShade:
+def _shade(run: Run, points: PackedPoints, kind: str, color: str) -> Package:
     theme, unit = layout.theme(), formats.unit_of(run)
 
-    def make() -> PackedShade:
+    def make() -> Package:
         palette = palette_of(theme)
         drawn = unit.scale(run.frame).iloc[points.points.drawn]
         if color in COLORINGS:
-            return PackedShade(shade(colorings(drawn, palette, unit.label)[color], palette))
+            return pack_shade(shade(colorings(drawn, palette, unit.label)[color], palette))
         if color.startswith(COLUMN):
             column = run.table.frame[color.removeprefix(COLUMN)].loc[drawn.index]
         else:
             column = drawn[color].rename(_OWN_COLORS[color])
-        return PackedShade(shade(color_by(column, palette), palette))
+        return pack_shade(shade(color_by(column, palette), palette))
 
     key = ("shade", kind, color, theme, *_drawn_from(run))
     return server.derive(key, make, n_bytes=8 * len(run.frame))
@@ -167,8 +168,11 @@ def _draw(
     shown, selected, picked = filtering.shown_ids(run), session.selected_ids, session.picked_id
     color = session.map_color if session.map_color in colors(run) else "value"
 
-    def keep(gesture: Gesture) -> None:
-        state.select(gesture.selects(points.points, session.selected_ids, shown))
+    def answer(gesture: Gesture) -> None:
+        if gesture.kind == "pick":
+            state.pick(gesture.row_id)
+        else:
+            state.select(gesture.selects(points.points, session.selected_ids, shown))
 
     is_row = picked is not None and picked in run.frame.index
     point_map(
@@ -177,8 +181,7 @@ def _draw(
         _shade(run, points, name, color),
         label=label,
         theme=layout.theme(),
-        on_select=keep,
-        on_pick=state.pick,
+        on_gesture=answer,
         selected_ids=selected or None,
         shown_ids=shown,
         picked_id=picked if is_row else None,

@@ -66,12 +66,12 @@ def thumbnails(opened: Opened, column: str) -> pd.Series | None:
     return addresses
 
 
-def of_rows(run: Run, ids: Sequence[int], shape: Shape) -> pd.Series | None:
-    """Return addresses of the pictures of rows; None before they are drawn."""
+def painter(run: Run, shape: Shape) -> Callable[[Sequence[int]], pd.Series] | None:
+    """Return what gives addresses of the pictures of rows; None before they are drawn."""
     if isinstance(shape, str):
-        found = thumbnails(run.opened, shape)
-        return None if found is None else found.reindex(list(ids))
-    return _of_pixels(run, ids, shape)
+        drawn = thumbnails(run.opened, shape)
+        return None if drawn is None else lambda ids: drawn.reindex(list(ids))
+    return lambda ids: _of_pixels(run, ids, shape)
 
 
 def _of_pixels(run: Run, ids: Sequence[int], shape: tuple[int, int]) -> pd.Series:
@@ -84,29 +84,22 @@ def _of_pixels(run: Run, ids: Sequence[int], shape: tuple[int, int]) -> pd.Serie
 def on_map(run: Run) -> Callable[[Sequence[int]], pd.Series] | None:
     """Return what draws the pictures beside the points of the map; None if there are none, or too many."""
     shape = shape_of(run) if len(run.frame) <= MAX_ON_MAP else None
-    if isinstance(shape, str):
-        drawn = thumbnails(run.opened, shape)
-        return None if drawn is None else lambda ids: drawn.reindex(list(ids))
-    return None if shape is None else lambda ids: _of_pixels(run, ids, shape)
+    return None if shape is None else painter(run, shape)
 
 
-def draw(run: Run, ids: list[int], shape: Shape, captions: list[str]) -> None:
+def draw(run: Run, ids: list[int], shape: Shape) -> None:
     """Draw rows as the pictures that they are."""
-    found = of_rows(run, ids, shape)
-    if found is None:
+    paint = painter(run, shape)
+    if paint is None:
         return
     with st.container(horizontal=True, gap="small"):
-        for row, picture, caption in zip(ids, found, captions, strict=True):
+        for row, picture, label in zip(ids, paint(ids), run.frame.loc[ids, "label"], strict=True):
+            caption = formats.plain(label)
             if pd.isna(picture):
                 st.caption(f"Row {row}: no picture that can be read")
                 continue
             alternative = f"Row {row}, labelled {caption}"
             st.image(picture, caption=caption, width=PICTURE_WIDTH, alt=alternative)
-
-
-def labels_of(run: Run, ids: list[int]) -> list[str]:
-    """Write the labels of rows as captions."""
-    return [formats.plain(label) for label in run.frame.loc[ids, "label"]]
 
 
 def for_a_table(opened: Opened, frame: pd.DataFrame) -> pd.DataFrame:

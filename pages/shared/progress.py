@@ -94,11 +94,6 @@ def start(task: Task) -> Job:
     return job
 
 
-def start_quietly(task: Task) -> None:
-    """Have a task done; for buttons."""
-    start(task)
-
-
 def fetch(slot: str, task: Task, what: str, *, can_cancel: bool = False) -> Any | None:
     """Return the result of a task, which is started without being asked for.
 
@@ -116,13 +111,13 @@ def fetch(slot: str, task: Task, what: str, *, can_cancel: bool = False) -> Any 
 def begin(slot: str, task: Task) -> Job:
     """Start a task in place of the last one of its slot, unless it was tried before."""
     registry, key = server.engine().jobs, job_key(task, {"root": server.workspace().root})
-    held = registry.find(slots.get(slot) or "")
+    held = registry.find(slots[slot].get() or "")
     if held is not None and held.key == key and _still_stands(held):
         return held
     if held is not None and held.is_active:
         registry.leave(held, server.visitor())
     job = start(task)
-    slots.set(slot, job.key)
+    slots[slot].set(job.key)
     return job
 
 

@@ -12,8 +12,7 @@ from ecoval_core.evaluation.pruning import Decision, Effect, PruneList
 from ecoval_core.runs.run import Run
 from ecoval_core.work import slow
 from pages.shared import progress
-from pages.shared.session import fill_widgets as session_widgets
-from pages.shared.session import session
+from pages.shared.session import Entry, session
 
 MAX_UNDO = 200
 
@@ -33,25 +32,25 @@ def pruned_ids(run: Run) -> list[int]:
     return [int(row) for row in decide(run).reasons.index]
 
 
-def _show(rules: PruneList) -> None:
-    session.prune_list = rules
-    session.prune_widgets_are_old = True
-
-
-def change(rules: PruneList) -> None:
-    """Put new rules in force; the old ones can be had back by `undo`."""
+def change(rules: PruneList, *, is_shown: bool = False) -> None:
+    """Put new rules in force, to be had back by `undo`; `is_shown` where the widgets show them already."""
     if rules == session.prune_list:
         return
     past = session.prune_past
     past.append(session.prune_list)
     del past[:-MAX_UNDO]
     session.prune_future = []
+    _show(rules, is_shown=is_shown)
+
+
+def _show(rules: PruneList, *, is_shown: bool = False) -> None:
     session.prune_list = rules
+    session.prune_widgets_are_old |= not is_shown
 
 
-def change_by(**rule: Any) -> None:
-    """Change one rule, for example ``share=0.1``, as the widget that calls back already shows."""
-    change(replace(session.prune_list, **rule))
+def change_by(*, is_shown: bool = False, **rule: Any) -> None:
+    """Change one rule, for example ``share=0.1``."""
+    change(replace(session.prune_list, **rule), is_shown=is_shown)
 
 
 def take_off(ids: Iterable[int]) -> None:
@@ -60,21 +59,20 @@ def take_off(ids: Iterable[int]) -> None:
     found = [] if decided is None else decided[1].reasons.index.intersection(pd.Index(ids))
     if len(found):
         change(session.prune_list.restore(found))
-        _show(session.prune_list)
 
 
-def fill_widgets(shown: dict[str, Any]) -> None:
+def fill_widgets(shown: dict[Entry[Any], Any]) -> None:
     """Give widgets that are new, or older than an undo, the values of the rules in force."""
     # Never in a callback: a second event of a quick visitor calls back before the page is drawn again,
     # and would find the widget gone.
-    session_widgets(shown, replace=session.prune_widgets_are_old)
+    for entry, value in shown.items():
+        (entry.set if session.prune_widgets_are_old else entry.fill)(value)
     session.prune_widgets_are_old = False
 
 
 def clear() -> None:
     """Empty the list; can be undone."""
     change(PruneList())
-    _show(session.prune_list)
 
 
 def undo() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
@@ -15,6 +13,7 @@ from ecoval_core.runs.tasks import Task
 from ecoval_core.work import slow
 from ecoval_core.work.slow import N_RANDOM, Curves
 from pages.shared import effects, layout, progress, prunelist, state
+from pages.shared.pointmap.chart import Touch
 from pages.shared.session import session
 
 
@@ -72,10 +71,6 @@ def marks(run: Run, classes: pd.Series | None = None) -> list[charts.Mark]:
     ]
 
 
-def share_of(touch: Any) -> float | None:
-    """Return the share of the point of the lowest values that was clicked, if one was."""
-    for key in touch.keys:
-        point = point_of(key)
-        if point is not None and point[0] == "lowest":
-            return point[1]
-    return None
+def points_of(touch: Touch) -> list[tuple[str, float]]:
+    """Return strategy and share of the points of a curve that were clicked."""
+    return [point for key in touch.keys if (point := point_of(key)) is not None]

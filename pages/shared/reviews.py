@@ -12,13 +12,20 @@ from pages.shared.session import Entry, Family, Session, filter_ranges, filter_v
 MAX_KEPT_UNDO = 50
 # Picking row after row of a large table would otherwise keep the list a hundred times over.
 MAX_KEPT_ROWS = 20_000
+Range = tuple[float, float]
 # By the name of the target: the amounts that pass.
-target_ranges: Family[tuple[float, float]] = Family("filter_target", widget=True)
+target_ranges: Family[Range] = Family("filter_target", widget=True)
 # By the key of a range: all amounts that there are.
-_wholes: Family[tuple[float, float]] = Family("whole")
+_wholes: Family[Range] = Family("whole")
 _FILTERS: tuple[Entry[Any], ...] = (
     Session.filter_labels, Session.filter_negative, Session.filter_planted, Session.filter_columns,
 )  # fmt: skip
+# By their names in the review.
+_SCREEN: dict[str, Entry[Any]] = {
+    "negative": Session.filter_negative, "planted": Session.filter_planted,
+    "color": Session.map_color, "names": Session.map_names, "projection": Session.projection,
+    "decomposed": Session.decomposed_by, "below": Session.explore_below,
+}  # fmt: skip
 _OF_RUN: tuple[Entry[Any], ...] = (
     Session.selected_ids, Session.saved_selections, Session.picked_id, Session.prune_list,
     Session.prune_past, Session.prune_future, Session.label_decisions, Session.label_past,
@@ -43,24 +50,19 @@ def forget_filters() -> None:
 # --- Ranges ---------------------------------------------------------------------------------
 
 
-def note_whole(ranges: Family[tuple[float, float]], name: str, whole: tuple[float, float]) -> None:
+def note_whole(chosen: Entry[Range | None], whole: Range) -> None:
     """Note which range takes all, so that an untouched slider is no filter, also when there are more rows."""
-    if ranges.get(name) is not None and is_whole(ranges, name):
-        ranges.set(name, whole)
-    _wholes.set(ranges.name(name), whole)
+    if chosen.is_kept and not range_of(chosen):
+        chosen.set(whole)
+    _wholes[chosen.name].set(whole)
 
 
-def is_whole(ranges: Family[tuple[float, float]], name: str) -> bool:
-    """Whether a range takes all that there were when it was drawn last, or is none."""
-    chosen = ranges.get(name)
-    return chosen is None or tuple(chosen) == _wholes.get(ranges.name(name))
-
-
-def _range(ranges: Family[tuple[float, float]], name: str) -> tuple[float, float] | None:
-    chosen = ranges.get(name)
-    return (
-        None if chosen is None or is_whole(ranges, name) else (float(chosen[0]), float(chosen[1]))
-    )
+def range_of(chosen: Entry[Range | None]) -> Range | None:
+    """Return a range, or None if it takes all that there were when it was drawn last, or is none."""
+    limits = chosen.get()
+    if limits is None or tuple(limits) == _wholes[chosen.name].get():
+        return None
+    return float(limits[0]), float(limits[1])
 
 
 def _target() -> str:
@@ -73,16 +75,16 @@ def _target() -> str:
 def current() -> Review:
     """Return the review as it stands in the session."""
     columns = {
-        name: _range(filter_ranges, name) or tuple(filter_values.get(name) or ())
+        name: range_of(filter_ranges[name]) or tuple(filter_values[name].get() or ())
         for name in session.filter_columns
     }
     filters = Filters(
         # Whatever else a class may be is not known to JSON.
         labels=tuple(x for x in session.filter_labels if isinstance(x, (str, int, float))),
-        negative=bool(session.filter_negative), planted=bool(session.filter_planted), columns=columns,
-        target=_range(target_ranges, _target()), color=session.map_color, names=bool(session.map_names),
-        projection=session.projection, decomposed=session.decomposed_by, below=session.explore_below,
-    )  # fmt: skip
+        columns=columns,
+        target=range_of(target_ranges[_target()]),
+        **{name: entry.get() for name, entry in _SCREEN.items()},
+    )
     return Review(
         selected=tuple(session.selected_ids), saved=dict(session.saved_selections),
         picked=session.picked_id,
@@ -113,31 +115,22 @@ def show(review: Review, *, with_view: bool) -> None:
     session.saved_selections = dict(review.saved)
     filters = review.filters
     session.filter_labels = list(filters.labels)
-    session.filter_negative, session.filter_planted = filters.negative, filters.planted
     session.filter_columns = list(filters.columns)
-    session.map_color, session.projection = filters.color, filters.projection
-    session.map_names = filters.names
-    session.decomposed_by, session.explore_below = filters.decomposed, filters.below
+    for name, entry in _SCREEN.items():
+        entry.set(getattr(filters, name))
     for family in (filter_ranges, filter_values, target_ranges):
         family.forget_all()
     if filters.target is not None:
-        target_ranges.set(_target(), filters.target)
+        target_ranges[_target()].set(filters.target)
     for name, passing in filters.columns.items():
         if passing and isinstance(passing[0], float):
-            filter_ranges.set(name, passing)
+            filter_ranges[name].set(passing)
         else:
-            filter_values.set(name, list(passing))
+            filter_values[name].set(list(passing))
     session.prune_list = review.prune
     session.prune_past, session.prune_future = list(review.prune_past), list(review.prune_future)
     session.label_decisions = dict(review.labels)
     session.label_past = [dict(step) for step in review.labels_past]
     session.prune_widgets_are_old = True
     if with_view:
-        session.view_to_show = (review.extrinsic_weight, review.unit)
-
-
-def show_view() -> None:
-    """Give the widgets above the page what a review shown a moment ago says; call before they are drawn."""
-    view = Session.view_to_show.take()
-    if view is not None:
-        session.extrinsic_weight, session.unit = view
+        session.extrinsic_weight, session.unit = review.extrinsic_weight, review.unit

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import pandas as pd
 import streamlit as st
 
+from ecoval_core.columns.vectors import readable
 from ecoval_core.runs.run import Run
 from pages.shared import formats, pictures
-from pages.shared.session import selected_positions
 
 MAX_ROWS_SHOWN = 5_000
 _OWN_COLUMNS = (
     "value", "standard_error", "label", "flipped", "cluster", "intrinsic", "extrinsic"
 )  # fmt: skip
+
+
+def original(run: Run) -> pd.DataFrame:
+    """Return the original columns of the rows that were valued."""
+    table = run.table
+    return readable(table.frame.loc[run.ids, table.features])
 
 
 def with_original(run: Run, ids: Sequence[int]) -> pd.DataFrame:
@@ -35,11 +41,11 @@ def draw(
     key: str,
     *,
     height: int | Literal["auto"] = "auto",
-    on_select: Callable[[], None] | Literal["rerun"] | None = None,
-    selection_mode: str = "single-row",
+    on_select: Any = "ignore",
+    selection_mode: Literal["single-row", "multi-row"] = "single-row",
     notes: pd.Series | None = None,
     ticked: Sequence[int] = (),
-) -> Any:
+) -> None:
     """Draw rows as a table, at most five thousand of them."""
     unit = formats.unit_of(run)
     number = st.column_config.NumberColumn
@@ -53,22 +59,18 @@ def draw(
     columns["flipped"] = st.column_config.CheckboxColumn(
         "planted", help=f"{formats.target_word(run).capitalize()} changed on purpose on Data"
     )
-    options: dict[str, Any] = {}
-    if on_select is not None:
-        options = {"on_select": on_select, "selection_mode": selection_mode}
-        if ticked:
-            options["selection_default"] = {"selection": {"rows": list(ticked)}}
     shown = list(ids[:MAX_ROWS_SHOWN])
     frame = with_original(run, shown)
     if notes is not None:
         frame.insert(0, str(notes.name), notes.reindex(frame.index))
-    drawn = st.dataframe(frame, key=key, height=height, column_config=columns, **options)
+    st.dataframe(
+        frame,
+        key=key,
+        height=height,
+        column_config=columns,
+        on_select=on_select,
+        selection_mode=selection_mode,
+        selection_default={"selection": {"rows": list(ticked)}} if ticked else None,
+    )
     if len(ids) > len(shown):
         st.caption(f"Showing the first {len(shown):,} of {len(ids):,} rows.")
-    return drawn
-
-
-def ids_at(ids: Sequence[int], key: str) -> list[int]:
-    """Row ids selected in a table that `draw` drew."""
-    positions = selected_positions(key)
-    return [int(ids[position]) for position in positions if position < len(ids)]

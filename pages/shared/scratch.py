@@ -29,7 +29,7 @@ def make_scratch(kind: str) -> Path:
                 fcntl.flock(handle, fcntl.LOCK_EX)
             if (folder / _LOCK).exists():
                 # The handle stays open, and the folder locked, as long as this process lives.
-                atexit.register(_remove, folder)
+                atexit.register(shutil.rmtree, folder, ignore_errors=True)
                 return folder
             os.close(handle)
 
@@ -42,23 +42,11 @@ def sweep_scratch() -> None:
                 continue
             if fcntl is None:
                 lock.unlink()
-                _remove(lock.parent)
+                shutil.rmtree(lock.parent, ignore_errors=True)
                 continue
             handle = os.open(lock, os.O_RDWR)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(lock.parent)
+                shutil.rmtree(lock.parent, ignore_errors=True)
             finally:
                 os.close(handle)
-
-
-def _remove(folder: Path) -> None:
-    """Delete a folder, its lock last: what an interruption leaves is still found by the next sweep."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if path.name == _LOCK:
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)

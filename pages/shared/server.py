@@ -11,20 +11,20 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
-from http.cookies import SimpleCookie
 from typing import Any, TypeVar
 from uuid import uuid4
 
 import streamlit as st
-from starlette.datastructures import MutableHeaders
-from starlette.requests import cookie_parser
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.middleware.base import RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import Response
 
 from ecoval_core.notebook import UNTIL_INPUT_ENDS
 from ecoval_core.workspace.workspace import Workspace, default_root, forget
-from pages.shared import access
+from pages.shared import access, formats
 from pages.shared.engine import Engine
 from pages.shared.housekeeping import keep_house
+from pages.shared.identity import workspace_root
 from pages.shared.pointmap import wire
 from pages.shared.scratch import sweep_scratch
 from pages.shared.session import session
@@ -50,7 +50,7 @@ def engine() -> Engine:
 
 def workspace() -> Workspace:
     """Return the workspace of the visitor."""
-    return engine().workspace(access.workspace_root(default_root(), access.user()))
+    return engine().workspace(workspace_root(default_root(), access.user()))
 
 
 def visitor() -> str:
@@ -97,37 +97,21 @@ async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     engine().close()
 
 
-class VisitorCookie:
-    """Middleware that gives a browser a random name at its first request.
+async def name_visitor(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    """Give a browser a random name at its first request."""
+    response = await call_next(request)
+    if COOKIE not in request.cookies:
+        response.set_cookie(COOKIE, uuid4().hex, max_age=COOKIE_SECONDS, httponly=True)
+    return response
 
-    Parameters
-    ----------
-    app : ASGI application
-        The app.
-    """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and set the cookie with the answer where it is missing."""
-        if scope["type"] != "http" or self._is_named(scope):
-            await self._app(scope, receive, send)
-            return
-        cookie = SimpleCookie({COOKIE: uuid4().hex})
-        morsel = cookie[COOKIE]
-        morsel["path"], morsel["samesite"] = "/", "Lax"
-        morsel["httponly"], morsel["max-age"] = True, COOKIE_SECONDS
-
-        async def send_named(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.append("set-cookie", cookie.output(header="").strip())
-            await send(message)
-
-        await self._app(scope, receive, send_named)
-
-    @staticmethod
-    def _is_named(scope: Scope) -> bool:
-        given = (value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie")
-        return any(COOKIE in cookie_parser(cookies) for cookies in given)
+def explain(error: Exception) -> bool:
+    """Show a visitor one sentence on what went wrong; the traceback goes to the log."""
+    if isinstance(error, ValueError) and "\n" not in str(error):
+        st.error(formats.plain(error))
+    else:
+        st.error(
+            f"Something unexpected happened here ({type(error).__name__}). Your table and your "
+            "runs are kept; go to another page or reload this one. The server's log has the details."
+        )
+    return True

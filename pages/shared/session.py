@@ -57,41 +57,6 @@ def _own() -> dict[str, Any]:
     return _own_by_state[state]
 
 
-class _Kept:
-    """Where entries are kept: as the values of widgets, or beside them."""
-
-    def __init__(self, *, widget: bool) -> None:
-        self._is_widget = widget
-
-    def _read(self, key: str) -> Any:
-        """Return what is kept under a key, or :data:`_NOTHING`."""
-        own = _own()
-        if not self._is_widget:
-            return own.get(key, _NOTHING)
-        if key in (waiting := own.setdefault(_WAITING, {})):
-            return waiting[key]
-        return st.session_state.get(key, _NOTHING)
-
-    def _write(self, key: str, value: Any) -> None:
-        if self._is_widget:
-            _own().setdefault(_WAITING, {})[key] = value
-        elif value is _NOTHING:
-            _own().pop(key, None)
-        else:
-            _own()[key] = value
-
-    def _shown(self, key: str) -> str:
-        """Return the key of a widget that is about to be drawn, and let it show what waits for it."""
-        waiting = _own().get(_WAITING, {})
-        if self._is_widget and key in waiting:
-            if waiting[key] is not _NOTHING:
-                st.session_state[key] = waiting[key]
-            elif key in st.session_state:
-                del st.session_state[key]
-            del waiting[key]
-        return key
-
-
 @dataclass(frozen=True)
 class Refused:
     """A file that was read, but could not be opened with the target and columns guessed for it."""
@@ -104,105 +69,108 @@ class Refused:
     reading: Reading
 
 
-class Entry(_Kept, Generic[T]):
-    """One thing kept for the visitor; declared on :class:`Session`, whose attribute names it."""
+class Entry(Generic[T]):
+    """One thing kept for the visitor: an attribute of :class:`Session`, which names it, or of a family."""
 
     def __init__(
-        self, default: T = None, *, make: Callable[[], T] | None = None, widget: bool = False,  # type: ignore[assignment]
+        self, default: T = None, *, make: Callable[[], T] | None = None, widget: bool = False, name: str = "",  # type: ignore[assignment]
     ) -> None:  # fmt: skip
-        super().__init__(widget=widget)
-        self._default, self._make = default, make
-        self._name = ""
+        self.name = name
+        self._default, self._make, self._is_widget = default, make, widget
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    @property
-    def key(self) -> str:
-        """Key of the widget that is about to be drawn."""
-        return self._shown(self._name)
+        self.name = name
 
     @overload
     def __get__(self, instance: None, owner: type) -> Entry[T]: ...
     @overload
     def __get__(self, instance: object, owner: type) -> T: ...
     def __get__(self, instance: object | None, owner: type) -> Entry[T] | T:
-        if instance is None:
-            return self
-        kept = self._read(self._name)
+        return self if instance is None else self.get()
+
+    def __set__(self, instance: object, value: T) -> None:
+        self.set(value)
+
+    def _read(self) -> Any:
+        """Return what is kept, or :data:`_NOTHING`."""
+        own = _own()
+        if not self._is_widget:
+            return own.get(self.name, _NOTHING)
+        if self.name in (waiting := own.setdefault(_WAITING, {})):
+            return waiting[self.name]
+        return st.session_state.get(self.name, _NOTHING)
+
+    def get(self) -> T:
+        """Return what is kept, or the default."""
+        kept = self._read()
         if kept is _NOTHING:
             if self._make is None:
                 return self._default
-            self._write(self._name, kept := self._make())
+            self.set(kept := self._make())
         return kept  # type: ignore[no-any-return]
 
-    def __set__(self, instance: object, value: T) -> None:
-        self._write(self._name, value)
+    def set(self, value: T) -> None:
+        """Keep a value; a widget shows it when it is drawn next."""
+        (_own().setdefault(_WAITING, {}) if self._is_widget else _own())[self.name] = value
 
-    @property
-    def lasting(self) -> dict[str, Any]:
-        """Options of the widget that is about to be drawn: its key, and that its value outlasts the page."""
-        return {"key": self.key, "persist_state": "session"}
+    def fill(self, value: T) -> None:
+        """Keep a value where none is kept."""
+        if not self.is_kept:
+            self.set(value)
+
+    def forget(self) -> None:
+        """Keep nothing any longer."""
+        if self._is_widget:
+            self.set(_NOTHING)  # type: ignore[arg-type]
+        else:
+            _own().pop(self.name, None)
+
+    def take(self) -> T:
+        """Return what is kept and keep it no longer."""
+        taken = self.get()
+        self.forget()
+        return taken
 
     @property
     def is_kept(self) -> bool:
         """Whether anything is kept."""
-        return self._read(self._name) is not _NOTHING
+        return self._read() is not _NOTHING
 
-    def forget(self) -> None:
-        """Keep nothing any longer."""
-        self._write(self._name, _NOTHING)
+    @property
+    def key(self) -> str:
+        """Key of the widget that is about to be drawn, which then shows what waits for it."""
+        waiting = _own().get(_WAITING, {})
+        if self.name in waiting:
+            if waiting[self.name] is not _NOTHING:
+                st.session_state[self.name] = waiting[self.name]
+            elif self.name in st.session_state:
+                del st.session_state[self.name]
+            del waiting[self.name]
+        return self.name
 
-    def take(self) -> T:
-        """Return what is kept and keep it no longer."""
-        taken = self._read(self._name)
-        self.forget()
-        return self._default if taken is _NOTHING else taken
+    @property
+    def lasting(self) -> dict[str, Any]:
+        """Options of a widget that is about to be drawn, begins with the default and outlasts the page."""
+        if self._default is not None:
+            self.fill(self._default)
+        return {"key": self.key, "persist_state": "session"}
 
 
-class Family(_Kept, Generic[T]):
+class Family(Generic[T]):
     """Entries of one kind that differ by a part of their name, such as the model chosen for a task."""
 
     def __init__(self, prefix: str, *, widget: bool = False) -> None:
-        super().__init__(widget=widget)
-        self._prefix = prefix
+        self._prefix, self._is_widget = f"{prefix}_", widget
 
-    def key(self, name: str) -> str:
-        """Key of the widget of a member that is about to be drawn."""
-        return self._shown(self.name(name))
-
-    def lasting(self, name: str) -> dict[str, Any]:
-        """Options of the widget of a member: its key, and that its value outlasts the page."""
-        return {"key": self.key(name), "persist_state": "session"}
-
-    def name(self, name: str) -> str:
-        """Name of a member among all entries."""
-        return f"{self._prefix}_{name}"
-
-    def get(self, name: str) -> T | None:
-        """Return what is kept for a member, or None."""
-        kept = self._read(self.name(name))
-        return None if kept is _NOTHING else kept
-
-    def set(self, name: str, value: T) -> None:
-        """Keep a value for a member."""
-        self._write(self.name(name), value)
-
-    def fill(self, name: str, value: T) -> None:
-        """Keep a value for a member that has none."""
-        if self._read(self.name(name)) is _NOTHING:
-            self.set(name, value)
-
-    def forget(self, name: str) -> None:
-        """Keep nothing for a member any longer."""
-        self._write(self.name(name), _NOTHING)
+    def __getitem__(self, name: str) -> Entry[T | None]:
+        return Entry(name=f"{self._prefix}{name}", widget=self._is_widget)
 
     def forget_all(self) -> None:
         """Keep nothing for any member any longer."""
         own = _own()
         kept = [*st.session_state, *own.get(_WAITING, {})] if self._is_widget else [*own]
-        for key in {str(key) for key in kept if str(key).startswith(self.name(""))}:
-            self._write(key, _NOTHING)
+        for name in {str(name) for name in kept if str(name).startswith(self._prefix)}:
+            Entry(name=name, widget=self._is_widget).forget()
 
 
 class Session:
@@ -285,7 +253,7 @@ class Session:
     new_file = Entry[tuple[str, str] | None]()
     new_complaint = Entry[str]("")
     # Review
-    review_queue = Entry[Any]("values", widget=True)
+    review_queue = Entry[str]("labels", widget=True)
     review_row = Entry[int | None]()
     review_log = Entry[list[tuple[int, tuple[int, int], tuple[int, int]]]](make=list)
     # Everywhere
@@ -294,11 +262,9 @@ class Session:
     visitor = Entry[str]("")
     restored = Entry[bool](False)
     lost = Entry[tuple[str, str] | None]()
-    view_to_show = Entry[tuple[float, UnitKind] | None]()
     review = Entry[str]("")
     review_is_own = Entry[bool](False)
     review_seen = Entry[float](0.0)
-    tab = Entry[str]("")
     review_written = Entry[Review | None]()
 
 
@@ -324,10 +290,3 @@ def selected_positions(key: str) -> list[int]:
     """Return the positions of the rows marked in a table."""
     positions: list[int] = st.session_state[key]["selection"]["rows"]
     return positions
-
-
-def fill_widgets(shown: dict[str, Any], *, replace: bool) -> None:
-    """Give widgets that are new, or all of them, a value before they are drawn."""
-    for key, value in shown.items():
-        if replace or key not in st.session_state:
-            st.session_state[key] = value

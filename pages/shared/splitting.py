@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, cast, get_args
+from typing import cast
 
 import streamlit as st
 
-from ecoval_core.columns.target import is_present
 from ecoval_core.runs.opened import Opened
 from ecoval_core.tables import MAX_BYTES
-from ecoval_core.tables.split_columns import MAX_WORDS, PART_NAMES, Hint, Part, guess_part
+from ecoval_core.tables.split_columns import PART_NAMES, Hint
 from ecoval_core.work import opening
-from ecoval_core.workspace.schema import SplitSpec
-from pages.shared import formats, server
+from pages.shared import formats, loading, server
+from pages.shared.loading import By
 from pages.shared.session import data_choices
 
-By = Literal["random", "groups", "time", "column", "files"]
 WAYS: dict[By, str] = {
     "random": "At random",
     "groups": "Rows that belong together",
@@ -42,7 +39,6 @@ _SAID: dict[By, str] = {
         "taken from the training rows."
     ),
 }
-Change = Callable[[str], None]
 
 
 def hints(opened: Opened) -> list[Hint]:
@@ -53,76 +49,15 @@ def hints(opened: Opened) -> list[Hint]:
     return [one for one in found if one.column not in used]
 
 
-def remember(opened: Opened) -> None:
-    """Fill the widgets with what holds for the open table."""
-    split = opened.spec.split
-    is_grouped = split.kind == "random" and split.groups is not None
-    # Rows that came with their values were split elsewhere: nothing is chosen until somebody does.
-    by = None if split.kind == "given" else split.kind
-    data_choices.fill("by", "groups" if is_grouped else by)
-    data_choices.fill("time", split.column if split.kind == "time" else None)
-    data_choices.fill("parts", split.column if split.kind == "column" else None)
-    data_choices.fill("groups", split.groups)
-    data_choices.fill("weights", split.weights)
-
-
-def chosen(opened: Opened, **chance: Any) -> SplitSpec | None:
-    """Return the split that the widgets say, None as long as something is missing; `chance` goes with it."""
-    by = cast("By", data_choices.get("by") or "random")
-    if by not in get_args(By):
-        return None
-    groups = None if by in ("random", "time") else data_choices.get("groups")
-    column = {"time": data_choices.get("time"), "column": data_choices.get("parts")}.get(by)
-    words: dict[str, Part] = {}
-    if (by in ("time", "column") and column is None) or (by == "groups" and groups is None):
-        return None
-    if by == "column" and column is not None:
-        values = _fill_words(opened, column)
-        asked = {value: data_choices.get(_word(column, value)) for value in values}
-        words = {value: part for value, part in asked.items() if part is not None}
-        if len(words) < len(asked):
-            return None
-    held = opened.spec.split if by == "files" else None
-    if held is not None and not held.files:
-        return None
-    weights = data_choices.get("weights")
-    if weights in (column, groups):
-        weights = None
-    return SplitSpec(
-        kind="random" if by == "groups" else by, column=column, words=words,
-        groups=None if groups == column else groups, weights=weights,
-        validation=held.validation if held else None, test=held.test if held else None, **chance,
-    )  # fmt: skip
-
-
-def _word(column: str, value: str) -> str:
-    return f"word_{column}_{value}"
-
-
-def _values(opened: Opened, column: str) -> list[str]:
-    """Return the values that may name parts; none of a column that has too many, which is refused."""
-    cells = opened.table.frame[column]
-    values = [str(value) for value in cells[is_present(cells)].unique()]
-    return values if len(values) <= MAX_WORDS else []
-
-
-def _fill_words(opened: Opened, column: str) -> list[str]:
-    split, values = opened.spec.split, _values(opened, column)
-    known = split.words if split.kind == "column" and split.column == column else {}
-    for value in values:
-        data_choices.fill(_word(column, value), known.get(value) or guess_part(value))
-    return values
-
-
-def take(hint: Hint, apply: Change) -> None:
+def take(hint: Hint) -> None:
     """Split as a hint says; called by its button."""
-    data_choices.set("by", hint.kind)
+    data_choices["by"].set(hint.kind)
     name = {"groups": "groups", "time": "time", "column": "parts"}[hint.kind]
-    data_choices.set(name, hint.column)
-    apply("split")
+    data_choices[name].set(hint.column)
+    loading.apply_choices("split")
 
 
-def draw_hints(opened: Opened, apply: Change) -> None:
+def draw_hints(opened: Opened) -> None:
     """Draw each column that looks like a split, with the button that takes it up."""
     labels = {"groups": "Keep them together", "time": "Split in order of time",
               "column": "Split by it"}  # fmt: skip
@@ -131,20 +66,19 @@ def draw_hints(opened: Opened, apply: Change) -> None:
             text, button = st.columns([3, 1.3], vertical_alignment="center")
             text.markdown(f":material/lightbulb: {formats.plain(hint.sentence)}")
             button.button(
-                labels[hint.kind], key=f"take_hint_{number}", on_click=take, args=(hint, apply),
+                labels[hint.kind], key=f"take_hint_{number}", on_click=take, args=(hint,),
                 width="stretch",
             )  # fmt: skip
 
 
-def draw(opened: Opened, apply: Change, add_file: Callable[[str], None], drop_file: Change) -> None:
-    """Draw the choice of the split and of the weights; `apply` opens the table with what is chosen."""
-    remember(opened)
-    draw_hints(opened, apply)
+def draw(opened: Opened) -> None:
+    """Draw the choice of the split and of the weights; the table is opened with what is chosen."""
+    draw_hints(opened)
     columns = [str(name) for name in opened.table.frame.columns if name != opened.table.target]
 
     def column_of(name: str, label: str, text: str, *, optional: bool = False) -> str | None:
         found: str | None = st.selectbox(
-            label, columns, index=None, key=data_choices.key(name), on_change=apply, args=("split",),
+            label, columns, index=None, **loading.choice(name, "split"),
             placeholder="None" if optional else "Choose a column", help=text,
         )  # fmt: skip
         return found
@@ -153,10 +87,8 @@ def draw(opened: Opened, apply: Change, add_file: Callable[[str], None], drop_fi
         "Split",
         list(WAYS),
         format_func=WAYS.__getitem__,
-        key=data_choices.key("by"),
+        **loading.choice("by", "split"),
         required=True,
-        on_change=apply,
-        args=("split",),
         help="Values are measured on the validation rows: they should resemble the data that the "
         "model will be used on.",
     )
@@ -175,9 +107,9 @@ def draw(opened: Opened, apply: Change, add_file: Callable[[str], None], drop_fi
             "Words such as train, dev and holdout are understood.",
         )
         if column is not None:
-            _draw_words(opened, column, apply)
+            _draw_words(opened, column)
     if by == "files":
-        _draw_files(opened, add_file, drop_file)
+        _draw_files(opened)
     if by in ("groups", "column", "files"):
         column_of(
             "groups",
@@ -198,23 +130,21 @@ def draw(opened: Opened, apply: Change, add_file: Callable[[str], None], drop_fi
         st.caption(f":material/info: {formats.plain(note)}")
 
 
-def _draw_words(opened: Opened, column: str, apply: Change) -> None:
+def _draw_words(opened: Opened, column: str) -> None:
     """Draw which part each value of a column names."""
-    values = _fill_words(opened, column)
+    values = loading.fill_words(opened, column)
     slots = st.columns(min(len(values), 4) or 1)
     for number, value in enumerate(values):
         slots[number % len(slots)].selectbox(
             f"{formats.plain(value)} is",
             PART_NAMES,
             index=None,
-            key=data_choices.key(_word(column, value)),
-            on_change=apply,
-            args=("split",),
+            **loading.choice(loading.word(column, value), "split"),
             placeholder="Which part?",
         )
 
 
-def _draw_files(opened: Opened, add_file: Callable[[str], None], drop_file: Change) -> None:
+def _draw_files(opened: Opened) -> None:
     """Draw an upload field for the validation and the test rows, or the file that was given."""
     for slot, part in zip(st.columns(2, gap="medium"), ("validation", "test"), strict=True):
         file = opened.spec.split.files.get(part)
@@ -222,14 +152,14 @@ def _draw_files(opened: Opened, add_file: Callable[[str], None], drop_file: Chan
             if file is None:
                 st.file_uploader(
                     f"File with the {part} rows",
-                    key=data_choices.key(f"upload_{part}"),
-                    on_change=add_file,
+                    key=data_choices[f"upload_{part}"].key,
+                    on_change=loading.add_file,
                     args=(part,),
                     max_upload_size=MAX_BYTES // 2**20,
                 )
             else:
                 st.markdown(f"{part.capitalize()} rows: **{formats.plain(file.name)}**")
                 st.button(
-                    "Remove this file", key=f"drop_{part}", on_click=drop_file, args=(part,),
+                    "Remove this file", key=f"drop_{part}", on_click=loading.drop_file, args=(part,),
                     icon=":material/close:",
                 )  # fmt: skip

@@ -267,7 +267,6 @@ def take_over() -> None:
         merged = windows.merge(before, reviews.current(), kept.review)
         session.review_seen, session.review_written = kept.updated, kept.review
         reviews.show(merged, with_view=True)
-        reviews.show_view()
 
 
 def restore_from_address() -> None:

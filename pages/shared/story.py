@@ -11,7 +11,7 @@ from ecoval_core.evaluation.profiles import describe_group
 from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of
 from ecoval_core.valuation.quality import nearest_neighbors
-from pages.shared import formats, labelling, pictures, prunelist, rows, selection, state
+from pages.shared import formats, labelling, pictures, prunelist, rows, selection, state, ticks
 from pages.shared.session import session
 
 N_NEIGHBORS = 10
@@ -24,6 +24,12 @@ _EFFECTS = {
     ),
     -1: "It **pulls the model away** from the right answer on validation rows, which lowers its value.",
 }
+
+
+def _effect_of(run: Run, row_id: int) -> int:
+    """Sign of a row's extrinsic value, 0 where it is small."""
+    kinds = {name: kind for kind, name in charts.QUADRANTS.items()}
+    return kinds[charts.quadrant_of(run.frame)[row_id]][1]
 
 
 def about_cluster(run: Run, row_id: int) -> str:
@@ -43,8 +49,7 @@ def about_cluster(run: Run, row_id: int) -> str:
     if abs(worth) <= 2 * error:
         return f"{sentence}. With or without it the model scores about the same."
     sentence += f". Without it the model scores {'worse' if worth > 0 else 'better'}."
-    kinds = {name: kind for kind, name in charts.QUADRANTS.items()}
-    _, effect = kinds[charts.quadrant_of(frame)[row_id]]
+    effect = _effect_of(run, row_id)
     if effect * worth < 0:
         gains, does = ("helps", "harms") if worth > 0 else ("harms", "helps")
         sentence += f" The cluster as a whole {gains}; this row among its members {does}."
@@ -84,8 +89,6 @@ def credibility(run: Run, row_id: int, near: list[int]) -> str:
 
 def why(run: Run, row_id: int) -> str:
     """Reason for a row's value, in plain words."""
-    kinds = {name: kind for kind, name in charts.QUADRANTS.items()}
-    _, effect = kinds[charts.quadrant_of(run.frame)[row_id]]
     noun = formats.target_word(run)
     advice = ""
     if row_id in run.harmful_ids:
@@ -95,7 +98,7 @@ def why(run: Run, row_id: int) -> str:
             " Its value is below zero, but not clearly, given its error and the number of rows: "
             f"check its {noun} before you prune it."
         )
-    return f"{_EFFECTS[effect]}{advice}"
+    return f"{_EFFECTS[_effect_of(run, row_id)]}{advice}"
 
 
 def can_relabel(run: Run, row_id: int) -> bool:
@@ -105,17 +108,13 @@ def can_relabel(run: Run, row_id: int) -> bool:
     return bool(is_offered and row["suggested_label"] != row["label"])
 
 
-def draw(run: Run, row_id: int) -> None:
-    """Draw the story of a row, narrow enough to stand beside the map."""
-    frame, unit = run.frame, formats.unit_of(run)
-    row = frame.loc[[row_id]].iloc[0]
+def draw_head(run: Run, row_id: int, near: list[int], badge: str = "") -> None:
+    """Draw what a row is and what it is worth."""
+    unit, row = formats.unit_of(run), run.frame.loc[[row_id]].iloc[0]
     label, original = formats.plain(row["label"]), formats.plain(row["original_label"])
-    noun = formats.target_word(run)
-    st.subheader(f"Row {row_id}: {noun} {label}", anchor=False)
-    near = neighbors_of(run, row_id)
-    shape = pictures.shape_of(run)
-    if shape is not None:
-        pictures.draw(run, [row_id], shape, pictures.labels_of(run, [row_id]))
+    st.subheader(f"Row {row_id}: {formats.target_word(run)} {label}{badge}", anchor=False)
+    if (shape := pictures.shape_of(run)) is not None:
+        pictures.draw(run, [row_id], shape)
     planted = f" Planted error: it was **{original}**." if row["flipped"] else ""
     st.markdown(
         f"**Value {unit.text(row['value'], row['standard_error'])}**, the "
@@ -124,18 +123,24 @@ def draw(run: Run, row_id: int) -> None:
         help="± one standard error: how far the value would move with other validation rows.",
     )
     st.markdown(credibility(run, row_id, near))
+
+
+def draw(run: Run, row_id: int) -> None:
+    """Draw the story of a row, narrow enough to stand beside the map."""
+    near, shape = neighbors_of(run, row_id), pictures.shape_of(run)
+    draw_head(run, row_id, near)
     _draw_actions(run, row_id)
     st.markdown(why(run, row_id))
     st.markdown(about_cluster(run, row_id))
     st.markdown("**Nearest neighbours**, nearest first")
     if shape is not None:
-        pictures.draw(run, near, shape, pictures.labels_of(run, near))
+        pictures.draw(run, near, shape)
     shown = [row_id, *near]
     # A table of its own for each story: ticks do not go over to the next.
     key = f"neighbors_{row_id}"
 
     def pick_neighbor() -> None:
-        marked = rows.ids_at(shown, key)
+        marked = ticks.marked(key, shown)
         state.pick(marked[0] if marked else row_id)
 
     rows.draw(run, shown, key, height=220, on_select=pick_neighbor)
@@ -164,10 +169,10 @@ def _draw_actions(run: Run, row_id: int) -> None:
                 f"Take {relabel_words(run)}",
                 key="relabel_row",
                 icon=":material/edit:",
-                on_click=labelling.decide_one,
-                args=(row_id, "accept"),
+                on_click=labelling.decide,
+                args=([row_id], "accept"),
             )
-            st.button("Keep", key="keep_row", on_click=labelling.decide_one, args=(row_id, "keep"))
+            st.button("Keep", key="keep_row", on_click=labelling.decide, args=([row_id], "keep"))
     if decided := session.label_decisions.get(row_id):
         noun = formats.target_word(run)
         st.caption(
@@ -190,9 +195,8 @@ def draw_selection(run: Run, ids: list[int]) -> None:
         f"**Mean value {unit.text(mean)}**; all rows: {unit.number(overall)}. "
         f"{n_below:,} below zero, {n_harmful:,} clearly harmful."
     )
-    counts = label_groups(of["label"]).value_counts()
-    sizes = label_groups(frame["label"]).value_counts() if run.class_labels is not None else counts
     if run.class_labels is not None:
+        counts, sizes = (label_groups(each["label"]).value_counts() for each in (of, frame))
         both = pd.DataFrame({"n": counts.head(6), "size": sizes}).dropna().query("n > 0")
         both = both.sort_values("n", ascending=False, kind="stable")
         parts = [
@@ -211,4 +215,4 @@ def draw_selection(run: Run, ids: list[int]) -> None:
     elif (shape := pictures.shape_of(run)) is not None:
         lowest = [int(row) for row in of["value"].sort_values(kind="stable").index[:N_PICTURES]]
         st.markdown("**Lowest values of them**")
-        pictures.draw(run, lowest, shape, pictures.labels_of(run, lowest))
+        pictures.draw(run, lowest, shape)

@@ -1,8 +1,9 @@
-"""Uploaded files: out of the server's memory once they are read."""
+"""Uploaded files: read in a worker, and out of the server's memory."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import streamlit as st
 from streamlit import runtime
@@ -10,15 +11,13 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from ecoval_core.runs.tasks import Task
+from ecoval_core.work.jobs import Job, JobState
+from pages.shared import server
+from pages.shared.session import Entry
+
 # Files that a session may have on the server, read or not, in times the largest one.
 MAX_HELD = 2
-
-
-class Upload(NamedTuple):
-    """A file as it came in: its name on the visitor's machine, and what is in it."""
-
-    name: str
-    data: bytes
 
 
 def has_room(session_id: str, n_bytes: int) -> bool:
@@ -30,8 +29,8 @@ def has_room(session_id: str, n_bytes: int) -> bool:
     return held + n_bytes <= MAX_HELD * st.get_option("server.maxUploadSize") * 2**20
 
 
-def take(upload: Any) -> Upload | None:
-    """Return what is in an upload field and free the server's memory of it; None if it is empty or was taken.
+def _take(upload: Any) -> tuple[str, bytes] | None:
+    """Return name and content of an upload field and free the server's memory; None if it is empty or taken.
 
     Streamlit keeps a file, and every one that took its place, until the session is forgotten.
     """
@@ -43,4 +42,34 @@ def take(upload: Any) -> Upload | None:
     context = get_script_run_ctx()
     if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
         context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
-    return Upload(name, data)
+    return name, data
+
+
+def submit(upload: Any, complaint: Entry[str], make: Callable[[str, str], Task]) -> Job | None:
+    """Have the file in an upload field read, by the task of its digest and name; None if that cannot be."""
+    complaint.forget()
+    taken = _take(upload)
+    if taken is None:
+        return None
+    name, data = taken
+    try:
+        return server.engine().submit_upload(
+            server.workspace(), data, lambda digest: make(digest, name), server.visitor()
+        )
+    except ValueError as error:
+        complaint.set(str(error))
+        return None
+
+
+def finish(reading: Entry[Job | None], complaint: Entry[str], what: str) -> Job | None:
+    """Wait for a file that is being read, if there is one, and return its job if it went well."""
+    job = reading.get()
+    if job is None:
+        return None
+    with st.spinner(f"{what} …"):
+        job.wait()
+    reading.forget()
+    if job.state == JobState.DONE:
+        return job
+    complaint.set(job.error or f"{what} was cancelled.")
+    return None

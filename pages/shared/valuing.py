@@ -12,7 +12,6 @@ from ecoval_core.models.model_settings import SETTINGS, check_parameters
 from ecoval_core.runs.fitting import automatic_clusters, rows_per_fit, rows_to_value
 from ecoval_core.runs.opened import Opened
 from ecoval_core.runs.tasks import Task
-from ecoval_core.text import number
 from ecoval_core.valuation.planning import cluster_bounds
 from ecoval_core.valuation.scoring import (
     EVEN_SHARE,
@@ -79,12 +78,12 @@ def _recall_settings(opened: Opened) -> None:
     settings, of = record.settings, record.spec
     if of.table.task == opened.table.task and of.split.kind != "given":
         session.granularity = settings.n_clusters
-        model_choices.set(opened.table.task, settings.model)
-        scoring_choices.set(opened.table.task, settings.scoring)
+        model_choices[opened.table.task].set(settings.model)
+        scoring_choices[opened.table.task].set(settings.scoring)
         for name, one in SETTINGS.get(settings.model, {}).items():
             value = settings.parameters.get(name, one.default)
             if value is None or isinstance(value, int | float):
-                parameter_choices.set(f"{settings.model}.{name}", value)
+                parameter_choices[f"{settings.model}.{name}"].set(value)
         session.value_seed = settings.random_state
         session.every_row = settings.every_row
         session.balanced_classes = settings.balanced
@@ -167,7 +166,7 @@ def _choose_parameters(model: str) -> dict[str, Any]:
     chosen = {}
     for name, one in SETTINGS.get(model, {}).items():
         key = f"{model}.{name}"
-        parameter_choices.fill(key, one.default)
+        parameter_choices[key].fill(one.default)
         is_whole = isinstance(one.least, int)
         value = st.number_input(
             one.title,
@@ -177,7 +176,7 @@ def _choose_parameters(model: str) -> dict[str, Any]:
             format=None if is_whole else "%g",
             placeholder="no limit",
             help=f"`{name}` of the model; {'empty' if one.default is None else one.default} by default.",
-            **parameter_choices.lasting(key),
+            **parameter_choices[key].lasting,
         )
         if value != one.default and not (value is None and one.default is not None):
             chosen[name] = value
@@ -218,7 +217,7 @@ def choose(opened: Opened) -> Settings:
         "Model",
         list(on_offer),
         format_func=on_offer.__getitem__,
-        **model_choices.lasting(opened.table.task),
+        **model_choices[opened.table.task].lasting,
         help="The value of a row is its value for this model.",
     )
     mark("model", "model", model)
@@ -242,15 +241,14 @@ def choose(opened: Opened) -> Settings:
         "cluster is leave-one-out.",
     )
     mark("n_clusters", "number of clusters", int(n_clusters))
-    size = number(n_rows / n_clusters, trim=True)
     note = "automatic" if n_clusters == automatic else f"automatic would be {automatic:,}"
-    st.caption(f"About {size} row{'' if size == '1' else 's'} per cluster; {note}.")
+    st.caption(f"About {formats.rows_each(n_rows / n_clusters)} per cluster; {note}.")
     scorings = available_scorings(opened.table.task, hasattr(estimator, "predict_proba"))
     scoring = st.selectbox(
         "Score of one validation row",
         scorings,
         format_func=lambda name: _SHORT_SCORES.get(name, SCORINGS[name].title),
-        **scoring_choices.lasting(opened.table.task),
+        **scoring_choices[opened.table.task].lasting,
         help="Values are measured in this score, averaged over the validation rows.",
     )
     mark("scoring", "score", scoring)
@@ -265,8 +263,6 @@ def choose(opened: Opened) -> Settings:
             **Session.value_seed.lasting,
             help="The same seed gives exactly the same values.",
         )
-        if not Session.max_val_samples.is_kept:
-            session.max_val_samples = session.max_val_samples
         most = st.number_input(
             "Maximum number of validation rows",
             1,

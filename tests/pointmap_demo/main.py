@@ -13,7 +13,7 @@ from ecoval_core.charts.decomposition import decomposition_layout
 from ecoval_core.charts.points import make_points
 from ecoval_core.charts.shades import shade
 from ecoval_core.charts.style import palette_of
-from pages.shared.pointmap.element import PackedPoints, PackedShade, point_map
+from pages.shared.pointmap.element import PackedPoints, pack_shade, point_map
 from tests.pointmap_demo import rows
 
 UNIT = "‰ of the surplus"
@@ -37,22 +37,21 @@ def packed_shade(n_rows, limit, color, theme):
     drawn = packed_points(n_rows, limit, "map").points.drawn
     points, palette = frame.iloc[drawn], palette_of(theme)
     known = colorings(points, palette, UNIT)
-    return PackedShade(
+    return pack_shade(
         shade(known[color] if color in known else color_by(points[color], palette), palette)
     )
 
 
-def keep(gesture):
-    """Change the selection; the filter says which rows a gesture may take."""
+def answer(gesture):
+    """Pick a row or change the selection; the filter says which rows a gesture may take."""
+    if gesture.kind == "pick":
+        st.session_state["picked"] = gesture.row_id
+        st.session_state["n_picks"] = st.session_state.get("n_picks", 0) + 1
+        return
     points = packed_points(*size(), "map").points
     selected = gesture.selects(points, st.session_state.get("selected", []), shown_ids())
     st.session_state["selected"] = selected
     st.session_state["n_gestures"] = st.session_state.get("n_gestures", 0) + 1
-
-
-def pick(row_id):
-    st.session_state["picked"] = row_id
-    st.session_state["n_picks"] = st.session_state.get("n_picks", 0) + 1
 
 
 def size():
@@ -100,8 +99,7 @@ def draw(kind):
             packed_shade(n_rows, limit, color, theme),
             label="Map of synthetic rows" if kind == "map" else "Intrinsic against extrinsic",
             theme=theme,
-            on_select=keep,
-            on_pick=pick,
+            on_gesture=answer,
             selected_ids=selected or None,
             shown_ids=shown_ids(),
             picked_id=picked,

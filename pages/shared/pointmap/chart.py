@@ -23,24 +23,18 @@ MAX_KEYS = 2_000
 class Touch:
     """One click or box on a chart: the `ids` of the marks touched, and what it does with the rows behind."""
 
-    number: int
     # Empty for a box around nothing.
     keys: tuple[str, ...]
     mode: Mode
 
     @classmethod
-    def read(cls, message: Any) -> Touch | None:
+    def read(cls, message: dict[str, Any]) -> Touch | None:
         """Read a touch as the browser sends it; None if it is none."""
-        if not isinstance(message, dict):
-            return None
-        keys: Any = message.get("keys")
+        keys = message.get("keys")
         mode: Any = message.get("mode")
         if not isinstance(keys, list) or len(keys) > MAX_KEYS or mode not in get_args(Mode):
             return None
-        try:
-            return cls(int(message["number"]), tuple(map(str, keys)), mode)
-        except (KeyError, TypeError, ValueError, OverflowError):
-            return None
+        return cls(tuple(map(str, keys)), mode)
 
 
 _element = Element("chart", "chart", Touch.read)

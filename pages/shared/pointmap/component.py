@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import streamlit as st
 
@@ -27,21 +27,13 @@ export default async function (component) {
 """
 
 
-class Numbered(Protocol):
-    """Whatever a browser numbers, so that it is answered once."""
-
-    @property
-    def number(self) -> int:
-        """Larger than that of any before."""
+G = TypeVar("G")
 
 
-N = TypeVar("N", bound=Numbered)
-
-
-class Element(Generic[N]):
+class Element(Generic[G]):
     """A script of this folder as an element; `read` makes a gesture of a message, or None."""
 
-    def __init__(self, script: str, thing: str, read: Callable[[Any], N | None]) -> None:
+    def __init__(self, script: str, thing: str, read: Callable[[dict[str, Any]], G | None]) -> None:
         self._component = st.components.v2.component(
             f"ecoval_{script}",
             js=_LOADER % (PREFIX, version(), script, thing),
@@ -51,25 +43,29 @@ class Element(Generic[N]):
         self._seen: Family[int] = Family(f"{script}_seen")
         self._read = read
 
-    def draw(self, name: str, data: dict[str, Any], on_gesture: Callable[[N], None]) -> None:
+    def draw(self, name: str, data: dict[str, Any], on_gesture: Callable[[G], None]) -> None:
         """Draw the element of a name; what is done on it is answered before the next run."""
 
         def answer() -> None:
-            state = self._states.get(name) or {}
-            for gesture in unanswered(state.get("gestures"), self._seen.get(name) or 0, self._read):
+            state = self._states[name].get() or {}
+            seen = self._seen[name].get() or 0
+            for number, gesture in unanswered(state.get("gestures"), seen, self._read):
                 # Noted first: a gesture that fails must not fail again at every run.
-                self._seen.set(name, gesture.number)
+                self._seen[name].set(number)
                 on_gesture(gesture)
 
-        data = data | {"name": name, "seen": self._seen.get(name) or 0}
-        self._component(key=self._states.key(name), data=data, on_gestures_change=answer)
+        data = data | {"name": name, "seen": self._seen[name].get() or 0}
+        self._component(key=self._states[name].key, data=data, on_gestures_change=answer)
 
 
-def unanswered(messages: Any, seen: int, read: Callable[[Any], N | None]) -> list[N]:
-    """Return the gestures of a browser's messages after the last one seen, in the order of their numbers."""
-    if not isinstance(messages, list):
-        return []
-    gestures = [gesture for gesture in map(read, messages) if gesture is not None]
-    return sorted(
-        (gesture for gesture in gestures if gesture.number > seen), key=lambda each: each.number
-    )
+def unanswered(
+    messages: Any, seen: int, read: Callable[[dict[str, Any]], G | None]
+) -> list[tuple[int, G]]:
+    """Return number and gesture of a browser's messages after the last one seen, in their order."""
+    found = []
+    for message in messages if isinstance(messages, list) else []:
+        number = message.get("number") if isinstance(message, dict) else None
+        if isinstance(number, int) and number > seen:
+            found.append((number, read(message)))
+    gestures = [(number, gesture) for number, gesture in found if gesture is not None]
+    return sorted(gestures, key=lambda each: each[0])

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from ecoval_core.charts.points import PointData
 from ecoval_core.charts.shades import Shade
@@ -58,38 +57,27 @@ class PackedPoints:
 
     def bits(self, ids: Iterable[int]) -> str:
         """One bit a drawn point: whether it is among some."""
-        return _bits(self.points.mask(ids)[self.points.drawn])
+        mask = self.points.mask(ids)[self.points.drawn]
+        return b64encode(np.packbits(mask, bitorder="little").tobytes()).decode()
 
 
-class PackedShade:
-    """Colours of the drawn points, packed for the browser; make it once and keep it."""
-
-    def __init__(self, shade: Shade) -> None:
-        self.n_points = len(shade.codes)
-        words = {
-            "title": shade.title, "subtitle": shade.subtitle, "colors": shade.colors,
-            "gradient": shade.gradient, "ticks": shade.ticks, "names": shade.names,
-        }  # fmt: skip
-        self._package = Package(words, codes=shade.codes, order=shade.order)
-
-    def publish(self) -> str:
-        """Put it where the browser can fetch it, and return its address."""
-        return self._package.publish()
-
-
-def _bits(mask: NDArray[np.bool_]) -> str:
-    return b64encode(np.packbits(mask, bitorder="little").tobytes()).decode()
+def pack_shade(shade: Shade) -> Package:
+    """Pack the colours of the drawn points for the browser; do it once and keep it."""
+    words = {
+        "title": shade.title, "subtitle": shade.subtitle, "colors": shade.colors,
+        "gradient": shade.gradient, "ticks": shade.ticks, "names": shade.names,
+    }  # fmt: skip
+    return Package(words, codes=shade.codes, order=shade.order)
 
 
 def point_map(
     name: str,
     points: PackedPoints,
-    shade: PackedShade,
+    shade: Package,
     *,
     label: str,
     theme: ThemeName,
-    on_select: Callable[[Gesture], None],
-    on_pick: Callable[[int | None], None],
+    on_gesture: Callable[[Gesture], None],
     # The others turn grey; None colours all.
     selected_ids: Iterable[int] | None = None,
     # The others do not pass the filters: they are hardly seen and cannot be clicked.
@@ -107,10 +95,8 @@ def point_map(
     # Pixels beside the map, which gets the rest of the window's height.
     above: int = 340,
 ) -> None:
-    """Draw a map of points; `on_select` and `on_pick` are called before the next run, None for Escape."""
+    """Draw a map of points; what is done on it is answered before the next run."""
     drawn, n_rows = points.points.drawn, len(points.points.ids)
-    if shade.n_points != len(drawn):
-        raise ValueError(f"{len(drawn):,} points are drawn, but {shade.n_points:,} have a colour.")
     selected = None if selected_ids is None else list(selected_ids)
     shown = None if shown_ids is None else list(shown_ids)
     neighbors = (points.where(row) for row in neighbor_ids)
@@ -136,14 +122,7 @@ def point_map(
             "faint": translucent(_FADED[theme], 0.4),
         },
     }  # fmt: skip
-
-    def answer(gesture: Gesture) -> None:
-        if gesture.kind == "pick":
-            on_pick(gesture.row_id)
-        else:
-            on_select(gesture)
-
-    _element.draw(name, data, answer)
+    _element.draw(name, data, on_gesture)
 
 
 def _status(n_rows: int, shown: list[int] | None, selected: list[int] | None) -> str:

@@ -21,21 +21,17 @@ MAX_VERTICES = 2_000
 class Gesture:
     """One gesture on the map; `outline` is a lasso or two corners, in the coordinates of the points."""
 
-    number: int
     kind: Kind
     mode: Mode
     outline: NDArray[np.float64]
     row_id: int | None
 
     @classmethod
-    def read(cls, message: Any) -> Gesture | None:
+    def read(cls, message: dict[str, Any]) -> Gesture | None:
         """Read a gesture as the browser sends it; None if it is none."""
-        if not isinstance(message, dict):
-            return None
         try:
             flat = np.asarray(message.get("outline", []), dtype=np.float64)
             gesture = cls(
-                int(message["number"]),
                 message["kind"],
                 message.get("mode", "replace"),
                 flat.reshape(-1, 2),
@@ -61,8 +57,6 @@ class Gesture:
     ) -> list[int]:
         """Return the row ids selected after it; it takes rows that pass the filters, drawn or not."""
         selected = points.mask(before)
-        if self.kind == "pick":
-            return [int(row) for row in points.ids[selected]]
         takeable = np.isfinite(points.coords).all(axis=1)
         if shown_ids is not None:
             takeable &= points.mask(shown_ids)

@@ -4,17 +4,16 @@ import { loadPlotly } from "./wire.js";
 
 const SIZES = [[300, 10], [2500, 8], [8000, 6], [30000, 4], [Infinity, 3]];
 
-const hasWebGL = (() => {
-  let known = null;
-  return () => {
-    if (known === null) {
-      const context = document.createElement("canvas").getContext("webgl");
-      known = context !== null;
-      context?.getExtension("WEBGL_lose_context")?.loseContext();
-    }
-    return known;
-  };
-})();
+let webGL = null;
+
+function hasWebGL() {
+  if (webGL === null) {
+    const context = document.createElement("canvas").getContext("webgl");
+    webGL = context !== null;
+    context?.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+  return webGL;
+}
 
 /** Levels of the points: 0 filtered out, 1 not selected, 2 in colour. */
 export function levelsOf(n, selected, shown) {
@@ -161,38 +160,18 @@ function traces({ points, shade, levels, pruned, palette, size, density }) {
   const n = points.x.length;
   const base = SIZES.find(([most]) => n <= most)[1] - (size.width < 480 && n > 300 ? 1 : 0);
   const { colors } = shade.words;
-  let nFront = 0, nFaint = 0;
-  for (let i = 0; i < n; i++) {
-    if (levels[i] === 2) nFront++;
-    else if (levels[i] === 0) nFaint++;
-  }
-  const nBack = n - nFront;
-  const front = { x: new Float32Array(nFront), y: new Float32Array(nFront), color: new Array(nFront) };
-  const back = { x: new Float32Array(nBack), y: new Float32Array(nBack), color: new Array(nBack) };
-  let f = 0, b = 0;
-  for (let k = 0; k < n; k++) {
-    const i = shade.order[k];
-    if (levels[i] === 2) {
-      front.x[f] = points.x[i];
-      front.y[f] = points.y[i];
-      front.color[f++] = colors[shade.codes[i]];
-    } else {
-      back.x[b] = points.x[i];
-      back.y[b] = points.y[i];
-      back.color[b++] = levels[i] ? palette.faded : palette.faint;
-    }
-  }
+  const at = (positions, color) => ({
+    x: Float32Array.from(positions, (i) => points.x[i]), y: Float32Array.from(positions, (i) => points.y[i]), color,
+  });
+  const inFront = shade.order.filter((i) => levels[i] === 2);
+  const behind = shade.order.filter((i) => levels[i] !== 2);
+  const crossed = shade.order.filter((i) => pruned?.[i] && levels[i]);
+  const nBack = behind.length;
+  const greys = Array.from(behind, (i) => (levels[i] ? palette.faded : palette.faint));
+  const front = at(inFront, Array.from(inFront, (i) => colors[shade.codes[i]]));
   // One colour for all is a hundred times quicker to read than one each.
-  if (nFaint === 0) back.color = palette.faded;
-  else if (nFaint === nBack) back.color = palette.faint;
-  const crosses = { x: [], y: [], color: [] };
-  for (let i = 0; pruned && i < n; i++) {
-    if (pruned[i] && levels[i]) {
-      crosses.x.push(points.x[i]);
-      crosses.y.push(points.y[i]);
-      crosses.color.push(levels[i] === 2 ? palette.text : palette.muted);
-    }
-  }
+  const back = at(behind, new Set(greys).size > 1 ? greys : (greys[0] ?? palette.faded));
+  const crosses = at(crossed, Array.from(crossed, (i) => (levels[i] === 2 ? palette.text : palette.muted)));
   const type = hasWebGL() ? "scattergl" : "scatter";
   const trace = (name, { x, y, color }, marker) => ({
     type, name, mode: "markers", x, y, hoverinfo: "skip",

@@ -131,18 +131,16 @@ class PointMap {
     }
   }
 
-  async #fetchTexts() {
+  #fetchTexts() {
     const address = this.data.texts;
     if (address === this.textsOf) return;
     this.textsOf = address;
     this.texts = null;
-    try {
-      const texts = await fetchPackage(address);
-      if (address === this.textsOf) this.texts = texts;
-    } catch {
+    fetchPackage(address).then(
+      (texts) => address === this.textsOf && (this.texts = texts),
       // A row then tells its number only; the next update asks again.
-      if (address === this.textsOf) this.textsOf = null;
-    }
+      () => address === this.textsOf && (this.textsOf = null),
+    );
   }
 
   #arrange() {
@@ -313,12 +311,13 @@ class PointMap {
     const isOurs = this.root.contains(focus) || (focus === document.body && this.root.matches(":hover"));
     if (!isOurs || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const step = 0.15;
+    const { width, height } = this.view;
     const acts = {
       l: () => this.#act("lasso"), b: () => this.#act("box"), z: () => this.#act("pan"),
       i: () => this.#act("invert"), "+": () => this.#act("zoomIn"), "=": () => this.#act("zoomIn"),
       "-": () => this.#act("zoomOut"), 0: () => this.#act("reset"), escape: () => this.#escape(),
-      arrowleft: () => this.#shift(step, 0), arrowright: () => this.#shift(-step, 0),
-      arrowup: () => this.#shift(0, step), arrowdown: () => this.#shift(0, -step),
+      arrowleft: () => this.#pan(step * width, 0), arrowright: () => this.#pan(-step * width, 0),
+      arrowup: () => this.#pan(0, step * height), arrowdown: () => this.#pan(0, -step * height),
     };
     const act = acts[event.key.toLowerCase()];
     if (!act || !this.points) return;
@@ -327,10 +326,6 @@ class PointMap {
   }
 
   // ---- Zoom
-
-  #shift(x, y) {
-    this.#pan(x * this.view.width, y * this.view.height);
-  }
 
   #pan(dx, dy) {
     this.view.pan(dx, dy);

@@ -10,25 +10,21 @@ from __future__ import annotations
 import gzip
 import json
 import secrets
-import sys
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import plotly
 import streamlit as st
+from cachetools import LRUCache
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-    from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
 
 PREFIX = "pointmap"
 # For all visitors together; the three of a map of 50,000 rows have 2 MB.
@@ -40,44 +36,16 @@ _KINDS = {".js": "text/javascript", ".css": "text/css"}
 _FOR_EVER = "private, max-age=31536000, immutable"
 
 
-class _Shelf:
-    """Packages by address; the longest unused leave when it is full."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit, self._lock = limit, Lock()
-        self._kept: OrderedDict[str, Package | LatePackage] = OrderedDict()
-
-    def put(self, package: Package | LatePackage) -> None:
-        with self._lock:
-            self._kept[package.address] = package
-            self._kept.move_to_end(package.address)
-            while len(self._kept) > self._limit:
-                self._kept.popitem(last=False)
-
-    def get(self, address: str) -> Package | LatePackage | None:
-        with self._lock:
-            return self._kept.get(address)
-
-    def clear(self) -> None:
-        with self._lock:
-            self._kept.clear()
-
-
-def _process() -> Any:
-    """Shelf and secret of this process."""
-    # Streamlit imports the app's modules anew when one of their files is saved, while the routes go on with
-    # those they were made from: what both use must not belong to a module of the app.
-    name = "ecoval_pointmap_process"
-    kept = sys.modules.setdefault(name, ModuleType(name)).__dict__
-    kept.setdefault("shelf", _Shelf(MAX_PACKAGES))
-    # Who knows a table must not be able to tell from an address whether somebody works on it.
-    kept.setdefault("secret", secrets.token_bytes(16))
-    return sys.modules[name]
+# Who knows a table must not be able to tell from an address whether somebody works on it.
+_SECRET = secrets.token_bytes(16)
+_shelf: LRUCache[str, Package] = LRUCache(MAX_PACKAGES)
+_lock = Lock()
 
 
 def forget() -> None:
     """Forget what is published; whoever draws a map publishes it again."""
-    _process().shelf.clear()
+    with _lock:
+        _shelf.clear()
 
 
 class Package:
@@ -98,7 +66,7 @@ class Package:
         head = json.dumps({"sections": sections, "words": words}).encode()
         head += b" " * (-(len(head) + 4) % 8)
         raw = b"".join([len(head).to_bytes(4, "little"), head, *blocks])
-        self.address = blake2b(raw, digest_size=16, key=_process().secret).hexdigest()
+        self.address = blake2b(raw, digest_size=16, key=_SECRET).hexdigest()
         self._packed = gzip.compress(raw, compresslevel=1, mtime=0)
 
     def packed(self) -> bytes:
@@ -107,29 +75,23 @@ class Package:
 
     def publish(self) -> str:
         """Put it where the browser can fetch it, and return its address."""
-        _process().shelf.put(self)
+        with _lock:
+            _shelf[self.address] = self
         return self.address
 
 
-class LatePackage:
+class LatePackage(Package):
     """A package that is made when the browser asks for it, so that no page waits for it."""
 
     def __init__(self, make: Callable[[], Package]) -> None:
         self.address = secrets.token_hex(16)
-        self._make, self._lock = make, Lock()
-        self._packed: bytes | None = None
+        self._make = make
 
     def packed(self) -> bytes:
         """Return what is sent."""
-        with self._lock:
-            if self._packed is None:
-                self._packed = self._make().packed()
-            return self._packed
-
-    def publish(self) -> str:
-        """Put it where the browser can fetch it, and return its address."""
-        _process().shelf.put(self)
-        return self.address
+        if not hasattr(self, "_packed"):
+            self._packed = self._make().packed()
+        return self._packed
 
 
 def texts_package(texts: Sequence[str]) -> Package:
@@ -157,8 +119,6 @@ def _script(path: Path, stamp: int) -> bytes:  # noqa: ARG001 - a file that was 
 
 def routes() -> list[Route]:
     """Return the routes of scripts and of data, under the base path of the server."""
-    from starlette.routing import Route
-
     base = (st.get_option("server.baseUrlPath") or "").strip("/")
     root = f"/{base}/{PREFIX}" if base else f"/{PREFIX}"
     # Functions that are no coroutines run in a thread: packing plotly.js does not halt the server.
@@ -178,21 +138,18 @@ def _send_script(request: Request) -> Response:
 
 
 def _send_data(request: Request) -> Response:
-    package = _process().shelf.get(request.path_params["address"])
+    with _lock:
+        package = _shelf.get(request.path_params["address"])
     if package is None:
         return _missing()
     return _answer(request, package.packed(), "application/octet-stream", _FOR_EVER)
 
 
 def _missing() -> Response:
-    from starlette.responses import PlainTextResponse
-
     return PlainTextResponse("not found", status_code=404)
 
 
 def _answer(request: Request, packed: bytes, kind: str, keep: str) -> Response:
-    from starlette.responses import Response
-
     headers = {"Cache-Control": keep, "Vary": "Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         # Set here, it keeps Streamlit from packing the same bytes again for every visitor.
