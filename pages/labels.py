@@ -28,7 +28,7 @@ MAX_LISTED = 2_000
 
 
 def list_suspects(run: Run) -> list[int]:
-    """Draw the doubtful rows and return the ids of those that are marked, or of all if none is."""
+    """Draw the doubtful rows and return the ids of those that are marked, or else are undecided."""
     noun, is_class = formats.target_word(run), run.class_labels is not None
     issue = "label issue" if is_class else "unusual target"
     left, right = st.columns([2, 1], gap="large", vertical_alignment="bottom")
@@ -94,7 +94,8 @@ def list_suspects(run: Run) -> list[int]:
     st.caption(
         f"{len(found):,} of {len(run.frame):,} valued rows, the lowest quality first. Tick rows on the "
         + (
-            "left to decide on those alone; otherwise the buttons apply to every row listed."
+            "left to decide on those alone; otherwise the buttons apply to every row listed that is not "
+            "decided on."
             if is_class
             else "left to decide on them. The expected target is predicted from the other columns: a target "
             "far from it is unusual, and often right."
@@ -107,8 +108,10 @@ def list_suspects(run: Run) -> list[int]:
             "Label quality ignores the weights of classes: in a rare class more labels look wrong "
             "than are. Decide on those one by one."
         )
+    if marked := ticks.marked(key, ids):
+        return marked
     # An amount is decided on by looking at its row, never in bulk.
-    return ticks.marked(key, ids) or (ids if is_class else [])
+    return [row for row in ids if row not in session.label_decisions] if is_class else []
 
 
 def draw_decisions(run: Run, ids: list[int]) -> None:
@@ -147,8 +150,8 @@ def draw_decisions(run: Run, ids: list[int]) -> None:
         )
     st.markdown(
         f"**Accepted: {labelling.count('accept'):,}** · kept: {labelling.count('keep'):,}. Accepted rows "
-        f"get their new {noun} in the column *corrected_label* of every download on *Prune*, and leave "
-        "the prune list."
+        f"get their new {noun} in the column *corrected_label* of every download on *Prune*, and are not "
+        "pruned."
     )
 
 
@@ -160,10 +163,11 @@ def _what_accepting_does(run: Run, ids: list[int]) -> str:
         )
     moves = labelling.changes_by_class(run, ids)
     told = [
-        f"**{formats.plain(name)}** loses {lost:,} and gains {gained:,} of its {count_of(size, 'row')}"
+        f"**{formats.plain(name)}** loses {lost:,} of its {count_of(size, 'row')} and gains {gained:,}"
         for name, size, lost, gained in moves[:N_CLASSES_NAMED]
     ]
-    return f"Accepting {count_of(len(ids), 'suggestion')}: {join(told, len(moves))}."
+    more = " classes" if len(moves) > len(told) else ""
+    return f"Accepting {count_of(len(ids), 'suggestion')}: {join(told, len(moves))}{more}."
 
 
 def draw_effects(run: Run) -> None:

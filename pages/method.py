@@ -40,10 +40,10 @@ INKS = {
 READING = """
 - **Above zero**: the row raises the model's score on unseen rows. **Below zero**: the model is better
   without it. Look at such a row first, then decide whether to correct its label or to prune it.
-- Values **sum to the surplus**: the score of the model minus that of a guess that uses no features (class
-  frequencies, or the mean). They are written in multiples of the **average row**, which is the surplus
-  divided by the number of rows: the values of n rows sum to n, and −3.2× costs what 3.2 average rows bring.
-  *View* offers per mille of the surplus and the score itself as well.
+- Values **sum to the surplus**, where there is one: the score of the model minus that of a guess that uses
+  no features (class frequencies, or the mean). They are written in multiples of the **average row**, which is
+  the surplus divided by the number of rows: the values of n rows sum to n, and −3.2× costs what 3.2 average
+  rows bring. *View* offers per mille of the surplus and the score itself as well.
 - A value holds for **this model, this score and this table**. Another model may need other rows.
 - A small value does not mean a bad row: rows that can replace one another share their value.
 - **±** is one standard error: how much the value would change with other validation rows. *Repeat with 5

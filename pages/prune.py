@@ -7,7 +7,7 @@ import streamlit as st
 from ecoval_core import charts
 from ecoval_core.charts.style import label_groups
 from ecoval_core.evaluation.pruning import detection
-from ecoval_core.evaluation.verdict import conclude
+from ecoval_core.evaluation.verdict import Verdict, conclude
 from ecoval_core.runs.exports import to_csv
 from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, file_stem
@@ -16,6 +16,7 @@ from pages.shared import (
     downloads,
     effects,
     formats,
+    labelling,
     layout,
     menu,
     prunelist,
@@ -84,12 +85,19 @@ def _by_class(run: Run, ids: list[int]) -> str:
 
 
 def draw_effect(run: Run, ids: list[int]) -> None:
-    """Draw what pruning does to the test scores."""
-    st.subheader("What pruning does to the model", anchor=False)
-    if not ids:
+    """Draw what the downloaded table does to the test scores: its rows left out, its new labels."""
+    new_labels = labelling.relabelled(run)
+    what = "pruning and relabelling do" if new_labels else "pruning does"
+    st.subheader(f"What {what} to the model", anchor=False)
+    if not ids and not new_labels:
         st.caption("Measured once a row is on the list.")
         return
-    effect = prunelist.effect(run, ids)
+    if new_labels:
+        st.caption(
+            f"{count_of(len(ids), 'row')} left out and {count_of(len(new_labels), 'row')} with the new "
+            f"{formats.target_word(run)} accepted on *Labels*, together."
+        )
+    effect = prunelist.effect(run, ids, new_labels)
     effects.draw(effect, run, "effect")
     if effect is not None and session.prune_list.share and removal.measured(run) is not None:
         st.caption(
@@ -102,10 +110,10 @@ def put_harmful(run: Run) -> None:
     prunelist.change(session.prune_list.pick(run.harmful_ids))
 
 
-def draw_start(run: Run, ids: list[int]) -> None:
-    """Offer the clearly harmful rows as the list to start from."""
-    missing = set(run.harmful_ids) - set(ids) - session.prune_list.restored
-    if missing:
+def draw_start(run: Run, ids: list[int], verdict: Verdict) -> None:
+    """Offer the clearly harmful rows as the list to start from, unless the verdict is against it."""
+    settled = {*ids, *session.prune_list.restored, *labelling.relabelled(run)}
+    if not verdict.is_against_pruning and not settled.issuperset(run.harmful_ids):
         n = len(run.harmful_ids)
         st.button(
             f"Put the {count_of(n, 'clearly harmful row')} on the list",
@@ -164,7 +172,8 @@ def draw_curve(run: Run) -> None:
         "orders. Random clusters are a control: if removing whole clusters at random hurts as "
         "much as removing the best rows, the loss is due to missing kinds of rows."
     )
-    if (concluded := conclude(found.frame, main)) is not None:
+    # Without the switch, the verdict above says it.
+    if balanced and (concluded := conclude(found.frame, main)) is not None:
         st.markdown(f"**{concluded.sentence}**")
     with st.expander("The data"):
         st.dataframe(summary, key="curve_data", hide_index=True)
@@ -235,7 +244,9 @@ def draw_rules(run: Run) -> None:
         )
     picks.markdown(
         f"**Picked:** {count_of(len(rules.picked), 'row')}  \n"
-        f"**Restored:** {count_of(len(rules.restored), 'row')}"
+        f"**Restored:** {count_of(len(rules.restored), 'row')}  \n"
+        f"**Relabelled:** {count_of(len(labelling.relabelled(run)), 'row')}",
+        help="Rows that were restored, or whose suggested label was accepted, stay whatever the rules.",
     )
     with picks:
         menu.link("explore", "Pick rows on the map")
@@ -288,8 +299,7 @@ layout.title(
 run = layout.need_run()
 layout.warn_if_unreliable(run)
 ids = prunelist.pruned_ids(run)
-verdicts.draw(run)
-draw_start(run, ids)
+draw_start(run, ids, verdicts.draw(run))
 with st.container(key="curve_area" if removal.is_coming(run) else None):
     draw_curve(run)
 draw_rules(run)

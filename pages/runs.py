@@ -32,7 +32,7 @@ def as_frame(records: list[RunRecord]) -> pd.DataFrame:
             "table": [record.spec.table.name for record in records],
             "target": [record.spec.table.target for record in records],
             "model": [formats.model_title(record.settings.model) for record in records],
-            "clusters": [record.settings.n_clusters for record in records],
+            "clusters": [runlist.n_clusters(record) for record in records],
             "score": [SCORINGS[record.settings.scoring].title for record in records],
             "reached": [record.summary.get("full_score") for record in records],
             "surplus": [record.summary.get("surplus") for record in records],

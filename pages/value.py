@@ -12,6 +12,7 @@ from ecoval_core.runs.opened import Opened
 from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, known
 from ecoval_core.valuation.planning import count_fits
+from ecoval_core.valuation.record import LEAST_SURPLUS
 from ecoval_core.valuation.scoring import SCORINGS
 from ecoval_core.work import slow
 from ecoval_core.work.slow import N_REPEATS
@@ -64,7 +65,7 @@ def draw_figures(run: Run) -> None:
         "Surplus",
         f"{ecoval.surplus_:+.3f}",
         help="What all rows together add to the score: the score of the model minus the score of a "
-        "guess that uses no features. The values divide it among the rows.",
+        "guess that uses no features. Where it is above zero, the values divide it among the rows.",
     )
     figures[0].caption(
         f"{SCORINGS[run.settings.scoring].unit}: from {ecoval.prior_score_:.3f} by guessing "
@@ -80,8 +81,9 @@ def draw_figures(run: Run) -> None:
         "surplus to divide.",
     )
     figures[1].caption(
-        f"the rest is extrinsic; sum of cluster effects {known(ecoval.returns_to_scale_, '.2f')} "
-        "of the surplus",
+        f"the rest is extrinsic; sum of cluster effects {ecoval.returns_to_scale_:.2f} of the surplus"
+        if ecoval.surplus_ > LEAST_SURPLUS
+        else "there is no surplus to divide",
         help="The part of the surplus that is lost when each cluster is removed on its own, summed "
         "over the clusters (the paper's returns to scale). The rest is due to rows that can "
         "replace one another.",
@@ -172,13 +174,19 @@ def draw_unfinished(record: RunRecord) -> None:
     )
 
 
+def _say_clusters(run: Run) -> str:
+    """Count the clusters, which are fewer than asked for where rows are equal or classes small."""
+    found, asked = run.ecoval.n_clusters_, run.settings.n_clusters
+    return count_of(found, "cluster") + (f" (of {asked:,} asked for)" if found < asked else "")
+
+
 def draw_summary(run: Run) -> None:
     """Draw the result of the run."""
     layout.warn_if_unreliable(run)
     st.subheader("What came out", anchor=False)
     settings = run.settings
     st.caption(
-        f"{formats.model_title(run.settings.model)}, {count_of(run.ecoval.n_clusters_, 'cluster')}, score: "
+        f"{formats.model_title(run.settings.model)}, {_say_clusters(run)}, score: "
         f"{SCORINGS[settings.scoring].title}, seed {settings.random_state}, "
         f"{formats.seconds(run.seconds)}."
     )

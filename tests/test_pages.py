@@ -275,7 +275,8 @@ def test_without_a_surplus_its_shares_are_dashes():
     app = value(open_frame(open_app(), frame.assign(y=random.permutation(["a", "b"] * 40))))
     assert float(figure(app, "Surplus")) <= 0
     assert figure(app, "Intrinsic share") == "–"
-    assert "sum of cluster effects – of the surplus" in text(app)
+    assert "there is no surplus to divide" in text(app)
+    assert not has(go(app, "prune").button, "put_harmful"), "by values that are not reliable"
     assert "nan" not in text(app)
 
 
@@ -329,6 +330,9 @@ def test_settings_reach_the_run_and_a_refresh_shows_them(visit_table):
     assert "squared distance" in text(app)
     assert run_of(app).settings.parameters == {"var_smoothing": 0.05}
     assert run_of(app).make_estimator().var_smoothing == 0.05
+    press(app, "start")
+    (said,) = app.toast
+    assert said.value == "These rows are valued with these settings already."
     other = open_app(dict(app.query_params), "value")
     assert other.selectbox(key="model_classification").value == "naive_bayes"
     assert granularity(other)[0] == granularity(app)[0]
@@ -764,13 +768,22 @@ def test_wrong_labels_are_accepted_kept_undone_measured_not_pruned_and_exported(
     assert app.dataframe[0].value.index.tolist() == left
     # A row that moves up into the place of a marked one is not marked.
     assert app.button(key="accept_labels").label == f"Accept the suggestion for {len(left)} rows"
-    press(app, "undo_labels")
+    put(app, label_undecided=False)
     assert app.dataframe[0].value.index.tolist() == listed.index.tolist()
+    assert app.button(key="accept_labels").label.endswith(f" {len(left)} rows"), (
+        "what is decided stays"
+    )
+    press(app, "undo_labels")
     wait(press(app, "accept_labels"))
     first, second = (one.set_index("measure") for one in tables_with(app, "90 % interval"))
     assert first.loc["accuracy", "before"] == second.loc["accuracy", "before"]
 
     go(app, "prune")
+    assert "What pruning and relabelling do to the model" in [one.value for one in app.subheader]
+    (both,) = tables_with(app, "90 % interval")
+    assert not both["after"].equals(first["after"].reset_index(drop=True)), (
+        "both are measured together"
+    )
     exported = csv_of(offered["download_kept"]).set_index("row_id")
     corrected = exported["corrected_label"]
     assert (corrected[listed.index] == frame.loc[listed.index, "suggested_label"]).all()
@@ -778,6 +791,11 @@ def test_wrong_labels_are_accepted_kept_undone_measured_not_pruned_and_exported(
     assert (corrected[others] == exported.loc[others, run_of(app).table.target]).all()
     assert pruned & accepted, "of the rows to prune, those whose new label was accepted stay"
     assert not (pruned - accepted) & set(exported.index)
+    put(app, prune_share=30.0)
+    assert not accepted & set(csv_of(offered["download_removed"])["row_id"]), "in whatever order"
+    press(app, "undo")
+    press(go(app, "labels"), "undo_labels")
+    assert figure(go(app, "prune"), "Rows to prune") == str(len(pruned))
 
 
 def cards_of(app):

@@ -27,6 +27,12 @@ def test_a_restored_row_stays_until_it_is_picked_again(values):
     assert prune.pick([13]).decide(values).reasons.index.tolist() == [13, 11]
 
 
+def test_a_relabelled_row_stays_as_long_as_it_has_its_new_label(values):
+    prune = PruneList(share=0.4).pick([10])
+    assert prune.decide(values, relabelled=[13, 10]).reasons.index.tolist() == [11]
+    assert prune.decide(values).reasons.index.tolist() == [13, 11, 10]
+
+
 def test_detection_counts_planted_errors():
     result = detection([1, 2, 3, 4], [3, 4, 5])
     assert (result.caught, result.precision, result.recall) == (2, 0.5, 2 / 3)

@@ -110,8 +110,8 @@ def test_another_process_makes_the_same_bytes(case, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in again.iterdir()) == sorted(FILES)
-    decided = rules.decide(run.frame["value"], run.class_labels)
     new = new_labels(run, decisions)
+    decided = rules.decide(run.frame["value"], run.class_labels, new)
     assert len(new) == 8
     for name in FILES:
         which, kind = name.split(".")

@@ -158,10 +158,10 @@ def test_the_same_arguments_give_the_same_bytes_but_for_the_date_that_is_shown(l
 
 
 def test_headline_figures_are_those_of_the_run(loans, page):
-    run, rules, _, _, _ = loans
+    run, rules, decisions, _, _ = loans
     ecoval, frame = run.ecoval, run.frame
     said = page.text_of("summary").replace("−", "-")
-    decided = rules.decide(frame["value"], run.class_labels)
+    decided = rules.decide(frame["value"], run.class_labels, new_labels(run, decisions))
     assert len(decided.spared)
     for words in (
         f"{ecoval.surplus_:+.4f} of probability± {ecoval.surplus_standard_error_:.4f}",
@@ -232,8 +232,9 @@ def test_the_lowest_and_the_highest_rows_come_with_columns_of_the_table(loans, p
 
 
 def test_pruned_rows_are_listed_with_reasons_and_a_count_of_the_rest(loans, page):
-    run, rules, _, _, _ = loans
-    reasons = rules.decide(run.frame["value"], run.class_labels).reasons
+    run, rules, decisions, _, _ = loans
+    new = new_labels(run, decisions)
+    reasons = rules.decide(run.frame["value"], run.class_labels, new).reasons
     listed = rows_of(page, "Rows to prune")[1:]
     assert [row[0] for row in listed] == [str(row) for row in reasons.index]
     written = reasons.str.replace("share", "lowest share").str.replace("picked", "picked by hand")

@@ -102,7 +102,7 @@ def effect_of(low, high):
         ((), effect_of(0, 0), "No row is clearly harmful by itself: do not prune unless the removal curve"),
         ((4, 2), effect_of(0.01, 0.03), "Prune the 2 clearly harmful rows: the accuracy changes by +0.020"),
         ((4, 2), effect_of(-0.01, 0.02), "Look at the 2 rows that the values call harmful before you"),
-        ((4, 2), effect_of(-0.03, -0.01), "Do not prune: values call 2 rows harmful, but the model measur"),
+        ((4, 2), effect_of(-0.03, -0.01), "Do not prune: the values call 2 rows harmful, but the model me"),
         ((4,), None, "Measure what removing the clearly harmful row does"),
     ],
 )  # fmt: skip
@@ -123,11 +123,18 @@ def test_advice_follows_the_measurement(harmful, effect, words):
 def test_without_harmful_rows_the_curve_decides(top, words):
     found = conclude(curves_of({0.0: 0.9, 0.1: top, 0.2: top}), "accuracy")
     assert words in Verdict(500, (), 0, "label", {}, removal=found).advice()
+    unclear = Verdict(500, (4,), 0, "label", {}, effect=effect_of(-0.01, 0.02), removal=found)
+    assert ("The removal curve gains" in unclear.advice()) == (top > 0.9)
 
 
 def test_values_that_are_not_reliable_lead_to_no_advice_to_prune():
     verdict = Verdict(500, (1, 2), 3, "label", {}, is_reliable=False)
     assert verdict.advice() == "These values are not reliable: neither prune nor relabel by them."
+    assert verdict.is_against_pruning
+    assert [
+        Verdict(500, (1,), 0, "label", {}, effect=effect_of(*ends)).is_against_pruning
+        for ends in ((-0.03, -0.01), (-0.01, 0.02), (0.01, 0.03))
+    ] == [True, False, False]
 
 
 def test_classes_with_few_valued_or_test_rows_are_too_rare_to_judge():

@@ -49,8 +49,10 @@ class PruneList:
         if not 0 <= self.quota <= 1:
             raise ValueError(f"The quota of a class must lie in [0, 1], but it is {self.quota}.")
 
-    def decide(self, values: pd.Series, labels: pd.Series | None = None) -> Decision:
-        """Decide which rows go."""
+    def decide(
+        self, values: pd.Series, labels: pd.Series | None = None, relabelled: Iterable[int] = ()
+    ) -> Decision:
+        """Decide which rows go; those that are relabelled stay, since their new label is no error."""
         ranked = values.sort_values(kind="stable")
         ids = ranked.index
         rules = {
@@ -65,7 +67,8 @@ class PruneList:
             reasons[chosen] = (
                 reasons[chosen].where(reasons[chosen] == "", reasons[chosen] + " + ") + name
             )
-        reasons = reasons[(reasons != "") & ~ids.isin(self.restored)]
+        stays = ids.isin(self.restored | frozenset(relabelled))
+        reasons = reasons[(reasons != "") & ~stays]
         if labels is None:
             return Decision(reasons, np.empty(0, dtype=np.int64))
         classes = labels.loc[reasons.index]

@@ -181,6 +181,11 @@ class Verdict:
     effect: Effect | None = None
     removal: Removal | None = None
 
+    @property
+    def is_against_pruning(self) -> bool:
+        """Whether the values are not reliable, or the model gets worse without the clearly harmful rows."""
+        return not self.is_reliable or (self.effect is not None and self.effect.verdict == "worse")
+
     def scores(self) -> str:
         """Name the usual scores of the model with all rows, or nothing while they are being measured."""
         if self.effect is None:
@@ -232,7 +237,7 @@ class Verdict:
             )
         elif effect.verdict == "worse":
             told = (
-                f"Do not prune: values call {count_of(n, 'row')} harmful, but the model measurably gets "
+                f"Do not prune: the values call {count_of(n, 'row')} harmful, but the model measurably gets "
                 "worse without them, and the measurement decides."
             )
         else:
@@ -241,14 +246,25 @@ class Verdict:
                 f"Look at the {count_of(n, 'row')} that the values call harmful before you remove any: "
                 f"without {them} the {title_of(effect.main)} {_unclear(effect.overall)}."
             )
+            if self._curve_gains:
+                told += " The removal curve gains: choose a share on Prune and read its measured effect."
         return f"{told}{self._issues()}"
+
+    @property
+    def _curve_gains(self) -> bool:
+        removal = self.removal
+        return (
+            removal is not None
+            and removal.verdict == "better"
+            and removal.best_score > removal.baseline
+        )
 
     def _without_harm(self) -> str:
         if self.removal is None:
             return (
                 "No row is clearly harmful by itself: do not prune unless the removal curve gains."
             )
-        if self.removal.verdict == "better" and self.removal.best_score > self.removal.baseline:
+        if self._curve_gains:
             return (
                 "No row is clearly harmful by itself, but the removal curve gains: choose a share on Prune "
                 "and read its measured effect."

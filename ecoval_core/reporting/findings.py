@@ -31,7 +31,7 @@ from ecoval_core.reporting.figures import plot
 from ecoval_core.runs.exports import Unit, unit_of
 from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of, known
-from ecoval_core.valuation.record import reliability_warning
+from ecoval_core.valuation.record import LEAST_SURPLUS, reliability_warning
 from ecoval_core.valuation.scoring import SCORINGS
 
 # As many as one page of paper holds.
@@ -42,8 +42,8 @@ MAX_POINTS = 5_000
 SUM = "Lowest first: intrinsic plus extrinsic value of all its rows; the diamond is their sum."
 METHOD = (
     "EcoVal (Tarun, Chundawat, Mandal, Tan, Chen, Kankanhalli, KDD 2024) values the rows of a "
-    "training table in two stages, and the values of all rows sum to the surplus: the score of "
-    "the model minus the score of a guess that uses no features. In the first stage, similar rows "
+    "training table in two stages, and the values of all rows sum to the surplus, where there is one: the "
+    "score of the model minus the score of a guess that uses no features. In the first stage, similar rows "
     "with the same label form clusters and the model is fitted once without each cluster. The "
     "loss in score on the validation rows is the value of the cluster. In the second stage, the "
     "extrinsic value of each row is its effect on the validation rows, predicted or partly "
@@ -70,7 +70,9 @@ def summary(
         Card(
             "Surplus", known(ecoval.surplus_, "+.4f"), score_unit,
             f"± {ecoval.surplus_standard_error_:.4f}; from {known(ecoval.prior_score_, '.4f')} by guessing "
-            f"to {known(ecoval.full_score_, '.4f')} with the model. The values of all rows sum to it.",
+            f"to {known(ecoval.full_score_, '.4f')} with the model. "
+            + ("The values of all rows sum to it." if ecoval.surplus_ > LEAST_SURPLUS
+               else "As it is not above zero, there is nothing to divide among the rows."),
         ),
         Card(
             "Intrinsic share", known(ecoval.intrinsic_share_, ".0%"), "of the surplus",

@@ -47,8 +47,8 @@ def make_report(
 
     `harm` is the measured effect of removing the clearly harmful rows, for the verdict.
     """
-    decided = recipe.prune.decide(run.frame["value"], run.class_labels)
     unit, new = unit_of(run, recipe.unit), recipe.relabelled
+    decided = recipe.prune.decide(run.frame["value"], run.class_labels, new)
     sections = [
         findings.summary(run, unit, decided, new, run.verdict(harm, curves)),
         findings.what_was_valued(run),

@@ -142,7 +142,7 @@ def make_recipe(
         for row in sorted(set(run.ids.tolist()).intersection(decisions))
         if decisions[row] == "keep" or row in accepted
     }
-    decided = rules.decide(run.frame["value"], run.class_labels)
+    decided = rules.decide(run.frame["value"], run.class_labels, accepted)
     files = {}
     if with_files:
         made = downloads(run, decided, accepted, unit)
@@ -259,7 +259,8 @@ class Replay:
     @cached_property
     def decision(self) -> Decision:
         """Rows that go by the rules of the recipe."""
-        return self.recipe.prune.decide(self.run.frame["value"], self.run.class_labels)
+        frame, labels = self.run.frame, self.run.class_labels
+        return self.recipe.prune.decide(frame["value"], labels, self.relabelled)
 
     @cached_property
     def relabelled(self) -> dict[int, Any]:

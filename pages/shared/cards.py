@@ -65,7 +65,7 @@ def decide(rows: list[int], row_id: int, verdict: str) -> None:
     rules, before = session.prune_list, _depths()
     if verdict == "prune":
         prunelist.change(rules.pick([row_id]))
-    else:
+    elif verdict == "keep":
         prunelist.change(rules.restore([row_id]))
     on_label: dict[str, labelling.Verdict] = {"relabel": "accept", "keep": "keep"}
     labelling.decide([row_id], on_label.get(verdict))

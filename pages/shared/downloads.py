@@ -132,11 +132,15 @@ def _gatherer(run: Run, pruned_ids: list[int], new_labels: dict[int, Any]) -> Ca
     """Return what collects all that was measured of a run, when its report is asked for."""
     # Where a button is pressed, the session is no longer there to be asked.
     workspace = server.workspace()
+    pruning = f"Pruning {count_of(len(pruned_ids), 'row')}"
+    relabelling = f"elabelling {count_of(len(new_labels), 'row')}"
     wanted = {
-        f"Pruning {count_of(len(pruned_ids), 'row')}": slow.change_effect(run, pruned_ids),
-        f"Relabelling {count_of(len(new_labels), 'row')}": slow.change_effect(run, [], new_labels),
+        pruning: slow.change_effect(run, pruned_ids),
+        f"R{relabelling}": slow.change_effect(run, [], new_labels),
+        f"{pruning} and r{relabelling}": slow.change_effect(run, pruned_ids, new_labels),
     }
-
+    if not (pruned_ids and new_labels):
+        wanted.popitem()
     harm = slow.change_effect(run, list(run.harmful_ids))
     curves = slow.curves(run.key, weight=run.settings.extrinsic_weight)
     projection = slow.umap(run.opened.key, every_row=run.settings.every_row)

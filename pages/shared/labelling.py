@@ -8,7 +8,6 @@ import pandas as pd
 
 from ecoval_core.runs.run import Run
 from ecoval_core.workspace.schema import Verdict
-from pages.shared import prunelist
 from pages.shared.session import session
 
 MAX_UNDO = 200
@@ -56,14 +55,12 @@ def count(kind: Verdict) -> int:
 
 
 def decide(ids: list[int], kind: Verdict | None) -> None:
-    """Accept the suggestion for rows (which are then not pruned), keep their label, or undo either."""
+    """Accept the suggestion for rows, keep their label, or take either back."""
     decisions = dict(session.label_decisions)
     for row in ids:
         decisions.pop(row, None)
         if kind is not None:
             decisions[row] = kind
-    if kind == "accept":
-        prunelist.take_off(ids)
     if decisions != session.label_decisions:
         _replace(decisions)
 

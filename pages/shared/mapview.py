@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -104,6 +105,12 @@ def _shade(run: Run, points: PackedPoints, kind: str, color: str) -> Package:
             return pack_shade(shade(colorings(drawn, palette, unit.label)[color], palette))
         if color.startswith(COLUMN):
             column = run.table.frame[color.removeprefix(COLUMN)].loc[drawn.index]
+        elif color == "suggested_label" and run.class_labels is not None:
+            suggested = colorings(drawn.assign(label=drawn[color]), palette, unit.label)["label"]
+            words = "The label that three models suggest."
+            return pack_shade(
+                shade(replace(suggested, title=_OWN_COLORS[color], subtitle=words), palette)
+            )
         else:
             column = drawn[color].rename(_OWN_COLORS[color])
         return pack_shade(shade(color_by(column, palette), palette))

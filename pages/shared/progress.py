@@ -27,6 +27,9 @@ def _text(job: Job, what: str) -> str:
     done = f"{job.done:,} of {job.total:,}, " if job.total else ""
     left = job.seconds_left
     ahead = "" if left is None else f", about {formats.seconds(left)} left"
+    if job.total and job.done >= job.total:
+        # Rows may still be left out one by one, and the result is written.
+        ahead = ", finishing"
     return f"{what}: {done}{formats.seconds(job.seconds)} so far{ahead}"
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-
-import pandas as pd
 
 from ecoval_core.evaluation.pruning import Decision, Effect, PruneList
 from ecoval_core.runs.run import Run
@@ -18,11 +16,12 @@ MAX_UNDO = 200
 
 
 def decide(run: Run) -> Decision:
-    """Decide which rows go and which a quota spares; once for each run, weight and set of rules."""
+    """Decide which rows go and which a quota spares; once for each run, weight and set of decisions."""
     rules, decided = session.prune_list, session.prune_reasons
-    asked = (session.run_id, session.extrinsic_weight, rules)
+    relabelled = frozenset(row for row, kind in session.label_decisions.items() if kind == "accept")
+    asked = (session.run_id, session.extrinsic_weight, rules, relabelled)
     if decided is None or decided[0] != asked:
-        decided = (asked, rules.decide(run.frame["value"], run.class_labels))
+        decided = (asked, rules.decide(run.frame["value"], run.class_labels, relabelled))
         session.prune_reasons = decided
     return decided[1]
 
@@ -51,14 +50,6 @@ def _show(rules: PruneList, *, is_shown: bool = False) -> None:
 def change_by(*, is_shown: bool = False, **rule: Any) -> None:
     """Change one rule, for example ``share=0.1``."""
     change(replace(session.prune_list, **rule), is_shown=is_shown)
-
-
-def take_off(ids: Iterable[int]) -> None:
-    """Take rows off the list, as far as they are on it."""
-    decided = session.prune_reasons
-    found = [] if decided is None else decided[1].reasons.index.intersection(pd.Index(ids))
-    if len(found):
-        change(session.prune_list.restore(found))
 
 
 def fill_widgets(shown: dict[Entry[Any], Any]) -> None:

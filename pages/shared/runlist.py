@@ -47,12 +47,17 @@ def moment(record: RunRecord) -> datetime:
     return datetime.fromtimestamp(record.created).astimezone(formats.time_zone())
 
 
+def n_clusters(record: RunRecord) -> int:
+    """Return the clusters of a run: as many as were found, or were asked for as long as it has no values."""
+    return int(record.summary.get("n_clusters", record.settings.n_clusters))
+
+
 def describe(record: RunRecord) -> str:
     """Write the settings of a run on one line, in plain text."""
     settings = record.settings
     parts = [
         formats.model_title(settings.model),
-        count_of(settings.n_clusters, "cluster"),
+        count_of(n_clusters(record), "cluster"),
         SCORINGS[settings.scoring].title if settings.scoring in SCORINGS else settings.scoring,
         f"seed {settings.random_state}",
     ]

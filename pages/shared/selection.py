@@ -13,7 +13,7 @@ from ecoval_core import charts
 from ecoval_core.charts.selection import Mode, rows_behind
 from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of
-from pages.shared import filtering, formats, layout, prunelist, state
+from pages.shared import filtering, formats, labelling, layout, prunelist, state
 from pages.shared.pointmap.chart import Touch, live_chart
 from pages.shared.session import Session, session
 
@@ -78,7 +78,8 @@ def clear() -> None:
 
 
 def prune(ids: list[int]) -> None:
-    """Put rows on the prune list."""
+    """Put rows on the prune list; suggestions accepted for them are taken back."""
+    labelling.decide([row for row in ids if row in session.label_decisions], None)
     prunelist.change(session.prune_list.pick(ids))
 
 

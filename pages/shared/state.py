@@ -87,6 +87,8 @@ def start_run(new: Opened, settings: Settings) -> None:
     _value(started)
     Session.next_run.forget()
     if started == session.run_id:
+        if run() is not None:
+            st.toast("These rows are valued with these settings already.", icon=":material/check:")
         return
     record = find_record(started)
     if run() is None or (record is not None and record.state == "done"):

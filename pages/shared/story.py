@@ -41,14 +41,20 @@ def about_cluster(run: Run, row_id: int) -> str:
     error = float(ecoval.cluster_standard_errors_[cluster])
     n_members = int((frame["cluster"] == cluster).sum())
     passed_on = float(frame.loc[frame["cluster"] == cluster, "raw_extrinsic"].sum())
+    weight = run.settings.extrinsic_weight
     sentence = (
         f"**Its cluster** ({cluster}) has {count_of(n_members, 'row')} and an effect of "
-        f"{unit.text(worth, error)}; {unit.number(passed_on)} is passed on to its rows, "
-        f"times the extrinsic weight ({run.settings.extrinsic_weight:g})"
+        f"{unit.text(worth, error)}: without it the model scores "
     )
-    if abs(worth) <= 2 * error:
-        return f"{sentence}. With or without it the model scores about the same."
-    sentence += f". Without it the model scores {'worse' if worth > 0 else 'better'}."
+    is_clear = abs(worth) > 2 * error
+    sentence += ("worse" if worth > 0 else "better") if is_clear else "about the same"
+    sentence += (
+        f". Its rows share {weight:g} × {unit.number(passed_on)} = {unit.number(weight * passed_on)} as "
+        "extrinsic value: the effects of its rows, brought near that of the cluster as far as it exceeds "
+        "noise."
+    )
+    if not is_clear:
+        return sentence
     effect = _effect_of(run, row_id)
     if effect * worth < 0:
         gains, does = ("helps", "harms") if worth > 0 else ("harms", "helps")
@@ -202,7 +208,9 @@ def draw_selection(run: Run, ids: list[int]) -> None:
         parts = [
             f"{formats.plain(name)}: {n:.0f} of {size:,.0f}" for name, n, size in both.itertuples()
         ]
-        st.markdown("**By label** " + " · ".join(parts))
+        n_more = of["label"].nunique() - len(parts)
+        more = f" · and {n_more:,} more" if n_more > 0 else ""
+        st.markdown("**By label** " + " · ".join(parts) + more)
     else:
         st.markdown(
             f"**Target** {formats.amount(of['label'].min())} to {formats.amount(of['label'].max())}"

@@ -47,10 +47,12 @@ def _take(upload: Any) -> tuple[str, bytes] | None:
 
 def submit(upload: Any, complaint: Entry[str], make: Callable[[str, str], Task]) -> Job | None:
     """Have the file in an upload field read, by the task of its digest and name; None if that cannot be."""
-    complaint.forget()
     taken = _take(upload)
     if taken is None:
+        # A complaint above the field stays: without it the field would move, and be made anew while the
+        # browser sends it the next file.
         return None
+    complaint.forget()
     name, data = taken
     try:
         return server.engine().submit_upload(
