@@ -56,6 +56,11 @@ def draw_plan(opened: Opened, settings: Settings) -> None:
         valuing.draw_timing(opened, settings)
 
 
+def _counted(is_free: bool) -> str:
+    """Name what a valuation counts: its fits, or also the clusters that take none."""
+    return "Steps done" if is_free else "Models fitted"
+
+
 def draw_figures(run: Run) -> None:
     """Draw four figures that sum the run up."""
     ecoval, unit = run.ecoval, formats.unit_of(run)
@@ -141,7 +146,7 @@ def draw_repeats(run: Run) -> None:
         slow.repeats(run.key),
         f"Repeat with {N_REPEATS} seeds: {count_of(n_fits, 'fit')}",
         "repeat",
-        what="Models fitted",
+        what=_counted(is_free),
         cancelled="The repeats were cancelled.",
         type="secondary",
         icon=":material/repeat:",
@@ -243,7 +248,10 @@ if Session.start_at_once.take():
 with right:
     job, run = state.run_job(), state.run()
     if job is not None:
-        progress.watch(job, "Models fitted")
+        record = state.next_record() or state.run_record()
+        valued = settings if record is None else record.settings
+        model = make_model(valued.model, opened.table.task)
+        progress.watch(job, _counted(follows_without_refits(opened.split, model)))
         if run is not None:
             st.caption("Until it is finished, every page shows the values of the run before.")
     else:

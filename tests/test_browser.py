@@ -56,28 +56,28 @@ def test_the_whole_trip(app_server, page, tmp_path):
     expect(widget(page, "status")).to_contain_text("planted errors")
 
     menu(page, "Value")
-    # A thousand fits, which take long enough to be watched.
+    # A thousand clusters, which take long enough to be watched.
     widget(page, "granularity").get_by_role("slider").press("End")
     expect(page.get_by_text("About 1 row per cluster")).to_be_visible()
     expect(page.get_by_text(re.compile(r"\d+ clusters of about .* fits"))).to_be_visible()
     idle(page)
     widget(page, "start").get_by_role("button").click()
     bar = page.get_by_test_id("stProgress")
-    expect(bar).to_contain_text(re.compile(r"Models fitted: \d+ of \d+.*left"))
+    expect(bar).to_contain_text(re.compile(r"Steps done: \d+ of \d+.*left"))
 
-    def n_fitted():
-        return int(re.search(r"fitted: ([\d,]+) of", bar.inner_text())[1].replace(",", ""))
+    def n_done():
+        return int(re.search(r"done: ([\d,]+) of", bar.inner_text())[1].replace(",", ""))
 
     told = []
     while len(set(told)) < 3:
-        told.append(n_fitted())
+        told.append(n_done())
         page.wait_for_timeout(250)
     assert told == sorted(told)
 
     # A refresh finds the running job again: neither stopped nor started twice.
     page.reload()
-    expect(bar).to_contain_text("Models fitted")
-    assert n_fitted() >= told[-1]
+    expect(bar).to_contain_text("Steps done")
+    assert n_done() >= told[-1]
     expect(page.get_by_text("What came out")).to_be_visible()
     expect(page.get_by_text("Surplus").first).to_be_visible()
 

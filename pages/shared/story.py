@@ -50,8 +50,8 @@ def about_cluster(run: Run, row_id: int) -> str:
     sentence += ("worse" if worth > 0 else "better") if is_clear else "about the same"
     sentence += (
         f". Its rows share {weight:g} × {unit.number(passed_on)} = {unit.number(weight * passed_on)} as "
-        "extrinsic value: the effects of its rows, brought near that of the cluster as far as it exceeds "
-        "noise."
+        f"extrinsic value: the sum of their own effects is corrected to {unit.number(worth)} only as far as "
+        "the difference exceeds noise."
     )
     if not is_clear:
         return sentence
