@@ -152,7 +152,7 @@ def test_server_that_is_asked_to_stop_lets_what_runs_end(browser, server):
         open_sample(page, server, "digits")
         press(page, "start")
         progress = page.get_by_test_id("stProgress")
-        expect(progress).to_contain_text(re.compile(r"Models fitted: [1-9]\d* of"))
+        expect(progress).to_contain_text(re.compile(r"Steps done: [1-9]\d* of"))
         address = page.url
     server.restart(signal.SIGTERM)
     with visiting(browser, server.address) as page:

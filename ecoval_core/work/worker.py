@@ -175,8 +175,11 @@ def _serve(channel: socket.socket) -> None:
     say_lock = threading.Lock()
 
     def say(message: Message) -> None:
-        with say_lock:
-            channel.sendall(json.dumps(message).encode() + b"\n")
+        try:
+            with say_lock:
+                channel.sendall(json.dumps(message).encode() + b"\n")
+        except ConnectionError:  # nobody listens any longer: the server was killed
+            os.killpg(0, signal.SIGKILL)
 
     say({"pid": os.getpid()})
     with channel.makefile("rb") as lines:
