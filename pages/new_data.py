@@ -67,9 +67,9 @@ def draw_valued(run: Run, valued: pd.DataFrame, original: pd.DataFrame, stem: st
     """Draw the labelled rows, those to acquire first on top."""
     st.subheader("Which to acquire first", anchor=False)
     st.markdown(
-        "**Place** ranks the rows by what one more of them would add to the score, as estimated, if its "
-        f"{formats.target_word(run)} is credible and the model is not right already. Each further "
-        "row of the same cluster adds less. **Value** is what the row would be worth as part of "
+        "**Place** is the order of priority: first comes the row that, by estimate, would add most to the "
+        f"score if its {formats.target_word(run)} is credible and the model is not right already. Each "
+        "further row of the same cluster adds less. **Value** is what the row would be worth as part of "
         "the table. It also rewards typical rows, so it is not the order to acquire rows in."
     )
     unit = formats.unit_of(run)

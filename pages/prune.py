@@ -105,22 +105,16 @@ def draw_effect(run: Run, ids: list[int]) -> None:
         )
 
 
-def put_harmful(run: Run) -> None:
-    """Put the clearly harmful rows on the list."""
-    prunelist.change(session.prune_list.pick(run.harmful_ids))
-
-
 def draw_start(run: Run, ids: list[int], verdict: Verdict) -> None:
     """Offer the clearly harmful rows as the list to start from, unless the verdict is against it."""
     settled = {*ids, *session.prune_list.restored, *labelling.relabelled(run)}
-    if not verdict.is_against_pruning and not settled.issuperset(run.harmful_ids):
-        n = len(run.harmful_ids)
+    missing = [row for row in run.harmful_ids if row not in settled]
+    if missing and not verdict.is_against_pruning:
         st.button(
-            f"Put the {count_of(n, 'clearly harmful row')} on the list",
+            f"Put {count_of(len(missing), 'clearly harmful row')} on the list",
             key="put_harmful",
             icon=":material/playlist_add:",
-            on_click=put_harmful,
-            args=(run,),
+            on_click=lambda: prunelist.change(session.prune_list.pick(missing)),
         )
 
 

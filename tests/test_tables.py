@@ -122,6 +122,16 @@ TEXTS = {
     "row names": (
         b"a,b\nr1,1,2\nr2,3,4\n", {"Unnamed: 0": ["r1", "r2"], "a": [1, 3], "b": [2, 4]},
     ),
+    "row names cut by blanks": (
+        b'"a" "b"\n"r1" 1 2\n"r2" 3 4\n', {"Unnamed: 0": ["r1", "r2"], "a": [1, 3], "b": [2, 4]},
+    ),
+    "codes with a missing one": (
+        b"a,code\n1,01\n2,02\n3,NA\n", {"a": [1, 2, 3], "code": ["01", "02", None]},
+    ),
+    "a backslash before a quotation mark": (
+        b'name,n\n"5\\" pipe, red, long",3\n"6\\" pipe, blue, short",4\n',
+        {"name": ['5" pipe, red, long', '6" pipe, blue, short'], "n": [3, 4]},
+    ),
     "short row": (b"a,b\n1,2\n3\n", {"a": [1, 3], "b": [2, None]}),
     "long cell": (b"a,b\n" + b"x" * 200_000 + b",1\n", {"a": ["x" * 200_000], "b": [1]}),
 }  # fmt: skip

@@ -72,8 +72,13 @@ def _find_separator(data: bytes) -> tuple[bytes, int, str]:
         return data, declared.end(), declared[1].decode()
     # Some programs write a quotation mark within quotes with a backslash before it. Where a cell merely
     # ends in a backslash, as a folder does, a separator or the end of the line follows the mark.
-    if re.search(rb'\\"[^"\s,;|]', data):
-        data = data.replace(b'\\"', b'""')
+    if b'\\"' in data:
+        doubled = data.replace(b'\\"', b'""')
+        heads = [_head(one, 0, _HEAD) for one in (data, doubled)]
+        before, after = (max(_regularity(head, by) for by in SEPARATORS) for head in heads)
+        is_within = re.search(rb'\\"[^"\s,;|]', data) is not None
+        if after > before or (is_within and after == before):
+            data = doubled
     start = _head(data, 0, _HEAD)
     scores = {one: _regularity(start, one) for one in SEPARATORS}
     if not any(nearly for nearly, _ in scores.values()):
@@ -81,12 +86,14 @@ def _find_separator(data: bytes) -> tuple[bytes, int, str]:
         scores = {one: _regularity(start, one, has_titles=True) for one in SEPARATORS}
     separator = max(scores, key=lambda one: scores[one][0])
     nearly, exactly = scores[separator]
-    # Blanks cut, and tabs as they do, where all lines have as many words. Where tabs alone cut as
-    # regularly, blanks are part of the cells, unless most lines have runs of them.
+    # Blanks cut, and tabs as they do, where all lines have as many words, or one more than the names if
+    # nothing else cuts. Where tabs alone cut as regularly, blanks are part of the cells, unless most lines
+    # have runs of them.
     if not nearly or separator == "\t":
         lines = start.splitlines()
         has_runs = sum(re.search(r"\S {2,}\S", line) is not None for line in lines) > len(lines) / 2
-        if (exactly < 1 or has_runs) and _regularity(start.replace("\t", " "), " ")[1] == 1:
+        by_blanks = _regularity(start.replace("\t", " "), " ")
+        if (exactly < 1 or has_runs) and by_blanks[1 if nearly else 0] == 1:
             return data.replace(b"\t", b" "), 0, " "
     return data, 0, separator if nearly else ","
 
@@ -151,7 +158,7 @@ def _read_header(
     return column_names(header, name), n_named, end, line, reading
 
 
-# What pandas takes for a missing value, and how only an empty cell is one.
+# What pandas takes for a missing value.
 _MISSING_WORD = rb"\b(?:None|N/?A|n/a|[nN]ull|NULL|nan|NaN)\b"
 
 
@@ -181,7 +188,7 @@ def _parse(
         return read_text(names)
     frame = read()
     has_words = re.search(_MISSING_WORD, data) is not None
-    has_codes = re.search(rb"[^\w.,+-]0\d", data) is not None
+    has_codes = re.search(rb"(?<![\w.+-])0\d", data) is not None
     again = []
     for name in names:
         column = frame[name]
@@ -196,9 +203,10 @@ def _parse(
     if again:
         written = read_text(again)
         for name in again:
-            is_number = types.is_numeric_dtype(frame[name])
-            if not is_number or written[name].str.match(r"0\d").any():
+            if not types.is_numeric_dtype(frame[name]):
                 frame[name] = written[name]
+            elif written[name].str.match(r"0\d").any():
+                frame[name] = written[name].where(frame[name].notna())
     return frame
 
 

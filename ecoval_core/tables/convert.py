@@ -73,6 +73,8 @@ def _to_truth_values(_: pd.Series, new: pd.Series) -> pd.Series:
 def _to_dates(old: pd.Series, new: pd.Series) -> pd.Series:
     if not types.is_datetime64_any_dtype(new):  # a number is no date
         new = new.astype("str").where(new.notna() & (kind_of(new) == "text"))
+    elif isinstance(old.dtype, pd.DatetimeTZDtype) and new.dt.tz is None:
+        new = new.dt.tz_localize(old.dtype.tz, ambiguous="NaT", nonexistent="NaT")
     cells = pd.to_datetime(new, errors="coerce", format="mixed", utc=True)
     has_zone = isinstance(old.dtype, pd.DatetimeTZDtype)
     return (cells if has_zone else cells.dt.tz_localize(None)).astype(old.dtype)

@@ -13,7 +13,7 @@ from ecoval_core import charts
 from ecoval_core.charts.selection import Mode, rows_behind
 from ecoval_core.runs.run import Run
 from ecoval_core.text import count_of
-from pages.shared import filtering, formats, labelling, layout, prunelist, state
+from pages.shared import filtering, formats, layout, prunelist, state
 from pages.shared.pointmap.chart import Touch, live_chart
 from pages.shared.session import Session, session
 
@@ -78,8 +78,7 @@ def clear() -> None:
 
 
 def prune(ids: list[int]) -> None:
-    """Put rows on the prune list; suggestions accepted for them are taken back."""
-    labelling.decide([row for row in ids if row in session.label_decisions], None)
+    """Put rows on the prune list."""
     prunelist.change(session.prune_list.pick(ids))
 
 
@@ -105,7 +104,8 @@ def draw_actions(run: Run, focus: list[int]) -> None:
             on_click=prune,
             args=(focus,),
             icon=":material/content_cut:",
-            help="Puts the selected rows that pass the filters on the prune list",
+            help="Puts the selected rows that pass the filters on the prune list. Rows whose suggested label "
+            "was accepted stay.",
         )
         st.button(
             "Invert", key="invert_selection", on_click=invert, args=(run,), icon=":material/flip:"

@@ -49,9 +49,9 @@ def about_cluster(run: Run, row_id: int) -> str:
     is_clear = abs(worth) > 2 * error
     sentence += ("worse" if worth > 0 else "better") if is_clear else "about the same"
     sentence += (
-        f". Its rows share {weight:g} × {unit.number(passed_on)} = {unit.number(weight * passed_on)} as "
-        f"extrinsic value: the sum of their own effects is corrected to {unit.number(worth)} only as far as "
-        "the difference exceeds noise."
+        ". The effects of its rows, moved towards that as far as noise allows, sum to "
+        f"{unit.number(passed_on)}: times the extrinsic weight ({weight:g}), they share "
+        f"{unit.number(weight * passed_on)}."
     )
     if not is_clear:
         return sentence
