@@ -778,7 +778,7 @@ def test_wrong_labels_are_accepted_kept_undone_measured_not_pruned_and_exported(
     first, second = (one.set_index("measure") for one in tables_with(app, "90 % interval"))
     assert first.loc["accuracy", "before"] == second.loc["accuracy", "before"]
 
-    go(app, "prune")
+    wait(go(app, "prune"))
     assert "What pruning and relabelling do to the model" in [one.value for one in app.subheader]
     (both,) = tables_with(app, "90 % interval")
     assert not both["after"].equals(first["after"].reset_index(drop=True)), (
