@@ -157,6 +157,11 @@ def print_comparison(replayed: Replay, found: dict[str, bool | None]) -> None:
     differing = replayed.other_versions
     for name, (there, here) in differing.items():
         click.echo(f"The recipe was made with {name} {there!r}, and here is {here!r}.")
-    if not differing:
+    if is_same and expected.pruned not in (None, len(replayed.decision.reasons)):
+        click.echo(
+            "The values are the same: rows with an accepted label are no longer pruned, as they were when "
+            "some older recipes were made."
+        )
+    elif not differing:
         words = "All versions are the same: the processor or a library beneath rounds differently."
         click.echo(words)

@@ -504,6 +504,11 @@ def test_row_marked_in_the_table_is_explained(visit):
     assert "Its cluster" in text(app)
     assert "nearest neighbours carry the same" in text(app)
     assert len(table(app, f"neighbors_{row.name}")) == 11
+    press(app, "relabel_row")
+    assert "It takes the likelier label." in text(app)
+    press(app, "prune_row")
+    assert "To prune: 1" in text(app), "the last decision counts"
+    assert "It takes" not in text(app)
     kinds = charts.quadrant_of(run_of(app).frame)
     for kind in kinds.unique():
         select(app, [kinds.index[kinds == kind][0]])

@@ -233,6 +233,12 @@ def test_other_bytes_and_values_are_named_with_the_versions_that_differ(wine, tm
     assert "Values: not the same bits\n" in done.stdout
     surplus = recipe["expected"]["surplus"]
     assert re.search(rf"Surplus 0\.\d+ here, {surplus:.6f} in the recipe; ", done.stdout)
+    recipe = as_json(wine[1])
+    recipe["expected"]["pruned"] += 2
+    recipe["expected"]["files"]["kept.csv"] = "0" * 64
+    done = follow(recipe, folder=tmp_path)
+    assert "rows with an accepted label are no longer pruned" in done.stdout
+    assert "rounds differently" not in done.stdout
 
 
 def test_column_that_parquet_cannot_hold_leaves_the_csv(tmp_path):

@@ -70,15 +70,7 @@ def _find_separator(data: bytes) -> tuple[bytes, int, str]:
     declared = re.match(rb"sep=([!-/:-@\[-`{-~\t ])\r?\n", data)  # Excel's own way to name it
     if declared and declared[1] != b'"':
         return data, declared.end(), declared[1].decode()
-    # Some programs write a quotation mark within quotes with a backslash before it. Where a cell merely
-    # ends in a backslash, as a folder does, a separator or the end of the line follows the mark.
-    if b'\\"' in data:
-        doubled = data.replace(b'\\"', b'""')
-        heads = [_head(one, 0, _HEAD) for one in (data, doubled)]
-        before, after = (max(_regularity(head, by) for by in SEPARATORS) for head in heads)
-        is_within = re.search(rb'\\"[^"\s,;|]', data) is not None
-        if after > before or (is_within and after == before):
-            data = doubled
+    data = _double_quotes(data)
     start = _head(data, 0, _HEAD)
     scores = {one: _regularity(start, one) for one in SEPARATORS}
     if not any(nearly for nearly, _ in scores.values()):
@@ -96,6 +88,20 @@ def _find_separator(data: bytes) -> tuple[bytes, int, str]:
         if (exactly < 1 or has_runs) and by_blanks[1 if nearly else 0] == 1:
             return data.replace(b"\t", b" "), 0, " "
     return data, 0, separator if nearly else ","
+
+
+def _double_quotes(data: bytes) -> bytes:
+    """Double the quotation marks that some programs write within quotes with a backslash before them.
+
+    Where a cell merely ends in a backslash, as a folder does, a separator or the end of the line follows.
+    """
+    if b'\\"' not in data:
+        return data
+    doubled = data.replace(b'\\"', b'""')
+    heads = [_head(one, 0, _HEAD) for one in (data, doubled)]
+    before, after = (max(_regularity(head, by) for by in SEPARATORS) for head in heads)
+    is_within = re.search(rb'\\"[^"\s,;|]', data) is not None
+    return doubled if after > before or (is_within and after == before) else data
 
 
 def _regularity(text: str, separator: str, *, has_titles: bool = False) -> tuple[float, float]:

@@ -160,15 +160,20 @@ def relabel_words(run: Run) -> str:
 def _draw_actions(run: Run, row_id: int) -> None:
     """Draw the decisions on a row."""
     is_pruned = row_id in set(prunelist.pruned_ids(run))
-    rules = session.prune_list
+
+    def prune() -> None:
+        # As on the cards: a row that takes another label would stay.
+        labelling.decide([row_id], None)
+        prunelist.change(session.prune_list.pick([row_id]))
+
     with st.container(horizontal=True, gap="small", key="row_actions"):
         st.button(
             "Do not prune" if is_pruned else "Prune",
             key="prune_row",
             icon=":material/content_cut:",
-            on_click=lambda: prunelist.change(
-                rules.restore([row_id]) if is_pruned else rules.pick([row_id])
-            ),
+            on_click=(lambda: prunelist.change(session.prune_list.restore([row_id])))
+            if is_pruned
+            else prune,
         )
         if can_relabel(run, row_id):
             st.button(
