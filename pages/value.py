@@ -29,7 +29,9 @@ def draw_plan(opened: Opened, settings: Settings) -> None:
     model = make_model(settings.model, opened.table.task)
     is_free = follows_without_refits(opened.split, model)
     n_fits = count_fits(0 if is_free else settings.n_clusters, settings.n_folds)
-    seconds = valuing.timing(opened, settings)
+    timing = valuing.timing(opened, settings)
+    # Asked before its result: the job may end in between, and then the page is drawn again.
+    is_timing, seconds = timing.is_active, timing.result
     cost = "time not known yet" if seconds is None else f"about {formats.seconds(seconds)}"
     size = rows_per_fit(opened.split, settings.every_row) / settings.n_clusters
     folds = f", in each of {settings.n_folds} folds" if settings.every_row else ""
@@ -52,8 +54,10 @@ def draw_plan(opened: Opened, settings: Settings) -> None:
         on_click=state.start_run,
         args=(opened, settings),
     )
-    if seconds is None:
-        valuing.draw_timing(opened, settings)
+    if is_timing:
+        progress.redraw_after(timing)
+    elif timing.error is not None:
+        st.error(formats.plain(timing.error))
 
 
 def _counted(is_free: bool) -> str:
@@ -245,7 +249,8 @@ with left:
 if Session.start_at_once.take():
     state.start_run(opened, settings)
     st.rerun()
-with right:
+# However much is drawn above the summary, the browser does not build the summary anew.
+with right, st.container():
     job, run = state.run_job(), state.run()
     if job is not None:
         record = state.next_record() or state.run_record()
@@ -261,5 +266,6 @@ with right:
             draw_unfinished(record)
         elif Session.lead_to_map.take():
             st.switch_page("explore.py")
-    if run is not None:
+if run is not None:
+    with right:
         draw_summary(run)

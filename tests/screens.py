@@ -103,7 +103,8 @@ def has(elements, key):
 def wait(app, seconds=300):
     """Run until no job is being watched, as the fragment does in a browser."""
     deadline = time.monotonic() + seconds
-    while has(app.button, "cancel") or any("hourglass" in c.value for c in app.caption):
+    signs = ("hourglass", "not known yet")
+    while has(app.button, "cancel") or any(sign in text(app) for sign in signs):
         assert time.monotonic() < deadline, "the job did not end"
         time.sleep(0.1)
         check(app.run())

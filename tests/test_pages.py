@@ -38,7 +38,7 @@ from ecoval_core.tables import load_sample
 from ecoval_core.work import slow
 from ecoval_core.workspace.store import DATABASE
 from ecoval_core.workspace.workspace import default_root, forget
-from pages.shared import layout, removal, server, story
+from pages.shared import formats, layout, progress, removal, server, state, story
 
 # umap-learn says so when it is imported and when it is handed neighbours, here from a job's thread,
 # where the filters that the core sets around it may be undone by the main thread.
@@ -232,6 +232,25 @@ def test_cells_are_fixed_by_a_click_in_new_rows_too_and_the_recipe_says_so(offer
 
 
 # --- Value ----------------------------------------------------------------------------------
+
+
+def test_work_that_ends_while_the_page_is_drawn_is_shown(visit_table, monkeypatch):
+    def wait_for_jobs(given):
+        for job in server.engine().jobs.active():
+            assert job.wait(300)
+        return given
+
+    rows_each, read = formats.rows_each, state.read
+    monkeypatch.setattr(progress, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(formats, "rows_each", lambda n: wait_for_jobs(rows_each(n)))
+    app = visit_table("value")
+    assert "fits, about" in text(app)
+    wait(press(app, "start"))
+    repeats = slow.repeats(run_of(app).key)
+    monkeypatch.setattr(
+        state, "read", lambda one: wait_for_jobs(read(one)) if one.key == repeats.key else read(one)
+    )
+    assert "How stable the values are" in text(press(app, "repeat"))
 
 
 def test_plan_says_fits_and_time_and_the_run_is_summed_up(visit):

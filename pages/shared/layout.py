@@ -68,17 +68,6 @@ def _describe_run(run: Run | None) -> str:
     return f"{told} · **{news}**" if news else told
 
 
-def _tell_of_end() -> None:
-    """Draw the page again as soon as the valuation that is under way has come to its end."""
-
-    @st.fragment(run_every=progress.POLL_SECONDS)
-    def poll() -> None:
-        if state.run_job() is None:
-            st.rerun()
-
-    poll()
-
-
 def status_line(*, is_value_page: bool) -> None:
     """Draw one line: the run switcher, the table and what is selected, the view, and help."""
     with st.container(key="theme"):
@@ -101,13 +90,15 @@ def status_line(*, is_value_page: bool) -> None:
                 "lists all commands.\n\n**Python**: `from ecoval_core import EcoVal`, then "
                 "`EcoVal(model).fit(X_train, y_train, X_val, y_val).values_`."
             )
-    if windows.has_another(server.visitor(), session.run_id):
-        st.caption(
-            ":material/tab: This run is open in another tab too: what you change here shows there after the "
-            "next click there."
-        )
-    if run is not None and not is_value_page and state.run_job() is not None:
-        _tell_of_end()
+    with st.container():
+        if windows.has_another(server.visitor(), session.run_id):
+            st.caption(
+                ":material/tab: This run is open in another tab too: what you change here shows there after "
+                "the next click there."
+            )
+        job = state.run_job()
+        if run is not None and not is_value_page and job is not None:
+            progress.redraw_after(job)
 
 
 def _describe(opened: Opened, run: Run | None) -> str:
@@ -281,24 +272,25 @@ def offer(
     cancelled: str = "The measurement was cancelled.", **button: Any,
 ) -> Any | None:  # fmt: skip
     """Return the result of a task; without it draw the button that starts the task, or how far it is."""
-    if state.result(task) is None and not progress.is_running(task):
-        options = {"type": "primary", "on_click": progress.start, "args": (task,), **button}
-        st.button(label, key=key, **options)
-    return progress.result_of(task, what, cancelled=cancelled)
+    with st.container():
+        if state.result(task) is None and not progress.is_running(task):
+            options = {"type": "primary", "on_click": progress.start, "args": (task,), **button}
+            st.button(label, key=key, **options)
+        return progress.result_of(task, what, cancelled=cancelled)
 
 
 def fetch_or_offer(task: Task, timing: Task, label: str, key: str, *, what: str) -> Any | None:
     """Return the result of a task, which begins by itself where its timing says that it takes a moment."""
-    found = state.read(task)
-    if found is not None or progress.is_running(task):
-        return progress.result_of(task, what) if found is None else found
-    seconds = progress.fetch(f"{key}_timing", timing, f"Timing {what}")
-    if seconds is None and progress.is_running(timing):
-        return None
-    if seconds is not None and seconds <= FEW_SECONDS:
-        return progress.fetch(key, task, what, can_cancel=True)
-    cost = "" if seconds is None else f", about {formats.seconds(seconds)}"
-    return offer(task, f"{label}{cost}", key, what=what, type="secondary")
+    with st.container():
+        if state.read(task) is not None or progress.is_running(task):
+            return progress.result_of(task, what)
+        seconds = progress.fetch(f"{key}_timing", timing, f"Timing {what}")
+        if seconds is None and progress.is_running(timing):
+            return None
+        if seconds is not None and seconds <= FEW_SECONDS:
+            return progress.fetch(key, task, what, can_cancel=True)
+        cost = "" if seconds is None else f", about {formats.seconds(seconds)}"
+        return offer(task, f"{label}{cost}", key, what=what, type="secondary")
 
 
 def download(

@@ -59,23 +59,43 @@ def watch(job: Job, what: str, *, can_cancel: bool = True) -> None:
     poll()
 
 
+def redraw_after(job: Job) -> None:
+    """Draw the page again as soon as a job has ended."""
+
+    @st.fragment(run_every=POLL_SECONDS)
+    def poll() -> None:
+        if not job.is_active:
+            st.rerun()
+        server.engine().jobs.join(job, server.visitor())
+
+    poll()
+
+
 def result_of(
     task: Task, what: str, *, cancelled: str = "Cancelled.", can_cancel: bool = True
 ) -> Any | None:
     """Return the result of a task, or draw where its job stands and return None."""
-    found = state.read(task)
-    if found is not None:
-        return found
+    # Empty or not: what follows keeps its number on the page, or the browser would build it anew.
+    place = st.container()
+    # Before the result is looked for: a job may end in between, and then the page is drawn again.
     job = job_of(task)
-    if job is None:
-        return None
+    is_active = job is not None and job.is_active
+    found = state.read(task)
+    if found is not None or job is None:
+        return found
+    with place:
+        _draw(job, what, cancelled, is_active=is_active, can_cancel=can_cancel)
+    return None
+
+
+def _draw(job: Job, what: str, cancelled: str, *, is_active: bool, can_cancel: bool) -> None:
+    """Draw where a job stands, or how it ended."""
     if session.left_job == job.id or job.state == JobState.CANCELLED:
         st.info(cancelled)
-    elif job.is_active:
+    elif is_active:
         watch(job, what, can_cancel=can_cancel)
     elif job.state == JobState.ERROR:
         st.error(formats.plain(job.error or "The job failed."))
-    return None
 
 
 def job_of(task: Task) -> Job | None:
@@ -103,11 +123,8 @@ def fetch(slot: str, task: Task, what: str, *, can_cancel: bool = False) -> Any 
     A visitor waits for one task of each slot at a time: the one it replaces is cancelled. A task that failed
     is not tried again.
     """
-    found = state.read(task)
-    if found is not None:
-        return found
-    job = begin(slot, task)
-    job.wait(PATIENCE_SECONDS)
+    if state.read(task) is None:
+        begin(slot, task).wait(PATIENCE_SECONDS)
     return result_of(task, what, can_cancel=can_cancel)
 
 

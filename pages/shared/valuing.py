@@ -11,7 +11,6 @@ from ecoval_core.models.catalog import make_model, models_for
 from ecoval_core.models.model_settings import SETTINGS, check_parameters
 from ecoval_core.runs.fitting import automatic_clusters, rows_per_fit, rows_to_value
 from ecoval_core.runs.opened import Opened
-from ecoval_core.runs.tasks import Task
 from ecoval_core.valuation.planning import cluster_bounds
 from ecoval_core.valuation.scoring import (
     EVEN_SHARE,
@@ -20,6 +19,7 @@ from ecoval_core.valuation.scoring import (
     rarest_of_even_share,
 )
 from ecoval_core.work import slow
+from ecoval_core.work.jobs import Job
 from ecoval_core.workspace.schema import Settings
 from pages.shared import formats, progress, state, unvalued
 from pages.shared.session import (
@@ -53,22 +53,12 @@ def granularities(
     return sorted({*steps.tolist(), automatic}), automatic
 
 
-def _timing(opened: Opened, settings: Settings) -> Task:
-    """Return the task that times a few fits, whatever the seed, the score and the extrinsic weight."""
-    any_seed = settings.replace(random_state=0, scoring="", extrinsic_weight=0.0)
-    return slow.timing(opened.key, any_seed)
-
-
-def timing(opened: Opened, settings: Settings) -> float | None:
-    """Time a few fits of the model in the background."""
-    job = progress.begin("timing", _timing(opened, settings))
+def timing(opened: Opened, settings: Settings) -> Job:
+    """Time a few fits of the model in the background, whatever the seed, the score and the weight."""
+    alike = settings.replace(random_state=0, scoring="", extrinsic_weight=0.0)
+    job = progress.begin("timing", slow.timing(opened.key, alike))
     job.wait(progress.PATIENCE_SECONDS)
-    return None if job.result is None else float(job.result)
-
-
-def draw_timing(opened: Opened, settings: Settings) -> None:
-    """Draw where the timing stands, as long as it is not known."""
-    progress.result_of(_timing(opened, settings), "Timing a few fits", can_cancel=False)
+    return job
 
 
 def _recall_settings(opened: Opened) -> None:

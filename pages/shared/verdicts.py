@@ -22,8 +22,10 @@ def verdict_of(run: Run) -> Verdict:
 
 def draw(run: Run) -> Verdict:
     """Draw what to do and why."""
-    verdict = verdict_of(run)
     with st.container(border=True, key="verdict", gap=None):
-        st.markdown(f"**{verdict.advice()}**")
-        st.markdown(":small[" + " ".join(verdict.evidence(formats.plain)) + "]")
+        # What is measured takes the place of the line that says so: the page below hardly moves.
+        told = st.container(gap=None)
+        verdict = verdict_of(run)
+        told.markdown(f"**{verdict.advice()}**")
+        told.markdown(":small[" + " ".join(verdict.evidence(formats.plain)) + "]")
     return verdict
