@@ -245,6 +245,7 @@ def test_work_that_ends_while_the_page_is_drawn_is_shown(visit_table, monkeypatc
     monkeypatch.setattr(formats, "rows_each", lambda n: wait_for_jobs(rows_each(n)))
     app = visit_table("value")
     assert "fits, about" in text(app)
+    monkeypatch.setattr(formats, "rows_each", rows_each)
     wait(press(app, "start"))
     repeats = slow.repeats(run_of(app).key)
     monkeypatch.setattr(
