@@ -755,6 +755,7 @@ def test_runs_are_renamed_deleted_restored_exported_and_imported(visit, offered,
     put(app, **{f"run_name_{run}": "First try", f"run_note_{run}": "with planted errors"})
     listed = app.dataframe[0].value
     assert (listed["name"][0], listed["note"][0]) == ("First try", "with planted errors")
+    assert app.get("popover")[0].proto.popover.label.startswith("**First try** · ")
     exported = offered["export_run"]()
     press(app, "delete_run")
     assert not app.dataframe

@@ -125,7 +125,9 @@ def _describe_selection(run: Run) -> str:
 
 def _draw_switcher(opened: Opened, run: Run | None) -> None:
     """Draw the menu of the runs, labelled with the one that is open."""
-    label = f"**{formats.plain(shorten(opened.table.name, 36))}** · {_describe_run(run)}"
+    record = None if run is None else state.run_record()
+    name = opened.table.name if record is None else record.name
+    label = f"**{formats.plain(shorten(name, 36))}** · {_describe_run(run)}"
     with st.popover(label, key="run_menu"):
         recent = [one for one in runlist.records() if one.id != session.run_id][:N_RECENT]
         for record in recent:
