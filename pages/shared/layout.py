@@ -129,6 +129,8 @@ def _draw_switcher(opened: Opened, run: Run | None) -> None:
     name = opened.table.name if record is None else record.name
     label = f"**{formats.plain(shorten(name, 36))}** · {_describe_run(run)}"
     with st.popover(label, key="run_menu"):
+        # In full: the label may be too long for it.
+        st.caption(f"Open: {formats.plain(name)}")
         recent = [one for one in runlist.records() if one.id != session.run_id][:N_RECENT]
         for record in recent:
             st.button(
