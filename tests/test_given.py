@@ -1,10 +1,15 @@
 """Values of a notebook become a run: the same numbers, and refits by the model that came with them."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import Ridge
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 
 from ecoval_core import EcoVal, cross_value
 from ecoval_core.evaluation.curves import STRATEGIES, removal_curves
@@ -81,6 +86,30 @@ def test_values_of_new_rows_are_those_of_the_notebook(workspace, flowers, fitted
     valued = do(workspace, slow.new_rows(run.key, "ab" * 16, "new", weight=0.25)).valued
     expected = fitted.value_samples(inputs(new), new["target"].to_numpy()).value
     np.testing.assert_array_equal(valued.sort_index()["value"], expected)
+
+
+def test_model_that_selects_columns_by_name_values_new_rows_and_is_fitted_with_them(workspace, flowers):
+    frame = flowers.assign(size=np.where(flowers["petal length (cm)"] > 4.5, "large", "small"))
+    columns = ["petal width (cm)", "size"]
+    chosen = make_column_transformer(
+        ("passthrough", columns[:1]), (OneHotEncoder(handle_unknown="ignore"), columns[1:])
+    )
+    model = make_pipeline(chosen, GaussianNB())
+    train, val, test, new = frame[:30], frame[30:60], frame[60:100], frame[100:]
+    ecoval = EcoVal(model, n_clusters=5, random_state=0).fit(
+        train[columns], train["target"], val[columns], val["target"]
+    )
+    run = run_of(workspace, take_values(workspace, ecoval, train, "target", test, "iris"))
+    workspace.save("ab" * 16, "frame", new.reset_index(drop=True))
+    found = do(workspace, slow.acquisition(run.key, "ab" * 16, "new", weight=0.25))
+    valued = do(workspace, slow.new_rows(run.key, "ab" * 16, "new", weight=0.25)).valued
+    expected = ecoval.value_samples(new[columns], new["target"]).value
+    np.testing.assert_array_equal(valued.sort_index()["value"], expected)
+    both = pd.concat([train, new])
+    expected = model.fit(both[columns], both["target"]).score(test[columns], test["target"])
+    assert found.effect.of("accuracy").after == pytest.approx(expected)
+    curve = found.curves.frame.query("measure == 'accuracy' and share == 1")
+    assert curve["score"].tolist() == pytest.approx([expected] * len(curve))
 
 
 def test_folds_come_with_their_own_targets_and_without_test_rows(workspace, flowers):

@@ -72,7 +72,7 @@ def score_rows(
 
 
 def score_subsets(
-    estimator: Any, X: NDArray, y: NDArray, X_test: NDArray, y_test: NDArray,
+    estimator: Any, X: Any, y: NDArray, X_test: Any, y_test: NDArray,
     subsets: Sequence[NDArray[np.int64]], *, draws: NDArray | None, monitor: Monitor,
     n_jobs: int | None = None,
 ) -> list[Scores]:  # fmt: skip

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 from ecoval_core.evaluation.curves import N_DRAWS, by_measure, score_subsets
 from ecoval_core.evaluation.measures import draw_rows
 from ecoval_core.models.catalog import seed_estimator, single_threaded
+from ecoval_core.models.inputs import as_rows, stack
 from ecoval_core.models.parallel import Monitor, Progress
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
@@ -36,7 +37,7 @@ ADDED_SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 
 
 def value_new(
-    ecoval: EcoVal | CrossValuation, X: ArrayLike, y: ArrayLike, ids: ArrayLike | None = None
+    ecoval: EcoVal | CrossValuation, X: Any, y: ArrayLike, ids: ArrayLike | None = None
 ) -> pd.DataFrame:
     """Value labelled rows of a second file without a refit, and rank them by what to acquire.
 
@@ -45,7 +46,7 @@ def value_new(
     label; of amounts the absolute residual), priority (the higher, the sooner) and place (1 for the first).
     """
     folds = _folds(ecoval)
-    X, y = np.asarray(X), np.asarray(y)
+    X, y = as_rows(X), np.asarray(y)
     valued = ecoval.value_samples(X, y)
     columns = [
         "value", "intrinsic", "extrinsic", "cluster", "label", "label_quality", "suggested_label",
@@ -71,14 +72,14 @@ def value_new(
 
 
 def rank_unlabelled(
-    ecoval: EcoVal | CrossValuation, X: ArrayLike, ids: ArrayLike | None = None
+    ecoval: EcoVal | CrossValuation, X: Any, ids: ArrayLike | None = None
 ) -> pd.DataFrame:
     """Rank rows without labels by which to label first: suggested_label, doubt, priority, place."""
     folds = _folds(ecoval)
-    X = np.asarray(X)
+    X = as_rows(X)
     output = _mean_output(folds, X)
     is_regression = folds[0].task_ == "regression"
-    first = output[:, 0] if is_regression else np.repeat(folds[0].classes_[:1], len(X))
+    first = output[:, 0] if is_regression else np.repeat(folds[0].classes_[:1], len(output))
     # A listed label has a suggestion of its own; of one that nobody doubts it is the likeliest label.
     confident = ecoval.value_samples(X, first).suggested_label
     suggested = ecoval.value_samples(X, confident).suggested_label
@@ -86,7 +87,7 @@ def rank_unlabelled(
     doubt = np.abs(output[:, 0] - suggested) if is_regression else 1 - judged.label_quality
     frame = pd.DataFrame(
         {"suggested_label": suggested, "doubt": doubt, "cluster": judged.cluster},
-        index=_index(ids, len(X)),
+        index=_index(ids, len(output)),
     )
     return _ranked(frame, doubt, ecoval).drop(columns="cluster")
 
@@ -99,7 +100,7 @@ def _index(ids: ArrayLike | None, n_rows: int) -> pd.Index:
     return pd.Index(np.arange(n_rows) if ids is None else np.asarray(ids), name="row_id")
 
 
-def _mean_output(folds: Sequence[EcoVal], X: NDArray) -> NDArray[np.float64]:
+def _mean_output(folds: Sequence[EcoVal], X: Any) -> NDArray[np.float64]:
     """Output of the fitted models, the mean over the folds."""
     with single_threaded():
         outputs = [model_output(one.estimator_, X, getattr(one, "classes_", None)) for one in folds]
@@ -120,11 +121,11 @@ def _ranked(frame: pd.DataFrame, need: NDArray, ecoval: EcoVal | CrossValuation)
 
 def acquisition_curves(
     estimator: Any,
-    X: ArrayLike,
+    X: Any,
     y: ArrayLike,
-    X_new: ArrayLike,
+    X_new: Any,
     y_new: ArrayLike,
-    X_test: ArrayLike,
+    X_test: Any,
     y_test: ArrayLike,
     priorities: Mapping[str, ArrayLike],
     *,
@@ -134,7 +135,8 @@ def acquisition_curves(
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Every measure while new rows join the training rows, highest priority first and in random orders."""
-    X, y, X_new, y_new, X_test, y_test = map(np.asarray, (X, y, X_new, y_new, X_test, y_test))
+    X, X_new, X_test = map(as_rows, (X, X_new, X_test))
+    y, y_new, y_test = map(np.asarray, (y, y_new, y_test))
     random = np.random.default_rng(random_state)
     orders = [
         (name, 0, np.argsort(-np.asarray(of), kind="stable")) for name, of in priorities.items()
@@ -147,8 +149,7 @@ def acquisition_curves(
             subsets.append(np.r_[: len(y), len(y) + order[:n_added]])
             steps.append((name, repeat, share, n_added))
     scores = score_subsets(
-        seed_estimator(estimator, random_state), np.concatenate([X, X_new]),
-        np.concatenate([y, y_new]), X_test, y_test, subsets,
+        seed_estimator(estimator, random_state), stack(X, X_new), stack(y, y_new), X_test, y_test, subsets,
         draws=draw_rows(len(y_test), random_state, N_DRAWS), monitor=Monitor(progress),
     )  # fmt: skip
     return by_measure(

@@ -36,6 +36,13 @@ def take(X: Any, rows: NDArray | slice) -> Any:
     return X.iloc[rows] if hasattr(X, "iloc") else X[rows]
 
 
+def stack(X: Any, more: Any) -> Any:
+    """Put more rows of the same kind below others."""
+    if hasattr(X, "iloc"):
+        return pd.concat([X, more], ignore_index=True)
+    return sparse.vstack([X, more]) if sparse.issparse(X) else np.concatenate([X, more])
+
+
 def is_numeric(X: Any) -> bool:
     """Whether rows are a matrix of numbers, or a frame that holds nothing else."""
     if is_frame(X):

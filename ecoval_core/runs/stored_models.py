@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -13,10 +15,12 @@ from sklearn.base import clone
 from ecoval_core.tables import Table
 from ecoval_core.valuation.cross_valuation import CrossValuation
 from ecoval_core.valuation.estimator import EcoVal
+from ecoval_core.workspace.results import read_frame, write_frame
 from ecoval_core.workspace.schema import key_of
 from ecoval_core.workspace.workspace import Workspace
 
 MAX_MODEL_BYTES = 64 * 2**20
+F = TypeVar("F", EcoVal, CrossValuation)
 
 
 def _read(content: NDArray[np.uint8]) -> Any:
@@ -33,7 +37,7 @@ def save_models(workspace: Workspace, key: str, fitted: EcoVal | CrossValuation)
     import skops.io
 
     try:
-        content = skops.io.dumps(fitted)
+        content = skops.io.dumps(_with_rows(fitted, _write_rows))
     except Exception:  # an estimator that skops cannot write is fitted again when it is needed
         return
     if len(content) <= MAX_MODEL_BYTES:
@@ -45,10 +49,29 @@ def load_models(workspace: Workspace, key: str) -> EcoVal | CrossValuation | Non
     """Return the models of a run; None if they are not here, or cannot be read with this scikit-learn."""
     content = workspace.load(key_of("models", key), np.ndarray)
     try:
-        loaded: EcoVal | None = None if content is None else _read(content)
+        return None if content is None else _with_rows(_read(content), _read_rows)
     except Exception:
         return None
-    return loaded
+
+
+def _with_rows(fitted: F, change: Callable[[Any], Any]) -> F:
+    """Copy a valuation, with its rows as `change` makes them: skops does not write frames."""
+    made = copy(fitted)
+    if isinstance(made, CrossValuation):
+        made.estimators_ = [_with_rows(one, change) for one in made.estimators_]
+        return made
+    problem = made._attribution.problem
+    problem = replace(problem, X=change(problem.X), X_val=change(problem.X_val))
+    made._attribution = replace(made._attribution, problem=problem)
+    return made
+
+
+def _write_rows(rows: Any) -> Any:
+    return bytearray(write_frame(rows)) if isinstance(rows, pd.DataFrame) else rows
+
+
+def _read_rows(rows: Any) -> Any:
+    return read_frame(bytes(rows)) if isinstance(rows, bytearray) else rows
 
 
 # --- From elsewhere -------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from ecoval_core.evaluation.new_rows import (
 from ecoval_core.evaluation.projection import umap_projection
 from ecoval_core.evaluation.pruning import Effect, effect_of, measure_effect
 from ecoval_core.models.catalog import make_model
+from ecoval_core.models.inputs import stack
 from ecoval_core.models.parallel import Monitor, Progress
 from ecoval_core.runs.fitting import (
     estimate_run,
@@ -322,7 +323,7 @@ def acquisition(work: Work, run: str, frame: str, name: str, *, weight: float = 
     found = acquisition_curves(
         *rows, orders, n_random=N_RANDOM, random_state=seed, progress=work.report
     )
-    X_more, y_more = np.concatenate([of.inputs, added[0]]), np.concatenate([of.y, added[1]])
+    X_more, y_more = map(stack, (of.inputs, of.y), added)
     of_all = effect_of(
         of.make_estimator(), of.inputs, of.y, X_more, y_more, *of.test_rows(), random_state=seed,
         balanced=of.settings.balanced, where=f"with {len(y_more) - len(of.y)} new rows",
