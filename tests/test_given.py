@@ -88,7 +88,9 @@ def test_values_of_new_rows_are_those_of_the_notebook(workspace, flowers, fitted
     np.testing.assert_array_equal(valued.sort_index()["value"], expected)
 
 
-def test_model_that_selects_columns_by_name_values_new_rows_and_is_fitted_with_them(workspace, flowers):
+def test_model_that_selects_columns_by_name_values_new_rows_and_is_fitted_with_them(
+    workspace, flowers
+):
     frame = flowers.assign(size=np.where(flowers["petal length (cm)"] > 4.5, "large", "small"))
     columns = ["petal width (cm)", "size"]
     chosen = make_column_transformer(

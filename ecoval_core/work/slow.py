@@ -204,11 +204,9 @@ def baseline_timing(work: Work, run: str, method: str) -> float:
 
 
 def _options(of: Run) -> dict[str, Any]:
-    settings = of.settings
-    return {
-        "scoring": settings.scoring, "class_weight": "balanced" if settings.balanced else None,
-        "random_state": settings.random_state,
-    }  # fmt: skip
+    one = of.settings
+    weight = "balanced" if one.balanced else None
+    return {"scoring": one.scoring, "class_weight": weight, "random_state": one.random_state}
 
 
 def _baseline(work: Work, of: Run, method: str) -> NDArray[np.float64]:
