@@ -33,7 +33,9 @@ def header(app):
 def test_values_stay_while_others_are_made_and_what_changes_meanwhile_is_for_the_next_ones(visit):
     app = visit("value")
     run, before = app.query_params["run"], run_of(app).frame
-    press(put(app, model_classification="random_forest"), "start")
+    # Long enough to be under way until it is cancelled.
+    put(app, model_classification="random_forest", every_row=True)
+    press(put(app, **{"parameter_random_forest.n_estimators": 500}), "start")
     under_way = app.query_params["run"]
     assert has(app.button, "cancel")
     assert "It keeps its settings: what you change here applies to the next one." in text(app)
