@@ -97,7 +97,7 @@ def status_line(*, is_value_page: bool) -> None:
                 "the next click there."
             )
         job = state.run_job()
-        if run is not None and not is_value_page and job is not None:
+        if not is_value_page and job is not None:
             progress.redraw_after(job)
 
 
@@ -277,7 +277,7 @@ def offer(
 ) -> Any | None:  # fmt: skip
     """Return the result of a task; without it draw the button that starts the task, or how far it is."""
     with st.container():
-        if state.result(task) is None and not progress.is_running(task):
+        if not progress.is_running(task) and state.result(task) is None:
             options = {"type": "primary", "on_click": progress.start, "args": (task,), **button}
             st.button(label, key=key, **options)
         return progress.result_of(task, what, cancelled=cancelled)
