@@ -38,9 +38,7 @@ def take(X: Any, rows: NDArray | slice) -> Any:
 
 def stack(X: Any, more: Any) -> Any:
     """Put more rows below others, of the same columns and dtypes."""
-    if hasattr(X, "iloc"):
-        return pd.concat([X, more], ignore_index=True)
-    return sparse.vstack([X, more]) if sparse.issparse(X) else np.concatenate([X, more])
+    return pd.concat([X, more], ignore_index=True) if is_frame(X) else np.concatenate([X, more])
 
 
 def is_numeric(X: Any) -> bool:

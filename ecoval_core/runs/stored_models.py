@@ -71,6 +71,7 @@ def _with_rows(fitted: F, change: Callable[[Any], Any]) -> F:
 
 
 def _write_rows(rows: Any) -> Any:
+    # No other rows are a bytearray, so that it marks what was a frame.
     return bytearray(write_frame(rows)) if isinstance(rows, pd.DataFrame) else rows
 
 

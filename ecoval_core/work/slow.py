@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.utils import _safe_indexing
 
 from ecoval_core.evaluation.baselines import (
     baseline_values,
@@ -33,7 +32,7 @@ from ecoval_core.evaluation.new_rows import (
 from ecoval_core.evaluation.projection import umap_projection
 from ecoval_core.evaluation.pruning import Effect, effect_of, measure_effect
 from ecoval_core.models.catalog import make_model
-from ecoval_core.models.inputs import stack
+from ecoval_core.models.inputs import stack, take
 from ecoval_core.models.parallel import Monitor, Progress
 from ecoval_core.runs.fitting import (
     estimate_run,
@@ -204,9 +203,11 @@ def baseline_timing(work: Work, run: str, method: str) -> float:
 
 
 def _options(of: Run) -> dict[str, Any]:
-    one = of.settings
-    weight = "balanced" if one.balanced else None
-    return {"scoring": one.scoring, "class_weight": weight, "random_state": one.random_state}
+    settings = of.settings
+    return {
+        "scoring": settings.scoring, "class_weight": "balanced" if settings.balanced else None,
+        "random_state": settings.random_state,
+    }  # fmt: skip
 
 
 def _baseline(work: Work, of: Run, method: str) -> NDArray[np.float64]:
@@ -250,7 +251,7 @@ def method_curves(
             "split."
         )
     frame = removal_curves(
-        of.make_estimator(), _safe_indexing(of.inputs, common), of.y[common], *of.test_rows(),
+        of.make_estimator(), take(of.inputs, common), of.y[common], *of.test_rows(),
         {"a": of.ecoval.values_[common], "b": theirs.to_numpy()[common]}, class_balanced=balanced,
         n_random=N_RANDOM, random_state=of.settings.random_state, every_measure=True,
         progress=work.report,
@@ -290,9 +291,9 @@ def new_rows(work: Work, run: str, frame: str, name: str, *, weight: float = 0.0
     fitted, ids, blank = work.fitted(of), matched.ids, matched.unlabelled_ids
     valued = doubts = pd.DataFrame()
     if len(ids):
-        valued = value_new(fitted, _safe_indexing(X, ids), matched.labels, ids)
+        valued = value_new(fitted, take(X, ids), matched.labels, ids)
     if len(blank):
-        doubts = rank_unlabelled(fitted, _safe_indexing(X, blank), blank)
+        doubts = rank_unlabelled(fitted, take(X, blank), blank)
     counts = {"n_rows": len(matched.frame), "n_valued": len(valued), "n_unlabelled": len(doubts)}
     return NewRows(valued, doubts, counts, list(matched.notes), list(matched.warnings))
 
@@ -314,7 +315,7 @@ def acquisition(work: Work, run: str, frame: str, name: str, *, weight: float = 
         raise ValueError(
             "None of the new rows has a label that the model knows, so nothing can be measured."
         )
-    added, seed = (_safe_indexing(X, matched.ids), matched.labels), of.settings.random_state
+    added, seed = (take(X, matched.ids), matched.labels), of.settings.random_state
     valued = value_new(work.fitted(of), *added, matched.ids).loc[matched.ids]
     orders = {RECOMMENDED: valued["priority"].to_numpy(), BY_VALUE: valued["value"].to_numpy()}
     rows = of.make_estimator(), of.inputs, of.y, *added, *of.test_rows()

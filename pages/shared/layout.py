@@ -125,8 +125,8 @@ def _describe_selection(run: Run) -> str:
 
 def _draw_switcher(opened: Opened, run: Run | None) -> None:
     """Draw the menu of the runs, labelled with the one that is open."""
-    record = None if run is None else state.run_record()
-    name = opened.table.name if record is None else record.name
+    noted = None if run is None else state.run_record()
+    name = opened.table.name if noted is None else noted.name
     label = f"**{formats.plain(shorten(name, 36))}** · {_describe_run(run)}"
     with st.popover(label, key="run_menu"):
         # In full: the label may be too long for it.

@@ -24,8 +24,8 @@ def draw(run: Run) -> Verdict:
     """Draw what to do and why."""
     with st.container(border=True, key="verdict", gap=None):
         # What is measured takes the place of the line that says so: the page below hardly moves.
-        told = st.container(gap=None)
+        sentences = st.container(gap=None)
         verdict = verdict_of(run)
-        told.markdown(f"**{verdict.advice()}**")
-        told.markdown(":small[" + " ".join(verdict.evidence(formats.plain)) + "]")
+        sentences.markdown(f"**{verdict.advice()}**")
+        sentences.markdown(":small[" + " ".join(verdict.evidence(formats.plain)) + "]")
     return verdict
