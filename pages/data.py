@@ -320,7 +320,8 @@ else:
         heading.subheader(formats.plain(current.table.name), anchor=False)
         with onward:
             menu.lead_on("value", "Value these rows")
-        draw_changes(current)
+        with st.container():
+            draw_changes(current)
         draw_counts(current.table)
         draw_choices(current)
         draw_table(current)

@@ -109,13 +109,18 @@ def draw_start(run: Run, ids: list[int], verdict: Verdict) -> None:
     """Offer the clearly harmful rows as the list to start from, unless the verdict is against it."""
     settled = {*ids, *session.prune_list.restored, *labelling.relabelled(run)}
     missing = [row for row in run.harmful_ids if row not in settled]
-    if missing and not verdict.is_against_pruning:
-        st.button(
-            f"Put {count_of(len(missing), 'clearly harmful row')} on the list",
-            key="put_harmful",
-            icon=":material/playlist_add:",
-            on_click=lambda: prunelist.change(session.prune_list.pick(missing)),
-        )
+    # Stays when all are on the list: what goes from above a slider takes the slider from the keyboard.
+    with st.container():
+        if run.harmful_ids and not verdict.is_against_pruning:
+            st.button(
+                f"Put {count_of(len(missing), 'clearly harmful row')} on the list"
+                if missing
+                else "All clearly harmful rows are decided on",
+                key="put_harmful",
+                icon=":material/playlist_add:",
+                disabled=not missing,
+                on_click=lambda: prunelist.change(session.prune_list.pick(missing)),
+            )
 
 
 def draw_curve(run: Run) -> None:

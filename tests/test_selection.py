@@ -260,9 +260,15 @@ def click_row(page, table, number):
 
 
 def drag_slider(page, key, n_steps):
-    widget(page, key).get_by_role("slider").first.focus()
-    for _ in range(n_steps):
+    """Move a slider by its keys; the page answers the first while they are held."""
+    slider = widget(page, key).get_by_role("slider").first
+    slider.focus()
+    for step in range(n_steps):
         page.keyboard.press("ArrowRight")
+        if step == 0:
+            page.wait_for_timeout(500)
+            idle(page)
+            expect(slider).to_be_focused()
     idle(page)
 
 
@@ -363,6 +369,18 @@ def test_point_of_a_curve_and_mark_on_it_select_the_rows_removed_up_to_there(pag
     expect(widget(page, "status")).to_contain_text("To prune: 21")
     slider = widget(page, "prune_share").get_by_role("slider")
     expect(slider).to_have_value("20")
+
+
+@in_chromium
+def test_slider_stays_under_the_hand_when_its_page_says_what_changed(page):
+    menu(page, "Explore")
+    press(page, "view_menu")
+    drag_slider(page, "extrinsic_weight", 3)
+    expect(page).to_have_url(re.compile("extrinsic_weight=0.4&.*review="))
+    assert page.locator(".stException").count() == 0
+    menu(page, "Data")
+    drag_slider(page, "data_split", 2)
+    expect(widget(page, "back_to_run")).to_be_visible()
 
 
 @in_chromium

@@ -318,7 +318,10 @@ def write_address() -> None:
         "next": session.next_run,
         "review": session.review if run is not None and session.review else None,
     }
+    # Streamlit refuses to set the others, which belong to widgets.
     now = st.query_params.to_dict()
-    then = {name: value for name, value in (now | wanted).items() if value is not None}
-    if then != now:
-        st.query_params.from_dict(then)
+    for name in wanted:
+        if wanted[name] is None and name in now:
+            del st.query_params[name]
+    if named := {name: value for name, value in wanted.items() if value not in (None, now.get(name))}:
+        st.query_params.update(named)

@@ -77,9 +77,13 @@ def say(field: str, settings: Settings) -> str:
 
 def mark(changed: dict[str, str], *names: str) -> None:
     """Say below a choice that it is not valued yet, and what it was, if it was changed."""
-    for name in names:
-        if name in changed:
-            st.markdown(f":small[:material/edit: **Not yet valued**; valued with: {changed[name]}]")
+    # A place of its own, empty or not, lest what stands below is made anew under the visitor's hands.
+    with st.container():
+        for name in names:
+            if name in changed:
+                st.markdown(
+                    f":small[:material/edit: **Not yet valued**; valued with: {changed[name]}]"
+                )
 
 
 def note(changed: dict[str, str]) -> None:
