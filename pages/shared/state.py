@@ -323,5 +323,7 @@ def write_address() -> None:
     for name in wanted:
         if wanted[name] is None and name in now:
             del st.query_params[name]
-    if named := {name: value for name, value in wanted.items() if value not in (None, now.get(name))}:
+    if named := {
+        name: value for name, value in wanted.items() if value not in (None, now.get(name))
+    }:
         st.query_params.update(named)
