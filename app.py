@@ -2,10 +2,9 @@
 
 import streamlit as st
 from starlette.middleware import Middleware
-from starlette.middleware.base import BaseHTTPMiddleware
 
-from pages.shared.front import serve_front
-from pages.shared.gate import Gate, SecurityHeaders
+from pages.shared.front import Front
+from pages.shared.gate import Gate, OnAnswer, SecurityHeaders
 from pages.shared.pointmap.wire import routes
 from pages.shared.server import explain, lifespan, name_visitor
 
@@ -15,8 +14,8 @@ app = st.App(
     middleware=[
         Middleware(SecurityHeaders),
         Middleware(Gate),
-        Middleware(BaseHTTPMiddleware, dispatch=name_visitor),
-        Middleware(BaseHTTPMiddleware, dispatch=serve_front),
+        Middleware(OnAnswer, change=name_visitor),
+        Middleware(Front),
     ],
     routes=routes(),
     on_script_error=explain,

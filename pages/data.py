@@ -206,7 +206,8 @@ def draw_choices(opened: Opened) -> None:
                 for reason, columns in by_reason.items()
             )
         )
-    splitting.draw(opened)
+    with st.container():
+        splitting.draw(opened)
     unvalued.mark(changed, "split", "weights")
     left, right = st.columns([3, 1], gap="medium")
     left.slider(

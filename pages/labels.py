@@ -118,8 +118,6 @@ def draw_decisions(run: Run, ids: list[int]) -> None:
     """Draw the buttons that decide."""
     noun = formats.target_word(run)
     n = len(ids)
-    if n:
-        st.caption(_what_accepting_does(run, ids))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             f"Accept the suggestion for {count_of(n, 'row')}"
@@ -203,7 +201,11 @@ layout.choose("View", VIEWS, Session.label_view)
 if session.label_view == "cards":
     cards.draw(run)
 else:
-    marked = list_suspects(run)
+    # A place of its own, lest the buttons are made anew under the visitor's hands.
+    with st.container():
+        marked = list_suspects(run)
+        if marked:
+            st.caption(_what_accepting_does(run, marked))
     draw_decisions(run, marked)
     draw_effects(run)
 menu.lead_on("prune", "Go on to Prune")

@@ -4,6 +4,7 @@ import pytest
 from conftest import run_apart
 
 from pages.shared import access, gate, uploads
+from pages.shared.front import Front
 from pages.shared.gate import Gate, SecurityHeaders
 from pages.shared.identity import User
 
@@ -34,7 +35,7 @@ class Behind:
 
 
 def ask(app, path="/", method="GET", headers=HERE, kind="http"):
-    """Status of the answer and its headers, or the type of the first message of a websocket."""
+    """Status of the answer, if there is one, and its headers; the messages of a websocket."""
     sent = []
 
     async def receive():
@@ -51,6 +52,8 @@ def ask(app, path="/", method="GET", headers=HERE, kind="http"):
     run_apart(Gate(app)(scope, receive, send))
     if kind == "websocket":
         return sent
+    if not sent:
+        return None
     answer = [(name.decode().lower(), value.decode()) for name, value in sent[0]["headers"]]
     return sent[0]["status"], answer
 
@@ -163,3 +166,10 @@ def test_app_that_fails_answers_with_the_headers_too():
         run_apart(SecurityHeaders(fail)({"type": "http", "method": "GET"}, None, send))
     assert sent[0]["status"] == 500
     assert (b"content-security-policy", b"frame-ancestors 'none'") in sent[0]["headers"]
+
+
+def test_browser_that_leaves_before_it_is_answered_is_no_error():
+    async def say_nothing(*_):
+        pass
+
+    assert ask(Front(say_nothing), headers=HERE | {"Accept": "text/html"}) is None

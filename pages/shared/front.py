@@ -6,13 +6,12 @@ A style that came with the script would move everything that was drawn before it
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import streamlit as st
-from starlette.middleware.base import RequestResponseEndpoint
-from starlette.requests import Request
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pages.shared import menu
 
@@ -26,24 +25,49 @@ _MARK = b'<div id="root">'
 _UNWANTED = {b"accept-encoding", b"if-none-match", b"if-modified-since", b"range"}
 
 
-async def serve_front(request: Request, call_next: RequestResponseEndpoint) -> Response:
-    """Add to Streamlit's one HTML page, and redirect from addresses without a page."""
-    if "text/html" not in request.headers.get("accept", ""):
-        return await call_next(request)
-    headers = request.scope["headers"]
-    request.scope["headers"] = [pair for pair in headers if pair[0].lower() not in _UNWANTED]
-    # A stream, whatever Starlette's types say.
-    response: Any = await call_next(request)
-    if "text/html" not in response.headers.get("content-type", ""):
-        return response
-    body = b"".join([part async for part in response.body_iterator])
+class Front:
+    """Middleware that adds to Streamlit's one HTML page, and redirects from addresses without a page."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and change the answer if it is a page."""
+        if scope["type"] != "http" or "text/html" not in Headers(scope=scope).get("accept", ""):
+            await self._app(scope, receive, send)
+            return
+        wanted = [pair for pair in scope["headers"] if pair[0].lower() not in _UNWANTED]
+        start: Message = {}
+        body = b""
+
+        async def send_changed(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start" and _is_html(message):
+                start = message
+            elif not start:
+                await send(message)
+            else:
+                body += message.get("body", b"")
+                if not message.get("more_body", False):
+                    await _changed(scope, start, body)(scope, receive, send)
+
+        await self._app({**scope, "headers": wanted}, receive, send_changed)
+
+
+def _is_html(start: Message) -> bool:
+    return "text/html" in Headers(raw=start["headers"]).get("content-type", "")
+
+
+def _changed(scope: Scope, start: Message, body: bytes) -> Response:
+    """Return the page with our head, or where its address leads to."""
     if _MARK in body:
-        if (onward := _onward(request.scope["path"], request.url.query)) is not None:
+        if (onward := _onward(scope["path"], scope["query_string"].decode())) is not None:
             return RedirectResponse(onward)
         body = body.replace(b"</head>", _HEAD, 1)
+    headers = MutableHeaders(raw=start["headers"])
     for name in ("etag", "last-modified", "content-length"):
-        del response.headers[name]
-    return Response(body, response.status_code, response.headers)
+        del headers[name]
+    return Response(body, start["status"], headers)
 
 
 def _onward(path: str, query: str) -> str | None:

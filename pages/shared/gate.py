@@ -6,11 +6,11 @@ internet for its own address when a foreign page knocks. This middleware answers
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import quote, unquote
 
 import streamlit as st
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -61,33 +61,66 @@ class SecurityHeaders:
             raise
 
 
-class Gate(BaseHTTPMiddleware):
+class OnAnswer:
+    """Middleware that changes the head of every answer.
+
+    Starlette's own base for this logs an error for every browser that leaves before it is answered.
+    """
+
+    def __init__(self, app: ASGIApp, change: Callable[[Request, Response], None]) -> None:
+        self._app, self._change = app, change
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and change its answer."""
+
+        async def send_changed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = Response(status_code=message["status"])
+                answer.raw_headers = list(message.get("headers", []))
+                self._change(Request(scope), answer)
+                message["headers"] = answer.raw_headers
+            await send(message)
+
+        await self._app(scope, receive, send_changed)
+
+
+class Gate(OnAnswer):
     """Middleware that refuses strangers' files and foreign pages, and leads back after signing in."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(app, _lead_back)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it."""
         if scope["type"] == "websocket" and not is_own_page(Headers(scope=scope)):
             # Before it is accepted, this is answered with 403.
             await send({"type": "websocket.close", "code": 1008})
-        else:
-            await super().__call__(scope, receive, send)
+            return
+        if scope["type"] == "http" and scope["method"] not in _READING:
+            request = Request(scope)
+            if (refusal := _refuse_file(request, _below_base(request)[1])) is not None:
+                await refusal(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
-    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
-        """Answer a request that changes something, or pass it on and change the answer."""
-        base = "/" + str(st.get_option("server.baseUrlPath")).strip("/")
-        path = "/" + request.scope["path"].removeprefix(base).lstrip("/")
-        if request.method not in _READING and (refusal := _refuse_file(request, path)) is not None:
-            return refusal
-        response = await call_next(request)
-        if path == _LOGIN:
-            _remember_return(request, response, base)
-        elif path == _CALLBACK:
-            _return(request, response, base)
-        if access.is_https():
-            for index, (name, value) in enumerate(response.raw_headers):
-                if name.lower() == b"set-cookie" and b"; secure" not in value.lower():
-                    response.raw_headers[index] = (name, value + b"; Secure")
-        return response
+
+def _below_base(request: Request) -> tuple[str, str]:
+    """Return the path that this app is served under, and the rest of that of a request."""
+    base = "/" + str(st.get_option("server.baseUrlPath")).strip("/")
+    return base, "/" + request.scope["path"].removeprefix(base).lstrip("/")
+
+
+def _lead_back(request: Request, response: Response) -> None:
+    """Remember where signing in began, lead back there, and keep cookies to encrypted connections."""
+    base, path = _below_base(request)
+    if path == _LOGIN:
+        _remember_return(request, response, base)
+    elif path == _CALLBACK:
+        _return(request, response, base)
+    if access.is_https():
+        for index, (name, value) in enumerate(response.raw_headers):
+            if name.lower() == b"set-cookie" and b"; secure" not in value.lower():
+                response.raw_headers[index] = (name, value + b"; Secure")
 
 
 def is_own_page(headers: Headers) -> bool:

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import streamlit as st
-from starlette.middleware.base import RequestResponseEndpoint
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -97,12 +96,10 @@ async def lifespan(_app: st.App) -> AsyncIterator[dict[str, Any]]:
     engine().close()
 
 
-async def name_visitor(request: Request, call_next: RequestResponseEndpoint) -> Response:
-    """Give a browser a random name at its first request."""
-    response = await call_next(request)
+def name_visitor(request: Request, response: Response) -> None:
+    """Give a browser a random name with its first answer."""
     if COOKIE not in request.cookies:
         response.set_cookie(COOKIE, uuid4().hex, max_age=COOKIE_SECONDS, httponly=True)
-    return response
 
 
 def explain(error: Exception) -> bool:
