@@ -756,6 +756,7 @@ def test_runs_are_renamed_deleted_restored_exported_and_imported(visit, offered,
     listed = app.dataframe[0].value
     assert (listed["name"][0], listed["note"][0]) == ("First try", "with planted errors")
     assert app.get("popover")[0].proto.popover.label.startswith("**First try** · ")
+    assert f"Open: First try, table {run_of(app).table.name}" in text(app)
     exported = offered["export_run"]()
     press(app, "delete_run")
     assert not app.dataframe

@@ -129,8 +129,11 @@ def _draw_switcher(opened: Opened, run: Run | None) -> None:
     name = opened.table.name if noted is None else noted.name
     label = f"**{formats.plain(shorten(name, 36))}** · {_describe_run(run)}"
     with st.popover(label, key="run_menu"):
-        # In full: the label may be too long for it.
-        st.caption(f"Open: {formats.plain(name)}")
+        # In full: the label may be too long for it, and say another name than that of the table.
+        of_table = (
+            "" if name == opened.table.name else f", table {formats.plain(opened.table.name)}"
+        )
+        st.caption(f"Open: {formats.plain(name)}{of_table}")
         recent = [one for one in runlist.records() if one.id != session.run_id][:N_RECENT]
         for record in recent:
             st.button(
