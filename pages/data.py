@@ -213,8 +213,8 @@ def draw_choices(opened: Opened) -> None:
     left.slider(
         "Split (%): training rows up to the first handle, validation rows up to the second, then "
         "test rows",
-        5,
-        95,
+        loading.LOWEST_SPLIT,
+        loading.HIGHEST_SPLIT,
         **loading.choice("split"),
     )
     right.number_input(

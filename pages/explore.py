@@ -28,7 +28,6 @@ from pages.shared.pointmap.chart import Touch
 from pages.shared.session import Session, session
 
 TABLE_KEY = "explore_rows"
-DECOMPOSED = {"label": "By label", "cluster": "By cluster", "distribution": "Distribution"}
 BELOW = {"rows": "Rows", "clusters": "Clusters", "words": "Clusters in words"}
 N_BARS, CHART_HEIGHT = 10, 290
 # Pixels above and below the map, so that all of it is seen in a window of 800.
@@ -77,7 +76,9 @@ def pick_row(ids: list[int], key: str) -> None:
 def draw_decomposition(run: Run) -> None:
     """Draw how values add up: by label, by cluster, or their distribution."""
     unit = formats.unit_of(run)
-    layout.choose("Values", DECOMPOSED, Session.decomposed_by)
+    by_target = f"By {formats.target_word(run)}"
+    names = {"label": by_target, "cluster": "By cluster", "distribution": "Distribution"}
+    layout.choose("Values", names, Session.decomposed_by)
     by = session.decomposed_by
     if by == "distribution":
         figure = selection.distribution(run, boxes=False)

@@ -161,7 +161,7 @@ def _what_accepting_does(run: Run, ids: list[int]) -> str:
         )
     moves = labelling.changes_by_class(run, ids)
     told = [
-        f"**{formats.plain(name)}** loses {lost:,} of its {count_of(size, 'row')} and gains {gained:,}"
+        f"class **{formats.plain(name)}** loses {lost:,} of its {count_of(size, 'row')} and gains {gained:,}"
         for name, size, lost, gained in moves[:N_CLASSES_NAMED]
     ]
     more = " classes" if len(moves) > len(told) else ""

@@ -79,6 +79,7 @@ def draw_valued(run: Run, valued: pd.DataFrame, original: pd.DataFrame, stem: st
         "label_quality": st.column_config.ProgressColumn(
             f"{formats.target_word(run)} quality", format="%.2f", min_value=0, max_value=1
         ),
+        "suggested_label": st.column_config.Column(f"likeliest {formats.target_word(run)}"),
     }
     _table(ranked[list(SHOWN)], original, columns, "new_rows", run)
     scaled = unit.scale(valued).sort_index()

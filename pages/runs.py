@@ -203,7 +203,9 @@ def draw_import() -> None:
     elif session.imported_run is not None:
         record = state.find_record(session.imported_run)
         if record is not None:
-            st.success(f"Imported: {formats.plain(record.name)}.")
+            st.success(
+                f"Imported: {formats.plain(record.name)}. If it was here already, the latest decisions hold."
+            )
             st.button(
                 "Open it", key="open_imported", on_click=runlist.open_record, args=(record.id,)
             )

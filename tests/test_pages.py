@@ -610,10 +610,12 @@ def test_curves_begin_by_themselves_follow_every_choice_and_reopen_with_their_ru
 
     put(app, prune_share=20.0)
     n_pruned = figure(app, "Rows to prune")
+    put(app, curve_measure="recall: class_1")
     other = press(open_app(), f"recent_{app.query_params['run']}")
     assert other.slider(key="extrinsic_weight").value == 0.8
     assert figure(wait(go(other, "prune")), "Rows to prune") == n_pruned != "0"
     assert "199 model fits in" in text(other)
+    assert other.selectbox(key="curve_measure").value == "recall: class_1"
 
 
 def test_prune_rules_combine_are_measured_can_be_undone_and_rows_restored(visit):
@@ -729,8 +731,16 @@ def test_refresh_keeps_the_prune_list_and_windows_do_not_overwrite_each_other(vi
     press(other, "undo")
     assert figure(other, "Rows to prune") == "0"
     assert other.query_params["review"] != app.query_params["review"]
+    put(go(app, "labels"), label_list="ranked", label_threshold=0.3, label_undecided=True)
     again = open_app(dict(app.query_params), "prune")
     assert figure(again, "Rows to prune") == n_pruned
+    (listed,) = tables_with(go(again, "labels"), "suggested_label")
+    assert listed.index.tolist() == tables_with(app, "suggested_label")[0].index.tolist()
+    put(app, label_view="cards")
+    press(press(app, "review_next"), "review_next")
+    again = open_app(dict(app.query_params), "labels")
+    assert has(again.button, "review_next")
+    assert kept(again)["review_row"] == kept(app)["review_row"]
 
 
 def test_folder_that_cannot_be_written_is_said_and_the_session_goes_on(monkeypatch, tmp_path):

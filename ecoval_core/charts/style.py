@@ -197,7 +197,7 @@ def rows_at(things: Any) -> NDArray[np.int16]:
 
 def compact(figure: go.Figure, height: int) -> go.Figure:
     """Make a chart small enough to stand beside others: a lower title, no subtitle, less room around."""
-    lines = 40 if figure.layout.legend.yanchor == "bottom" else 4
+    lines = 50 if figure.layout.legend.yanchor == "bottom" else 4
     figure.update_layout(
         height=height, margin_t=24 + lines, title_font_size=13, title_subtitle_text="",
         legend_font_size=11, font_size=12,

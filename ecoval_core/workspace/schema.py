@@ -300,7 +300,7 @@ Rules = Annotated[PruneList, PlainSerializer(_rules_to_json)]
 
 
 class Filters(Document):
-    """Which rows the screens show, how the map draws them, and what stands beside and below it."""
+    """Which rows the screens show, how, and in what order."""
 
     labels: tuple[str | int | float, ...] = ()
     negative: bool = False
@@ -313,6 +313,13 @@ class Filters(Document):
     projection: str = "UMAP"
     decomposed: Decomposed = "label"
     below: Below = "rows"
+    curve_measure: str | None = None
+    label_view: Literal["list", "cards"] = "list"
+    label_list: Literal["issues", "ranked"] = "issues"
+    label_threshold: float = Field(default=0.5, ge=0, le=1)
+    label_undecided: bool = False
+    card_queue: Literal["labels", "values", "selected"] = "labels"
+    card: RowId | None = None
 
     @model_validator(mode="before")
     @classmethod

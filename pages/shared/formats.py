@@ -99,4 +99,5 @@ def value_columns(run: Run) -> dict[str, Any]:
         name: column(name, format=VALUE, help=f"In {unit.name}")
         for name in ("value", "intrinsic", "extrinsic")
     }
-    return {"_index": column("row", format="%d", pinned=True), **columns}
+    label = st.column_config.Column(target_word(run))
+    return {"_index": column("row", format="%d", pinned=True), "label": label, **columns}

@@ -26,6 +26,7 @@ from pages.shared.session import Refused, Session, data_choices, session
 DEMO_SAMPLE = "digits"
 DEMO_NOISE = 0.15
 DEFAULT_NOISE = 0.15
+LOWEST_SPLIT, HIGHEST_SPLIT = 5, 95
 LEFT_OUT_BY_HAND = "left out by you"
 
 By = Literal["random", "groups", "time", "column", "files"]
@@ -167,7 +168,12 @@ def fix_all(opened: Opened) -> None:
 
 def choice(name: str, changed: str = "") -> dict[str, Any]:
     """Options of a widget whose value the table is opened with; `changed` is what it says has changed."""
-    return {"key": data_choices[name].key, "on_change": apply_choices, "args": (changed or name,)}
+
+    def choose() -> None:
+        data_choices[name].accept()
+        apply_choices(changed or name)
+
+    return {"key": data_choices[name].key, "on_change": choose}
 
 
 def apply_choices(changed: str) -> None:
@@ -243,7 +249,10 @@ def _with_choices(
     if any(chosen[name] is None for name in ("target", "task", "split", "seed")):
         return None
     is_new_target = changed == "target"
-    train, split_end = (share / 100 for share in chosen["split"])
+    low, high = chosen["split"]
+    # Both handles may stand at one place, and then there would be no validation rows.
+    low = min(low, HIGHEST_SPLIT - 1)
+    train, split_end = low / 100, max(high, low + 1) / 100
     table = current.table
     fixes = [
         one

@@ -25,6 +25,9 @@ _SCREEN: dict[str, Entry[Any]] = {
     "negative": Session.filter_negative, "planted": Session.filter_planted,
     "color": Session.map_color, "names": Session.map_names, "projection": Session.projection,
     "decomposed": Session.decomposed_by, "below": Session.explore_below,
+    "label_view": Session.label_view, "label_list": Session.label_list,
+    "label_threshold": Session.label_threshold, "label_undecided": Session.label_undecided,
+    "card_queue": Session.review_queue, "card": Session.review_row,
 }  # fmt: skip
 _OF_RUN: tuple[Entry[Any], ...] = (
     Session.selected_ids, Session.saved_selections, Session.picked_id, Session.prune_list,
@@ -69,6 +72,13 @@ def _target() -> str:
     return "" if session.weighted_run is None else str(session.weighted_run[1].table.target)
 
 
+def _curve_measure() -> str | None:
+    """Return the chosen score of the removal curves, None for the one that a run has by itself."""
+    run = None if session.weighted_run is None else session.weighted_run[1]
+    chosen = session.curve_measure
+    return None if run is None or chosen == run.main_measure else chosen
+
+
 # --- To the workspace and back --------------------------------------------------------------
 
 
@@ -83,6 +93,7 @@ def current() -> Review:
         labels=tuple(x for x in session.filter_labels if isinstance(x, (str, int, float))),
         columns=columns,
         target=range_of(target_ranges[_target()]),
+        curve_measure=_curve_measure(),
         **{name: entry.get() for name, entry in _SCREEN.items()},
     )
     return Review(
@@ -116,6 +127,7 @@ def show(review: Review, *, with_view: bool) -> None:
     filters = review.filters
     session.filter_labels = list(filters.labels)
     session.filter_columns = list(filters.columns)
+    session.curve_measure = filters.curve_measure
     for name, entry in _SCREEN.items():
         entry.set(getattr(filters, name))
     for family in (filter_ranges, filter_values, target_ranges):

@@ -55,7 +55,6 @@ def draw(
         format=formats.AMOUNT,
         help=f"Standard error of the value over the validation rows, in {unit.name}",
     )
-    columns["label"] = st.column_config.Column(formats.target_word(run))
     columns["flipped"] = st.column_config.CheckboxColumn(
         "planted", help=f"{formats.target_word(run).capitalize()} changed on purpose on Data"
     )

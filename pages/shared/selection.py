@@ -57,10 +57,10 @@ def select_found(run: Run) -> None:
 
 
 def invert(run: Run) -> None:
-    """Select the other rows of those that pass the filters."""
+    """Select the other rows of those that pass the filters; what they hide stays selected."""
     mask = filtering.matching(run)
-    chosen = set(session.selected_ids)
-    state.select([int(row) for row in mask.index[mask] if row not in chosen])
+    is_selected = mask.index.isin(session.selected_ids)
+    state.select([int(row) for row in mask.index[mask ^ is_selected]])
 
 
 def grow(run: Run) -> None:

@@ -131,6 +131,10 @@ class Entry(Generic[T]):
         self.forget()
         return taken
 
+    def accept(self) -> None:
+        """Take what the visitor has chosen in the widget since, in place of what waits for it."""
+        _own().get(_WAITING, {}).pop(self.name, None)
+
     @property
     def is_kept(self) -> bool:
         """Whether anything is kept."""
@@ -141,11 +145,12 @@ class Entry(Generic[T]):
         """Key of the widget that is about to be drawn, which then shows what waits for it."""
         waiting = _own().get(_WAITING, {})
         if self.name in waiting:
-            if waiting[self.name] is not _NOTHING:
-                st.session_state[self.name] = waiting[self.name]
-            elif self.name in st.session_state:
-                del st.session_state[self.name]
-            del waiting[self.name]
+            value = waiting.pop(self.name)
+            if value is _NOTHING:
+                st.session_state.pop(self.name, None)
+            # A value that is set, though it is the present one, undoes what is typed meanwhile.
+            elif st.session_state.get(self.name, _NOTHING) != value:
+                st.session_state[self.name] = value
         return self.name
 
     @property

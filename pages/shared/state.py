@@ -249,7 +249,9 @@ def save_review() -> None:
     if now == session.review_written:
         return
     if not session.review_is_own:
-        session.review, session.review_is_own = uuid4().hex[:12], True
+        new = uuid4().hex[:12]
+        windows.begun[server.visitor(), run, session.review] = new
+        session.review, session.review_is_own = new, True
     session.review_seen = time.time()
     history.save_review(
         server.workspace(), session.review, run, server.visitor(), now, session.review_seen
@@ -260,8 +262,13 @@ def save_review() -> None:
 def take_over() -> None:
     """Show what another tab of the visitor has changed in the review that both have open."""
     workspace, before = server.workspace(), session.review_written
-    if session.run_id is None or before is None or not session.review_is_own:
+    if session.run_id is None or before is None:
         return
+    if not session.review_is_own:
+        begun = windows.begun.get((server.visitor(), session.run_id, session.review), "")
+        if history.review_updated(workspace, begun) <= session.review_seen:
+            return
+        session.review, session.review_is_own = begun, True
     if history.review_updated(workspace, session.review) == session.review_seen:
         return
     kept = history.find_review(workspace, session.review)

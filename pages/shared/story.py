@@ -86,11 +86,11 @@ def credibility(run: Run, row_id: int, near: list[int]) -> str:
     if row["suggested_label"] == row["label"]:
         return f"{said}, and three models find no label likelier."
     if row["label_issue"]:
-        return f"{said}, and **{likelier}** is clearly likelier: it **looks wrong**."
+        return f"{said}, and label **{likelier}** is clearly likelier: it **looks wrong**."
     paid = ""
     if run.settings.balanced and row["quality"] >= charts.TYPICAL_QUALITY:
         paid = " For a class as rare as its own that is credible, and its intrinsic value counts it so."
-    return f"{said}. **{likelier}** is likelier, but not clearly: it is no label issue.{paid}"
+    return f"{said}. Label **{likelier}** is likelier, but not clearly: it is no label issue.{paid}"
 
 
 def why(run: Run, row_id: int) -> str:
@@ -117,7 +117,9 @@ def can_relabel(run: Run, row_id: int) -> bool:
 def draw_head(run: Run, row_id: int, near: list[int], badge: str = "") -> None:
     """Draw what a row is and what it is worth."""
     unit, row = formats.unit_of(run), run.frame.loc[[row_id]].iloc[0]
-    label, original = formats.plain(row["label"]), formats.plain(row["original_label"])
+    label, original = (
+        formats.plain(formats.amount(row[name])) for name in ("label", "original_label")
+    )
     st.subheader(f"Row {row_id}: {formats.target_word(run)} {label}{badge}", anchor=False)
     if (shape := pictures.shape_of(run)) is not None:
         pictures.draw(run, [row_id], shape)

@@ -14,6 +14,8 @@ from ecoval_core.workspace.schema import Filters, Review
 _lock = threading.Lock()
 # Visitor and run by the tab, which is a session of Streamlit.
 _tabs: dict[str, tuple[str, str | None]] = {}
+# By visitor, run and a review that is another's, or none: the one that the visitor began in its place.
+begun: dict[tuple[str, str, str], str] = {}
 
 
 def has_another(visitor: str, run: str | None) -> bool:

@@ -63,7 +63,8 @@ class Gesture:
         if self.kind == "clear":
             after = np.zeros_like(selected)
         elif self.kind == "invert":
-            after = takeable & ~selected
+            # What the filters hide stays selected.
+            after = takeable ^ selected
         else:
             after = change_selection(selected, takeable & self._covered(points), self.mode)
         return [int(row) for row in points.ids[after]]
