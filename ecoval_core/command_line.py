@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import pandas as pd
@@ -54,7 +54,7 @@ from ecoval_core.terminal import (
     warn,
 )
 from ecoval_core.text import count_of
-from ecoval_core.workspace.schema import DEFAULT_UNIT, UNIT_KINDS, UnitKind
+from ecoval_core.workspace.schema import DEFAULT_UNIT, UnitKind
 
 
 @click.group(
@@ -75,7 +75,7 @@ def main() -> None:
     help='Also write the recipe, a .json file from which "replay" makes the same files.',
 )  # fmt: skip
 @click.option(
-    "--unit", type=click.Choice(UNIT_KINDS), default=DEFAULT_UNIT,
+    "--unit", type=click.Choice(get_args(UnitKind)), default=DEFAULT_UNIT,
     help="Unit of the values and their errors: multiples of the average row, so that the values of n rows "
     "sum to n (rows); per mille of the surplus (share); or the raw value, in units of the score (score), "
     "which is also written where the model does not clearly beat a guess. The column unit of the file names "

@@ -356,6 +356,13 @@ def test_settings_reach_the_run_and_a_refresh_shows_them(visit_table):
     other = open_app(dict(app.query_params), "value")
     assert other.selectbox(key="model_classification").value == "naive_bayes"
     assert granularity(other)[0] == granularity(app)[0]
+    # What is chosen, but not valued, too.
+    put(app, model_classification="logistic_regression", value_seed=7)
+    choose_granularity(app, 2)
+    other = open_app(dict(app.query_params), "value")
+    assert other.selectbox(key="model_classification").value == "logistic_regression"
+    assert (granularity(other), other.number_input(key="value_seed").value) == (granularity(app), 7)
+    assert "**Not yet valued**; valued with: Naive Bayes" in text(other)
 
 
 def test_granularity_is_automatic_for_each_table_and_a_choice_stays_with_its_table(visit_table):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from functools import reduce
 from operator import getitem
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ from ecoval_core.runs.recipe import (
 from ecoval_core.runs.run import value_split
 from ecoval_core.tables import clean, load_sample, make_table, read_frame, suggest_fixes
 from ecoval_core.tables.table import content_digest
-from ecoval_core.workspace.schema import UNIT_KINDS, OpenSpec, Settings
+from ecoval_core.workspace.schema import OpenSpec, Settings, UnitKind
 
 FILES = [f"{which}.{kind}" for which in WHICH for kind in FORMATS]
 
@@ -165,7 +166,7 @@ def test_recipe_is_read_from_a_path_and_with_a_byte_order_mark(wine, tmp_path):
     assert read_recipe(content).expected.files == {}
 
 
-@pytest.mark.parametrize("unit", UNIT_KINDS)
+@pytest.mark.parametrize("unit", get_args(UnitKind))
 def test_run_is_replayed_at_its_weight_and_in_its_unit(wine, unit):
     run = wine[0].reweight(0.75)
     recipe = read_recipe(recipe_bytes(make_recipe(run, PruneList(share=0.2), unit=unit)))

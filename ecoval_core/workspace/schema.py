@@ -10,7 +10,7 @@ import json
 import platform
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -47,7 +47,6 @@ Verdict = Literal["accept", "keep"]
 UnitKind = Literal["rows", "share", "score"]
 Decomposed = Literal["label", "cluster", "distribution"]
 Below = Literal["rows", "clusters", "words"]
-UNIT_KINDS: tuple[UnitKind, ...] = get_args(UnitKind)
 DEFAULT_UNIT: UnitKind = "rows"
 
 
@@ -348,3 +347,4 @@ class Review(Document):
     prune_future: tuple[Rules, ...] = ()
     labels: dict[RowId, Verdict] = {}
     labels_past: tuple[dict[RowId, Verdict], ...] = ()
+    next_settings: Settings | None = None

@@ -32,7 +32,7 @@ _SCREEN: dict[str, Entry[Any]] = {
 _OF_RUN: tuple[Entry[Any], ...] = (
     Session.selected_ids, Session.saved_selections, Session.picked_id, Session.prune_list,
     Session.prune_past, Session.prune_future, Session.label_decisions, Session.label_past,
-    Session.review_row, Session.review_log,
+    Session.review_row, Session.review_log, Session.unvalued_settings,
 )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def current() -> Review:
         extrinsic_weight=float(session.extrinsic_weight), unit=session.unit, filters=filters,
         prune=session.prune_list, prune_past=_latest(session.prune_past),
         prune_future=_latest(session.prune_future), labels=dict(session.label_decisions),
-        labels_past=_latest(session.label_past),
+        labels_past=_latest(session.label_past), next_settings=session.unvalued_settings,
     )  # fmt: skip
 
 
@@ -143,6 +143,7 @@ def show(review: Review, *, with_view: bool) -> None:
     session.prune_past, session.prune_future = list(review.prune_past), list(review.prune_future)
     session.label_decisions = dict(review.labels)
     session.label_past = [dict(step) for step in review.labels_past]
+    session.unvalued_settings = review.next_settings
     session.prune_widgets_are_old = True
     if with_view:
         session.extrinsic_weight, session.unit = review.extrinsic_weight, review.unit

@@ -32,6 +32,7 @@ from ecoval_core.workspace.schema import (
     Decomposed,
     Filters,
     Review,
+    Settings,
     UnitKind,
     Verdict,
 )
@@ -193,6 +194,7 @@ class Session:
     run_id = Entry[str | None]()
     next_run = Entry[str | None]()
     unvalued = Entry[dict[str, str]](make=dict)
+    unvalued_settings = Entry[Settings | None]()
     earlier_run = Entry[str | None]()
     deleted_run = Entry[str | None]()
     deleted_open = Entry[str | None]()

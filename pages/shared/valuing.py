@@ -65,7 +65,11 @@ def _recall_settings(opened: Opened) -> None:
     record = state.next_record() or state.run_record()
     if record is None or Session.granularity.is_kept:
         return
-    settings, of = record.settings, record.spec
+    settings, of = session.unvalued_settings or record.settings, record.spec
+    try:
+        settings.check(opened.table.task)
+    except ValueError:  # a model that is no longer here, say
+        return
     if of.table.task == opened.table.task and of.split.kind != "given":
         session.granularity = settings.n_clusters
         model_choices[opened.table.task].set(settings.model)
@@ -263,11 +267,7 @@ def choose(opened: Opened) -> Settings:
         )
     mark("random_state", "seed", int(seed))
     mark("max_val_samples", "validation rows", int(most))
-    unvalued.note(changed)
-    n_val = len(opened.split.y_val)
-    if n_val > most and not every_row:
-        st.caption(f"Effects are measured on {most:,} of {n_val:,} validation rows (Advanced).")
-    return Settings(
+    chosen = Settings(
         model=model,
         parameters=parameters,
         scoring=scoring,
@@ -277,3 +277,8 @@ def choose(opened: Opened) -> Settings:
         balanced=balanced,
         max_val_samples=int(most),
     )
+    unvalued.note(changed, chosen)
+    n_val = len(opened.split.y_val)
+    if n_val > most and not every_row:
+        st.caption(f"Effects are measured on {most:,} of {n_val:,} validation rows (Advanced).")
+    return chosen
