@@ -115,7 +115,7 @@ def draw_start(run: Run, ids: list[int], verdict: Verdict) -> None:
             st.button(
                 f"Put {count_of(len(missing), 'clearly harmful row')} on the list"
                 if missing
-                else "All clearly harmful rows are decided on",
+                else "Every clearly harmful row is already decided",
                 key="put_harmful",
                 icon=":material/playlist_add:",
                 disabled=not missing,

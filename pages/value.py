@@ -76,10 +76,10 @@ def draw_figures(run: Run) -> None:
         help="What all rows together add to the score: the score of the model minus the score of a "
         "guess that uses no features. Where it is above zero, the values divide it among the rows.",
     )
-    counted = ", counted as a loss" if ecoval.prior_score_ < 0 else ""
+    best = "; 0 is perfect" if ecoval.prior_score_ < 0 else ""
     figures[0].caption(
-        f"{SCORINGS[run.settings.scoring].unit}{counted}: from {ecoval.prior_score_:.3f} by guessing "
-        f"to {ecoval.full_score_:.3f} with the model"
+        f"{SCORINGS[run.settings.scoring].unit}: from {ecoval.prior_score_:.3f} by guessing "
+        f"to {ecoval.full_score_:.3f} with the model{best}"
     )
     figures[1].metric(
         "Intrinsic share",

@@ -2,10 +2,11 @@
 
 import pytest
 from conftest import run_apart
+from starlette.responses import StreamingResponse
 
 from pages.shared import access, gate, uploads
 from pages.shared.front import Front
-from pages.shared.gate import Gate, SecurityHeaders
+from pages.shared.gate import Gate, OnAnswer, SecurityHeaders
 from pages.shared.identity import User
 
 ADA = User("a" * 32, "Ada")
@@ -173,3 +174,40 @@ def test_browser_that_leaves_before_it_is_answered_is_no_error():
         pass
 
     assert ask(Front(say_nothing), headers=HERE | {"Accept": "text/html"}) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "expected"),
+    [("/prune", 200, b"<head><style>"), ("/nowhere", 307, b""), ("/decompose", 307, b"")],
+)
+def test_page_that_comes_in_parts_gets_our_head_or_leads_on(path, status, expected):
+    async def answer(scope, receive, send):
+        parts = [b"<html><head></he", b'ad><div id="root">', b"</div></html>"]
+        headers = {"content-type": "text/html; charset=utf-8", "etag": "1", "content-length": "46"}
+        await StreamingResponse(as_stream(parts), headers=headers)(scope, receive, send)
+
+    async def as_stream(parts):
+        for part in parts:
+            yield part
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    named = OnAnswer(Front(answer), lambda _, response: response.set_cookie("visitor", "x"))
+    scope = {
+        "type": "http", "method": "GET", "path": path, "query_string": b"a=1", "root_path": "",
+        "headers": [(b"accept", b"text/html")], "asgi": {"spec_version": "2.4"},
+    }  # fmt: skip
+    run_apart(named(scope, None, send))
+    head = dict(sent[0]["headers"])
+    assert sent[0]["status"] == status
+    assert head[b"set-cookie"].startswith(b"visitor=x")
+    body = b"".join(message.get("body", b"") for message in sent[1:])
+    assert expected in body
+    assert b"etag" not in head
+    if status == 200:
+        assert int(head[b"content-length"]) == len(body)
+    else:
+        assert b"a=1" in head[b"location"]

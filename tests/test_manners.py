@@ -6,7 +6,7 @@ from screens import figure, go, has, kept, open_app, press, put, run_of, text, w
 from ecoval_core.evaluation.pruning import PruneList
 from ecoval_core.text import file_stem
 from ecoval_core.workspace.schema import Filters, Review
-from pages.shared import windows
+from pages.shared import server, windows
 
 pytestmark = [
     pytest.mark.pages,
@@ -138,15 +138,30 @@ def test_what_two_tabs_changed_is_put_together():
     theirs = base.model_copy(
         update={
             "selected": (7,), "prune": PruneList(0.3, picked=frozenset({1, 2, 4})), "labels": {3: "keep"},
-            "filters": Filters(negative=True),
+            "filters": Filters(negative=True, label_view="cards", card=4),
         }
     )  # fmt: skip
+    # One may show the list and the other the cards.
     merged = windows.merge(base, mine, theirs)
     assert merged == Review(
         selected=(7,), prune=PruneList(0.3, picked=frozenset({2, 3, 4})), labels={2: "keep", 3: "keep"},
         filters=Filters(negative=True),
     )  # fmt: skip
     assert windows.merge(base, mine.model_copy(update={"selected": (9,)}), theirs).selected == (9,)
+
+
+def test_review_of_another_is_begun_once_by_two_tabs_and_can_be_seen_again(visit, monkeypatch):
+    theirs = put(visit("prune"), prune_share=10.0)
+    monkeypatch.setattr(server, "visitor", lambda: "another")
+    one, two = (open_app(dict(theirs.query_params), "prune") for _ in range(2))
+    assert figure(two, "Rows to prune") != "0"
+    begun = press(one, "undo").query_params["review"]
+    assert begun != theirs.query_params["review"]
+    assert figure(put(two, prune_quota=20), "Rows to prune") == "0"
+    assert two.query_params["review"] == begun
+    again = go(open_app(dict(theirs.query_params), "labels"), "prune")
+    assert again.query_params["review"] == theirs.query_params["review"]
+    assert figure(again, "Rows to prune") != "0"
 
 
 # --- Where to go, and what files are called ------------------------------------------------------

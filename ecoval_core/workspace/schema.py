@@ -315,7 +315,7 @@ class Filters(Document):
     curve_measure: str | None = None
     label_view: Literal["list", "cards"] = "list"
     label_list: Literal["issues", "ranked"] = "issues"
-    label_threshold: float = Field(default=0.5, ge=0, le=1)
+    label_threshold: float = Field(default=0.5, ge=0.05, le=1)
     label_undecided: bool = False
     card_queue: Literal["labels", "values", "selected"] = "labels"
     card: RowId | None = None

@@ -55,7 +55,7 @@ class Front:
 
 
 def _is_html(start: Message) -> bool:
-    return "text/html" in Headers(raw=start["headers"]).get("content-type", "")
+    return "text/html" in Headers(raw=start.get("headers", [])).get("content-type", "")
 
 
 def _changed(scope: Scope, start: Message, body: bytes) -> Response:

@@ -73,7 +73,7 @@ def describe(record: RunRecord) -> str:
 def open_record(run: str) -> None:
     """Open a run; for buttons. What stands in the way is said on the Data screen."""
     if state.open_run(run):
-        # Data and Value then show what this run was made with.
+        # Data then shows what this run was made with, and Value that or what was chosen since.
         data_choices.forget_all()
         Session.granularity.forget()
         Session.lost.forget()

@@ -82,6 +82,7 @@ def open_record(record: RunRecord) -> Run | None:
 def start_run(new: Opened, settings: Settings) -> None:
     """Have the rows of the open table valued; a run that is open stays so until the new one is there."""
     workspace = server.workspace()
+    Session.unvalued_settings.forget()
     spec = RunSpec(table=new.spec.table, split=new.spec.split, settings=settings)
     started = history.start_run(workspace, spec, split=new.key, frame=new.table.content)
     _value(started)
@@ -145,8 +146,9 @@ def open_run(run: str, *, keep_table: bool = False, review: str | None = None) -
         latest = None
     session.review = "" if latest is None else latest.id
     # A visitor's tabs share a review; another visitor with the same address writes to one of their own.
-    session.review_is_own = latest is not None and latest.visitor == server.visitor()
-    session.review_seen = 0.0 if latest is None else latest.updated
+    is_own = latest is not None and latest.visitor == server.visitor()
+    session.review_is_own = is_own
+    session.review_seen = latest.updated if latest is not None and is_own else time.time()
     session.review_written = reviews.current()
     return True
 
@@ -250,7 +252,7 @@ def save_review() -> None:
         return
     if not session.review_is_own:
         new = uuid4().hex[:12]
-        windows.begun[server.visitor(), run, session.review] = new
+        windows.begun[server.visitor(), run, session.review] = new, time.time()
         session.review, session.review_is_own = new, True
     session.review_seen = time.time()
     history.save_review(
@@ -265,8 +267,10 @@ def take_over() -> None:
     if session.run_id is None or before is None:
         return
     if not session.review_is_own:
-        begun = windows.begun.get((server.visitor(), session.run_id, session.review), "")
-        if history.review_updated(workspace, begun) <= session.review_seen:
+        which = server.visitor(), session.run_id, session.review
+        begun, at = windows.begun.get(which, ("", 0.0))
+        # Whoever opens another's review again wants to see that one.
+        if at <= session.review_seen:
             return
         session.review, session.review_is_own = begun, True
     if history.review_updated(workspace, session.review) == session.review_seen:
@@ -325,7 +329,7 @@ def write_address() -> None:
         "next": session.next_run,
         "review": session.review if run is not None and session.review else None,
     }
-    # Streamlit refuses to set the others, which belong to widgets.
+    # Ours alone: Streamlit refuses to set parameters that belong to widgets.
     now = st.query_params.to_dict()
     for name in wanted:
         if wanted[name] is None and name in now:

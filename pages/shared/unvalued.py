@@ -88,7 +88,9 @@ def mark(changed: dict[str, str], *names: str) -> None:
 
 def note(changed: dict[str, str], chosen: Settings) -> None:
     """Keep what was changed on the Value page for the header, which is drawn again if that is news."""
-    session.unvalued_settings = chosen if changed and session.next_run is None else None
+    later = state.next_record()
+    is_next = later is not None and later.settings == chosen
+    session.unvalued_settings = chosen if changed and not is_next else None
     if changed != session.unvalued:
         session.unvalued = changed
         st.rerun()

@@ -61,15 +61,21 @@ def timing(opened: Opened, settings: Settings) -> Job:
     return job
 
 
+def _fits(settings: Settings, opened: Opened) -> bool:
+    """Whether the open table can be valued so; a model, say, may no longer be here."""
+    try:
+        settings.check(opened.table.task)
+    except ValueError:
+        return False
+    return True
+
+
 def _recall_settings(opened: Opened) -> None:
     record = state.next_record() or state.run_record()
     if record is None or Session.granularity.is_kept:
         return
-    settings, of = session.unvalued_settings or record.settings, record.spec
-    try:
-        settings.check(opened.table.task)
-    except ValueError:  # a model that is no longer here, say
-        return
+    chosen, of = session.unvalued_settings, record.spec
+    settings = record.settings if chosen is None or not _fits(chosen, opened) else chosen
     if of.table.task == opened.table.task and of.split.kind != "given":
         session.granularity = settings.n_clusters
         model_choices[opened.table.task].set(settings.model)

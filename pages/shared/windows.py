@@ -14,8 +14,13 @@ from ecoval_core.workspace.schema import Filters, Review
 _lock = threading.Lock()
 # Visitor and run by the tab, which is a session of Streamlit.
 _tabs: dict[str, tuple[str, str | None]] = {}
-# By visitor, run and a review that is another's, or none: the one that the visitor began in its place.
-begun: dict[tuple[str, str, str], str] = {}
+# By visitor, run and a review that is another's, or none: the one that was begun in its place, and when.
+begun: dict[tuple[str, str, str], tuple[str, float]] = {}
+# What is kept for a reload, while two tabs may show different things.
+_OF_A_TAB = {
+    "label_view", "label_list", "label_threshold", "label_undecided", "card_queue", "card",
+    "next_settings",
+}  # fmt: skip
 
 
 def has_another(visitor: str, run: str | None) -> bool:
@@ -33,6 +38,16 @@ def has_another(visitor: str, run: str | None) -> bool:
 
 def merge(base: Any, mine: Any, theirs: Any) -> Any:
     """Put together what two tabs made of the same review; where both changed one thing, mine holds."""
+    if isinstance(mine, (Review, Filters, PruneList)):
+        fields = vars(mine).items()
+        return type(mine)(
+            **{
+                name: value
+                if name in _OF_A_TAB
+                else merge(getattr(base, name), value, getattr(theirs, name))
+                for name, value in fields
+            }
+        )
     if mine == base:
         return theirs
     if theirs == base:
@@ -43,12 +58,4 @@ def merge(base: Any, mine: Any, theirs: Any) -> Any:
         keys = {**theirs, **mine}
         merged = {key: merge(base.get(key), mine.get(key), theirs.get(key)) for key in keys}
         return {key: value for key, value in merged.items() if value is not None}
-    if isinstance(mine, (Review, Filters, PruneList)):
-        fields = vars(mine).items()
-        return type(mine)(
-            **{
-                name: merge(getattr(base, name), value, getattr(theirs, name))
-                for name, value in fields
-            }
-        )
     return mine
