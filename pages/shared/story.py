@@ -140,7 +140,7 @@ def draw(run: Run, row_id: int) -> None:
     _draw_actions(run, row_id)
     st.markdown(why(run, row_id))
     st.markdown(about_cluster(run, row_id))
-    st.markdown("**Nearest neighbours**, nearest first")
+    st.markdown("**Nearest neighbours**, nearest first, below the row itself")
     if shape is not None:
         pictures.draw(run, near, shape)
     shown = [row_id, *near]
