@@ -261,6 +261,13 @@ def choose_option(page: Page, field, option: str) -> None:
     idle(page)
 
 
+def work_done(page: Page) -> None:
+    """Wait until nothing is being computed for the page, which is drawn again when that ends."""
+    under_way = page.get_by_text(re.compile("so far|about to begin|in the queue"))
+    expect(under_way).to_have_count(0)
+    idle(page)
+
+
 def see_curves(page: Page) -> None:
     """Wait for the removal curves of Prune, which a slow machine measures only when asked."""
     button, result = page.locator(".st-key-measure button"), page.get_by_text("199 model fits in")

@@ -12,6 +12,7 @@ from browser import (
     press,
     visiting,
     widget,
+    work_done,
 )
 from playwright.sync_api import expect
 from screens import CLEAN
@@ -112,7 +113,8 @@ def test_the_whole_trip(app_server, page, tmp_path):
     expect(page.get_by_test_id("stMetric").first).to_contain_text(f"{n_pruned:,}")
     expect(page.get_by_test_id("stMetric").nth(1)).to_contain_text("Planted errors caught")
     expect(page.get_by_text("90 % interval").first).to_be_visible()
-    idle(page)
+    # What a page offers to download goes with it when it is drawn again.
+    work_done(page)
     with page.expect_download() as download:
         widget(page, "download_kept").get_by_role("button").click()
     path = tmp_path / download.value.suggested_filename

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from browser import IN_CHROMIUM, idle, menu, press, visiting
+from browser import IN_CHROMIUM, idle, menu, press, visiting, work_done
 from playwright.sync_api import expect
 
 pytestmark = IN_CHROMIUM
@@ -53,7 +53,7 @@ def test_demo_ends_with_its_point_and_a_click_tells_a_row_s_story(page, tmp_path
     figures = page.get_by_test_id("stMetric")
     expect(figures.nth(1)).to_contain_text(f"{n_caught} of 162")
     expect(page.get_by_text("90 % interval").first).to_be_visible()
-    idle(page)
+    work_done(page)
     verdict = page.get_by_test_id("stAlert").inner_text()
     before, after = re.findall(r"([\d.]+) before, ([\d.]+) after", verdict)[0]
     assert verdict.startswith("Better")

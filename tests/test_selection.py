@@ -16,6 +16,7 @@ from browser import (
     see_curves,
     visiting,
     widget,
+    work_done,
 )
 from playwright.sync_api import expect
 
@@ -192,9 +193,7 @@ def page(browser, app_server):
         page.goto(f"{app_server.address}/value?run={app_server.run}")
         expect(page.get_by_text("What came out")).to_be_visible()
         # What removing the harmful rows does is measured at the first visit, and said above the charts.
-        under_way = page.get_by_text(re.compile("so far|about to begin|in the queue"))
-        expect(under_way).to_have_count(0)
-        idle(page)
+        work_done(page)
         yield page
 
 
