@@ -109,7 +109,7 @@ def draw_start(run: Run, ids: list[int], verdict: Verdict) -> None:
     """Offer the clearly harmful rows as the list to start from, unless the verdict is against it."""
     settled = {*ids, *session.prune_list.restored, *labelling.relabelled(run)}
     missing = [row for row in run.harmful_ids if row not in settled]
-    # Stays when all are on the list: what goes from above a slider takes the slider from the keyboard.
+    # Stays when all are on the list: the browser would make the slider below anew, without the focus.
     with st.container():
         if run.harmful_ids and not verdict.is_against_pruning:
             st.button(

@@ -146,9 +146,9 @@ def open_run(run: str, *, keep_table: bool = False, review: str | None = None) -
         latest = None
     session.review = "" if latest is None else latest.id
     # A visitor's tabs share a review; another visitor with the same address writes to one of their own.
-    is_own = latest is not None and latest.visitor == server.visitor()
-    session.review_is_own = is_own
-    session.review_seen = latest.updated if latest is not None and is_own else time.time()
+    own = latest if latest is not None and latest.visitor == server.visitor() else None
+    session.review_is_own = own is not None
+    session.review_seen = time.time() if own is None else own.updated
     session.review_written = reviews.current()
     return True
 
@@ -331,10 +331,8 @@ def write_address() -> None:
     }
     # Ours alone: Streamlit refuses to set parameters that belong to widgets.
     now = st.query_params.to_dict()
-    for name in wanted:
-        if wanted[name] is None and name in now:
-            del st.query_params[name]
-    if named := {
-        name: value for name, value in wanted.items() if value not in (None, now.get(name))
-    }:
-        st.query_params.update(named)
+    for name, value in wanted.items():
+        if value is None:
+            st.query_params.pop(name, None)
+        elif value != now.get(name):
+            st.query_params[name] = value
